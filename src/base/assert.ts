@@ -1,0 +1,23 @@
+/**
+ * Assertions for programmer errors.
+ *
+ * An operating error (EIO, ENOSPC, a bad peer) is a value: a negative errno that travels in a completion.
+ * A programmer error stops the process: the on-disk order makes that safe at any moment. Asserts stay on in
+ * production; those that cost O(n) are guarded by `VERIFY`, which the tests turn on.
+ */
+
+/** O(n) self-checks are on: set `SNAPRING_VERIFY=1` before the process starts. */
+export const VERIFY: boolean = process.env["SNAPRING_VERIFY"] === "1";
+
+export class AssertionFailure extends Error {
+  override readonly name = "AssertionFailure";
+}
+
+export function assert(condition: boolean, message = "assertion failed"): asserts condition {
+  if (!condition) throw new AssertionFailure(message);
+}
+
+/** For a switch that must be exhaustive. */
+export function unreachable(value: never): never {
+  throw new AssertionFailure(`unreachable: ${String(value)}`);
+}

@@ -1,0 +1,147 @@
+/**
+ * What the core is told, what it answers, and the shared words it may touch: the contract between decisions and shell.
+ *
+ * The core runs on the main thread and is synchronous and pure: no promise, clock, random or `node:` import. The shell
+ * (or a simulator) calls one event method at a time; inside it the core calls `Effects` and `SnapshotPorts`, which must
+ * return at once and never call back into the core. An effect that takes time is answered by a later event.
+ *
+ *   shell / simulator                          core
+ *   needOrigin(token, …) ─────────────────────▶ allocate
+ *         copy(job) ◀──────────────────────────  E-13
+ *   copied(job, …) ────────────────────────────▶ publish Visible, visSeq
+ *         metadata({commit}) ◀─────────────────  S-53
+ *   metadataDone(snapshot, 0) ─────────────────▶ durSeq, settle (C-24)
+ *         release(token, 0) ◀──────────────────  "look again" (C-11)
+ *
+ * Errors are positive error numbers, 0 is success. Tokens belong to the shell; a token is answered exactly once, by
+ * `release` or by `grant` (a grant is followed by the event `written`, and that by `release` of the same token).
+ */
+import type { Area, Chunk, Sector } from "../base/units.ts";
+import type { EntryState, SnapshotState } from "../base/states.ts";
+
+/** 0 is the origin; 1 + snapshot index is that snapshot's COW device. */
+export type DeviceId = number;
+export const ORIGIN_DEVICE: DeviceId = 0;
+
+export interface CopyTarget {
+  readonly device: DeviceId;
+  readonly sector: Sector;
+  /** Where the target's range begins inside the range that is read. */
+  readonly offsetSectors: Sector;
+  readonly sectors: Sector;
+}
+
+/** Read one range once, write parts of it to up to MAX_COPY_TARGETS places (E-18, E-27). */
+export interface CopyJob {
+  readonly id: number;
+  readonly source: DeviceId;
+  readonly sector: Sector;
+  readonly sectors: Sector;
+  readonly targets: readonly CopyTarget[];
+}
+
+/** At most one per snapshot is under way, the origin's flush included: the answer is `metadataDone` (`areaRead` for "readArea"). */
+export type MetadataJob =
+  /** S-31: zero area 0, flush, header with FUA. */
+  | { readonly kind: "format"; readonly snapshot: number; readonly header: Uint8Array; readonly chunkBytes: number }
+  /** S-70: write the header chunk with FUA. */
+  | { readonly kind: "header"; readonly snapshot: number; readonly header: Uint8Array }
+  /**
+   * S-53: zero `zeroArea` first if it is not -1, flush the COW device, write `bytes` at `position` (bytes on the device) with FUA.
+   * `bytes` is valid during the call only: the shell copies it (C-21). The range is aligned to the store's metadata block.
+   */
+  | {
+      readonly kind: "commit";
+      readonly snapshot: number;
+      readonly zeroArea: Area | -1;
+      readonly zeroPosition: number;
+      readonly zeroBytes: number;
+      readonly position: number;
+      readonly bytes: Uint8Array;
+    }
+  /** Flush a device: the origin for C-30 and S-63 (then `snapshot` is the one on whose behalf), or the COW device at close. */
+  | { readonly kind: "flush"; readonly snapshot: number; readonly device: DeviceId }
+  /** Read one area whole (S-60). */
+  | { readonly kind: "readArea"; readonly snapshot: number; readonly position: number; readonly length: number };
+
+/** What the core may ask for. */
+export interface Effects {
+  copy(job: CopyJob): void;
+  metadata(job: MetadataJob): void;
+  /** E-6 and the like: the worker writes the chunk itself at `newChunk`, then reports `written(snapshot, chunk, error)`. `whole`: its own bytes cover the chunk; else it fills the rest from the origin. */
+  grant(token: number, snapshot: number, chunk: Chunk, newChunk: Chunk, whole: boolean): void;
+  /** 0: look again (C-11), or done where the token stood for a flush or a granted write; else the request fails with this error. */
+  release(token: number, error: number): void;
+  /** E-46: record that the snapshot exists / is gone / is Invalid, durably; answered by `registered`. */
+  register(snapshot: number, what: "active" | "removed" | "invalid"): void;
+  /** An operation (create, drop, merge, close …) has ended. */
+  finished(operation: number, error: number, message: string): void;
+  /** For logs, counters and `volume` events: invalid, overflow, merge-failed, header-write-failed, grown … */
+  notice(snapshot: number, event: NoticeKind, error: number): void;
+  /** A group of exceptions waits (S-54): call `tick(snapshot)` after the configured time, once. */
+  armTimer(snapshot: number): void;
+}
+
+export type NoticeKind =
+  | "invalid"
+  | "overflow"
+  | "overflow-cleared"
+  | "merge-failed"
+  | "merge-progress"
+  | "merge-stopped"
+  | "merged"
+  | "header-write-failed";
+
+/** A gate: a set of requests that main can hold back, and wait for (`hold` and `inO[w]`, `open` and `inM[w]` of protocol.md). */
+export interface GatePort {
+  close(): void;
+  open(): void;
+  /** Requests announced and not ended, over all workers. Looked at after `close`; when it falls to 0 the event `gateDrained` comes. */
+  inFlight(): number;
+}
+
+/** The shared words and the table of one snapshot; main is the only writer. */
+export interface SnapshotPorts {
+  /** The exception table. */
+  readonly table: {
+    stateOf(chunk: Chunk): EntryState;
+    /** Only where the state is not None. */
+    newChunkOf(chunk: Chunk): Chunk;
+    publish(oldChunk: Chunk, newChunk: Chunk, state: EntryState): void;
+    settle(oldChunk: Chunk): void;
+    remove(oldChunk: Chunk): void;
+    count(): number;
+  };
+  /** Tracked reads (C-1, C-24). */
+  readonly tracking: {
+    bucketOf(chunk: Chunk): number;
+    readonly bucketCount: number;
+    parity(bucket: number): number;
+    flip(bucket: number): void;
+    readers(bucket: number, parity: number): number;
+    /** Store `waiting` (C-5): the event `drained(snapshot, bucket)` comes when a counter of the bucket falls to 0. */
+    awaitDrain(bucket: number): void;
+  };
+  readonly words: {
+    setState(state: SnapshotState): void;
+    /** Highest visible sequence number (int32, compared by difference). */
+    setVisible(sequence: number): void;
+    setDurable(sequence: number): void;
+    /** The range being merged, in sectors of the origin; count 0 clears it. */
+    setMergeRange(firstSector: Sector, sectors: Sector): void;
+  };
+  /** Writes to this snapshot, and reads of it. */
+  readonly writeGate: GatePort;
+  readonly readGate: GatePort;
+}
+
+/** Of the origin. */
+export interface OriginPorts {
+  /** `hold` and `inO[w]`; while merging also writes to the merging volume. */
+  readonly writeGate: GatePort;
+  readonly readGate: GatePort;
+  /** The snapshots whose old data an origin write must keep (`list`): changes only while the write gate is closed and drained. */
+  setList(snapshots: readonly number[]): void;
+  /** Snapshot that is presented in place of the origin (E-30), -1 for none: changes only while both gates are closed and drained. */
+  setMerging(snapshot: number): void;
+}

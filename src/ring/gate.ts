@@ -1,0 +1,74 @@
+/**
+ * A gate: a class of requests that main can hold back and wait for, without a lock on the way of the requests.
+ *
+ *   word 0   closed (main)
+ *   word 16  in[0]   word 32  in[1]   …   one cache line per worker, each written by its worker only
+ *
+ *   worker w                          main
+ *   in[w] += 1                        closed = 1
+ *   load closed: 1 → in[w] -= 1,      load every in[w]: all 0 → drained
+ *     wait for GateOpened, again      else wait for GateDrained, look again
+ *   … I/O …
+ *   in[w] -= 1; 0 and closed → GateDrained
+ *
+ * It is `hold` with `inO[w]`, and `open` with `inM[w]`, of protocol.md (C-10, C-30, C-38, C-39): announce first, then look.
+ * Each side stores its own word before it loads the other's, so that either the worker sees the gate closed or main
+ * sees the announcement.
+ */
+import { MAX_EXPORT_WORKERS } from "../base/constants.ts";
+
+const LINE = 16;
+export const GATE_WORDS: number = LINE * (1 + MAX_EXPORT_WORKERS);
+
+/** Main's side. */
+export class Gate {
+  readonly #words: Int32Array;
+  readonly #at: number;
+
+  constructor(words: Int32Array, at: number) {
+    this.#words = words;
+    this.#at = at;
+  }
+
+  close(): void {
+    Atomics.store(this.#words, this.#at, 1);
+  }
+
+  open(): void {
+    Atomics.store(this.#words, this.#at, 0);
+  }
+
+  get isClosed(): boolean {
+    return Atomics.load(this.#words, this.#at) === 1;
+  }
+
+  inFlight(): number {
+    let sum = 0;
+    for (let w = 1; w <= MAX_EXPORT_WORKERS; w++) sum += Atomics.load(this.#words, this.#at + w * LINE);
+    return sum;
+  }
+}
+
+/** A worker's side. */
+export class GatePass {
+  readonly #words: Int32Array;
+  readonly #closed: number;
+  readonly #mine: number;
+
+  constructor(words: Int32Array, at: number, worker: number) {
+    this.#words = words;
+    this.#closed = at;
+    this.#mine = at + (1 + worker) * LINE;
+  }
+
+  /** Announce one request. False: the gate is closed, and the announcement has been taken back with `leave`'s result in `mustTell`. */
+  enter(): boolean {
+    Atomics.add(this.#words, this.#mine, 1);
+    return Atomics.load(this.#words, this.#closed) === 0;
+  }
+
+  /** End one announcement. True: main waits for this gate, and this worker has nothing in it any more: send GateDrained. */
+  leave(): boolean {
+    return Atomics.sub(this.#words, this.#mine, 1) === 1 && Atomics.load(this.#words, this.#closed) === 1;
+  }
+}
