@@ -15,6 +15,21 @@ export const MAX_PAYLOAD_BYTES: number = 32 * 1024 * 1024;
 /** Longest export name (the protocol allows 4096). */
 export const MAX_EXPORT_NAME_BYTES = 4096;
 
+/** Payload of a refused write that is read and thrown away to stay in step; a longer one ends the connection. */
+export const MAX_SKIPPED_PAYLOAD_BYTES: number = 2 * MAX_PAYLOAD_BYTES;
+
+/** Data of one handshake option that is kept: the longest name, its frame, and far more information requests than there are kinds. */
+export const MAX_OPTION_BYTES = 8192;
+
+/** Data of one handshake option that is read and thrown away; a longer one ends the connection. */
+export const MAX_SKIPPED_OPTION_BYTES: number = 1024 * 1024;
+
+/** Options in one handshake: a client may ask for the list, then three times for every export in it. */
+export const MAX_OPTIONS = 1024;
+
+/** Answer to one option: the list of every export, with the longest names. */
+export const MAX_OPTION_REPLY_BYTES: number = 2 * 1024 * 1024;
+
 /** Copies in flight per snapshot (E-25; the kernel's default). */
 export const COW_THRESHOLD = 2048;
 
@@ -42,7 +57,55 @@ export const AREA_READ_AHEAD = 64;
 /** Buckets of tracked reads per snapshot (protocol.md: trk), and neighbouring chunks that share one. */
 export const TRACK_BUCKETS = 1024;
 export const TRACK_CHUNKS_PER_BUCKET = 8;
+/** Buckets that one read piece may span: their parities are the bits of one word. */
+export const TRACK_BUCKETS_PER_PIECE = 32;
 
+/** Chunks of an origin that an exception table can index: its directory, one word for 256 chunks, is at most 1 GiB of address space. */
+export const TABLE_CHUNKS_MAX: number = 2 ** 36;
+
+/** Chunks of a COW device that a table entry can name: 46 bits of its two words. */
+export const TABLE_NEW_CHUNKS_MAX: number = 2 ** 46;
+
+/** Bytes of one exception table: just below the largest SharedArrayBuffer of Node 20 (4 GiB). About 180 million scattered exceptions. */
+export const TABLE_BYTES_MAX: number = 2 ** 32 - 65536;
+
+/** Replaced leaves that wait until no reader can be in them; one step of the table generation frees them all. */
+export const TABLE_QUARANTINE_LEAVES = 256;
+
+assert(MAX_OPTION_BYTES >= MAX_EXPORT_NAME_BYTES + 6 + 2 * 64);
+assert(MAX_OPTION_BYTES <= MAX_SKIPPED_OPTION_BYTES);
+assert(MAX_OPTIONS >= 1 + 3 * (MAX_SNAPSHOTS + 1));
+assert(MAX_OPTION_REPLY_BYTES >= (MAX_SNAPSHOTS + 2) * (MAX_EXPORT_NAME_BYTES + 256));
 assert(AREA_READ_AHEAD >= 12);
 assert((TRACK_BUCKETS & (TRACK_BUCKETS - 1)) === 0);
+assert(TRACK_BUCKETS_PER_PIECE <= 32 && TRACK_BUCKETS_PER_PIECE <= TRACK_BUCKETS);
+assert(TABLE_CHUNKS_MAX / 256 + 2 ** 20 < TABLE_BYTES_MAX / 4);
 assert(MAX_COPY_TARGETS < 32);
+/** Connections that one export worker serves at a time; each has an inbox in its arena. */
+export const MAX_CONNECTIONS_PER_WORKER = 256;
+
+/** Requests of one export worker that are under way; a connection past it is not read until one ends. */
+export const MAX_REQUESTS_PER_WORKER = 1024;
+
+/** Device operations of one export worker that are under way or wait. */
+export const MAX_PIECES_PER_WORKER = 2048;
+
+/** Device operations that one request has under way at a time: a long trim must not take every piece. */
+export const MAX_PIECES_PER_REQUEST = 64;
+
+/** One device operation of an export worker covers at most this much of the volume, so that no lookup takes long. */
+export const MAX_PIECE_BYTES: number = 1024 * 1024;
+
+/** A tracked read spans at most this many chunks, so that its buckets fit one 32-bit mask of parities. */
+export const MAX_TRACKED_CHUNKS: number = 31 * TRACK_CHUNKS_PER_BUCKET;
+
+/** What a connection receives at once: about 16 small writes. */
+export const INBOX_BYTES: number = 64 * 1024;
+
+/** A payload's rest of at least this length is received straight into its slot; less is copied from the inbox. */
+export const DIRECT_RECEIVE_BYTES: number = 16 * 1024;
+
+/** Replies that one SENDMSG carries at most. */
+export const MAX_REPLIES_PER_SEND = 256;
+
+assert(MAX_PIECES_PER_WORKER >= MAX_REQUESTS_PER_WORKER);

@@ -38,6 +38,7 @@ export const errno = {
   ESHUTDOWN: 108,
   ETIMEDOUT: 110,
   ECONNREFUSED: 111,
+  EDQUOT: 122,
   ECANCELED: 125,
 } as const;
 
