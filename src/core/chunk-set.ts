@@ -1,66 +1,103 @@
 /**
- * A set of chunk numbers that only grows: finds duplicates among ten million exceptions in a fraction of a second (S-38).
+ * A set of chunk numbers that only grows: finds duplicates among ten million exceptions in about a second (S-38).
  *
- * Where the largest possible number is known and modest, a flat bitmap (fresh memory costs nothing until it is touched);
- * else open addressing in one Float64Array, at most half full. Both are plain typed arrays: no object per number.
+ * A bitmap in pages that are made when they are first needed: new chunks lie close together, so it stays small and fast.
+ * Numbers that are spread so thin that the pages would waste memory (an unknown, huge origin) turn the set, once, into open
+ * addressing in one Float64Array, at most half full. Typed arrays both: no object per number.
  */
-import { assert } from "../base/assert.ts";
 import type { Chunk } from "../base/units.ts";
 
-/** Bits of the largest bitmap: 128 MiB of address space. */
-const BITMAP_LIMIT = 2 ** 30;
-const FIRST_SLOTS = 1024;
+const PAGE_BITS = 2 ** 15;
+const PAGE_WORDS: number = PAGE_BITS / 32;
+/** Directories with more pages than this are a Map. */
+const DIRECTORY_MAX = 2 ** 20;
+/** With fewer pages than this (64 MiB) the set is not turned over. */
+const PAGES_MIN = 2 ** 14;
+/** A page costs as much as this many hashed numbers. */
+const THIN = 256;
+const SLOTS_MIN = 1024;
 
 export class ChunkSet {
-  readonly #bits: Uint32Array | undefined;
-  /** Values plus 1, so that 0 is an empty slot. */
-  #slots: Float64Array = new Float64Array(0);
+  readonly #flat: (Uint32Array | undefined)[] | undefined;
+  readonly #sparse: Map<number, Uint32Array> = new Map();
+  #pages = 0;
   #count = 0;
+  /** Values plus 1, so that 0 is an empty slot; undefined while the set is a bitmap. */
+  #slots: Float64Array | undefined;
 
   /** `limit`: every value is below it (Infinity where unknown). */
   constructor(limit: number) {
-    if (limit <= BITMAP_LIMIT) this.#bits = new Uint32Array(Math.ceil(limit / 32));
-    else this.#slots = new Float64Array(FIRST_SLOTS);
+    const pages = Math.ceil(limit / PAGE_BITS);
+    if (pages <= DIRECTORY_MAX) this.#flat = Array.from({ length: pages });
   }
 
   /** False if the value was there already. */
   add(value: Chunk): boolean {
-    const bits = this.#bits;
-    if (bits === undefined) return this.#addHashed(value);
-    const word = Math.floor(value / 32);
-    assert(word < bits.length, "value below the limit");
-    const mask = 1 << (value & 31);
-    if ((bits[word]! & mask) !== 0) return false;
-    bits[word]! |= mask;
-    return true;
-  }
-
-  #addHashed(value: Chunk): boolean {
-    if (this.#count * 2 >= this.#slots.length) this.#grow();
-    const at = findSlot(this.#slots, value);
-    if (this.#slots[at] !== 0) return false;
-    this.#slots[at] = value + 1;
+    if (this.#slots !== undefined) return this.#addHashed(value);
+    const number = Math.floor(value / PAGE_BITS);
+    const page = this.#flat === undefined ? this.#sparse.get(number) : this.#flat[number];
+    if (page === undefined) return this.#addPage(number, value);
+    const bit = value % PAGE_BITS;
+    const mask = 1 << (bit & 31);
+    if ((page[bit >>> 5]! & mask) !== 0) return false;
+    page[bit >>> 5]! |= mask;
     this.#count += 1;
     return true;
   }
 
-  #grow(): void {
-    const larger = new Float64Array(this.#slots.length * 2);
-    for (const stored of this.#slots) {
-      if (stored !== 0) larger[findSlot(larger, stored - 1)] = stored;
+  #addPage(number: number, value: Chunk): boolean {
+    if (this.#pages >= PAGES_MIN && this.#count < this.#pages * THIN) {
+      this.#turnOver();
+      return this.#addHashed(value);
     }
-    this.#slots = larger;
+    const page = new Uint32Array(PAGE_WORDS);
+    if (this.#flat === undefined) this.#sparse.set(number, page);
+    else this.#flat[number] = page;
+    this.#pages += 1;
+    return this.add(value);
+  }
+
+  #turnOver(): void {
+    let length = SLOTS_MIN;
+    while (length < this.#count * 4) length *= 2;
+    const slots = new Float64Array(length);
+    const take = (page: Uint32Array | undefined, number: number): void => {
+      for (let word = 0; page !== undefined && word < PAGE_WORDS; word++) {
+        for (let rest = page[word]!; rest !== 0; rest &= rest - 1) {
+          const value = number * PAGE_BITS + word * 32 + 31 - Math.clz32(rest & -rest);
+          slots[findSlot(slots, value)] = value + 1;
+        }
+      }
+    };
+    this.#flat?.forEach(take);
+    this.#sparse.forEach(take);
+    this.#flat?.fill(undefined);
+    this.#sparse.clear();
+    this.#slots = slots;
+  }
+
+  #addHashed(value: Chunk): boolean {
+    let slots = this.#slots!;
+    if (this.#count * 2 >= slots.length) {
+      const larger = new Float64Array(slots.length * 2);
+      for (const stored of slots) if (stored !== 0) larger[findSlot(larger, stored - 1)] = stored;
+      this.#slots = slots = larger;
+    }
+    const at = findSlot(slots, value);
+    if (slots[at] !== 0) return false;
+    slots[at] = value + 1;
+    this.#count += 1;
+    return true;
   }
 }
 
 /** The slot that holds the value, or the empty one where it belongs. */
 function findSlot(slots: Float64Array, value: number): number {
   const mask = slots.length - 1;
-  const low = value % 0x1_0000_0000;
   const high = Math.floor(value / 0x1_0000_0000);
-  let hash = Math.imul(low ^ Math.imul(high, 0x9e3779b1), 0x85ebca6b);
+  let hash = Math.imul((value % 0x1_0000_0000) ^ Math.imul(high, 0x9e3779b1), 0x85ebca6b);
   hash ^= hash >>> 15;
-  let at = Math.imul(hash, 0xc2b2ae35) >>> 0 & mask;
+  let at = (Math.imul(hash, 0xc2b2ae35) >>> 0) & mask;
   while (slots[at] !== 0 && slots[at] !== value + 1) at = (at + 1) & mask;
   return at;
 }

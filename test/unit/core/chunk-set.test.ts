@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ChunkSet } from "../../../src/core/chunk-set.ts";
 
-test.each([["bitmap", 5000], ["hash", Number.POSITIVE_INFINITY]])("a %s tells first from second sight, like a Set (S-38)", (_, limit) => {
+test.each([["flat directory", 5000], ["sparse directory", Number.POSITIVE_INFINITY]])("a %s tells first from second sight, like a Set (S-38)", (_, limit) => {
   fc.assert(
     fc.property(fc.array(fc.oneof(fc.nat(40), fc.nat(4999)), { maxLength: 3000 }), (values) => {
       const set = new ChunkSet(limit);
@@ -20,4 +20,13 @@ test("large chunk numbers that share their low words stay apart (S-39)", () => {
   const set = new ChunkSet(Number.POSITIVE_INFINITY);
   for (let i = 0; i < 5000; i++) expect(set.add(7 + i * 2 ** 36)).toBe(true);
   for (let i = 0; i < 5000; i++) expect(set.add(7 + i * 2 ** 36)).toBe(false);
+});
+
+test("numbers spread thin over a huge origin turn the bitmap into a hash, and none is forgotten (S-38)", () => {
+  const set = new ChunkSet(Number.POSITIVE_INFINITY);
+  const value = (i: number): number => i * 2 ** 20 + (i % 32);
+  let wrong = 0;
+  for (let i = 0; i < 40_000; i++) if (!set.add(value(i))) wrong += 1;
+  for (let i = 0; i < 40_000; i++) if (set.add(value(i)) || !set.add(value(i) + 64 * 2 ** 20 * 40_000)) wrong += 1;
+  expect(wrong).toBe(0);
 });
