@@ -61,5 +61,8 @@ export const IoArg = {
   Dsync: 2,
 } as const;
 
-/** fallocate modes (Linux). */
-export const AllocateMode = { KeepSize: 1, PunchHole: 2, ZeroRange: 16 } as const;
+/**
+ * fallocate modes (Linux). `Discard` is ours: advice that the bytes are not needed, after which they may read as anything
+ * (a hole in a file, BLKDISCARD on a block device). PunchHole | KeepSize and ZeroRange always read as zeroes afterwards.
+ */
+export const AllocateMode = { KeepSize: 1, PunchHole: 2, ZeroRange: 16, Discard: 256 } as const;

@@ -1,0 +1,26 @@
+{
+  # liburing is linked statically, so that the built addon needs no liburing where it runs.
+  # binding*.cc and watch.cc speak N-API; everything else is the core, which knows nothing of it.
+  "targets": [
+    {
+      "target_name": "snapring",
+      "sources": [
+        "src/binding.cc",
+        "src/binding_ring.cc",
+        "src/binding_watch.cc",
+        "src/device.cc",
+        "src/event.cc",
+        "src/file_table.cc",
+        "src/inline_io.cc",
+        "src/poll.cc",
+        "src/request.cc",
+        "src/ring.cc",
+        "src/uring.cc"
+      ],
+      "defines": ["NAPI_VERSION=8", "_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],
+      "cflags": ["-O2"],
+      "cflags_cc": ["-std=c++17", "-fno-exceptions", "-fno-rtti", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"],
+      "libraries": ["-l:liburing.a"]
+    }
+  ]
+}

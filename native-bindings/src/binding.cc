@@ -1,0 +1,207 @@
+// The module: its constants, and the functions that need no ring. This file checks arguments and nothing else.
+#include <cinttypes>
+#include <cstdio>
+#include <linux/falloc.h>
+
+#include "arguments.h"
+#include "device.h"
+#include "event.h"
+#include "layout.h"
+#include "ring.h"
+
+namespace snapring {
+
+namespace {
+
+napi_value addNumber(napi_env env, napi_value object, const char* name, double number) {
+  napi_value value;
+  CHECK_NAPI(env, napi_create_double(env, number, &value));
+  CHECK_NAPI(env, napi_set_named_property(env, object, name, value));
+  return value;
+}
+
+napi_value addDecimal(napi_env env, napi_value object, const char* name, uint64_t number) {
+  char text[24];
+  snprintf(text, sizeof text, "%" PRIu64, number);
+  napi_value value;
+  CHECK_NAPI(env, napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &value));
+  CHECK_NAPI(env, napi_set_named_property(env, object, name, value));
+  return value;
+}
+
+// probe(): 0, or the -errno with which io_uring is refused.
+napi_value probe(napi_env env, napi_callback_info info) {
+  if (!toArguments(env, info, 0, nullptr, nullptr)) return nullptr;
+  return fromInt(env, probeUring());
+}
+
+napi_value eventCreate(napi_env env, napi_callback_info info) {
+  if (!toArguments(env, info, 0, nullptr, nullptr)) return nullptr;
+  return fromInt(env, createEvent());
+}
+
+// A function of one descriptor that returns 0 or more, or -errno.
+template <int (*call)(int)>
+napi_value ofDescriptor(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  int fd;
+  if (!toArguments(env, info, 1, values, nullptr) || !toFd(env, values[0], 0, &fd)) return nullptr;
+  return fromInt(env, call(fd));
+}
+
+// lockFile(fd, exclusive): [status, holder]
+napi_value lock(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  int fd;
+  bool exclusive;
+  if (!toArguments(env, info, 2, values, nullptr) || !toFd(env, values[0], 0, &fd)) return nullptr;
+  if (napi_get_value_bool(env, values[1], &exclusive) != napi_ok) {
+    (void)napi_throw_type_error(env, nullptr, "exclusive: not a boolean");
+    return nullptr;
+  }
+  int32_t holder;
+  const int status = lockFile(fd, exclusive, &holder);
+  napi_value result;
+  CHECK_NAPI(env, napi_create_array_with_length(env, 2, &result));
+  CHECK_NAPI(env, napi_set_element(env, result, 0, fromInt(env, status)));
+  CHECK_NAPI(env, napi_set_element(env, result, 1, fromInt(env, holder)));
+  return result;
+}
+
+// deviceFacts(fd): an object of numbers and decimal strings, or -errno.
+napi_value facts(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  int fd;
+  if (!toArguments(env, info, 1, values, nullptr) || !toFd(env, values[0], 0, &fd)) return nullptr;
+  DeviceFacts now = {};
+  const int status = deviceFacts(fd, &now);
+  if (status != 0) return fromInt(env, status);
+  napi_value object;
+  CHECK_NAPI(env, napi_create_object(env, &object));
+  const struct {
+    const char* name;
+    double number;
+  } numbers[] = {
+      {"kind", static_cast<double>(now.kind)},
+      {"readOnly", now.readOnly ? 1.0 : 0.0},
+      {"size", static_cast<double>(now.size)},
+      {"logicalBlock", static_cast<double>(now.logicalBlock)},
+      {"directKnown", now.directKnown ? 1.0 : 0.0},
+      {"directMemory", static_cast<double>(now.directMemory)},
+      {"directOffset", static_cast<double>(now.directOffset)},
+      {"filesystem", static_cast<double>(now.filesystem)},
+  };
+  for (const auto& entry : numbers) {
+    if (addNumber(env, object, entry.name, entry.number) == nullptr) return nullptr;
+  }
+  if (addDecimal(env, object, "device", now.device) == nullptr) return nullptr;
+  if (addDecimal(env, object, "inode", now.inode) == nullptr) return nullptr;
+  if (addDecimal(env, object, "represents", now.represents) == nullptr) return nullptr;
+  return object;
+}
+
+// socketPair(): [fd, fd], or -errno.
+napi_value pair(napi_env env, napi_callback_info info) {
+  if (!toArguments(env, info, 0, nullptr, nullptr)) return nullptr;
+  int fds[2];
+  const int status = socketPair(fds);
+  if (status != 0) return fromInt(env, status);
+  napi_value result;
+  CHECK_NAPI(env, napi_create_array_with_length(env, 2, &result));
+  CHECK_NAPI(env, napi_set_element(env, result, 0, fromInt(env, fds[0])));
+  CHECK_NAPI(env, napi_set_element(env, result, 1, fromInt(env, fds[1])));
+  return result;
+}
+
+// pageOffset(bytes): the address of a Uint8Array modulo the page size.
+napi_value pageOffset(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  bool typed = false;
+  void* data = nullptr;
+  if (!toArguments(env, info, 1, values, nullptr)) return nullptr;
+  if (napi_is_typedarray(env, values[0], &typed) != napi_ok || !typed) {
+    (void)napi_throw_type_error(env, nullptr, "bytes: not a typed array");
+    return nullptr;
+  }
+  CHECK_NAPI(env, napi_get_typedarray_info(env, values[0], nullptr, nullptr, &data, nullptr, nullptr));
+  return fromInt(env, static_cast<int32_t>(reinterpret_cast<uintptr_t>(data) % kPageBytes));
+}
+
+napi_value constants(napi_env env) {
+  const struct {
+    const char* name;
+    uint32_t number;
+  } entries[] = {
+      {"DESCRIPTOR_WORDS", kDescriptorWords},
+      {"COMPLETION_WORDS", kCompletionWords},
+      {"IoOp.Nop", kNop},
+      {"IoOp.Read", kRead},
+      {"IoOp.Write", kWrite},
+      {"IoOp.Sync", kSync},
+      {"IoOp.Allocate", kAllocate},
+      {"IoOp.Receive", kReceive},
+      {"IoOp.Send", kSend},
+      {"IoOp.SendVector", kSendVector},
+      {"IoOp.EventRead", kEventRead},
+      {"IoOp.Cancel", kCancel},
+      {"IoOp.Timeout", kTimeout},
+      {"IoOp.ReceiveVector", kReceiveVector},
+      {"IoOp.ReadVector", kReadVector},
+      {"IoOp.WriteVector", kWriteVector},
+      {"IoFlag.Link", kFlagLink},
+      {"IoArg.Dsync", kArgDsync},
+      {"AllocateMode.KeepSize", FALLOC_FL_KEEP_SIZE},
+      {"AllocateMode.PunchHole", FALLOC_FL_PUNCH_HOLE},
+      {"AllocateMode.ZeroRange", FALLOC_FL_ZERO_RANGE},
+      {"AllocateMode.Discard", kModeDiscard},
+      {"FileKind.Async", kAsync},
+      {"FileKind.Inline", kInline},
+      {"FileKind.Socket", kSocket},
+      {"FileKind.Event", kEvent},
+  };
+  napi_value object;
+  CHECK_NAPI(env, napi_create_object(env, &object));
+  for (const auto& entry : entries) {
+    if (addNumber(env, object, entry.name, entry.number) == nullptr) return nullptr;
+  }
+  return object;
+}
+
+static_assert(kModeKeepSize == FALLOC_FL_KEEP_SIZE, "fallocate mode");
+static_assert(kModePunchHole == FALLOC_FL_PUNCH_HOLE, "fallocate mode");
+static_assert(kModeZeroRange == FALLOC_FL_ZERO_RANGE, "fallocate mode");
+
+}  // namespace
+
+napi_value initialise(napi_env env, napi_value exports) {
+  const struct {
+    const char* name;
+    napi_callback call;
+  } functions[] = {
+      {"probe", probe},
+      {"createRing", createRing},
+      {"createEvent", eventCreate},
+      {"signalEvent", ofDescriptor<signalEvent>},
+      {"watchEvent", watchEvent},
+      {"lockFile", lock},
+      {"unlockFile", ofDescriptor<unlockFile>},
+      {"deviceFacts", facts},
+      {"duplicateFile", ofDescriptor<duplicateFile>},
+      {"shutdownSocket", ofDescriptor<shutdownSocket>},
+      {"socketPair", pair},
+      {"pageOffset", pageOffset},
+  };
+  for (const auto& entry : functions) {
+    napi_value function;
+    CHECK_NAPI(env, napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.call, nullptr, &function));
+    CHECK_NAPI(env, napi_set_named_property(env, exports, entry.name, function));
+  }
+  napi_value numbers = constants(env);
+  if (numbers == nullptr) return nullptr;
+  CHECK_NAPI(env, napi_set_named_property(env, exports, "constants", numbers));
+  return exports;
+}
+
+}  // namespace snapring
+
+NAPI_MODULE_INIT() { return snapring::initialise(env, exports); }

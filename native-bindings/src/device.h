@@ -1,0 +1,37 @@
+// Facts about an open file that node:fs does not tell, and locks. Knows nothing of N-API.
+#ifndef SNAPRING_DEVICE_H
+#define SNAPRING_DEVICE_H
+
+#include <cstdint>
+
+namespace snapring {
+
+enum DeviceKind : uint8_t { kRegularFile = 0, kBlockDevice = 1, kOtherFile = 2 };
+
+struct DeviceFacts {
+  DeviceKind kind;
+  bool readOnly;
+  uint64_t size;
+  // What the device addresses; 512 for a regular file.
+  uint32_t logicalBlock;
+  // 0: the kernel does not say, or there is no direct I/O here (then directKnown is true).
+  uint32_t directMemory;
+  uint32_t directOffset;
+  bool directKnown;
+  uint64_t filesystem;
+  uint64_t device;
+  uint64_t inode;
+  // The device that a device node stands for; 0 for a file.
+  uint64_t represents;
+};
+
+// 0 or -errno.
+int deviceFacts(int fd, DeviceFacts* facts);
+// 0 or -errno; -EAGAIN: held by another, and `*holder` is its process where the kernel names it, else 0.
+// The lock belongs to the open file description: it goes with the last descriptor of it.
+int lockFile(int fd, bool exclusive, int32_t* holder);
+int unlockFile(int fd);
+
+}  // namespace snapring
+
+#endif

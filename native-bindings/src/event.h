@@ -1,0 +1,21 @@
+// Eventfds: how one thread wakes another that sleeps in its ring or in its event loop; and what sockets need beside.
+// Knows nothing of N-API. All return -errno where they fail.
+#ifndef SNAPRING_EVENT_H
+#define SNAPRING_EVENT_H
+
+namespace snapring {
+
+// A new eventfd, not yet signalled.
+int createEvent();
+int signalEvent(int fd);
+// Take all signals. Never blocks: 0 also where there was none.
+int drainEvent(int fd);
+int duplicateFile(int fd);
+// End both directions: what waits on the socket completes.
+int shutdownSocket(int fd);
+// Two stream sockets, connected with each other.
+int socketPair(int pair[2]);
+
+}  // namespace snapring
+
+#endif

@@ -1,0 +1,47 @@
+// A ring's files. Each entry holds a descriptor of its own (dup), so that closing a descriptor elsewhere can never make
+// a request in flight land in whatever file got the same number next.
+//
+// An operation that is parked holds a reference; an entry that was replaced lives until its last operation has ended.
+#ifndef SNAPRING_FILE_TABLE_H
+#define SNAPRING_FILE_TABLE_H
+
+#include <cstdint>
+#include <vector>
+
+#include "layout.h"
+
+namespace snapring {
+
+struct File {
+  int fd = -1;
+  FileKind kind = kAsync;
+  bool block = false;
+  uint32_t references = 1;
+  // The poll ring's bookkeeping: operations that wait, and the last pass in which the direction was found blocked.
+  uint32_t parkedIn = 0;
+  uint32_t parkedOut = 0;
+  uint64_t blockedIn = 0;
+  uint64_t blockedOut = 0;
+};
+
+class FileTable {
+ public:
+  explicit FileTable(uint32_t size) : files_(size, nullptr) {}
+  ~FileTable();
+  FileTable(const FileTable&) = delete;
+  FileTable& operator=(const FileTable&) = delete;
+
+  uint32_t size() const { return static_cast<uint32_t>(files_.size()); }
+  File* get(uint32_t index) const { return index < files_.size() ? files_[index] : nullptr; }
+  // 0 or -errno. fd -1 clears the entry.
+  int set(uint32_t index, int fd, FileKind kind);
+  static void hold(File* file) { file->references++; }
+  static void release(File* file);
+
+ private:
+  std::vector<File*> files_;
+};
+
+}  // namespace snapring
+
+#endif

@@ -1,0 +1,99 @@
+#include "inline_io.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+namespace snapring {
+
+namespace {
+
+int32_t transfer(Op* op, bool write) {
+  const int fd = op->file->fd;
+  const int flags = write && (op->request.argument & kArgDsync) != 0 ? RWF_DSYNC : 0;
+  uint64_t done = 0;
+  while (done < op->total) {
+    const off_t at = static_cast<off_t>(op->request.position + done);
+    const int count = static_cast<int>(op->vectorCount);
+    const ssize_t moved = write ? pwritev2(fd, op->vector, count, at, flags) : preadv2(fd, op->vector, count, at, flags);
+    if (moved < 0 && errno == EINTR) continue;
+    if (moved < 0) return done > 0 ? static_cast<int32_t>(done) : -errno;
+    if (moved == 0) break;
+    done += static_cast<uint64_t>(moved);
+    advanceVector(op, static_cast<uint64_t>(moved));
+  }
+  return static_cast<int32_t>(done);
+}
+
+int32_t allocate(const Op& op) {
+  const Request& request = op.request;
+  const off_t at = static_cast<off_t>(request.position);
+  const off_t length = static_cast<off_t>(request.length2);
+  int status;
+  do {
+    if (request.argument != kModeDiscard) {
+      status = fallocate(op.file->fd, static_cast<int>(request.argument), at, length);
+    } else if (op.file->block) {
+      uint64_t range[2] = {request.position, request.length2};
+      status = ioctl(op.file->fd, BLKDISCARD, range);
+    } else {
+      status = fallocate(op.file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, length);
+    }
+  } while (status != 0 && errno == EINTR);
+  return status == 0 ? 0 : -errno;
+}
+
+int32_t sync(int fd) {
+  while (fdatasync(fd) != 0) {
+    if (errno != EINTR) return -errno;
+  }
+  return 0;
+}
+
+}  // namespace
+
+bool isFileOp(uint8_t op) {
+  return op == kRead || op == kWrite || op == kSync || op == kAllocate || op == kReadVector || op == kWriteVector;
+}
+
+bool isInline(const Op& op) {
+  if (!isFileOp(op.request.op)) return false;
+  if (op.file->kind == kInline) return true;
+  // The kernels that we want to run on have no discard through io_uring.
+  return op.request.op == kAllocate && op.request.argument == kModeDiscard && op.file->block;
+}
+
+int32_t runInline(Op* op) {
+  switch (op->request.op) {
+    case kRead:
+    case kReadVector:
+      return transfer(op, false);
+    case kWrite:
+    case kWriteVector:
+      return transfer(op, true);
+    case kSync:
+      return sync(op->file->fd);
+    case kAllocate:
+      return allocate(*op);
+    default:
+      return -EINVAL;
+  }
+}
+
+void advanceVector(Op* op, uint64_t bytes) {
+  while (op->vectorCount > 0 && bytes >= op->vector->iov_len) {
+    bytes -= op->vector->iov_len;
+    op->vector++;
+    op->vectorCount--;
+  }
+  if (bytes > 0) {
+    op->vector->iov_base = static_cast<uint8_t*>(op->vector->iov_base) + bytes;
+    op->vector->iov_len -= bytes;
+  }
+}
+
+}  // namespace snapring

@@ -1,0 +1,267 @@
+// The ring without io_uring: file operations are done at once; what may have to wait (sockets, events, timeouts) is tried,
+// else parked, and served after poll(2) says that it can go on. The kernel calls are the only difference that a loop sees.
+//
+//   started ──▶ done ──▶ finish ──▶ the linked operation behind it
+//      └──▶ parked ──poll──▶ tried again ──┘
+//
+// Operations on one file and direction are served in the order in which they came.
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <ctime>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "inline_io.h"
+#include "ring.h"
+
+namespace snapring {
+
+namespace {
+
+// Not a result of any operation: it has been parked, or stays so.
+constexpr int32_t kParked = INT32_MIN;
+
+uint64_t microseconds() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
+}
+
+bool isOut(const Op& op) { return op.request.op == kSend || op.request.op == kSendVector; }
+
+class PollRing final : public Ring {
+ public:
+  explicit PollRing(const RingMemory& memory) : Ring(memory) {}
+  ~PollRing() override;
+
+  int turn(uint32_t count, bool wait) override;
+  int setFile(uint32_t index, int fd, FileKind kind) override { return files_.set(index, fd, kind); }
+
+ private:
+  void run(uint32_t slot);
+  void settle(uint32_t slot, int32_t result);
+  void end(uint32_t slot, int32_t result);
+  int32_t start(uint32_t slot);
+  int32_t startStream(uint32_t slot);
+  int32_t transfer(Op* op);
+  int32_t readEvent(Op* op);
+  int32_t cancel(int32_t user);
+  void park(uint32_t slot);
+  void unpark(Op* op);
+  int sleep(bool wait);
+  void serve();
+  int32_t retry(uint32_t slot, short ready);
+
+  std::vector<uint32_t> parked_;
+  // Parallel to `parked_` while polling; timeouts have no descriptor (-1).
+  std::vector<pollfd> polled_;
+  uint64_t pass_ = 0;
+};
+
+PollRing::~PollRing() {
+  for (uint32_t slot : parked_) {
+    for (; slot != kNone; slot = ops_.at(slot).next) {
+      if (ops_.at(slot).file != nullptr) FileTable::release(ops_.at(slot).file);
+    }
+  }
+}
+
+int PollRing::turn(uint32_t count, bool wait) {
+  beginTurn(count);
+  for (uint32_t i = 0; i < count;) {
+    i = prepareChain(i, count);
+    if (chain_.empty()) continue;
+    for (size_t k = 0; k < chain_.size(); k++) {
+      Op& op = ops_.at(chain_[k]);
+      if (k + 1 < chain_.size()) op.next = chain_[k + 1];
+      // What it starts on later is the file that it was given, whatever the table holds by then.
+      if (op.file != nullptr) FileTable::hold(op.file);
+    }
+    run(chain_[0]);
+  }
+  while (!parked_.empty()) {
+    const bool asleep = wait && out_ == 0;
+    const int status = sleep(asleep);
+    if (status < 0) return status;
+    serve();
+    if (!asleep || out_ > 0) break;
+  }
+  return static_cast<int>(out_);
+}
+
+// Start an operation, and those linked behind it as long as they end at once.
+void PollRing::run(uint32_t slot) {
+  const int32_t result = start(slot);
+  if (result == kParked) {
+    park(slot);
+  } else {
+    settle(slot, result);
+  }
+}
+
+void PollRing::settle(uint32_t slot, int32_t result) {
+  for (;;) {
+    const bool whole = isWhole(ops_.at(slot), result);
+    uint32_t next = ops_.at(slot).next;
+    end(slot, result);
+    while (!whole && next != kNone) {
+      const uint32_t behind = ops_.at(next).next;
+      end(next, -ECANCELED);
+      next = behind;
+    }
+    if (next == kNone) return;
+    slot = next;
+    result = start(slot);
+    if (result == kParked) return park(slot);
+  }
+}
+
+void PollRing::end(uint32_t slot, int32_t result) {
+  Op& op = ops_.at(slot);
+  if (op.file != nullptr) FileTable::release(op.file);
+  finish(slot, result);
+}
+
+int32_t PollRing::start(uint32_t slot) {
+  Op& op = ops_.at(slot);
+  if (isFileOp(op.request.op)) {
+    counters_.inlined++;
+    return runInline(&op);
+  }
+  switch (op.request.op) {
+    case kNop:
+      return 0;
+    case kCancel:
+      return cancel(static_cast<int32_t>(op.request.argument));
+    case kTimeout:
+      op.deadline = microseconds() + op.request.argument;
+      return kParked;
+    default:
+      return startStream(slot);
+  }
+}
+
+int32_t PollRing::startStream(uint32_t slot) {
+  Op& op = ops_.at(slot);
+  if (op.request.op == kEventRead) return kParked;
+  if ((isOut(op) ? op.file->parkedOut : op.file->parkedIn) > 0) return kParked;
+  return transfer(&op);
+}
+
+int32_t PollRing::transfer(Op* op) {
+  const bool out = isOut(*op);
+  const bool whole = out || (op->request.argument & MSG_WAITALL) != 0;
+  for (;;) {
+    msghdr message = {};
+    message.msg_iov = op->vector;
+    message.msg_iovlen = op->vectorCount;
+    const int more = static_cast<int>(op->request.argument & MSG_MORE);
+    const ssize_t moved = out ? sendmsg(op->file->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL | more)
+                              : recvmsg(op->file->fd, &message, MSG_DONTWAIT);
+    if (moved < 0 && errno == EINTR) continue;
+    if (moved < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return kParked;
+    if (moved < 0) return op->done > 0 ? static_cast<int32_t>(op->done) : -errno;
+    op->done += static_cast<uint64_t>(moved);
+    if (moved == 0 || !whole || op->done == op->total) return static_cast<int32_t>(op->done);
+    advanceVector(op, static_cast<uint64_t>(moved));
+  }
+}
+
+// Only after poll has said that it will not block.
+int32_t PollRing::readEvent(Op* op) {
+  const ssize_t moved = read(op->file->fd, op->vector->iov_base, op->total);
+  if (moved >= 0) return static_cast<int32_t>(moved);
+  return errno == EINTR || errno == EAGAIN ? kParked : -errno;
+}
+
+int32_t PollRing::cancel(int32_t user) {
+  for (uint32_t& entry : parked_) {
+    if (entry == kNone || ops_.at(entry).request.user != user) continue;
+    const uint32_t slot = entry;
+    entry = kNone;
+    Op& op = ops_.at(slot);
+    unpark(&op);
+    // What has been moved has been moved: the answer must say so.
+    settle(slot, op.done > 0 ? static_cast<int32_t>(op.done) : -ECANCELED);
+    return 0;
+  }
+  return -ENOENT;
+}
+
+void PollRing::park(uint32_t slot) {
+  Op& op = ops_.at(slot);
+  parked_.push_back(slot);
+  if (op.file != nullptr) (isOut(op) ? op.file->parkedOut : op.file->parkedIn)++;
+}
+
+void PollRing::unpark(Op* op) {
+  if (op->file != nullptr) (isOut(*op) ? op->file->parkedOut : op->file->parkedIn)--;
+}
+
+int PollRing::sleep(bool wait) {
+  polled_.clear();
+  uint64_t deadline = UINT64_MAX;
+  for (uint32_t slot : parked_) {
+    if (slot == kNone) {
+      polled_.push_back({-1, 0, 0});
+      continue;
+    }
+    const Op& op = ops_.at(slot);
+    if (op.file == nullptr) deadline = std::min(deadline, op.deadline);
+    const short events = isOut(op) ? POLLOUT : POLLIN;
+    polled_.push_back({op.file == nullptr ? -1 : op.file->fd, events, 0});
+  }
+  timespec limit = {0, 0};
+  if (wait && deadline != UINT64_MAX) {
+    const uint64_t now = microseconds();
+    const uint64_t left = deadline > now ? deadline - now : 0;
+    limit = {static_cast<time_t>(left / 1000000), static_cast<long>(left % 1000000 * 1000)};
+  }
+  const bool forever = wait && deadline == UINT64_MAX;
+  counters_.enters++;
+  if (ppoll(polled_.data(), polled_.size(), forever ? nullptr : &limit, nullptr) >= 0) return 0;
+  if (errno != EINTR) return -errno;
+  for (pollfd& entry : polled_) entry.revents = 0;
+  return 0;
+}
+
+// Ending an operation can start linked ones, which park (appended) or cancel (their entry becomes kNone).
+void PollRing::serve() {
+  pass_++;
+  const size_t count = polled_.size();
+  for (size_t i = 0; i < count; i++) {
+    const uint32_t slot = parked_[i];
+    if (slot == kNone) continue;
+    const int32_t result = retry(slot, polled_[i].revents);
+    if (result == kParked) continue;
+    parked_[i] = kNone;
+    unpark(&ops_.at(slot));
+    settle(slot, result);
+  }
+  parked_.erase(std::remove(parked_.begin(), parked_.end(), kNone), parked_.end());
+}
+
+int32_t PollRing::retry(uint32_t slot, short ready) {
+  Op& op = ops_.at(slot);
+  if (op.file == nullptr) return microseconds() >= op.deadline ? -ETIME : kParked;
+  if (ready == 0) return kParked;
+  if (op.request.op == kEventRead) {
+    // One count is one wake: a second reader waits for the next.
+    if (op.file->blockedIn == pass_) return kParked;
+    op.file->blockedIn = pass_;
+    return readEvent(&op);
+  }
+  uint64_t& blocked = isOut(op) ? op.file->blockedOut : op.file->blockedIn;
+  if (blocked == pass_) return kParked;
+  const int32_t result = transfer(&op);
+  if (result == kParked) blocked = pass_;
+  return result;
+}
+
+}  // namespace
+
+std::unique_ptr<Ring> makePollRing(const RingMemory& memory) { return std::unique_ptr<Ring>(new PollRing(memory)); }
+
+}  // namespace snapring

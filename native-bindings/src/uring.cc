@@ -1,0 +1,396 @@
+// The ring over io_uring. One io_uring_enter per turn: it submits the batch, runs the deferred task work, and waits.
+//
+// The kernel knows an operation by its slot in the op table (user_data), so that a completion can be believed only for
+// something that was really started. Anything the kernel refuses at set-up (flags, registered files, registered buffers) is
+// done without; RingFacts tells.
+#include <cerrno>
+#include <ctime>
+#include <liburing.h>
+
+#include "inline_io.h"
+#include "ring.h"
+
+// Debian 12's liburing is older than the kernels it runs on.
+#ifndef IORING_SETUP_SUBMIT_ALL
+#define IORING_SETUP_SUBMIT_ALL (1U << 7)
+#endif
+#ifndef IORING_SETUP_COOP_TASKRUN
+#define IORING_SETUP_COOP_TASKRUN (1U << 8)
+#endif
+#ifndef IORING_SETUP_TASKRUN_FLAG
+#define IORING_SETUP_TASKRUN_FLAG (1U << 9)
+#endif
+#ifndef IORING_SETUP_SINGLE_ISSUER
+#define IORING_SETUP_SINGLE_ISSUER (1U << 12)
+#endif
+#ifndef IORING_SETUP_DEFER_TASKRUN
+#define IORING_SETUP_DEFER_TASKRUN (1U << 13)
+#endif
+#ifndef IORING_SQ_TASKRUN
+#define IORING_SQ_TASKRUN (1U << 2)
+#endif
+#ifndef IORING_ASYNC_CANCEL_ALL
+#define IORING_ASYNC_CANCEL_ALL (1U << 0)
+#endif
+#ifndef IORING_ASYNC_CANCEL_ANY
+#define IORING_ASYNC_CANCEL_ANY (1U << 2)
+#endif
+#ifndef RWF_DSYNC
+#define RWF_DSYNC 2
+#endif
+
+namespace snapring {
+
+namespace {
+
+// user_data of requests that are the ring's own.
+constexpr uint64_t kOwn = ~uint64_t{0};
+// The kernel registers at most 1 GiB in one buffer.
+constexpr uint64_t kPieceBytes = uint64_t{1} << 30;
+constexpr uint32_t kFeatures = IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_FAST_POLL;
+// Rounds of 100 ms in which a ring that is closed waits for what it cannot cancel (a disk that is busy).
+constexpr int kDrainRounds = 100;
+// A queue that the kernel does not take from for so long (each round gives it room first) is out of order.
+constexpr int kSubmitRounds = 64;
+
+constexpr uint32_t kSetups[] = {
+    IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+    IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+    0,
+};
+
+int setUp(io_uring* ring, uint32_t entries, uint32_t completions, uint32_t* flags) {
+  int status = -EINVAL;
+  for (uint32_t setup : kSetups) {
+    io_uring_params parameters = {};
+    parameters.flags = setup | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+    parameters.cq_entries = completions;
+    status = io_uring_queue_init_params(entries, ring, &parameters);
+    *flags = setup;
+    if (status == 0 && (parameters.features & kFeatures) != kFeatures) {
+      io_uring_queue_exit(ring);
+      return -ENOSYS;
+    }
+    if (status != -EINVAL) return status;
+  }
+  return status;
+}
+
+class Uring final : public Ring {
+ public:
+  explicit Uring(const RingMemory& memory) : Ring(memory) {}
+  ~Uring() override;
+
+  int open();
+  int turn(uint32_t count, bool wait) override;
+  int setFile(uint32_t index, int fd, FileKind kind) override;
+
+ private:
+  void registerFiles();
+  void registerArena();
+  void startChain();
+  bool isMixed(size_t i);
+  size_t runInlinePart();
+  int makeRoom(size_t entries);
+  void fill(io_uring_sqe* sqe, uint32_t slot);
+  void fillTransfer(io_uring_sqe* sqe, const Op& op, bool write);
+  void fillMessage(io_uring_sqe* sqe, Op* op);
+  void fillCancel(io_uring_sqe* sqe, const Op& op);
+  bool kernelHasNews() const;
+  int enter(bool wait);
+  void harvest(bool everything);
+  void drain();
+
+  io_uring ring_ = {};
+  bool open_ = false;
+};
+
+Uring::~Uring() {
+  if (!open_) return;
+  drain();
+  io_uring_queue_exit(&ring_);
+}
+
+int Uring::open() {
+  const uint32_t entries = memory_.queueEntries != 0 ? memory_.queueEntries : memory_.capacity;
+  const uint32_t completions = entries * 2 < 256 ? 256 : entries * 2;
+  const int status = setUp(&ring_, entries, completions, &facts_.setupFlags);
+  if (status != 0) return status;
+  open_ = true;
+  // Saves the look-up of the ring's own descriptor in each enter; a kernel without it works as well.
+  (void)io_uring_register_ring_fd(&ring_);
+  registerFiles();
+  registerArena();
+  return 0;
+}
+
+void Uring::registerFiles() {
+  if (memory_.files == 0) return;
+  int status = io_uring_register_files_sparse(&ring_, memory_.files);
+  if (status != 0) {
+    const std::vector<int> none(memory_.files, -1);
+    status = io_uring_register_files(&ring_, none.data(), memory_.files);
+  }
+  facts_.registeredFiles = status == 0;
+}
+
+void Uring::registerArena() {
+  const uint64_t bytes = memory_.registeredBytes;
+  if (bytes == 0) return;
+  std::vector<iovec> pieces;
+  for (uint64_t at = 0; at < bytes; at += kPieceBytes) {
+    pieces.push_back({memory_.arena.base + at, bytes - at < kPieceBytes ? bytes - at : kPieceBytes});
+  }
+  const int status = io_uring_register_buffers(&ring_, pieces.data(), static_cast<unsigned>(pieces.size()));
+  if (status == 0) facts_.registeredBytes = bytes;
+}
+
+int Uring::setFile(uint32_t index, int fd, FileKind kind) {
+  const int status = files_.set(index, fd, kind);
+  if (status != 0 || !facts_.registeredFiles) return status;
+  int own = fd >= 0 && kind != kInline ? files_.get(index)->fd : -1;
+  const int updated = io_uring_register_files_update(&ring_, index, &own, 1);
+  if (updated == 1) return 0;
+  (void)files_.set(index, -1, kind);
+  return updated < 0 ? updated : -EBADF;
+}
+
+int Uring::turn(uint32_t count, bool wait) {
+  beginTurn(count);
+  for (uint32_t i = 0; i < count;) {
+    i = prepareChain(i, count);
+    if (!chain_.empty()) startChain();
+  }
+  for (;;) {
+    const bool ready = io_uring_cq_ready(&ring_) > 0;
+    const bool sleep = wait && out_ == 0 && !ready && ops_.active() > 0;
+    int status = 0;
+    if (sleep || io_uring_sq_ready(&ring_) > 0 || (!ready && kernelHasNews())) status = enter(sleep);
+    harvest(false);
+    // Short of memory, or of room for completions: what was harvested makes some; the rest of the queue is kept.
+    if (status < 0 && status != -EAGAIN && status != -EBUSY) return status;
+    if (out_ > 0 || !sleep) return static_cast<int>(out_);
+    if (status < 0) {
+      const timespec pause = {0, 1000000};
+      nanosleep(&pause, nullptr);
+    }
+  }
+}
+
+void Uring::startChain() {
+  if (chain_.size() > 1 || isInline(ops_.at(chain_[0]))) {
+    for (size_t i = 1; i < chain_.size(); i++) {
+      if (isMixed(i)) return failChain(0, i, -EINVAL);
+    }
+  }
+  const size_t first = runInlinePart();
+  const size_t rest = chain_.size() - first;
+  if (rest == 0) return;
+  const int status = makeRoom(rest);
+  if (status != 0) return failChain(first, first, status);
+  for (size_t i = first; i < chain_.size(); i++) fill(io_uring_get_sqe(&ring_), chain_[i]);
+}
+
+// The kernel cannot start something of ours when its part has ended: inline operations may only lead a chain.
+bool Uring::isMixed(size_t i) { return isInline(ops_.at(chain_[i])) && !isInline(ops_.at(chain_[i - 1])); }
+
+// Returns the index of the first member that is the kernel's; after a failure, the end of the chain.
+size_t Uring::runInlinePart() {
+  for (size_t i = 0; i < chain_.size(); i++) {
+    Op& op = ops_.at(chain_[i]);
+    if (!isInline(op)) return i;
+    counters_.inlined++;
+    const int32_t result = runInline(&op);
+    const bool stop = !isWhole(op, result);
+    finish(chain_[i], result);
+    if (stop) {
+      failChain(i + 1, chain_.size(), 0);
+      break;
+    }
+  }
+  return chain_.size();
+}
+
+// A chain must not be torn over two submissions. 0, or -errno: nothing of it was queued.
+int Uring::makeRoom(size_t entries) {
+  if (entries > *ring_.sq.kring_entries) return -EINVAL;
+  for (int round = 0; io_uring_sq_space_left(&ring_) < entries; round++) {
+    if (round == kSubmitRounds) return -EAGAIN;
+    const int status = enter(false);
+    if (status == -EAGAIN || status == -EBUSY) {
+      harvest(true);
+    } else if (status < 0) {
+      return status;
+    }
+  }
+  return 0;
+}
+
+void Uring::fill(io_uring_sqe* sqe, uint32_t slot) {
+  *sqe = {};
+  Op& op = ops_.at(slot);
+  sqe->user_data = slot;
+  if (op.file != nullptr) {
+    sqe->fd = facts_.registeredFiles ? static_cast<int>(op.request.file) : op.file->fd;
+    if (facts_.registeredFiles) sqe->flags |= IOSQE_FIXED_FILE;
+  } else {
+    sqe->fd = -1;
+  }
+  if (op.request.link) sqe->flags |= IOSQE_IO_LINK;
+  switch (op.request.op) {
+    case kRead:
+    case kReadVector:
+    case kEventRead:
+      return fillTransfer(sqe, op, false);
+    case kWrite:
+    case kWriteVector:
+      return fillTransfer(sqe, op, true);
+    case kSync:
+      sqe->opcode = IORING_OP_FSYNC;
+      sqe->fsync_flags = IORING_FSYNC_DATASYNC;
+      return;
+    case kAllocate:
+      sqe->opcode = IORING_OP_FALLOCATE;
+      // Discard reaches the kernel for plain files only: there it is a hole.
+      sqe->len = op.request.argument == kModeDiscard ? kModePunchHole | kModeKeepSize : op.request.argument;
+      sqe->off = op.request.position;
+      sqe->addr = op.request.length2;
+      return;
+    case kReceive:
+    case kSend:
+    case kReceiveVector:
+    case kSendVector:
+      return fillMessage(sqe, &op);
+    case kCancel:
+      return fillCancel(sqe, op);
+    case kTimeout:
+      op.timeout = {op.request.argument / 1000000, op.request.argument % 1000000 * 1000};
+      sqe->opcode = IORING_OP_TIMEOUT;
+      sqe->addr = reinterpret_cast<uint64_t>(&op.timeout);
+      sqe->len = 1;
+      return;
+    default:
+      sqe->opcode = IORING_OP_NOP;
+  }
+}
+
+void Uring::fillTransfer(io_uring_sqe* sqe, const Op& op, bool write) {
+  const Request& request = op.request;
+  sqe->off = request.op == kEventRead ? 0 : request.position;
+  sqe->rw_flags = write && (request.argument & kArgDsync) != 0 ? RWF_DSYNC : 0;
+  if (request.op == kReadVector || request.op == kWriteVector) {
+    sqe->opcode = write ? IORING_OP_WRITEV : IORING_OP_READV;
+    sqe->addr = reinterpret_cast<uint64_t>(op.vector);
+    sqe->len = op.vectorCount;
+    return;
+  }
+  sqe->addr = reinterpret_cast<uint64_t>(op.vector->iov_base);
+  sqe->len = static_cast<uint32_t>(op.total);
+  const uint64_t end = request.offset + op.total;
+  const uint64_t piece = request.offset / kPieceBytes;
+  const bool fixed = op.total > 0 && end <= facts_.registeredBytes && (end - 1) / kPieceBytes == piece;
+  if (fixed && request.op != kEventRead) {
+    sqe->opcode = write ? IORING_OP_WRITE_FIXED : IORING_OP_READ_FIXED;
+    sqe->buf_index = static_cast<uint16_t>(piece);
+  } else {
+    sqe->opcode = write ? IORING_OP_WRITE : IORING_OP_READ;
+  }
+}
+
+void Uring::fillMessage(io_uring_sqe* sqe, Op* op) {
+  const bool send = op->request.op == kSend || op->request.op == kSendVector;
+  sqe->msg_flags = send ? MSG_WAITALL | MSG_NOSIGNAL | (op->request.argument & MSG_MORE) : op->request.argument;
+  if (op->request.op == kSend || op->request.op == kReceive) {
+    sqe->opcode = send ? IORING_OP_SEND : IORING_OP_RECV;
+    sqe->addr = reinterpret_cast<uint64_t>(op->vector->iov_base);
+    sqe->len = static_cast<uint32_t>(op->total);
+    return;
+  }
+  op->message = {};
+  op->message.msg_iov = op->vector;
+  op->message.msg_iovlen = op->vectorCount;
+  sqe->opcode = send ? IORING_OP_SENDMSG : IORING_OP_RECVMSG;
+  sqe->addr = reinterpret_cast<uint64_t>(&op->message);
+  sqe->len = 1;
+}
+
+void Uring::fillCancel(io_uring_sqe* sqe, const Op& op) {
+  const uint32_t target = ops_.find(static_cast<int32_t>(op.request.argument));
+  sqe->opcode = IORING_OP_ASYNC_CANCEL;
+  // A slot that no operation has: the kernel answers -ENOENT, in its order.
+  sqe->addr = target;
+}
+
+// Task work waits to be run, or completions wait outside of the queue.
+bool Uring::kernelHasNews() const {
+  return (IO_URING_READ_ONCE(*ring_.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
+int Uring::enter(bool wait) {
+  for (;;) {
+    counters_.enters++;
+    const int status = wait ? io_uring_submit_and_wait(&ring_, 1) : io_uring_submit_and_get_events(&ring_);
+    if (status >= 0) return 0;
+    if (status != -EINTR) return status;
+  }
+}
+
+// `everything`: also what has no room in this turn; it is kept for the next.
+void Uring::harvest(bool everything) {
+  unsigned head;
+  unsigned seen = 0;
+  io_uring_cqe* cqe;
+  io_uring_for_each_cqe(&ring_, head, cqe) {
+    if (!everything && !hasRoom()) break;
+    if (cqe->user_data != kOwn) finish(static_cast<uint32_t>(cqe->user_data), cqe->res);
+    seen++;
+  }
+  io_uring_cq_advance(&ring_, seen);
+}
+
+// Nothing may write into the arena after the ring has gone: cancel what can be, wait for what cannot.
+void Uring::drain() {
+  for (int round = 0; round < kDrainRounds; round++) {
+    harvest(true);
+    if (ops_.active() == 0) return;
+    io_uring_sqe* sqe = round % 10 == 0 ? io_uring_get_sqe(&ring_) : nullptr;
+    if (sqe != nullptr) {
+      *sqe = {};
+      sqe->opcode = IORING_OP_ASYNC_CANCEL;
+      sqe->fd = -1;
+      sqe->cancel_flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY;
+      sqe->user_data = kOwn;
+    }
+    __kernel_timespec pause = {0, 100000000};
+    io_uring_cqe* cqe = nullptr;
+    (void)io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &pause, nullptr);
+  }
+}
+
+}  // namespace
+
+int probeUring() {
+  io_uring ring;
+  uint32_t flags = 0;
+  const int status = setUp(&ring, 4, 8, &flags);
+  if (status != 0) return status;
+  io_uring_probe* probe = io_uring_get_probe_ring(&ring);
+  bool able = probe != nullptr;
+  for (int op : {IORING_OP_READ, IORING_OP_WRITE, IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE,
+                 IORING_OP_SEND, IORING_OP_RECV, IORING_OP_SENDMSG, IORING_OP_RECVMSG, IORING_OP_TIMEOUT,
+                 IORING_OP_ASYNC_CANCEL}) {
+    able = able && io_uring_opcode_supported(probe, op);
+  }
+  if (probe != nullptr) io_uring_free_probe(probe);
+  io_uring_queue_exit(&ring);
+  return able ? 0 : -ENOSYS;
+}
+
+std::unique_ptr<Ring> makeUring(const RingMemory& memory, int* status) {
+  std::unique_ptr<Uring> ring(new Uring(memory));
+  *status = ring->open();
+  if (*status != 0) return nullptr;
+  return ring;
+}
+
+}  // namespace snapring
