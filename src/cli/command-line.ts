@@ -1,0 +1,63 @@
+/**
+ * The command line as a whole: the commands, their common manners, and the way from argv to an exit code.
+ *
+ * Every command lives in a file of its own below `commands/` and is made by one function of the terminal. Commands that need
+ * the engine load it when they run, so that the offline ones start quickly and need neither threads nor the native addon.
+ */
+import { Command } from "commander";
+import { createCommand } from "./commands/create.ts";
+import { demoCommand } from "./commands/demo.ts";
+import { dumpCommand } from "./commands/dump.ts";
+import { readCommand } from "./commands/read.ts";
+import { serveCommand } from "./commands/serve.ts";
+import { statusCommand } from "./commands/status.ts";
+import { ExitCode, reportFailure } from "./failure.ts";
+import { packageVersion } from "./package-version.ts";
+import type { Terminal } from "./terminal.ts";
+
+const PROGRAM = "snapring";
+
+const HELP = `
+Sizes are bytes (65536), 16K, 10G, or sectors of 512 bytes (32s).
+Exit code: 0 done, 1 failed, 2 wrong command line.
+
+Examples:
+  snapring create snap.cow --size 10G
+  snapring serve disk.img --snapshot before=snap.cow --listen unix:/run/snapring.sock
+  snapring status snap.cow --json
+  snapring read disk.img snap.cow --output before.img
+  snapring merge disk.img snap.cow`;
+
+/** Runs one command; never throws. */
+export async function runCommandLine(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  const program = buildProgram(terminal);
+  try {
+    if (argv.length === 0) program.help({ error: true });
+    await program.parseAsync(argv, { from: "user" });
+    return ExitCode.Ok;
+  } catch (error) {
+    if (argv.length === 0) return ExitCode.Usage;
+    const command = program.commands.find((c) => c.name() === argv[0]);
+    const where = command === undefined ? PROGRAM : `${PROGRAM} ${command.name()}`;
+    return reportFailure(error, terminal, where, argv.includes("--json"));
+  }
+}
+
+function buildProgram(terminal: Terminal): Command {
+  const program = new Command(PROGRAM)
+    .description("Copy-on-write block snapshots in user space, in dm-snapshot's on-disk format, served over NBD")
+    .version(packageVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "show help")
+    .helpCommand("help [command]", "show help for a command")
+    .addHelpText("after", HELP)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.out(text),
+      writeErr: (text) => terminal.err(text),
+      // Errors are reported in one place, `reportFailure`, after commander has thrown them.
+      outputError: () => undefined,
+    });
+  const makers = [serveCommand, createCommand, statusCommand, dumpCommand, readCommand, demoCommand];
+  for (const make of makers) program.addCommand(make(terminal).copyInheritedSettings(program));
+  return program;
+}

@@ -1,0 +1,59 @@
+/**
+ * `snapring create`: a new, empty store in a file or on a block device (S-31).
+ */
+import { Command } from "commander";
+import { SECTOR_BYTES } from "../../base/units.ts";
+import { createStore } from "../../offline/create-store.ts";
+import { optionValue } from "../option-value.ts";
+import { formatSize, parseSectors } from "../size.ts";
+import type { Terminal } from "../terminal.ts";
+
+interface CreateOptions {
+  readonly size?: number;
+  readonly chunkSize?: number;
+  readonly origin?: string;
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+const HELP = `
+The file is made sparse: it takes space as chunks are copied. It needs three chunks at least. A snapshot that may have to
+keep its whole origin needs the origin's size and one chunk per ${"`"}chunk size / 16${"`"} chunks for metadata.
+
+Examples:
+  snapring create snap.cow --size 10G
+  snapring create snap.cow --size 10G --chunk-size 4K --origin disk.img
+  snapring create /dev/vg/snap --force`;
+
+export function createCommand(terminal: Terminal): Command {
+  return new Command("create")
+    .description("make a new, empty store")
+    .argument("<COW>", "file to make, or block device to use")
+    .option("--size <SIZE>", "size of the file (a block device has its own)", optionValue(parseSectors))
+    .option("--chunk-size <SIZE>", "unit of copy-on-write, a power of two (default: 16K)", optionValue(parseSectors))
+    .option("--origin <ORIGIN>", "the volume to be snapshotted, to check that the two fit together")
+    .option("--force", "overwrite a store, or whatever is there")
+    .option("--json", "print the result, and errors, as JSON")
+    .addHelpText("after", HELP)
+    .action((cow: string, options: CreateOptions) => create(terminal, cow, options));
+}
+
+function create(terminal: Terminal, cow: string, options: CreateOptions): void {
+  const created = createStore({
+    cow,
+    sectors: options.size,
+    chunkSectors: options.chunkSize,
+    origin: options.origin,
+    force: options.force,
+  });
+  const { chunkSectors, totalSectors, status } = created;
+  if (options.json === true) {
+    const result = { cow, status, chunk_size: chunkSectors, total_sectors: totalSectors };
+    terminal.out(`${JSON.stringify(result)}\n`);
+    return;
+  }
+  const size = formatSize(totalSectors * SECTOR_BYTES);
+  terminal.out(
+    `${cow}: empty store of ${size}, chunks of ${formatSize(chunkSectors * SECTOR_BYTES)}, status ${status}\n`,
+  );
+}

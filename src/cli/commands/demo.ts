@@ -1,0 +1,123 @@
+/**
+ * `snapring demo` (what `npm start` runs): an origin and a snapshot made on the spot, served on a Unix socket, with three
+ * commands to try and a line that shows what they do.
+ *
+ * The images stay: a second start finds them and goes on where the first one ended. On a terminal the status line lives in
+ * place; elsewhere it is printed now and then, and only when something has changed.
+ */
+import { mkdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { Command } from "commander";
+import type { Volume } from "../../engine/volume.ts";
+import { type DemoOrigin, ensureDemoOrigin } from "../demo-origin.ts";
+import { onInterrupt } from "../interrupt.ts";
+import { parseListenOption } from "../listen-option.ts";
+import { optionValue } from "../option-value.ts";
+import { formatSize, parseSize } from "../size.ts";
+import { StatusLine } from "../status-line.ts";
+import type { Terminal } from "../terminal.ts";
+
+const SNAPSHOT = "before";
+const TERMINAL_INTERVAL_MS = 500;
+const PLAIN_INTERVAL_MS = 5000;
+
+interface DemoOptions {
+  readonly directory: string;
+  readonly size: number;
+}
+
+export function demoCommand(terminal: Terminal): Command {
+  return new Command("demo")
+    .description("make a small volume with a snapshot, serve both, and show what happens")
+    .option("--directory <DIR>", "where the images and the socket live", "var/demo")
+    .option("--size <SIZE>", "size of the origin, when it is made", optionValue(parseSize), 256 * 2 ** 20)
+    .addHelpText("after", "\nExamples:\n  snapring demo\n  snapring demo --directory /srv/demo --size 10G")
+    .action((options: DemoOptions) => demo(terminal, options));
+}
+
+async function demo(terminal: Terminal, options: DemoOptions): Promise<void> {
+  const directory = resolve(options.directory);
+  mkdirSync(directory, { recursive: true });
+  const origin = join(directory, "origin.img");
+  const made = ensureDemoOrigin(origin, options.size);
+  const socket = socketPath(directory);
+  const leftovers: string[] = [];
+  using interrupt = onInterrupt(leftovers);
+  const { openVolume } = await import("../../index.ts");
+  const volume = await openVolume({
+    origin,
+    // The whole origin may be overwritten once: its chunks, plus one sixteenth for metadata and the demo's second thoughts.
+    snapshots: [{ name: SNAPSHOT, cow: join(directory, `${SNAPSHOT}.cow`), size: options.size + options.size / 16 }],
+    listen: [`unix:${socket}`],
+    log: (line) => terminal.err(`snapring: ${line}\n`),
+  });
+  leftovers.push(socket);
+  try {
+    introduce(terminal, volume, directory, made);
+    await showStatus(terminal, volume, interrupt.signal);
+    terminal.out("\ndraining, committing …\n");
+  } finally {
+    await volume.close();
+  }
+  terminal.out(`closed; the images stay in ${directory}, the next start continues with them\n`);
+}
+
+/** In the directory, or, where its path is too long for a socket, in the folder for temporary files. */
+function socketPath(directory: string): string {
+  const path = join(directory, "snapring.sock");
+  try {
+    parseListenOption(`unix:${path}`);
+    return path;
+  } catch {
+    return join(tmpdir(), `snapring-demo-${process.getuid?.() ?? 0}.sock`);
+  }
+}
+
+function introduce(terminal: Terminal, volume: Volume, directory: string, made: DemoOrigin): void {
+  const content = made.kind === "ext4" ? "an ext4 file system" : "lines of text";
+  terminal.out(`snapring serves ${content} from ${directory}${made.isNew ? "" : ", as the last start left it"}\n\n`);
+  for (const e of volume.exports) {
+    if (e.name === "") continue;
+    for (const uri of e.uris) terminal.out(`  ${e.name.padEnd(8)} ${formatSize(e.sizeBytes).padEnd(8)} ${uri}\n`);
+  }
+  const live = uriOf(volume, "origin");
+  const snapshot = uriOf(volume, SNAPSHOT);
+  const copy = join(directory, "before.copy");
+  const check = made.kind === "ext4" ? ` && e2fsck -fn '${copy}'` : "";
+  // Half of the volume away from its start, where a small file system has its first files.
+  const half = volume.exports[0].sizeBytes / 2;
+  const area = `--offset=${half - (half % 4096)} --size=${Math.floor(half / 2)}`;
+  terminal.out(`
+Try, in another terminal:
+
+  nbdinfo '${live}'
+  fio --name=demo --ioengine=nbd --uri='${live}' --rw=randwrite --bs=4k --iodepth=32 ${area} --runtime=10 --time_based
+  nbdcopy '${snapshot}' '${copy}'${check}
+
+The snapshot stays what the origin was, whatever is written. Ctrl-C ends.
+
+`);
+}
+
+function uriOf(volume: Volume, name: string): string {
+  return volume.exports.find((e) => e.name === name)?.uris[0] ?? "";
+}
+
+async function showStatus(terminal: Terminal, volume: Volume, end: Promise<unknown>): Promise<void> {
+  const line = new StatusLine();
+  let shown = "";
+  const show = (): void => {
+    const text = line.next(volume.stats(), performance.now() / 1000);
+    if (terminal.outIsTerminal) terminal.out(`\r\x1b[K${text.slice(0, terminal.columns() - 1)}`);
+    else if (text !== shown) terminal.out(`${text}\n`);
+    shown = text;
+  };
+  show();
+  const timer = setInterval(show, terminal.outIsTerminal ? TERMINAL_INTERVAL_MS : PLAIN_INTERVAL_MS);
+  try {
+    await end;
+  } finally {
+    clearInterval(timer);
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * `snapring serve`: an origin and its snapshots over NBD until a signal ends it.
+ *
+ * It opens the volume through the library, like any other program would, prints one line per address when clients may connect,
+ * and then only waits. The first SIGINT or SIGTERM drains, commits and closes (exit code 0); a second one ends the process at once.
+ */
+import { Command, Option } from "commander";
+import { MAX_EXPORT_WORKERS } from "../../base/constants.ts";
+import type { SnapshotOptions, Volume, VolumeOptions } from "../../engine/volume.ts";
+import { onInterrupt } from "../interrupt.ts";
+import { DEFAULT_LISTEN, parseListenOption, unixPathOf } from "../listen-option.ts";
+import { collect, optionValue, wholeNumber } from "../option-value.ts";
+import { formatSize } from "../size.ts";
+import { parseSnapshotOptions } from "../snapshot-option.ts";
+import type { Terminal } from "../terminal.ts";
+
+interface ServeOptions {
+  readonly snapshot?: readonly string[];
+  readonly listen?: readonly string[];
+  readonly direct?: boolean;
+  readonly buffered?: boolean;
+  readonly io: "auto" | "uring" | "sync";
+  readonly readOnly?: boolean;
+  readonly workers?: number;
+  readonly json?: boolean;
+}
+
+const HELP = `
+NBD exports: the empty name and 'origin' are the live volume, NAME is a snapshot. A COW file that does not exist is made
+when size= is given. Settings discard_zeroes_cow and discard_passdown_origin may follow as well.
+
+Examples:
+  snapring serve disk.img --listen unix:/run/snapring.sock
+  snapring serve disk.img --snapshot monday=mon.cow,size=10G,chunk=16K --snapshot tuesday=tue.cow
+  snapring serve /dev/vg/data --snapshot before=/dev/vg/before --direct --listen tcp:127.0.0.1:10809`;
+
+export function serveCommand(terminal: Terminal): Command {
+  return new Command("serve")
+    .description("serve a live volume and its snapshots over NBD")
+    .argument("<ORIGIN>", "file or block device that holds the live volume")
+    .option(
+      "--snapshot <NAME=COW[,…]>",
+      "a snapshot, and settings: chunk=SIZE, store=P|PO|N, size=SIZE",
+      collect(String),
+    )
+    .option("--listen <ADDRESS>", `unix:PATH or tcp:HOST:PORT (default: ${DEFAULT_LISTEN})`, collect(parseListenOption))
+    .addOption(new Option("--direct", "open the devices with O_DIRECT").conflicts("buffered"))
+    .option("--buffered", "use the page cache")
+    .addOption(new Option("--io <KIND>", "how to do I/O").choices(["auto", "uring", "sync"]).default("auto"))
+    .option("--read-only", "clients may not write to the live volume or a snapshot")
+    .option("--workers <N>", "threads that serve clients", optionValue(wholeNumber(1, MAX_EXPORT_WORKERS)))
+    .option("--json", "print the exports as one line of JSON, errors as JSON")
+    .addHelpText("after", HELP)
+    .action((origin: string, options: ServeOptions) => serve(terminal, origin, options));
+}
+
+async function serve(terminal: Terminal, origin: string, options: ServeOptions): Promise<void> {
+  const snapshots = parseSnapshotOptions(options.snapshot ?? []);
+  const leftovers: string[] = [];
+  using interrupt = onInterrupt(leftovers);
+  const { openVolume } = await import("../../index.ts");
+  const volume = await openVolume(volumeOptions(terminal, origin, options, snapshots));
+  leftovers.push(...socketPaths(options));
+  try {
+    if (!interrupt.requested) announce(terminal, volume, options.json === true);
+    await interrupt.signal;
+  } finally {
+    await volume.close();
+  }
+}
+
+function volumeOptions(
+  terminal: Terminal,
+  origin: string,
+  options: ServeOptions,
+  snapshots: SnapshotOptions[],
+): VolumeOptions {
+  return {
+    origin,
+    snapshots,
+    listen: [...(options.listen ?? [DEFAULT_LISTEN])],
+    direct: options.direct === true ? true : options.buffered === true ? false : "auto",
+    io: options.io,
+    readOnly: options.readOnly === true,
+    ...(options.workers === undefined ? {} : { workers: options.workers }),
+    log: (line) => terminal.err(`snapring serve: ${line}\n`),
+  };
+}
+
+function socketPaths(options: ServeOptions): string[] {
+  return (options.listen ?? []).map(unixPathOf).filter((path) => path !== undefined);
+}
+
+function announce(terminal: Terminal, volume: Volume, json: boolean): void {
+  if (json) {
+    const exports = volume.exports.map((e) => ({
+      name: e.name,
+      size: e.sizeBytes,
+      read_only: e.readOnly,
+      uris: e.uris,
+    }));
+    terminal.out(`${JSON.stringify({ pid: process.pid, exports })}\n`);
+    return;
+  }
+  for (const { name, sizeBytes, readOnly, uris } of volume.exports) {
+    const what = `${name === "" ? "(default)" : name}, ${formatSize(sizeBytes)}, ${readOnly ? "read-only" : "read-write"}`;
+    for (const uri of uris) terminal.out(`${uri}  ${what}\n`);
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * Turns what a command threw into what its caller sees: one line (or one JSON object) and an exit code.
+ *
+ *   SnapringError EUSAGE, commander's own errors   2   the command line was wrong
+ *   SnapringError, errors of system calls          1   what, where, why, and what to do if there is something to do
+ *   anything else                                  1   a defect of ours: the stack is shown, for whoever reports it
+ */
+import { CommanderError } from "commander";
+import { SnapringError } from "../base/errno.ts";
+import type { Terminal } from "./terminal.ts";
+
+export const ExitCode = { Ok: 0, Failed: 1, Usage: 2 } as const;
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+interface Failure {
+  readonly exitCode: ExitCode;
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string | undefined;
+  readonly stack?: string | undefined;
+}
+
+/** Reports `error` and returns the exit code. `where` is the command's name, for the line. */
+export function reportFailure(error: unknown, terminal: Terminal, where: string, json: boolean): ExitCode {
+  if (error instanceof CommanderError && error.exitCode === 0) return ExitCode.Ok;
+  const failure = describe(error, where);
+  if (json) {
+    const { code, message, hint } = failure;
+    terminal.out(`${JSON.stringify({ error: { code, message, ...(hint === undefined ? {} : { hint }) } })}\n`);
+  } else {
+    const hint = failure.hint === undefined ? "" : ` (${failure.hint})`;
+    terminal.err(`${where}: ${oneLine(failure.message)}${oneLine(hint)}\n`);
+  }
+  if (failure.stack !== undefined) terminal.err(`${failure.stack}\n`);
+  return failure.exitCode;
+}
+
+function describe(error: unknown, where: string): Failure {
+  if (error instanceof CommanderError) {
+    const message = error.message.replace(/^error: /, "");
+    return { exitCode: ExitCode.Usage, code: "EUSAGE", message, hint: `see ${where} --help` };
+  }
+  if (error instanceof SnapringError) {
+    const exitCode = error.code === "EUSAGE" ? ExitCode.Usage : ExitCode.Failed;
+    return { exitCode, code: error.code, message: error.message, hint: error.hint };
+  }
+  if (isSystemError(error)) return { exitCode: ExitCode.Failed, code: error.code, message: error.message };
+  const message = error instanceof Error ? error.message : String(error);
+  const stack = error instanceof Error ? error.stack : undefined;
+  return { exitCode: ExitCode.Failed, code: "EINTERNAL", message: `internal error: ${message}`, stack };
+}
+
+function isSystemError(error: unknown): error is Error & { code: string } {
+  return error instanceof Error && "syscall" in error && "code" in error && typeof error.code === "string";
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s*\n\s*/g, " ");
+}

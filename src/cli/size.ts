@@ -1,0 +1,53 @@
+/**
+ * Sizes as people write them: plain bytes, `16K` `10G` (powers of 1024), `32s` (sectors of 512 bytes).
+ *
+ * Strict on purpose: a size that is read wrongly makes a store of the wrong shape. No fractions, no spaces, no `KiB`, no
+ * sign; lower-case letters are taken for K, M, G, T, P, while only a small `s` means sectors.
+ */
+import { SnapringError } from "../base/errno.ts";
+import { SECTOR_BYTES } from "../base/units.ts";
+
+const UNITS: Readonly<Record<string, number>> = {
+  "": 1,
+  s: SECTOR_BYTES,
+  K: 2 ** 10,
+  M: 2 ** 20,
+  G: 2 ** 30,
+  T: 2 ** 40,
+  P: 2 ** 50,
+};
+
+/** Bytes of `text`; throws a SnapringError (EUSAGE) that says what a size looks like. */
+export function parseSize(text: string): number {
+  const match = /^([0-9]+)(s|[KMGTPkmgtp]?)$/.exec(text);
+  if (match === null) {
+    throw new SnapringError("EUSAGE", `'${text}' is not a size`, {
+      hint: "write bytes (65536), 64K, 10G or sectors (32s)",
+    });
+  }
+  const [, digits, unit] = match;
+  const bytes = Number(digits) * UNITS[unit === "s" ? unit : unit.toUpperCase()];
+  if (!Number.isSafeInteger(bytes)) throw new SnapringError("EUSAGE", `size '${text}' is too large`);
+  return bytes;
+}
+
+/** Like parseSize, in whole sectors. */
+export function parseSectors(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes % SECTOR_BYTES !== 0) {
+    throw new SnapringError("EUSAGE", `size '${text}' is not a multiple of ${SECTOR_BYTES} bytes`);
+  }
+  return bytes / SECTOR_BYTES;
+}
+
+/** For people: `1.5 GiB`; exact below 1 KiB. */
+export function formatSize(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < 5) {
+    value /= 1024;
+    unit++;
+  }
+  const digits = unit === 0 || Number.isInteger(value) || value >= 100 ? 0 : 1;
+  return `${value.toFixed(digits)} ${["B", "KiB", "MiB", "GiB", "TiB", "PiB"][unit]}`;
+}

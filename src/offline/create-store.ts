@@ -1,0 +1,209 @@
+/**
+ * Makes a new, empty store on a file or block device (S-31), and destroys nothing by mistake.
+ *
+ *   (forced: zero what stood there, flush) → zero area 0 → flush → header → flush
+ *
+ * In this order a crash leaves either no store or a whole one. Everything is checked before the first write; a file that this
+ * call made is removed again if it fails. A device that is not blank at its beginning, a store or anything else, is refused
+ * unless forced. The data chunks are left as they are: no exception points to them.
+ */
+import { closeSync, constants, fsyncSync, ftruncateSync, openSync, rmSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { SnapringError } from "../base/errno.ts";
+import { SECTOR_BYTES, type Sector } from "../base/units.ts";
+import { resolveChunkSize } from "../format/chunk-size.ts";
+import { CowGeometry, FIRST_DATA_CHUNK } from "../format/cow-geometry.ts";
+import { decodeHeader, encodeHeader, SNAP_MAGIC } from "../format/disk-header.ts";
+import { formatStatus } from "../format/status-line.ts";
+import { DeviceFile } from "./device-file.ts";
+import { systemError } from "./system-error.ts";
+
+/** Header, area 0 and one chunk of data: less can store nothing. */
+const CHUNKS_MIN = FIRST_DATA_CHUNK + 1;
+
+/** How far a device must be blank: disk images often begin with empty sectors. */
+const BLANK_BYTES = 1024 * 1024;
+
+export interface CreateStoreOptions {
+  readonly cow: string;
+  /** Sectors of the file; not for a block device. */
+  readonly sectors?: Sector | undefined;
+  /** 0 or left out: the default (S-16). */
+  readonly chunkSectors?: Sector | undefined;
+  /** The device that will be snapshotted, if it is known: its block size counts, and it must be another one. */
+  readonly origin?: string | undefined;
+  readonly force?: boolean | undefined;
+}
+
+export interface CreatedStore {
+  readonly chunkSectors: Sector;
+  readonly totalSectors: Sector;
+  /** As the status line of the new snapshot (S-72). */
+  readonly status: string;
+}
+
+/** Throws a SnapringError; then nothing on disk has changed, unless it was a write that failed. */
+export function createStore(options: CreateStoreOptions): CreatedStore {
+  const origin = options.origin === undefined ? undefined : originFacts(options.origin);
+  const existing = statSync(options.cow, { throwIfNoEntry: false });
+  if (existing === undefined) return createFile(options, origin);
+  const cow = new DeviceFile(options.cow, "write", "COW file");
+  try {
+    if (cow.identity === origin?.identity) {
+      throw new SnapringError(
+        "EINVAL",
+        `COW device ${options.cow} cannot be the same as origin device ${options.origin}`,
+      );
+    }
+    const sectors = sectorsOf(cow, options);
+    const geometry = checkedGeometry(options, sectors, cow.logicalBlockBytes, origin?.logicalBlockBytes);
+    if (options.force !== true) refuseContent(cow, geometry);
+    const fits = sectors === cow.sectors && (cow.tailBytes === 0 || options.sectors === undefined);
+    if (fits) return format(cow, geometry, options.force === true);
+    resize(cow, sectors * SECTOR_BYTES);
+  } finally {
+    cow[Symbol.dispose]();
+  }
+  // Now it has its size: open it again as it is.
+  return createStore(options);
+}
+
+interface OriginFacts {
+  readonly identity: string;
+  readonly logicalBlockBytes: number;
+}
+
+function originFacts(path: string): OriginFacts {
+  const origin = new DeviceFile(path, "look", "origin");
+  try {
+    return { identity: origin.identity, logicalBlockBytes: origin.logicalBlockBytes };
+  } finally {
+    origin[Symbol.dispose]();
+  }
+}
+
+function createFile(options: CreateStoreOptions, origin: OriginFacts | undefined): CreatedStore {
+  if (options.sectors === undefined) {
+    throw new SnapringError("EUSAGE", `COW file ${options.cow} does not exist`, {
+      hint: "say how large it is to be: --size",
+    });
+  }
+  const geometry = checkedGeometry(options, options.sectors, SECTOR_BYTES, origin?.logicalBlockBytes);
+  makeFile(options.cow, options.sectors * SECTOR_BYTES);
+  try {
+    const cow = new DeviceFile(options.cow, "write", "COW file");
+    try {
+      const created = format(cow, geometry, false);
+      syncFolder(dirname(options.cow));
+      return created;
+    } finally {
+      cow[Symbol.dispose]();
+    }
+  } catch (error) {
+    rmSync(options.cow, { force: true });
+    throw error;
+  }
+}
+
+/** The size that the store will have; a block device has the one that it has. */
+function sectorsOf(cow: DeviceFile, options: CreateStoreOptions): Sector {
+  const wanted = options.sectors ?? cow.sectors;
+  if (wanted === cow.sectors) return wanted;
+  if (cow.isBlockDevice) {
+    throw new SnapringError("EINVAL", `block device ${cow.path} has ${cow.sizeBytes} bytes and no other size`, {
+      hint: "leave out --size",
+    });
+  }
+  if (wanted < cow.sectors && options.force !== true) {
+    throw new SnapringError("EEXIST", `COW file ${cow.path} exists and is larger (${cow.sizeBytes} bytes)`, {
+      hint: "--force cuts it",
+    });
+  }
+  return wanted;
+}
+
+function checkedGeometry(
+  options: CreateStoreOptions,
+  sectors: Sector,
+  cowBlock: number,
+  originBlock: number | undefined,
+): CowGeometry {
+  const chunkSectors = resolveChunkSize(options.chunkSectors ?? 0, { cow: cowBlock, origin: originBlock });
+  if (sectors < CHUNKS_MIN * chunkSectors) {
+    throw new SnapringError(
+      "EINVAL",
+      `a COW file of ${sectors * SECTOR_BYTES} bytes is too small for chunks of ${chunkSectors * SECTOR_BYTES}`,
+      {
+        hint: `it needs ${CHUNKS_MIN} chunks at least: ${CHUNKS_MIN * chunkSectors * SECTOR_BYTES} bytes`,
+      },
+    );
+  }
+  return new CowGeometry(chunkSectors);
+}
+
+function refuseContent(cow: DeviceFile, geometry: CowGeometry): void {
+  const bytes = Buffer.alloc(Math.min(cow.sizeBytes, Math.max(BLANK_BYTES, FIRST_DATA_CHUNK * geometry.chunkBytes)));
+  cow.read(0, bytes);
+  const at = bytes.findIndex((byte) => byte !== 0);
+  if (at < 0) return;
+  const what =
+    decodeHeader(bytes).magic === SNAP_MAGIC ? "holds a snapshot already" : `is not blank (byte ${at} is not zero)`;
+  throw new SnapringError("EEXIST", `COW file ${cow.path} ${what}`, {
+    hint: "--force overwrites it; its content is lost",
+  });
+}
+
+function format(cow: DeviceFile, geometry: CowGeometry, overContent: boolean): CreatedStore {
+  const { chunkBytes, chunkSectors } = geometry;
+  const zeroes = new Uint8Array(chunkBytes);
+  if (overContent) {
+    // The old header must be gone before the list behind it is.
+    cow.write(0, zeroes);
+    cow.sync();
+  }
+  cow.write(geometry.areaPosition(0), zeroes);
+  cow.sync();
+  cow.write(0, encodeHeader(true, chunkSectors, chunkBytes));
+  cow.sync();
+  const allocatedSectors = FIRST_DATA_CHUNK * chunkSectors;
+  const usage = { allocatedSectors, totalSectors: cow.sectors, metadataSectors: allocatedSectors };
+  const status = formatStatus({ invalid: false, mergeFailed: false, overflow: false, usage });
+  return { chunkSectors, totalSectors: cow.sectors, status };
+}
+
+function makeFile(path: string, bytes: number): void {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o666);
+  } catch (error) {
+    throw systemError(error, `cannot make COW file ${path}`);
+  }
+  try {
+    ftruncateSync(fd, bytes);
+    fsyncSync(fd);
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw systemError(error, `cannot give COW file ${path} its size`);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function resize(cow: DeviceFile, bytes: number): void {
+  try {
+    ftruncateSync(cow.fd, bytes);
+    fsyncSync(cow.fd);
+  } catch (error) {
+    throw systemError(error, `cannot resize COW file ${cow.path}`);
+  }
+}
+
+/** So that the new name is still there after a power cut. */
+function syncFolder(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

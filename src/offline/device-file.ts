@@ -1,0 +1,155 @@
+/**
+ * A device for the offline commands: a regular file or block device, read and written synchronously.
+ *
+ * Offline there are no clients and no threads, so plain node:fs calls do; what must be durable goes through `sync`. Positions
+ * and lengths are bytes. Every error names the file and says what was being done, for people see it as it is. What does not
+ * fill a sector at the end of a file is not part of the device (S-18).
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  readSync,
+  writeSync,
+  type Stats,
+} from "node:fs";
+import { assert } from "../base/assert.ts";
+import { SnapringError } from "../base/errno.ts";
+import { alignDown, divExact, SECTOR_BYTES, type Sector } from "../base/units.ts";
+import { lockDevice } from "./lock.ts";
+import { systemError } from "./system-error.ts";
+
+/**
+ * look: read, whoever else uses the device (what is seen may be changing). read: read, and nobody may write meanwhile.
+ * write: read and write, and nobody else may use it.
+ */
+export type AccessMode = "look" | "read" | "write";
+
+export class DeviceFile implements Disposable {
+  readonly path: string;
+  readonly fd: number;
+  /** Whole sectors only. */
+  readonly sizeBytes: number;
+  /** 512 for a regular file. */
+  readonly logicalBlockBytes: number;
+  readonly isBlockDevice: boolean;
+  /** Bytes at the end that fill no sector. */
+  readonly tailBytes: number;
+  /** Equal for two names of one device. */
+  readonly identity: string;
+  /** False where it was not asked for or is not possible. */
+  readonly isLocked: boolean;
+
+  /** Throws a SnapringError: missing, a directory, no permission, neither file nor block device … */
+  constructor(path: string, mode: AccessMode, what: string) {
+    this.path = path;
+    const flags = (mode === "write" ? constants.O_RDWR : constants.O_RDONLY) | constants.O_NONBLOCK;
+    // O_NONBLOCK: a FIFO is to be refused, not waited for.
+    this.fd = openOrExplain(path, flags, what);
+    try {
+      const stat = fstatSync(this.fd);
+      this.isBlockDevice = stat.isBlockDevice();
+      refuseOtherKinds(stat, path, what);
+      this.identity = this.isBlockDevice ? `block ${stat.rdev}` : `file ${stat.dev} ${stat.ino}`;
+      const bytes = this.isBlockDevice ? blockDeviceBytes(path, stat.rdev) : stat.size;
+      this.sizeBytes = alignDown(bytes, SECTOR_BYTES);
+      this.tailBytes = bytes - this.sizeBytes;
+      this.isLocked = mode !== "look" && lockDevice(this.fd, mode === "write", `${what} ${path}`);
+      this.logicalBlockBytes = this.isBlockDevice ? logicalBlockBytes(stat.rdev) : SECTOR_BYTES;
+    } catch (error) {
+      closeSync(this.fd);
+      throw error;
+    }
+  }
+
+  get sectors(): Sector {
+    return divExact(this.sizeBytes, SECTOR_BYTES);
+  }
+
+  /** Fills all of `bytes`. */
+  read(position: number, bytes: Uint8Array): void {
+    assert(position >= 0 && position + bytes.length <= this.sizeBytes, "read outside of the device");
+    let done = 0;
+    while (done < bytes.length) {
+      const n = this.#call("read", position + done, () =>
+        readSync(this.fd, bytes, done, bytes.length - done, position + done),
+      );
+      if (n === 0)
+        throw new SnapringError("EIO", `${this.path} ended at byte ${position + done} while it was being read`);
+      done += n;
+    }
+  }
+
+  /** Writes all of `bytes`; not durable before `sync`. */
+  write(position: number, bytes: Uint8Array): void {
+    assert(position >= 0 && position + bytes.length <= this.sizeBytes, "write outside of the device");
+    let done = 0;
+    while (done < bytes.length) {
+      done += this.#call("write", position + done, () =>
+        writeSync(this.fd, bytes, done, bytes.length - done, position + done),
+      );
+    }
+  }
+
+  /** Everything written so far is durable. */
+  sync(): void {
+    this.#call("flush", 0, () => fsyncSync(this.fd));
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.fd);
+  }
+
+  #call<T>(verb: string, position: number, body: () => T): T {
+    try {
+      return body();
+    } catch (error) {
+      throw systemError(error, `cannot ${verb} ${this.path}${verb === "flush" ? "" : ` at byte ${position}`}`);
+    }
+  }
+}
+
+function openOrExplain(path: string, flags: number, what: string): number {
+  try {
+    return openSync(path, flags);
+  } catch (error) {
+    throw systemError(error, `cannot open ${what} ${path}`);
+  }
+}
+
+function refuseOtherKinds(stat: Stats, path: string, what: string): void {
+  if (stat.isFile() || stat.isBlockDevice()) return;
+  if (stat.isDirectory()) {
+    throw new SnapringError("EISDIR", `${what} ${path} is a directory`, { hint: "name a file or block device" });
+  }
+  throw new SnapringError("EINVAL", `${what} ${path} is neither a regular file nor a block device`);
+}
+
+function sysfs(rdev: number, attribute: string): string {
+  const major = (rdev >>> 8) & 0xfff;
+  const minor = (rdev & 0xff) | ((rdev >>> 12) & 0xfff00);
+  return readFileSync(`/sys/dev/block/${major}:${minor}/${attribute}`, "utf8").trim();
+}
+
+function blockDeviceBytes(path: string, rdev: number): number {
+  try {
+    return Number(sysfs(rdev, "size")) * SECTOR_BYTES;
+  } catch (error) {
+    throw systemError(error, `cannot find out the size of block device ${path}`);
+  }
+}
+
+function logicalBlockBytes(rdev: number): number {
+  // A partition has no queue of its own: its disk's is one level up.
+  for (const attribute of ["queue/logical_block_size", "../queue/logical_block_size"]) {
+    try {
+      return Number(sysfs(rdev, attribute));
+    } catch {
+      // try the next
+    }
+  }
+  return SECTOR_BYTES;
+}

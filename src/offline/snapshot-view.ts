@@ -1,0 +1,103 @@
+/**
+ * A snapshot's whole view, read offline: the origin, with the copied chunks laid over it.
+ *
+ * Neighbouring chunks that come from consecutive places are read together. The origin's end may cut its last chunk short;
+ * the view ends where the origin ends.
+ */
+import { SnapringError } from "../base/errno.ts";
+import { divCeil, type Chunk, type Sector } from "../base/units.ts";
+import { CowGeometry } from "../format/cow-geometry.ts";
+import { DeviceFile } from "./device-file.ts";
+import { ExceptionMap } from "./exception-map.ts";
+import { loadStore } from "./load-store.ts";
+import { tailWarning } from "./store-status.ts";
+
+const READ_BYTES = 1024 * 1024;
+
+export interface SnapshotViewOptions {
+  readonly origin: string;
+  readonly cow: string;
+  readonly chunkSectors?: Sector | undefined;
+}
+
+interface Extent {
+  /** 0: from the origin. */
+  readonly newChunk: Chunk;
+  readonly chunks: number;
+}
+
+export class SnapshotView implements Disposable {
+  readonly warnings: readonly string[];
+  readonly #origin: DeviceFile;
+  readonly #cow: DeviceFile;
+  readonly #exceptions = new ExceptionMap();
+  readonly #geometry: CowGeometry;
+  readonly #extentChunksMax: number;
+
+  /** Throws a SnapringError where there is no such view: no store, a corrupt or an Invalid one. */
+  constructor(options: SnapshotViewOptions) {
+    this.#origin = new DeviceFile(options.origin, "read", "origin");
+    try {
+      this.#cow = new DeviceFile(options.cow, "read", "COW file");
+    } catch (error) {
+      this.#origin[Symbol.dispose]();
+      throw error;
+    }
+    try {
+      const load = { chunkSectors: options.chunkSectors, origin: this.#origin };
+      const loaded = loadStore(this.#cow, load, (oldChunk, newChunk) => this.#exceptions.set(oldChunk, newChunk));
+      if (loaded.state === "invalid") {
+        throw new SnapringError("EIO", `${options.cow}: the snapshot is Invalid`, {
+          hint: "it was dropped or ran full; what it held is lost",
+        });
+      }
+      this.#geometry = new CowGeometry(loaded.chunkSectors);
+      this.#extentChunksMax = Math.max(1, Math.floor(READ_BYTES / this.#geometry.chunkBytes));
+      this.warnings = [...loaded.warnings, ...tailWarning(this.#origin), ...tailWarning(this.#cow)];
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  get sizeBytes(): number {
+    return this.#origin.sizeBytes;
+  }
+
+  /** Both devices, so that nobody writes the view over its own source. */
+  get identities(): readonly string[] {
+    return [this.#origin.identity, this.#cow.identity];
+  }
+
+  /** The view from its beginning to its end. `bytes` is valid until the next piece is asked for. */
+  *pieces(): Generator<{ readonly position: number; readonly bytes: Buffer }> {
+    const { chunkBytes } = this.#geometry;
+    const buffer = Buffer.alloc(this.#extentChunksMax * chunkBytes);
+    const chunkCount = divCeil(this.sizeBytes, chunkBytes);
+    let chunk = 0;
+    while (chunk < chunkCount) {
+      const extent = this.#extentAt(chunk, chunkCount);
+      const position = chunk * chunkBytes;
+      const bytes = buffer.subarray(0, Math.min(extent.chunks * chunkBytes, this.sizeBytes - position));
+      if (extent.newChunk === 0) this.#origin.read(position, bytes);
+      else this.#cow.read(extent.newChunk * chunkBytes, bytes);
+      yield { position, bytes };
+      chunk += extent.chunks;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#origin[Symbol.dispose]();
+    this.#cow[Symbol.dispose]();
+  }
+
+  #extentAt(first: Chunk, end: Chunk): Extent {
+    const newChunk = this.#exceptions.get(first);
+    let chunks = 1;
+    while (chunks < this.#extentChunksMax && first + chunks < end) {
+      if (this.#exceptions.get(first + chunks) !== (newChunk === 0 ? 0 : newChunk + chunks)) break;
+      chunks++;
+    }
+    return { newChunk, chunks };
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * A terminal that keeps what a command writes, and a way to run a command in this process.
+ */
+import { runCommandLine } from "../../../src/cli/command-line.ts";
+import type { Terminal } from "../../../src/cli/terminal.ts";
+
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export class FakeTerminal implements Terminal {
+  stdout = "";
+  stderr = "";
+  readonly outIsTerminal: boolean;
+  readonly errIsTerminal: boolean;
+
+  constructor(isTerminal = false) {
+    this.outIsTerminal = isTerminal;
+    this.errIsTerminal = isTerminal;
+  }
+
+  out(text: string): void {
+    this.stdout += text;
+  }
+
+  err(text: string): void {
+    this.stderr += text;
+  }
+
+  columns(): number {
+    return 80;
+  }
+}
+
+export async function snapring(...argv: readonly string[]): Promise<Ran> {
+  const terminal = new FakeTerminal();
+  const code = await runCommandLine(argv, terminal);
+  return { code, stdout: terminal.stdout, stderr: terminal.stderr };
+}

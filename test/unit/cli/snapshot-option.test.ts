@@ -1,0 +1,75 @@
+/** `--snapshot NAME=COW[,…]` and `--listen ADDRESS`. */
+import { describe, expect, it } from "vitest";
+import { parseListenOption, unixPathOf } from "../../../src/cli/listen-option.ts";
+import { parseSnapshotOption, parseSnapshotOptions } from "../../../src/cli/snapshot-option.ts";
+
+describe("--snapshot", () => {
+  it("is a name and a path", () => {
+    expect(parseSnapshotOption("monday=mon.cow")).toEqual({ name: "monday", cow: "mon.cow" });
+  });
+
+  it("takes an equals sign in the path", () => {
+    expect(parseSnapshotOption("a=b=c.cow")).toEqual({ name: "a", cow: "b=c.cow" });
+  });
+
+  it("takes every setting", () => {
+    const text = "a=b,chunk=16K,store=po,size=10G,discard_zeroes_cow,discard_passdown_origin";
+    expect(parseSnapshotOption(text)).toEqual({
+      name: "a",
+      cow: "b",
+      chunkSize: 16384,
+      store: "PO",
+      size: 10 * 2 ** 30,
+      discardZeroesCow: true,
+      discardPassdownOrigin: true,
+    });
+  });
+
+  it.each([
+    ["mon.cow", "no '='"],
+    ["=mon.cow", "name of the live volume"],
+    ["origin=mon.cow", "name of the live volume"],
+    ["a=", "COW file is missing"],
+    ["a=,chunk=1K", "COW file is missing"],
+    ["a=b,chunk", "not a setting"],
+    ["a=b,chunk=", "not a setting"],
+    ["a=b,chunk=x", "not a size"],
+    ["a=b,store=Q", "not P, PO or N"],
+    ["a=b,colour=red", "no setting 'colour'"],
+    ["a=b,discard_zeroes_cow=1", "no setting 'discard_zeroes_cow'"],
+    [`${"n".repeat(4097)}=b`, "too long"],
+  ])("refuses %.40s", (text, why) => {
+    expect(() => parseSnapshotOption(text)).toThrow(why);
+  });
+
+  it("refuses the same name twice", () => {
+    expect(() => parseSnapshotOptions(["a=b", "a=c"])).toThrow("another snapshot named 'a'");
+  });
+});
+
+describe("--listen", () => {
+  it.each(["unix:/run/s.sock", "unix:s.sock", "tcp:127.0.0.1:10809", "tcp:localhost:0", "tcp:[::1]:10809"])(
+    "takes %s",
+    (text) => {
+      expect(parseListenOption(text)).toBe(text);
+    },
+  );
+
+  it.each([
+    ["10809", "neither"],
+    ["unix:", "path is missing"],
+    [`unix:/${"d".repeat(107)}`, "at most 107 bytes"],
+    ["tcp:localhost", "not tcp:HOST:PORT"],
+    ["tcp::10809", "not tcp:HOST:PORT"],
+    ["tcp:::1:10809", "not tcp:HOST:PORT"],
+    ["tcp:localhost:65536", "at most 65535"],
+    ["tcp:localhost:x", "not tcp:HOST:PORT"],
+  ])("refuses %.20s", (text, why) => {
+    expect(() => parseListenOption(text)).toThrow(why);
+  });
+
+  it("knows the file of a unix address", () => {
+    expect(unixPathOf("unix:/run/s.sock")).toBe("/run/s.sock");
+    expect(unixPathOf("tcp:localhost:1")).toBeUndefined();
+  });
+});

@@ -1,0 +1,146 @@
+/** A snapshot's whole view read offline, and the image that is written from it. */
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { encodeHeader } from "../../../src/format/disk-header.ts";
+import { fileWriter } from "../../../src/offline/image-writer.ts";
+import { SnapshotView } from "../../../src/offline/snapshot-view.ts";
+import { dataPattern } from "../../support/data-pattern.ts";
+import { makeScratch, type Scratch } from "../../support/free-socket.ts";
+import { type ExceptionPair, storeImage } from "../../support/store-image.ts";
+
+const MIB = 2 ** 20;
+const CHUNK = 4096;
+
+let scratch: Scratch;
+let origin: string;
+let cow: string;
+
+beforeEach(async () => {
+  scratch = await makeScratch();
+  origin = scratch.file("origin.img");
+  cow = scratch.file("snap.cow");
+});
+
+afterEach(() => scratch.remove());
+
+/** Writes both devices; the store's data chunks hold a pattern of their own. */
+function writeDevices(originBytes: Buffer, exceptions: readonly ExceptionPair[]): Buffer {
+  const image = Buffer.from(storeImage(MIB, 8, exceptions));
+  for (const [, newChunk] of exceptions) dataPattern(CHUNK, 1000 + newChunk).copy(image, newChunk * CHUNK);
+  writeFileSync(origin, originBytes);
+  writeFileSync(cow, image);
+  const view = Buffer.from(originBytes);
+  for (const [oldChunk, newChunk] of exceptions)
+    image.copy(view, oldChunk * CHUNK, newChunk * CHUNK, (newChunk + 1) * CHUNK);
+  return view;
+}
+
+function readView(): Buffer {
+  const view = new SnapshotView({ origin, cow });
+  try {
+    const parts = [];
+    for (const { bytes } of view.pieces()) parts.push(Buffer.from(bytes));
+    return Buffer.concat(parts);
+  } finally {
+    view[Symbol.dispose]();
+  }
+}
+
+describe("the view", () => {
+  it("of an empty store is the origin", () => {
+    const expected = writeDevices(dataPattern(MIB, 1), []);
+    expect(readView().equals(expected)).toBe(true);
+  });
+
+  it("has each copied chunk in its place", () => {
+    const expected = writeDevices(dataPattern(MIB, 1), [
+      [9, 2],
+      [10, 3],
+      [3, 5],
+      [255, 4],
+    ]);
+    expect(readView().equals(expected)).toBe(true);
+  });
+
+  it("ends where the origin ends, inside a chunk", () => {
+    const expected = writeDevices(dataPattern(10 * CHUNK + 512, 1), [
+      [10, 2],
+      [0, 3],
+    ]);
+    expect(readView().equals(expected)).toBe(true);
+  });
+
+  it("is right for any list of exceptions", () => {
+    const list = fc.uniqueArray(fc.nat({ max: 60 }), { maxLength: 40 }).chain((olds) =>
+      fc
+        .shuffledSubarray(
+          Array.from({ length: 100 }, (_, i) => i + 2),
+          { minLength: olds.length, maxLength: olds.length },
+        )
+        .map((news) => olds.map((old, i) => [old, news[i]] as const)),
+    );
+    fc.assert(
+      fc.property(list, (exceptions) => {
+        const expected = writeDevices(dataPattern(61 * CHUNK, 1), exceptions);
+        expect(readView().equals(expected)).toBe(true);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it("of an Invalid snapshot is refused (S-35)", () => {
+    writeDevices(dataPattern(MIB, 1), []);
+    const image = readFileSync(cow);
+    image.set(encodeHeader(false, 8));
+    writeFileSync(cow, image);
+    expect(readView).toThrow("the snapshot is Invalid");
+  });
+
+  it("is refused where an exception lies beyond the origin (S-38)", () => {
+    writeDevices(dataPattern(MIB, 1), []);
+    writeFileSync(cow, storeImage(MIB, 8, [[256, 2]]));
+    expect(readView).toThrow("old chunk 256 is beyond the end of the origin");
+  });
+
+  it("is refused where origin and COW file are one", () => {
+    writeFileSync(cow, storeImage(MIB, 8));
+    origin = cow;
+    expect(readView).toThrow("cannot be the same as origin device");
+  });
+});
+
+describe("the image", () => {
+  const write = (path: string, bytes: Buffer): void => {
+    const writer = fileWriter(path, bytes.length, () => undefined);
+    for (let at = 0; at < bytes.length; at += 65536) writer.write(at, bytes.subarray(at, at + 65536));
+    writer.finish();
+  };
+
+  it("has holes where it is zero, also where a file had data before", () => {
+    const path = scratch.file("out.img");
+    writeFileSync(path, dataPattern(3 * MIB, 9));
+    const bytes = Buffer.alloc(2 * MIB + 512);
+    dataPattern(5000, 4).copy(bytes, 70000);
+    bytes[bytes.length - 1] = 1;
+    write(path, bytes);
+    expect(readFileSync(path).equals(bytes)).toBe(true);
+    expect(statSync(path).blocks * 512).toBeLessThan(64 * 1024);
+  });
+
+  it("is removed when it stays unfinished, if it is new", () => {
+    const path = scratch.file("out.img");
+    fileWriter(path, MIB, () => undefined).abandon();
+    expect(() => statSync(path)).toThrow("ENOENT");
+  });
+
+  it("never empties a file that is refused", () => {
+    const path = scratch.file("out.img");
+    writeFileSync(path, "precious");
+    const refuse = (): never => {
+      throw new Error("not this one");
+    };
+    expect(() => fileWriter(path, MIB, refuse)).toThrow("not this one");
+    expect(readFileSync(path, "utf8")).toBe("precious");
+  });
+});
