@@ -96,8 +96,6 @@ export const MAX_PIECES_PER_REQUEST = 64;
 /** One device operation of an export worker covers at most this much of the volume, so that no lookup takes long. */
 export const MAX_PIECE_BYTES: number = 1024 * 1024;
 
-/** A tracked read spans at most this many chunks, so that its buckets fit one 32-bit mask of parities. */
-export const MAX_TRACKED_CHUNKS: number = 31 * TRACK_CHUNKS_PER_BUCKET;
 
 /** What a connection receives at once: about 16 small writes. */
 export const INBOX_BYTES: number = 64 * 1024;

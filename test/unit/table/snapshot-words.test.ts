@@ -1,0 +1,79 @@
+import { describe, expect, test } from "vitest";
+import { MAX_EXPORT_WORKERS } from "../../../src/base/constants.ts";
+import { SnapshotState } from "../../../src/base/states.ts";
+import {
+  createSnapshotWords,
+  SnapshotCounter,
+  SnapshotWords,
+  SnapshotWordsReader,
+} from "../../../src/table/snapshot-words.ts";
+
+function make(): { main: SnapshotWords; reader: SnapshotWordsReader; memory: SharedArrayBuffer } {
+  const memory = createSnapshotWords();
+  return { main: new SnapshotWords(memory), reader: new SnapshotWordsReader(memory, 0), memory };
+}
+
+describe("snapshot words", () => {
+  test("a new snapshot is absent until main says otherwise", () => {
+    const { main, reader } = make();
+    expect(reader.state()).toBe(SnapshotState.Absent);
+    main.setState(SnapshotState.Invalid);
+    expect(reader.state()).toBe(SnapshotState.Invalid);
+  });
+
+  test("sequence numbers are compared by difference, also across the wrap (C-13)", () => {
+    const { main, reader } = make();
+    main.setVisible(-2147483648);
+    main.setDurable(2147483647);
+    expect(reader.isDurable(reader.visible())).toBe(false);
+    main.setDurable(-2147483648);
+    expect(reader.isDurable(reader.visible())).toBe(true);
+    expect(reader.isDurable(2147483647)).toBe(true);
+  });
+
+  test("only what touches the merging range must wait (C-39)", () => {
+    const { main, reader } = make();
+    expect(reader.overlapsMergeRange(0, 2 ** 40)).toBe(false);
+    main.setMergeRange(2 ** 33 + 8, 16);
+    expect(reader.overlapsMergeRange(2 ** 33, 8)).toBe(false);
+    expect(reader.overlapsMergeRange(2 ** 33, 9)).toBe(true);
+    expect(reader.overlapsMergeRange(2 ** 33 + 23, 1)).toBe(true);
+    expect(reader.overlapsMergeRange(2 ** 33 + 24, 8)).toBe(false);
+    expect(reader.overlapsMergeRange(0, 2 ** 40)).toBe(true);
+    main.setMergeRange(0, 0);
+    expect(reader.overlapsMergeRange(2 ** 33 + 8, 16)).toBe(false);
+  });
+
+  test("a range that is half stored counts as touched", () => {
+    const { main, reader, memory } = make();
+    main.setMergeRange(100, 10);
+    // The version word is odd while main is between its stores.
+    const words = new Int32Array(memory);
+    const version = words.indexOf(2, 16);
+    words[version] = 3;
+    expect(reader.overlapsMergeRange(5000, 1)).toBe(true);
+    words[version] = 4;
+    expect(reader.overlapsMergeRange(5000, 1)).toBe(false);
+  });
+
+  test("each worker counts for itself and main sees the sum", () => {
+    const { main, memory } = make();
+    for (let w = 0; w < MAX_EXPORT_WORKERS; w++) {
+      const reader = new SnapshotWordsReader(memory, w);
+      reader.counters[SnapshotCounter.ReadsCow] += 2 ** 40;
+      reader.counters[SnapshotCounter.OriginWritesAsked] += w;
+    }
+    expect(main.counted(SnapshotCounter.ReadsCow)).toBe(MAX_EXPORT_WORKERS * 2 ** 40);
+    expect(main.counted(SnapshotCounter.OriginWritesAsked)).toBe((MAX_EXPORT_WORKERS * (MAX_EXPORT_WORKERS - 1)) / 2);
+    expect(main.counted(SnapshotCounter.ReadsOrigin)).toBe(0);
+  });
+
+  test("tracking lives in the same memory and disturbs nothing", () => {
+    const { main, reader } = make();
+    main.setState(SnapshotState.Active);
+    const parities = reader.tracking.beginRange(8184, 200);
+    expect(main.tracking.readers(main.tracking.bucketOf(8184), 0)).toBe(1);
+    expect(reader.state()).toBe(SnapshotState.Active);
+    expect(reader.tracking.endRange(8184, 200, parities)).toBe(0);
+  });
+});
