@@ -3,7 +3,7 @@
  * still ends in good order afterwards is the last test.
  */
 import { existsSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { ByteStream, StreamEnded } from "../support/byte-stream.ts";
 import { dataPattern } from "../support/data-pattern.ts";
 import { Cmd, CmdFlag, encodeRequest, NbdClient, Transmission } from "../support/nbd-client.ts";
@@ -353,6 +353,7 @@ test("forty connections at once, each its own requests", async () => {
 
 test("a read-only export says so, refuses writes with EPERM, and can be read", async () => {
   const readOnly = await Volume.create({ snapshots: [], args: ["--read-only"] });
+  onTestFinished(() => readOnly.remove());
   const client = await readOnly.open();
   expect(client.flags).toBe(WRITABLE | Transmission.ReadOnly);
   const payload = Buffer.alloc(512);
@@ -362,7 +363,6 @@ test("a read-only export says so, refuses writes with EPERM, and can be read", a
   await client.flush();
   expect((await client.read(0, 4096)).equals(readOnly.before.subarray(0, 4096))).toBe(true);
   await client.disconnect();
-  await readOnly.remove();
 });
 
 test("after all this SIGTERM ends the server with 0, clients or not, and its socket is gone", async () => {
