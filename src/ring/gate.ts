@@ -61,7 +61,7 @@ export class GatePass {
     this.#mine = at + (1 + worker) * LINE;
   }
 
-  /** Announce one request. False: the gate is closed, and the announcement has been taken back with `leave`'s result in `mustTell`. */
+  /** Announce one request. False: the gate is closed; take the announcement back with `leave`, and wait for GateOpened. */
   enter(): boolean {
     Atomics.add(this.#words, this.#mine, 1);
     return Atomics.load(this.#words, this.#closed) === 0;

@@ -1,0 +1,30 @@
+/**
+ * Opens the ring that fits the machine: io_uring, native without io_uring, or plain node. Every worker calls it for itself.
+ */
+import { FILE_COUNT, WAKE_FILE } from "../ring/file-table.ts";
+import type { RingMode, WakeHandle } from "../ring/worker-data.ts";
+import { loadNative } from "./native.ts";
+import { createNativeRing } from "./native-ring.ts";
+import { NodeRing } from "./node-ring.ts";
+import { FileKind, type IoRing } from "./port.ts";
+
+export interface RingRequest {
+  readonly arena: SharedArrayBuffer;
+  readonly capacity: number;
+  readonly registeredBytes: number;
+  readonly mode: RingMode;
+  readonly wake: WakeHandle;
+}
+
+/** The ring has the worker's wake-up in its file table. */
+export function openRing(request: RingRequest): IoRing {
+  const { arena, capacity, registeredBytes, mode, wake } = request;
+  if (loadNative().native === undefined) {
+    const ring = new NodeRing({ arena, capacity, files: FILE_COUNT, wake: new Int32Array(wake.word) });
+    ring.setFile(WAKE_FILE, 0, FileKind.Event);
+    return ring;
+  }
+  const ring = createNativeRing({ arena, capacity, files: FILE_COUNT, registeredBytes, mode });
+  ring.setFile(WAKE_FILE, wake.fd, FileKind.Event);
+  return ring;
+}

@@ -1,0 +1,86 @@
+/**
+ * The shared words of a volume: its gates, the list of snapshots that an origin write must look at, and the snapshot that
+ * is presented in place of the origin.
+ *
+ *   word 0            list count        word 1 … 256     list: snapshot indices
+ *   word 257          merging: snapshot index + 1, 0 for none
+ *   word 272 …        gates, GATE_WORDS each: origin writes, origin reads, then writes and reads of snapshot 0, 1, …
+ *
+ * `list` changes only while the origin's write gate is closed and drained (C-30), `merging` only while both of the
+ * origin's gates are (C-32, C-38): a request that has entered its gate may read them without a further check.
+ */
+import { MAX_SNAPSHOTS } from "../base/constants.ts";
+import { GATE_WORDS, Gate, GatePass } from "./gate.ts";
+
+const LIST_COUNT = 0;
+const LIST = 1;
+const MERGING = LIST + MAX_SNAPSHOTS;
+const GATES = 272;
+
+/** Gate numbers, as messages carry them. */
+export const ORIGIN_WRITE_GATE = 0;
+export const ORIGIN_READ_GATE = 1;
+
+export function snapshotWriteGate(snapshot: number): number {
+  return 2 + 2 * snapshot;
+}
+
+export function snapshotReadGate(snapshot: number): number {
+  return 3 + 2 * snapshot;
+}
+
+export const GATE_COUNT: number = 2 + 2 * MAX_SNAPSHOTS;
+
+export function createVolumeWords(): SharedArrayBuffer {
+  return new SharedArrayBuffer((GATES + GATE_COUNT * GATE_WORDS) * 4);
+}
+
+/** Main's side. */
+export class VolumeWords {
+  readonly #words: Int32Array;
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#words = new Int32Array(memory);
+  }
+
+  gate(number: number): Gate {
+    return new Gate(this.#words, GATES + number * GATE_WORDS);
+  }
+
+  setList(snapshots: readonly number[]): void {
+    snapshots.forEach((snapshot, i) => Atomics.store(this.#words, LIST + i, snapshot));
+    Atomics.store(this.#words, LIST_COUNT, snapshots.length);
+  }
+
+  setMerging(snapshot: number): void {
+    Atomics.store(this.#words, MERGING, snapshot + 1);
+  }
+}
+
+/** A worker's side. */
+export class VolumeReader {
+  readonly #words: Int32Array;
+  readonly #worker: number;
+
+  constructor(memory: SharedArrayBuffer, worker: number) {
+    this.#words = new Int32Array(memory);
+    this.#worker = worker;
+  }
+
+  pass(gate: number): GatePass {
+    return new GatePass(this.#words, GATES + gate * GATE_WORDS, this.#worker);
+  }
+
+  listCount(): number {
+    return Atomics.load(this.#words, LIST_COUNT);
+  }
+
+  listed(i: number): number {
+    return Atomics.load(this.#words, LIST + i);
+  }
+
+  /** -1: none. */
+  merging(): number {
+    return Atomics.load(this.#words, MERGING) - 1;
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * What main sends to workers besides ring messages: at their start, and in control messages. Plain values and shared memory.
+ *
+ * A control message carries what a ring's words cannot (memory, names, descriptors): main posts it to the worker's port, then sends
+ * `Control` through the ring; the worker takes it from the port and answers `ControlTaken`.
+ */
+
+/** How one thread wakes another: an eventfd (-1 for none), or a word of shared memory. */
+export interface WakeHandle {
+  readonly fd: number;
+  readonly word: SharedArrayBuffer;
+}
+
+/** "auto": io_uring where it works, else system calls one by one. */
+export type RingMode = "auto" | "uring" | "poll";
+
+/** To a new worker of any role. */
+export interface WorkerData {
+  readonly arena: SharedArrayBuffer;
+  readonly toWorker: SharedArrayBuffer;
+  readonly toMain: SharedArrayBuffer;
+  readonly counters: SharedArrayBuffer;
+  readonly wakeWorker: WakeHandle;
+  readonly wakeMain: WakeHandle;
+  readonly mode: RingMode;
+  /** The origin's descriptor number. */
+  readonly originFd: number;
+  readonly originInline: boolean;
+}
+
+/** Control message to a copy or metadata worker: a COW device comes or goes (fd -1). */
+export interface FileControl {
+  readonly file: number;
+  readonly fd: number;
+  readonly inline: boolean;
+}
+
+export interface DeviceDescription {
+  /** Index in every ring's file table. */
+  readonly file: number;
+  /** Positions and lengths must be multiples of it: 1 on buffered files, the direct I/O alignment otherwise. */
+  readonly align: number;
+  /** Operations are done at once by preadv2/pwritev2 (FileKind.Inline). */
+  readonly inline: boolean;
+}
+
+/** To a new export worker, besides WorkerData. */
+export interface ExportWorkerData {
+  readonly worker: number;
+  readonly volume: SharedArrayBuffer;
+  readonly origin: DeviceDescription;
+  readonly originBytes: number;
+  readonly readOnly: boolean;
+}
+
+/** A snapshot as an export worker sees it; sent before it is listed. */
+export interface SnapshotDescription {
+  readonly index: number;
+  readonly name: string;
+  readonly chunkBytes: number;
+  readonly table: SharedArrayBuffer;
+  readonly words: SharedArrayBuffer;
+  readonly cow: DeviceDescription;
+  readonly discardZeroesCow: boolean;
+  readonly discardPassdownOrigin: boolean;
+}
+
+/** Control message to an export worker. */
+export type ExportControl =
+  | { readonly kind: "snapshot"; readonly snapshot: SnapshotDescription; readonly fd: number; readonly readOnly: boolean }
+  | { readonly kind: "forget"; readonly index: number; readonly name: string };

@@ -1,0 +1,236 @@
+/**
+ * The loop of a copy worker: reads a range of one device and writes parts of it to others (E-5, E-13, E-18, C-35).
+ *
+ *   main                      copy worker
+ *   CopyRead, CopyWrite… ────▶ job: [from ……………………………… to)
+ *                               segment: read ─▶ write target 0, write target 1 … ─▶ next segment
+ *   ◀───────────── Copied ──── every segment is over
+ *
+ * A job longer than a slot goes in segments, up to the slots that are free; jobs wait in order when no slot is. A failed read
+ * fails the job, a failed write only its target. The worker decides nothing: it moves bytes.
+ */
+import { MAX_COPY_TARGETS } from "../../src/base/constants.ts";
+import { errno } from "../../src/base/errno.ts";
+import { Pool } from "../../src/base/pool.ts";
+import { fromWords } from "../../src/base/u64.ts";
+import type { IoRing } from "../../src/device/port.ts";
+import { COMPLETION_WORDS, IoOp } from "../../src/ring/io-descriptor.ts";
+import { WorkerCounter } from "../../src/ring/counters.ts";
+import { SEGMENT_BYTES } from "../../src/ring/copy-arena.ts";
+import { Message } from "../../src/ring/messages.ts";
+import type { Outbox } from "../../src/ring/outbox.ts";
+import type { RingConsumer } from "../../src/ring/spsc-ring.ts";
+import { Submissions } from "../../src/ring/submissions.ts";
+import type { WorkerLoop } from "../drive.ts";
+import { WakeUp } from "../wake-up.ts";
+import { CopyJob } from "./copy-job.ts";
+import { CopySegment } from "./copy-segment.ts";
+
+const USER_WAKE = 0x7fff_ffff;
+/** A user word: segment index, and target + 1, or 0 for the read. */
+const TARGET_BITS = 5;
+const TARGET_MASK: number = (1 << TARGET_BITS) - 1;
+
+export interface CopyLoopParts {
+  readonly ring: IoRing;
+  readonly inbox: RingConsumer;
+  readonly outbox: Outbox;
+  readonly counters: Float64Array;
+  /** Arena address of 8 bytes. */
+  readonly wakeAddress: number;
+  /** Arena address of `segments` × SEGMENT_BYTES, page-aligned. */
+  readonly slots: number;
+  readonly segments: number;
+  readonly control: () => void;
+}
+
+export class CopyLoop implements WorkerLoop {
+  readonly submissions: Submissions;
+  readonly counters: Float64Array;
+  readonly #ring: IoRing;
+  readonly #inbox: RingConsumer;
+  readonly #outbox: Outbox;
+  readonly #control: () => void;
+  readonly #wakeUp: WakeUp;
+  readonly #segments: Pool<CopySegment>;
+  /** Jobs that have segments to begin, oldest first. */
+  readonly #queue: CopyJob[] = [];
+  readonly #spare: CopyJob[] = [];
+  #underWay = 0;
+  #stopping = false;
+  #ended = false;
+  #backlog = false;
+
+  constructor(parts: CopyLoopParts) {
+    this.submissions = new Submissions(parts.ring.submissions);
+    this.counters = parts.counters;
+    this.#ring = parts.ring;
+    this.#inbox = parts.inbox;
+    this.#outbox = parts.outbox;
+    this.#control = parts.control;
+    this.#wakeUp = new WakeUp(this.submissions, USER_WAKE, parts.wakeAddress);
+    this.#segments = new Pool(parts.segments, (i) => new CopySegment(i, parts.slots + i * SEGMENT_BYTES));
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  step(completions: number): void {
+    const words = this.#ring.completions;
+    for (let i = 0; i < completions; i++) {
+      const user = words[i * COMPLETION_WORDS];
+      if (user === USER_WAKE) this.#wakeUp.fired();
+      else this.#completed(user, words[i * COMPLETION_WORDS + 1]);
+    }
+    this.#takeMessages();
+    this.#beginSegments();
+    this.#backlog = this.#outbox.flush();
+    this.#wakeUp.arm();
+    if (this.#stopping && this.#underWay === 0 && this.#queue.length === 0) this.#end();
+  }
+
+  prepareSleep(): boolean {
+    return !this.#backlog && this.#inbox.prepareSleep();
+  }
+
+  awake(): void {
+    this.#inbox.awake();
+  }
+
+  #takeMessages(): void {
+    const { words } = this.#inbox;
+    for (let at = this.#inbox.peek(); at >= 0; at = this.#inbox.peek()) {
+      this.#message(words, at);
+      this.#inbox.advance();
+    }
+  }
+
+  #message(words: Int32Array, at: number): void {
+    const position = fromWords(words[at + 3], words[at + 4]);
+    switch (words[at]) {
+      case Message.CopyRead: {
+        const job = this.#spare.pop() ?? new CopyJob();
+        job.begin(words[at + 1], words[at + 2], position, words[at + 5], words[at + 6]);
+        this.#queue.push(job);
+        return;
+      }
+      case Message.CopyWrite:
+        // The job that these targets belong to is the one that came last.
+        this.#queue[this.#queue.length - 1].addTarget(words[at + 2], position, words[at + 5], words[at + 6]);
+        return;
+      case Message.Control:
+        this.#control();
+        this.#outbox.send(Message.ControlTaken, 0, words[at + 2]);
+        return;
+      case Message.Stop:
+        this.#stopping = true;
+        return;
+      default:
+        throw new Error(`unknown message ${words[at]} from main`);
+    }
+  }
+
+  #beginSegments(): void {
+    while (this.#queue.length > 0) {
+      const job = this.#queue[0];
+      // A job's last target may still be in the ring behind its CopyRead.
+      if (!job.complete) return;
+      while (job.cursor < job.length) {
+        const segment = this.#segments.take();
+        if (segment === null) return;
+        this.#read(segment, job);
+      }
+      this.#queue.shift();
+    }
+  }
+
+  #read(segment: CopySegment, job: CopyJob): void {
+    segment.job = job;
+    segment.from = job.cursor;
+    segment.length = Math.min(SEGMENT_BYTES, job.length - job.cursor);
+    segment.progress = 0;
+    segment.writes = 0;
+    job.cursor += segment.length;
+    job.segments += 1;
+    this.#underWay += 1;
+    this.#submitRead(segment);
+  }
+
+  #submitRead(segment: CopySegment): void {
+    const job = segment.job as CopyJob;
+    const at = segment.from + segment.progress;
+    const length = segment.length - segment.progress;
+    const user = segment.index << TARGET_BITS;
+    this.submissions.push(IoOp.Read, job.file, user, segment.address + segment.progress, length, job.position + at, 0);
+  }
+
+  #completed(user: number, result: number): void {
+    const segment = this.#segments.all[user >> TARGET_BITS];
+    const target = (user & TARGET_MASK) - 1;
+    if (target < 0) this.#readCompleted(segment, result);
+    else this.#writeCompleted(segment, target, result);
+  }
+
+  #readCompleted(segment: CopySegment, result: number): void {
+    const job = segment.job as CopyJob;
+    if (result <= 0) {
+      job.readError = result < 0 ? -result : errno.EIO;
+      return this.#segmentDone(segment);
+    }
+    segment.progress += result;
+    if (segment.progress < segment.length) return this.#submitRead(segment);
+    for (let t = 0; t < job.targetCount; t++) {
+      segment.done[t] = 0;
+      if (segment.overlap(t) > 0) this.#submitWrite(segment, t);
+    }
+    if (segment.writes === 0) this.#segmentDone(segment);
+  }
+
+  /** Write what the segment holds of a target's range. */
+  #submitWrite(segment: CopySegment, target: number): void {
+    const job = segment.job as CopyJob;
+    const start = Math.max(segment.from, job.targetOffset[target]) + segment.done[target];
+    const length = segment.overlap(target) - segment.done[target];
+    const position = job.targetPosition[target] + (start - job.targetOffset[target]);
+    const user = (segment.index << TARGET_BITS) | (target + 1);
+    segment.writes += 1;
+    const address = segment.address + (start - segment.from);
+    this.submissions.push(IoOp.Write, job.targetFile[target], user, address, length, position, 0);
+  }
+
+  #writeCompleted(segment: CopySegment, target: number, result: number): void {
+    const job = segment.job as CopyJob;
+    segment.writes -= 1;
+    if (result <= 0) {
+      job.failedTargets |= 1 << target;
+      job.writeError = result < 0 ? -result : errno.EIO;
+    } else {
+      segment.done[target] += result;
+      if (segment.done[target] < segment.overlap(target)) return this.#submitWrite(segment, target);
+    }
+    if (segment.writes === 0) this.#segmentDone(segment);
+  }
+
+  #segmentDone(segment: CopySegment): void {
+    const job = segment.job as CopyJob;
+    this.counters[WorkerCounter.CopiedBytes] += segment.length;
+    segment.job = null;
+    this.#segments.give(segment);
+    this.#underWay -= 1;
+    job.segments -= 1;
+    if (job.segments > 0 || job.cursor < job.length) return;
+    this.counters[WorkerCounter.Copies] += 1;
+    this.#outbox.send(Message.Copied, job.id, job.readError, job.failedTargets, job.writeError);
+    this.#spare.push(job);
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#outbox.send(Message.Stopped, 0);
+    this.#outbox.flush();
+  }
+}
+
+if (MAX_COPY_TARGETS > TARGET_MASK) throw new Error("a copy's targets do not fit into a user word");

@@ -1,0 +1,49 @@
+/**
+ * Turns of a worker's loop on its ring: the same for every role.
+ *
+ *   step: completions, then messages, then what they make possible; fills the batch
+ *   turn: the batch goes to the kernel in one call, which sleeps if nothing is left to do
+ *
+ * The loop is a plain object, so that a simulator may turn several of them on one thread in an order of its own.
+ */
+import type { IoRing } from "../src/device/port.ts";
+import { WorkerCounter } from "../src/ring/counters.ts";
+import type { Submissions } from "../src/ring/submissions.ts";
+
+export interface WorkerLoop {
+  readonly submissions: Submissions;
+  readonly counters: Float64Array;
+  readonly ended: boolean;
+  /** `completions` are in the ring's completion array. */
+  step(completions: number): void;
+  /** True: nothing is left to do until a completion comes (the wake-up is one). */
+  prepareSleep(): boolean;
+  awake(): void;
+}
+
+/** A busy worker publishes its totals once in so many turns; before a sleep it always does. */
+const COUNT_EVERY = 256;
+
+export function drive(loop: WorkerLoop, ring: IoRing): void {
+  let completions = 0;
+  let turns = 0;
+  for (;;) {
+    loop.step(completions);
+    if (loop.ended) return count(loop.counters, ring);
+    const sleep = loop.prepareSleep();
+    completions = ring.turn(loop.submissions.take(), sleep);
+    loop.awake();
+    turns += 1;
+    if (sleep) loop.counters[WorkerCounter.Sleeps] += 1;
+    if (sleep || turns % COUNT_EVERY === 0) count(loop.counters, ring);
+  }
+}
+
+function count(counters: Float64Array, ring: IoRing): void {
+  const totals = ring.counters();
+  counters[WorkerCounter.Turns] = totals.turns;
+  counters[WorkerCounter.Enters] = totals.enters;
+  counters[WorkerCounter.Submitted] = totals.submitted;
+  counters[WorkerCounter.Completed] = totals.completed;
+  counters[WorkerCounter.Inline] = totals.inline;
+}

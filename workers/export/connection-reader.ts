@@ -1,0 +1,262 @@
+/**
+ * The reading side of a connection: bytes to requests.
+ *
+ * Small payloads arrive together with the headers around them in the inbox and are copied (natively) into their slot; the
+ * rest of a long payload is received straight into its slot, with the inbox behind it in the same receive. A header that
+ * finds no free slot or record stays unparsed: the connection is stalled, and nothing more is read from its socket.
+ */
+import { DIRECT_RECEIVE_BYTES, INBOX_BYTES } from "../../src/base/constants.ts";
+import { Handshake } from "../../src/nbd/wire/handshake.ts";
+import { Command, CommandFlag, REQUEST_BYTES } from "../../src/nbd/wire/protocol.ts";
+import { decodeRequest, newRequestFields } from "../../src/nbd/wire/request.ts";
+import { judgeRequest, payloadBytes, Verdict } from "../../src/nbd/wire/validate.ts";
+import { IoOp } from "../../src/ring/io-descriptor.ts";
+import { PAGE_BYTES } from "../../src/ring/slots.ts";
+import type { Connection } from "./connection.ts";
+import { type ExportContext, User } from "./context.ts";
+import type { Exports, WorkerExport } from "./exports.ts";
+import { Operation, type Request } from "./request.ts";
+
+/** What the reader hands on. */
+export interface ReaderEvents {
+  /** A request is whole (its payload has come), or carries the error that it is to be answered with. */
+  request(request: Request): void;
+  /** There is something to send, or to close. */
+  changed(connection: Connection): void;
+}
+
+export class ConnectionReader {
+  readonly #context: ExportContext;
+  readonly #exports: Exports;
+  readonly #events: ReaderEvents;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #words: Uint32Array;
+  readonly #fields = newRequestFields();
+  /** Connections whose parsing waits for a slot or record. */
+  readonly #stalled: Connection[] = [];
+
+  constructor(context: ExportContext, arena: SharedArrayBuffer, exports: Exports, events: ReaderEvents) {
+    this.#context = context;
+    this.#exports = exports;
+    this.#events = events;
+    this.#bytes = new Uint8Array(arena);
+    this.#view = new DataView(arena);
+    this.#words = new Uint32Array(arena, 0, Math.floor(arena.byteLength / 4));
+  }
+
+  /** A new client: greet it. */
+  start(connection: Connection): void {
+    connection.handshake = new Handshake<WorkerExport>(this.#exports);
+    this.#events.changed(connection);
+    this.receive(connection);
+  }
+
+  /** A receive has completed. */
+  received(connection: Connection, result: number): void {
+    connection.receivePosted = false;
+    if (result <= 0 || connection.ending) {
+      if (result < 0 && !connection.ending) connection.broken = true;
+      this.end(connection);
+      return;
+    }
+    this.#account(connection, result);
+    this.parse(connection);
+  }
+
+  /** No more reading from this connection; a payload that is still coming never will. */
+  end(connection: Connection): void {
+    const { submissions } = this.#context;
+    if (connection.receivePosted && !connection.ending) {
+      submissions.push(IoOp.Cancel, 0, User.Cancel, 0, 0, 0, User.Receive | connection.index);
+    }
+    connection.ending = true;
+    const request = connection.receiving;
+    if (request !== null && !connection.receivePosted) {
+      connection.receiving = null;
+      connection.requests -= 1;
+      this.#context.giveBack(request);
+    }
+    this.#events.changed(connection);
+  }
+
+  /** Slots or records have come back. */
+  resumeStalled(): void {
+    for (let n = this.#stalled.length; n > 0; n--) {
+      const connection = this.#stalled.shift() as Connection;
+      connection.stalled = false;
+      if (!connection.ending) this.parse(connection);
+    }
+  }
+
+  /** Turn what the inbox holds into requests, then ask for more. */
+  parse(connection: Connection): void {
+    if (connection.handshake !== null && !this.#negotiate(connection)) return this.receive(connection);
+    while (!connection.ending && this.#parseOne(connection));
+    if (!connection.ending) this.receive(connection);
+    else this.#events.changed(connection);
+  }
+
+  /** Post a receive, unless there is one or none is wanted. */
+  receive(connection: Connection): void {
+    if (connection.receivePosted || connection.ending || connection.stalled) return;
+    const { submissions } = this.#context;
+    const user = User.Receive | connection.index;
+    this.#compact(connection);
+    const request = connection.receiving;
+    const rest = request === null ? 0 : request.end - request.offset - connection.received;
+    const room = INBOX_BYTES - connection.writtenTo;
+    connection.directBytes = rest >= DIRECT_RECEIVE_BYTES ? rest : 0;
+    if (request !== null && connection.directBytes > 0) {
+      const at = connection.receiveVector / 4;
+      this.#words[at] = request.memory + connection.received;
+      this.#words[at + 1] = rest;
+      this.#words[at + 2] = connection.inbox + connection.writtenTo;
+      this.#words[at + 3] = room;
+      submissions.push(IoOp.ReceiveVector, connection.file, user, connection.receiveVector, 2, 0, 0);
+    } else {
+      submissions.push(IoOp.Receive, connection.file, user, connection.inbox + connection.writtenTo, room, 0, 0);
+    }
+    connection.receivePosted = true;
+  }
+
+  /** Where the received bytes went: the rest of a payload first, if it was in front. */
+  #account(connection: Connection, count: number): void {
+    const direct = Math.min(connection.directBytes, count);
+    connection.received += direct;
+    connection.writtenTo += count - direct;
+  }
+
+  /** Bytes that are not parsed move to the front: a piece of a header, as a rule. */
+  #compact(connection: Connection): void {
+    const left = connection.writtenTo - connection.readAt;
+    if (left > 0 && connection.readAt > 0) {
+      this.#context.ring.copy(connection.inbox, connection.inbox + connection.readAt, left);
+    }
+    connection.readAt = 0;
+    connection.writtenTo = left;
+  }
+
+  /** True: the handshake is over, and the client has entered an export. */
+  #negotiate(connection: Connection): boolean {
+    const handshake = connection.handshake as Handshake<WorkerExport>;
+    const { inbox } = connection;
+    const stop = handshake.feed(this.#bytes, inbox + connection.readAt, inbox + connection.writtenTo);
+    connection.readAt = stop - inbox;
+    this.#events.changed(connection);
+    if (handshake.state === "closing") connection.ending = true;
+    if (handshake.state !== "transmission" || handshake.outputLength > 0) return false;
+    connection.export = handshake.chosen ?? null;
+    connection.handshake = null;
+    return true;
+  }
+
+  /** Parse one header, payload or skip. False: more bytes, a slot or a record must come first. */
+  #parseOne(connection: Connection): boolean {
+    const available = connection.writtenTo - connection.readAt;
+    if (connection.receiving !== null) return this.#takePayload(connection, connection.receiving, available);
+    if (connection.skip > 0) {
+      const skipped = Math.min(available, connection.skip);
+      connection.skip -= skipped;
+      connection.readAt += skipped;
+      return connection.skip === 0;
+    }
+    return available >= REQUEST_BYTES && this.#parseHeader(connection);
+  }
+
+  #parseHeader(connection: Connection): boolean {
+    const fields = this.#fields;
+    const target = connection.export as WorkerExport;
+    decodeRequest(this.#view, connection.inbox + connection.readAt, fields);
+    const verdict = judgeRequest(fields, target.sizeBytes, target.readOnly);
+    if (verdict === Verdict.Goodbye || verdict === Verdict.Disconnect) {
+      connection.ending = true;
+      return false;
+    }
+    const request = this.#newRequest(connection, target, verdict);
+    if (request === null) {
+      connection.stalled = true;
+      this.#stalled.push(connection);
+      return false;
+    }
+    connection.readAt += REQUEST_BYTES;
+    connection.requests += 1;
+    if (request.error !== 0 || request.operation !== Operation.Write) {
+      connection.skip = payloadBytes(fields);
+      this.#events.request(request);
+    } else {
+      connection.receiving = request;
+      connection.received = 0;
+    }
+    return true;
+  }
+
+  /** A record for the decoded header, with a slot if it needs one; null: there is none now. */
+  #newRequest(connection: Connection, target: WorkerExport, verdict: number): Request | null {
+    const fields = this.#fields;
+    const { requests, slots } = this.#context;
+    const request = requests.take();
+    if (request === null) return null;
+    const execute = verdict === Verdict.Execute;
+    const operation = execute ? operationOf(fields.type) : Operation.Nothing;
+    const unalignedZero =
+      operation === Operation.Zero && (fields.offset % PAGE_BYTES !== 0 || fields.length % PAGE_BYTES !== 0);
+    const slotBytes =
+      operation === Operation.Read || operation === Operation.Write ? fields.length : unalignedZero ? PAGE_BYTES : 0;
+    request.slot = slotBytes > 0 ? slots.take(slotBytes) : -1;
+    if (slotBytes > 0 && request.slot === -1) {
+      requests.give(request);
+      return null;
+    }
+    request.memory = request.slot === -1 ? -1 : slots.address(request.slot) + (fields.offset % PAGE_BYTES);
+    if (unalignedZero) this.#context.ring.zero(slots.address(request.slot), 3 * PAGE_BYTES);
+    request.connection = connection;
+    request.handler = target.handler;
+    request.operation = operation;
+    request.durable = (fields.flags & CommandFlag.Fua) !== 0;
+    request.noHole = (fields.flags & CommandFlag.NoHole) !== 0;
+    request.cookieLow = fields.cookieLow;
+    request.cookieHigh = fields.cookieHigh;
+    request.offset = fields.offset;
+    request.cursor = fields.offset;
+    request.end = fields.offset + fields.length;
+    request.pieces = 0;
+    request.error = execute ? 0 : verdict;
+    request.finishing = false;
+    request.startedAt = this.#context.now;
+    return request;
+  }
+
+  #takePayload(connection: Connection, request: Request, available: number): boolean {
+    const rest = request.end - request.offset - connection.received;
+    const count = Math.min(rest, available);
+    if (count > 0) {
+      const target = request.memory + connection.received;
+      this.#context.ring.copy(target, connection.inbox + connection.readAt, count);
+      connection.readAt += count;
+      connection.received += count;
+    }
+    if (count < rest) return false;
+    connection.receiving = null;
+    this.#events.request(request);
+    return true;
+  }
+}
+
+/** CACHE asks for nothing that a reply does not give. */
+function operationOf(command: number): Operation {
+  switch (command) {
+    case Command.Read:
+      return Operation.Read;
+    case Command.Write:
+      return Operation.Write;
+    case Command.WriteZeroes:
+      return Operation.Zero;
+    case Command.Trim:
+      return Operation.Trim;
+    case Command.Flush:
+      return Operation.Flush;
+    default:
+      return Operation.Nothing;
+  }
+}

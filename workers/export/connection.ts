@@ -1,0 +1,76 @@
+/**
+ * One client's connection, as a record: where it stands in the stream, what is under way, and which replies wait
+ * (its part of the arena: ring/export-arena.ts).
+ *
+ * The reading side is connection-reader.ts, the sending side reply-sender.ts. At most one receive and one send are under way.
+ * A connection ends in this order: no more reading, every request answered or dropped, file closed, main told.
+ */
+import type { Handshake } from "../../src/nbd/wire/handshake.ts";
+import { CONNECTION_BYTES, OUTPUT, RECEIVE_VECTOR, SEND_VECTOR } from "../../src/ring/export-arena.ts";
+import { FIRST_CONNECTION_FILE } from "../../src/ring/file-table.ts";
+import type { WorkerExport } from "./exports.ts";
+import type { Request } from "./request.ts";
+
+export class Connection {
+  readonly index: number;
+  readonly file: number;
+  readonly inbox: number;
+  readonly receiveVector: number;
+  readonly sendVector: number;
+  readonly output: number;
+  /** Main's number for it. */
+  id = -1;
+  handshake: Handshake<WorkerExport> | null = null;
+  export: WorkerExport | null = null;
+  /** The part of the inbox that is received and not parsed. */
+  readAt = 0;
+  writtenTo = 0;
+  /** A write whose payload is still coming, and how much of it has come. */
+  receiving: Request | null = null;
+  received = 0;
+  /** Payload bytes of a refused write, to be dropped. */
+  skip = 0;
+  receivePosted = false;
+  /** Bytes of the receive under way that go straight into a slot, before the inbox. */
+  directBytes = 0;
+  sendPosted = false;
+  /** Parsing waits for a slot or a request record. */
+  stalled = false;
+  /** No more reading: the client said goodbye, has gone, or the worker stops. */
+  ending = false;
+  /** Nothing can be sent any more. */
+  broken = false;
+  /** In the loop's list of connections that have something to send. */
+  dirty = false;
+  /** Requests that have been parsed and whose reply has not left. */
+  requests = 0;
+  replyFirst: Request | null = null;
+  replyLast: Request | null = null;
+  /** Replies of the send under way. */
+  sentFirst: Request | null = null;
+  sentBytes = 0;
+
+  constructor(index: number, arenaBase: number) {
+    this.index = index;
+    this.file = FIRST_CONNECTION_FILE + index;
+    this.inbox = arenaBase + index * CONNECTION_BYTES;
+    this.receiveVector = this.inbox + RECEIVE_VECTOR;
+    this.sendVector = this.inbox + SEND_VECTOR;
+    this.output = this.inbox + OUTPUT;
+  }
+
+  /** As new, for the next client. */
+  reset(): void {
+    this.id = -1;
+    this.handshake = null;
+    this.export = null;
+    this.readAt = 0;
+    this.writtenTo = 0;
+    this.receiving = null;
+    this.received = 0;
+    this.skip = 0;
+    this.stalled = false;
+    this.ending = false;
+    this.broken = false;
+  }
+}

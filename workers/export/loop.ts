@@ -1,0 +1,225 @@
+/**
+ * The loop of an export worker: sockets and devices in one ring, the table in shared memory, main only where a copy is needed.
+ *
+ *   client          export worker                                    main
+ *     │ header ────▶ reader ─▶ request ─▶ pieces ─▶ handler.look       │
+ *     │                                     │ no exception ── NEED ──▶ │
+ *     │                                     │ ◀── RELEASED, GRANTED ── │
+ *     │              device operation ◀─────┘                          │
+ *     │ ◀── reply ── sender ◀─ completed request                       │
+ *
+ * One step: completions, messages from main, requests that waited for room, replies. It never blocks and allocates nothing per
+ * request. It decides nothing about exceptions: that is main's.
+ */
+import { MAX_CONNECTIONS_PER_WORKER } from "../../src/base/constants.ts";
+import { errno } from "../../src/base/errno.ts";
+import { fromWords } from "../../src/base/u64.ts";
+import { COMPLETION_WORDS } from "../../src/ring/io-descriptor.ts";
+import { ExportCounter, exportRow, histogramAt, latencyBucket, WorkerCounter } from "../../src/ring/counters.ts";
+import { FileKind } from "../../src/device/port.ts";
+import { Message } from "../../src/ring/messages.ts";
+import type { RingConsumer } from "../../src/ring/spsc-ring.ts";
+import type { Submissions } from "../../src/ring/submissions.ts";
+import type { WorkerLoop } from "../drive.ts";
+import { WakeUp } from "../wake-up.ts";
+import { Connection } from "./connection.ts";
+import { ConnectionReader } from "./connection-reader.ts";
+import { type ExportContext, User, USER_INDEX_MASK } from "./context.ts";
+import type { Exports } from "./exports.ts";
+import { PieceIo } from "./piece-io.ts";
+import { Pieces } from "./pieces.ts";
+import { ReplySender } from "./reply-sender.ts";
+import { Operation, type Request } from "./request.ts";
+
+export interface ExportLoopParts {
+  readonly context: ExportContext;
+  readonly inbox: RingConsumer;
+  readonly arena: SharedArrayBuffer;
+  readonly exports: Exports;
+  readonly wakeAddress: number;
+  readonly headers: number;
+  readonly connections: number;
+  /** Take one control message from main; called once per Control message, in order. */
+  readonly control: () => void;
+}
+
+export class ExportLoop implements WorkerLoop {
+  readonly submissions: Submissions;
+  readonly counters: Float64Array;
+  readonly pieceIo: PieceIo;
+  readonly pieces: Pieces;
+  readonly #context: ExportContext;
+  readonly #inbox: RingConsumer;
+  readonly #control: () => void;
+  readonly #wakeUp: WakeUp;
+  readonly #reader: ConnectionReader;
+  readonly #sender: ReplySender;
+  readonly #connections: readonly Connection[];
+  readonly #settle: (connection: Connection) => void;
+  #open = 0;
+  #stopping = false;
+  #ended = false;
+  #backlog = false;
+
+  constructor(parts: ExportLoopParts) {
+    const { context, arena } = parts;
+    this.#context = context;
+    this.submissions = context.submissions;
+    this.counters = context.counters;
+    this.#inbox = parts.inbox;
+    this.#control = parts.control;
+    this.#wakeUp = new WakeUp(context.submissions, User.Wake, parts.wakeAddress);
+    this.pieceIo = new PieceIo(context);
+    this.pieces = new Pieces(context, this.pieceIo, (request) => this.#completed(request));
+    this.#sender = new ReplySender(context, arena, parts.headers, (connection) => this.#reader.parse(connection));
+    this.#reader = new ConnectionReader(context, arena, parts.exports, {
+      request: (request) => this.pieces.execute(request),
+      changed: (connection) => this.#sender.changed(connection),
+    });
+    this.#connections = Array.from(
+      { length: MAX_CONNECTIONS_PER_WORKER },
+      (_, i) => new Connection(i, parts.connections),
+    );
+    this.#settle = (connection) => this.#maybeClose(connection);
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  step(completions: number): void {
+    this.#context.now = performance.now();
+    const words = this.#context.ring.completions;
+    for (let i = 0; i < completions; i++) {
+      const at = i * COMPLETION_WORDS;
+      this.#complete(words[at], words[at + 1]);
+    }
+    this.#takeMessages();
+    this.pieces.resumeStarved();
+    this.#reader.resumeStalled();
+    this.#sender.flush(this.#settle);
+    this.#backlog = this.#context.outbox.flush();
+    this.#wakeUp.arm();
+    if (this.#stopping && this.#open === 0) this.#end();
+  }
+
+  prepareSleep(): boolean {
+    return !this.#backlog && this.#context.starved.length === 0 && this.#inbox.prepareSleep();
+  }
+
+  awake(): void {
+    this.#inbox.awake();
+  }
+
+  #complete(user: number, result: number): void {
+    const index = user & USER_INDEX_MASK;
+    switch (user - index) {
+      case User.Piece:
+        return this.pieces.deviceCompleted(this.#context.pieces.all[index], result);
+      case User.Receive:
+        return this.#reader.received(this.#connections[index], result);
+      case User.Send:
+        return this.#sender.sent(this.#connections[index], result);
+      case User.Wake:
+        return this.#wakeUp.fired();
+      case User.EdgeHead:
+      case User.EdgeTail:
+        return this.pieces.edgeCompleted(this.#context.pieces.all[index], result);
+      default:
+    }
+  }
+
+  #takeMessages(): void {
+    const inbox = this.#inbox;
+    const { words } = inbox;
+    for (let at = inbox.peek(); at >= 0; at = inbox.peek()) {
+      this.#message(words, at);
+      inbox.advance();
+    }
+  }
+
+  #message(words: Int32Array, at: number): void {
+    const { all } = this.#context.pieces;
+    const token = words[at + 1];
+    switch (words[at]) {
+      case Message.Released:
+        return this.pieces.released(all[token], words[at + 2]);
+      case Message.Granted:
+        return this.pieces.granted(all[token], fromWords(words[at + 5], words[at + 6]), words[at + 7] === 1);
+      case Message.GateOpened:
+        for (const piece of this.#context.unpark(words[at + 2])) this.pieces.released(piece, 0);
+        return;
+      case Message.ExclusiveGranted:
+        return this.pieces.exclusiveGranted(all[token]);
+      case Message.Adopt:
+        return this.#adopt(token, words[at + 2]);
+      case Message.Control:
+        this.#control();
+        this.#context.outbox.send(Message.ControlTaken, 0, words[at + 2]);
+        return;
+      case Message.Stop:
+        return this.#stop();
+      default:
+        throw new Error(`unknown message ${words[at]} from main`);
+    }
+  }
+
+  #adopt(id: number, fd: number): void {
+    const connection = this.#connections.find((c) => c.id === -1);
+    if (connection === undefined || this.#stopping) {
+      this.#context.outbox.send(Message.ConnectionClosed, id, errno.EMFILE);
+      return;
+    }
+    connection.id = id;
+    this.#open += 1;
+    this.counters[WorkerCounter.Connections] = this.#open;
+    this.#context.ring.setFile(connection.file, fd, FileKind.Socket);
+    this.#reader.start(connection);
+  }
+
+  /** Close the connection once nothing of it is under way. */
+  #maybeClose(connection: Connection): void {
+    if (connection.id === -1) return;
+    if (connection.broken && !connection.ending) this.#reader.end(connection);
+    const busy = connection.receivePosted || connection.sendPosted || connection.requests > 0;
+    const unsent = !connection.broken && (connection.handshake?.outputLength ?? 0) > 0;
+    if (!connection.ending || busy || unsent) return;
+    this.#context.ring.setFile(connection.file, -1, FileKind.Socket);
+    this.#context.outbox.send(Message.ConnectionClosed, connection.id, 0);
+    connection.reset();
+    this.#open -= 1;
+    this.counters[WorkerCounter.Connections] = this.#open;
+  }
+
+  #stop(): void {
+    this.#stopping = true;
+    for (const connection of this.#connections) {
+      if (connection.id !== -1) this.#reader.end(connection);
+    }
+  }
+
+  #end(): void {
+    if (this.#ended || this.#context.pieces.used() > 0) return;
+    this.#ended = true;
+    this.#context.outbox.send(Message.Stopped, 0);
+    this.#context.outbox.flush();
+  }
+
+  #completed(request: Request): void {
+    this.#count(request);
+    this.#sender.reply(request);
+  }
+
+  #count(request: Request): void {
+    const { counters, now } = this.#context;
+    const index = request.handler?.exportIndex ?? 0;
+    const row = exportRow(index);
+    const bytes = request.end - request.offset;
+    counters[row + request.operation] += 1;
+    if (request.error !== 0) counters[row + ExportCounter.Errors] += 1;
+    else if (request.operation === Operation.Read) counters[row + ExportCounter.ReadBytes] += bytes;
+    else if (request.operation === Operation.Write) counters[row + ExportCounter.WrittenBytes] += bytes;
+    counters[histogramAt(index, request.operation) + latencyBucket(now - request.startedAt)] += 1;
+  }
+}
+

@@ -1,0 +1,90 @@
+/**
+ * The merging volume: the snapshot's view in place of the origin while the snapshot is merged back (E-30 … E-35).
+ *
+ *   look(write), inside the origin's write gate          main, for one run
+ *   in the merging range? → leave, NeedRange ──▶         close the gate, drain, store the range, open (C-34)
+ *   mapped → COW device (E-34)                           copy, flush the origin, erase (C-35, C-36)
+ *   none   → origin, once settled in every other         entries none, clear the range, Released (C-37)
+ *            snapshot (C-10)
+ *
+ * The origin's write gate does the work of `trkW` and of the `open` flag for writes, its read gate that of `inM`: main sets
+ * the range only while no write is announced, so a writer that has entered and sees no range may look up and write (C-39).
+ * These functions run inside the gates that origin-handler.ts has entered.
+ */
+import { MAX_PIECE_BYTES } from "../../src/base/constants.ts";
+import { EntryState } from "../../src/base/states.ts";
+import { SECTOR_BYTES } from "../../src/base/units.ts";
+import { Message } from "../../src/ring/messages.ts";
+import type { ExportContext } from "./context.ts";
+import { needExclusive, needOrigin, settledEverywhere, zeroStretch } from "./origin-handler.ts";
+import { type Piece, PieceKind, Stage } from "./piece.ts";
+import type { PieceIo } from "./piece-io.ts";
+import { Operation, type Request } from "./request.ts";
+import type { SnapshotView } from "./snapshot-view.ts";
+
+export class MergingHandler {
+  readonly #context: ExportContext;
+  readonly #io: PieceIo;
+  readonly #finish: (piece: Piece, error: number) => void;
+
+  constructor(context: ExportContext, io: PieceIo, finish: (piece: Piece, error: number) => void) {
+    this.#context = context;
+    this.#io = io;
+    this.#finish = finish;
+  }
+
+  /** Writes go chunk by chunk: each may meet the merging range. */
+  stretch(request: Request, merging: number): number {
+    const length = request.end - request.cursor;
+    if (request.operation === Operation.Read) return length;
+    const inChunk = Math.min(length, this.#context.snapshot(merging).toChunkEnd(request.cursor), MAX_PIECE_BYTES);
+    return request.operation === Operation.Zero ? zeroStretch(request.cursor, inChunk) : inChunk;
+  }
+
+  read(piece: Piece, merging: number): void {
+    const snapshot = this.#context.snapshot(merging);
+    const mapped = lookup(snapshot, piece);
+    if (mapped) this.#io.read(piece, snapshot.cow, cowPosition(snapshot, piece));
+    else this.#io.read(piece, this.#context.origin, piece.offset);
+  }
+
+  write(piece: Piece, merging: number): void {
+    const context = this.#context;
+    if (piece.kind === PieceKind.Trim) return this.#finish(piece, 0);
+    const snapshot = context.snapshot(merging);
+    piece.length = Math.min(piece.length, snapshot.toChunkEnd(piece.offset));
+    if (inMergeRange(snapshot, piece)) {
+      context.leave(piece);
+      piece.stage = Stage.Main;
+      context.outbox.send(Message.NeedRange, piece.index, snapshot.index);
+      return;
+    }
+    const mapped = lookup(snapshot, piece);
+    if (!mapped && !settledEverywhere(context, piece.offset, piece.length)) return needOrigin(context, piece);
+    const device = mapped ? snapshot.cow : context.origin;
+    const position = mapped ? cowPosition(snapshot, piece) : piece.offset;
+    if (!device.isAligned(position, piece.length) && !piece.exclusive) return needExclusive(context, piece);
+    this.#io.write(piece, device, position, piece.request?.durable === true);
+  }
+}
+
+/** Look the piece's first chunk up and shorten the piece to its run; true: it is on the COW device. */
+function lookup(snapshot: SnapshotView, piece: Piece): boolean {
+  const first = snapshot.chunkAt(piece.offset);
+  const count = snapshot.chunkAt(piece.offset + piece.length - 1) - first + 1;
+  const mapped = snapshot.table.lookup(first, count) !== EntryState.None;
+  const runBytes = snapshot.table.runLength * snapshot.chunkBytes - (piece.offset % snapshot.chunkBytes);
+  piece.length = Math.min(piece.length, runBytes);
+  return mapped;
+}
+
+function cowPosition(snapshot: SnapshotView, piece: Piece): number {
+  return snapshot.table.newChunk * snapshot.chunkBytes + (piece.offset % snapshot.chunkBytes);
+}
+
+/** C-39.3; a range that is just changing counts as met: main sends the piece back to look again. */
+function inMergeRange(snapshot: SnapshotView, piece: Piece): boolean {
+  const first = Math.floor(piece.offset / SECTOR_BYTES);
+  const end = Math.ceil((piece.offset + piece.length) / SECTOR_BYTES);
+  return snapshot.words.overlapsMergeRange(first, end - first);
+}

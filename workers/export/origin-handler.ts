@@ -1,0 +1,139 @@
+/**
+ * The live volume: reads go straight to the origin, writes first make sure that every snapshot has kept the old data (C-10).
+ *
+ *   look(write)                          main
+ *   enter the write gate (inO, hold)       │
+ *   each listed snapshot: all settled?     │
+ *     no: leave, NeedOrigin ──────────────▶│ copy, commit, settle
+ *     look again ◀──────────── Released ───│
+ *     yes: write, leave, reply
+ *
+ * While a snapshot is merged, its view stands in place of the origin (E-30); merging-handler.ts then takes the piece over,
+ * inside the same gates.
+ */
+import { MAX_PIECE_BYTES } from "../../src/base/constants.ts";
+import { SnapshotState } from "../../src/base/states.ts";
+import { SECTOR_BYTES } from "../../src/base/units.ts";
+import { highWord, lowWord } from "../../src/base/u64.ts";
+import { cowFile, ORIGIN_FILE } from "../../src/ring/file-table.ts";
+import { Message } from "../../src/ring/messages.ts";
+import { PAGE_BYTES } from "../../src/ring/slots.ts";
+import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../../src/ring/volume-words.ts";
+import type { ExportContext } from "./context.ts";
+import type { ExportHandler } from "./handler.ts";
+import type { MergingHandler } from "./merging-handler.ts";
+import { type Piece, PieceKind, Stage } from "./piece.ts";
+import type { PieceIo } from "./piece-io.ts";
+import { Operation, type Request } from "./request.ts";
+
+/** Bytes of a piece of zeroes that begins here: parts of pages are pieces of their own, for they carry data. */
+export function zeroStretch(offset: number, length: number): number {
+  const head = offset % PAGE_BYTES;
+  if (head !== 0) return Math.min(length, PAGE_BYTES - head);
+  return length > PAGE_BYTES ? length - (length % PAGE_BYTES) : length;
+}
+
+/** True: every snapshot that an origin write must mind has the piece's chunks settled (C-10.3). */
+export function settledEverywhere(context: ExportContext, offset: number, length: number): boolean {
+  const { volume } = context;
+  const count = volume.listCount();
+  for (let i = 0; i < count; i++) {
+    const snapshot = context.snapshot(volume.listed(i));
+    const state = snapshot.words.state();
+    if (state !== SnapshotState.Active && state !== SnapshotState.Overflow) continue;
+    const first = snapshot.chunkAt(offset);
+    const chunks = snapshot.chunkAt(offset + length - 1) - first + 1;
+    if (!snapshot.table.allSettled(first, chunks)) return false;
+  }
+  return true;
+}
+
+/** Ask main for the exceptions that an origin write needs; the piece is announced nowhere meanwhile (C-11). */
+export function needOrigin(context: ExportContext, piece: Piece): void {
+  context.leave(piece);
+  piece.stage = Stage.Main;
+  const sector = Math.floor(piece.offset / SECTOR_BYTES);
+  const sectors = Math.ceil((piece.offset + piece.length) / SECTOR_BYTES) - sector;
+  context.outbox.send(Message.NeedOrigin, piece.index, lowWord(sector), highWord(sector), sectors);
+}
+
+/** Ask to be the only write of the piece's gate; `look` comes again when it is granted. */
+export function needExclusive(context: ExportContext, piece: Piece): void {
+  const { gate } = piece;
+  context.leave(piece);
+  piece.stage = Stage.Exclusive;
+  context.outbox.send(Message.NeedExclusive, piece.index, gate);
+}
+
+export class OriginHandler implements ExportHandler {
+  readonly exportIndex = 0;
+  readonly #context: ExportContext;
+  readonly #io: PieceIo;
+  readonly #merging: MergingHandler;
+  readonly #finish: (piece: Piece, error: number) => void;
+
+  constructor(
+    context: ExportContext,
+    io: PieceIo,
+    merging: MergingHandler,
+    finish: (piece: Piece, error: number) => void,
+  ) {
+    this.#context = context;
+    this.#io = io;
+    this.#merging = merging;
+    this.#finish = finish;
+  }
+
+  stretch(request: Request): number {
+    const length = request.end - request.cursor;
+    const merging = this.#context.volume.merging();
+    if (merging >= 0) return this.#merging.stretch(request, merging);
+    if (request.operation === Operation.Read) return length;
+    const bounded = Math.min(length, MAX_PIECE_BYTES - (request.cursor % MAX_PIECE_BYTES));
+    return request.operation === Operation.Zero ? zeroStretch(request.cursor, bounded) : bounded;
+  }
+
+  look(piece: Piece): void {
+    if (piece.kind === PieceKind.Flush || piece.kind === PieceKind.Durable) return this.#flush(piece);
+    if (piece.kind === PieceKind.Read) return this.#read(piece);
+    return this.#write(piece);
+  }
+
+  granted(): void {
+    throw new Error("the origin's chunks are never granted");
+  }
+
+  deviceDone(piece: Piece): void {
+    if (piece.kind === PieceKind.Flush && piece.error === 0 && piece.file !== ORIGIN_FILE) {
+      this.#io.sync(piece, ORIGIN_FILE);
+      return;
+    }
+    this.#finish(piece, piece.error);
+  }
+
+  #read(piece: Piece): void {
+    const context = this.#context;
+    if (!context.enter(piece, context.originReadPass, ORIGIN_READ_GATE)) return;
+    const merging = context.volume.merging();
+    if (merging >= 0) this.#merging.read(piece, merging);
+    else this.#io.read(piece, context.origin, piece.offset);
+  }
+
+  #write(piece: Piece): void {
+    const context = this.#context;
+    if (!context.enter(piece, context.originWritePass, ORIGIN_WRITE_GATE)) return;
+    const merging = context.volume.merging();
+    if (merging >= 0) return this.#merging.write(piece, merging);
+    const { origin } = context;
+    if (!settledEverywhere(context, piece.offset, piece.length)) return needOrigin(context, piece);
+    const aligned = piece.kind === PieceKind.Trim || origin.isAligned(piece.offset, piece.length);
+    if (!aligned && !piece.exclusive) return needExclusive(context, piece);
+    this.#io.write(piece, origin, piece.offset, piece.request?.durable === true);
+  }
+
+  /** A flush of the merging volume takes both devices: the COW device here, the origin when that is done. */
+  #flush(piece: Piece): void {
+    const merging = this.#context.volume.merging();
+    this.#io.sync(piece, merging >= 0 ? cowFile(merging) : ORIGIN_FILE);
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * From a request to its pieces and back: begins pieces at the cursor, lets them look and look again, and ends the request.
+ *
+ *   execute(request) ─▶ advance: take a piece, handler.look ─▶ … ─▶ finish(piece)
+ *                          ▲                                          │ more bytes of this piece: look again
+ *                          └────── cursor not at the end ─────────────┤
+ *                                                                     ▼ nothing under way
+ *                                            FUA on a snapshot: one last piece; then `completed`
+ *
+ * Pieces of a request begin in ascending order, requests in the order of arrival: that is the allocation order of the
+ * exceptions that they cause.
+ */
+import { MAX_PIECES_PER_REQUEST } from "../../src/base/constants.ts";
+import { PAGE_BYTES } from "../../src/ring/slots.ts";
+import type { ExportContext } from "./context.ts";
+import { type Piece, PieceKind, Stage } from "./piece.ts";
+import type { PieceIo } from "./piece-io.ts";
+import { Operation, type Request } from "./request.ts";
+
+const KIND_OF: readonly PieceKind[] = [
+  PieceKind.Read,
+  PieceKind.Write,
+  PieceKind.Zero,
+  PieceKind.Trim,
+  PieceKind.Flush,
+];
+
+/** Trims and zeroes may be 4 GiB long: so many pieces of one at a time. */
+const LONG_PIECES = 8;
+
+export class Pieces {
+  readonly #context: ExportContext;
+  readonly #io: PieceIo;
+  readonly #completed: (request: Request) => void;
+  /** The request whose pieces are being begun: their end does not begin further ones. */
+  #advancing: Request | null = null;
+
+  constructor(context: ExportContext, io: PieceIo, completed: (request: Request) => void) {
+    this.#context = context;
+    this.#io = io;
+    this.#completed = completed;
+  }
+
+  /** Start a request whose fields are filled and whose payload is in its slot. */
+  execute(request: Request): void {
+    if (request.operation === Operation.Nothing) this.#completed(request);
+    else if (request.operation === Operation.Flush) this.#beginLast(request, PieceKind.Flush);
+    else this.advance(request);
+  }
+
+  /** Begin as many pieces as may be under way. */
+  advance(request: Request): void {
+    if (this.#advancing === request) return;
+    const outer = this.#advancing;
+    this.#advancing = request;
+    const long = request.operation === Operation.Zero || request.operation === Operation.Trim;
+    const most = long ? LONG_PIECES : MAX_PIECES_PER_REQUEST;
+    while (request.cursor < request.end && request.error === 0 && request.pieces < most) {
+      const piece = this.#context.pieces.take();
+      if (piece === null) {
+        this.#context.starved.push(request);
+        break;
+      }
+      this.#begin(piece, request);
+    }
+    this.#advancing = outer;
+    this.#maybeEnd(request);
+  }
+
+  /** Main or a gate lets the piece look again, or its wait has ended with an error. */
+  released(piece: Piece, error: number): void {
+    piece.stage = Stage.Idle;
+    if (error !== 0) this.finish(piece, error);
+    else if (piece.kind === PieceKind.Written) this.finish(piece, 0);
+    else piece.request?.handler?.look(piece);
+  }
+
+  granted(piece: Piece, newChunk: number, whole: boolean): void {
+    piece.request?.handler?.granted(piece, newChunk, whole);
+  }
+
+  exclusiveGranted(piece: Piece): void {
+    piece.exclusive = true;
+    piece.stage = Stage.Idle;
+    piece.request?.handler?.look(piece);
+  }
+
+  /** A completion of the piece's device operation. */
+  deviceCompleted(piece: Piece, result: number): void {
+    if (this.#io.completed(piece, result)) piece.request?.handler?.deviceDone(piece);
+  }
+
+  edgeCompleted(piece: Piece, result: number): void {
+    if (this.#io.edgeCompleted(piece, result)) piece.request?.handler?.deviceDone(piece);
+  }
+
+  /** The piece's part is done, or has failed. */
+  finish(piece: Piece, error: number): void {
+    const context = this.#context;
+    const request = piece.request as Request;
+    context.leave(piece);
+    piece.stage = Stage.Idle;
+    if (error === 0 && piece.offset + piece.length < piece.end) {
+      this.#goOn(piece);
+      return;
+    }
+    if (error !== 0 && request.error === 0) request.error = error;
+    piece.request = null;
+    context.pieces.give(piece);
+    request.pieces -= 1;
+    if (request.cursor < request.end && request.error === 0) this.advance(request);
+    else this.#maybeEnd(request);
+  }
+
+  #begin(piece: Piece, request: Request): void {
+    const handler = request.handler as NonNullable<Request["handler"]>;
+    const stretch = handler.stretch(request);
+    const stretchEnd = request.cursor + stretch;
+    piece.request = request;
+    piece.kind = KIND_OF[request.operation];
+    piece.offset = request.cursor;
+    piece.length = stretch;
+    piece.end = stretchEnd;
+    piece.memory = this.#memoryOf(request, request.cursor);
+    piece.step = 0;
+    piece.error = 0;
+    request.pieces += 1;
+    handler.look(piece);
+    if (piece.request === null) {
+      request.cursor = stretchEnd;
+    } else {
+      piece.end = piece.offset + piece.length;
+      request.cursor = piece.end;
+    }
+  }
+
+  /** Arena address of the byte at `offset`; the edges of a request of zeroes have a page each. */
+  #memoryOf(request: Request, offset: number): number {
+    if (request.memory === -1) return -1;
+    if (request.operation !== Operation.Zero) return request.memory + (offset - request.offset);
+    if (offset === request.offset && offset % PAGE_BYTES !== 0) return request.memory;
+    const tail = request.end - offset < PAGE_BYTES;
+    return tail ? request.memory - (request.offset % PAGE_BYTES) + 2 * PAGE_BYTES : -1;
+  }
+
+  #goOn(piece: Piece): void {
+    const done = piece.length;
+    piece.kind = KIND_OF[(piece.request as Request).operation];
+    piece.offset += done;
+    piece.length = piece.end - piece.offset;
+    if (piece.memory !== -1) piece.memory += done;
+    piece.step = 0;
+    piece.error = 0;
+    piece.request?.handler?.look(piece);
+  }
+
+  #maybeEnd(request: Request): void {
+    if (this.#advancing === request || request.pieces > 0) return;
+    if (request.cursor < request.end && request.error === 0) return;
+    if (request.error === 0 && request.durable && !request.finishing) {
+      const kind = this.#lastStep(request);
+      if (kind !== null) {
+        request.finishing = true;
+        this.#beginLast(request, kind);
+        return;
+      }
+    }
+    this.#completed(request);
+  }
+
+  /** What FUA asks for after the data operations, which carried RWF_DSYNC where they wrote. */
+  #lastStep(request: Request): PieceKind | null {
+    const snapshot = request.handler?.exportIndex !== 0;
+    if (request.operation === Operation.Trim) return PieceKind.Flush;
+    if (request.operation === Operation.Write || request.operation === Operation.Zero) {
+      return snapshot ? PieceKind.Durable : null;
+    }
+    return null;
+  }
+
+  /** A piece without bytes: a flush, or the last step of FUA. */
+  #beginLast(request: Request, kind: PieceKind): void {
+    const piece = this.#context.pieces.take();
+    if (piece === null) {
+      this.#context.starved.push(request);
+      request.finishing = false;
+      return;
+    }
+    request.finishing = true;
+    request.pieces += 1;
+    piece.request = request;
+    piece.kind = kind;
+    piece.offset = 0;
+    piece.length = 0;
+    piece.end = 0;
+    piece.memory = -1;
+    piece.step = 0;
+    piece.error = 0;
+    request.handler?.look(piece);
+  }
+
+  /** Pieces have come back: let the requests that found none go on. */
+  resumeStarved(): void {
+    const { starved, pieces } = this.#context;
+    while (starved.length > 0 && pieces.free() > 0) {
+      const request = starved.shift() as Request;
+      if (request.operation === Operation.Flush) this.#beginLast(request, PieceKind.Flush);
+      else this.advance(request);
+    }
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * The sending side of connections: all replies of a turn to one connection leave in one send.
+ *
+ *   completed requests ─▶ connection.reply list ─(end of turn)─▶ vector of (header + payload) ─▶ one Send or SendVector
+ *
+ * A read's header stands in the 16 bytes before its payload, so a read reply is one range of memory; every other reply is a
+ * header in the table of headers, by the request's number. A request's slot and record come back when its reply has left.
+ */
+import { MAX_REPLIES_PER_SEND } from "../../src/base/constants.ts";
+import { SIMPLE_REPLY_BYTES } from "../../src/nbd/wire/protocol.ts";
+import { encodeSimpleReply } from "../../src/nbd/wire/reply.ts";
+import { OUTPUT_BYTES } from "../../src/ring/export-arena.ts";
+import { IoOp } from "../../src/ring/io-descriptor.ts";
+import type { Connection } from "./connection.ts";
+import { type ExportContext, User } from "./context.ts";
+import { Operation, type Request } from "./request.ts";
+
+export class ReplySender {
+  readonly #context: ExportContext;
+  readonly #headers: number;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #words: Uint32Array;
+  readonly #handshakeSent: (connection: Connection) => void;
+  readonly #dirty: Connection[] = [];
+
+  /** `headers`: arena address of SIMPLE_REPLY_BYTES for each request record. */
+  constructor(
+    context: ExportContext,
+    arena: SharedArrayBuffer,
+    headers: number,
+    handshakeSent: (connection: Connection) => void,
+  ) {
+    this.#context = context;
+    this.#headers = headers;
+    this.#bytes = new Uint8Array(arena);
+    this.#view = new DataView(arena);
+    this.#words = new Uint32Array(arena, 0, Math.floor(arena.byteLength / 4));
+    this.#handshakeSent = handshakeSent;
+  }
+
+  /** Queue the reply of a request that has ended. */
+  reply(request: Request): void {
+    const connection = request.connection as Connection;
+    encodeSimpleReply(this.#view, this.#headerOf(request), request.error, request.cookieLow, request.cookieHigh);
+    request.next = null;
+    if (connection.replyLast === null) connection.replyFirst = request;
+    else connection.replyLast.next = request;
+    connection.replyLast = request;
+    this.changed(connection);
+  }
+
+  /** The connection has something to send or to drop. */
+  changed(connection: Connection): void {
+    if (connection.dirty) return;
+    connection.dirty = true;
+    this.#dirty.push(connection);
+  }
+
+  /** End of a turn: one send for every connection that has something and no send under way. Calls `settled` for each that was looked at. */
+  flush(settled: (connection: Connection) => void): void {
+    for (let i = 0; i < this.#dirty.length; i++) {
+      const connection = this.#dirty[i];
+      connection.dirty = false;
+      if (connection.broken) this.#drop(connection);
+      else if (!connection.sendPosted) this.#send(connection);
+      settled(connection);
+    }
+    this.#dirty.length = 0;
+  }
+
+  /** A send has completed: its requests are over. */
+  sent(connection: Connection, result: number): void {
+    connection.sendPosted = false;
+    if (result !== connection.sentBytes) connection.broken = true;
+    this.#release(connection, connection.sentFirst);
+    connection.sentFirst = null;
+    this.changed(connection);
+    if (connection.handshake !== null && !connection.broken) this.#handshakeSent(connection);
+  }
+
+  #headerOf(request: Request): number {
+    if (isData(request)) return request.memory - SIMPLE_REPLY_BYTES;
+    return this.#headers + request.index * SIMPLE_REPLY_BYTES;
+  }
+
+  #send(connection: Connection): void {
+    const { handshake } = connection;
+    if (handshake !== null && handshake.outputLength > 0) return this.#sendHandshake(connection);
+    let request = connection.replyFirst;
+    if (request === null) return;
+    const vector = connection.sendVector / 4;
+    let count = 0;
+    let bytes = 0;
+    let last: Request = request;
+    while (request !== null && count < MAX_REPLIES_PER_SEND) {
+      const length: number = SIMPLE_REPLY_BYTES + (isData(request) ? request.end - request.offset : 0);
+      this.#words[vector + 2 * count] = this.#headerOf(request);
+      this.#words[vector + 2 * count + 1] = length;
+      count += 1;
+      bytes += length;
+      last = request;
+      request = request.next;
+    }
+    connection.sentFirst = connection.replyFirst;
+    connection.replyFirst = request;
+    if (request === null) connection.replyLast = null;
+    last.next = null;
+    this.#post(connection, count, bytes);
+  }
+
+  #post(connection: Connection, count: number, bytes: number): void {
+    const { submissions } = this.#context;
+    const user = User.Send | connection.index;
+    connection.sendPosted = true;
+    connection.sentBytes = bytes;
+    if (count === 1) {
+      const address = this.#words[connection.sendVector / 4];
+      submissions.push(IoOp.Send, connection.file, user, address, bytes, 0, 0);
+    } else {
+      submissions.push(IoOp.SendVector, connection.file, user, connection.sendVector, count, 0, 0);
+    }
+  }
+
+  #sendHandshake(connection: Connection): void {
+    const count = connection.handshake?.takeOutput(this.#bytes, connection.output, OUTPUT_BYTES) ?? 0;
+    this.#words[connection.sendVector / 4] = connection.output;
+    this.#post(connection, 1, count);
+  }
+
+  /** The client has gone: its replies are dropped. */
+  #drop(connection: Connection): void {
+    this.#release(connection, connection.replyFirst);
+    connection.replyFirst = null;
+    connection.replyLast = null;
+  }
+
+  #release(connection: Connection, first: Request | null): void {
+    for (let request = first; request !== null; ) {
+      const { next } = request;
+      this.#context.giveBack(request);
+      connection.requests -= 1;
+      request = next;
+    }
+  }
+}
+
+/** A read that succeeded: its reply carries data. */
+function isData(request: Request): boolean {
+  return request.operation === Operation.Read && request.error === 0;
+}

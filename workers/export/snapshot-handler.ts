@@ -1,0 +1,252 @@
+/**
+ * A snapshot's export: exceptions on the COW device, everything else from the origin, first writes through main.
+ *
+ *   look(read)                                   look(write)
+ *   enter the read gate                          enter the write gate (a write is tracked, E-3)
+ *   visible or settled → COW device              visible or settled → COW device
+ *   none → track (C-1), look again,              none → leave, NeedChunk ──▶ main
+ *          read the origin, state again (C-4),     Released: look again     Granted: write the chunk there,
+ *          end the tracking (C-5)                                           Written, wait for Released: done
+ */
+import { MAX_PIECE_BYTES } from "../../src/base/constants.ts";
+import { errno } from "../../src/base/errno.ts";
+import { EntryState, SnapshotState } from "../../src/base/states.ts";
+import { highWord, lowWord } from "../../src/base/u64.ts";
+import { cowFile } from "../../src/ring/file-table.ts";
+import { Message } from "../../src/ring/messages.ts";
+import { ORIGIN_WRITE_GATE } from "../../src/ring/volume-words.ts";
+import { bucketAt, trackableChunks } from "../../src/table/tracking.ts";
+import type { ExportContext } from "./context.ts";
+import type { ExportHandler } from "./handler.ts";
+import { needExclusive, zeroStretch } from "./origin-handler.ts";
+import { type Piece, PieceKind, Stage } from "./piece.ts";
+import type { PieceIo } from "./piece-io.ts";
+import { Operation, type Request } from "./request.ts";
+import type { SnapshotView } from "./snapshot-view.ts";
+
+export class SnapshotHandler implements ExportHandler {
+  readonly exportIndex: number;
+  readonly #context: ExportContext;
+  readonly #io: PieceIo;
+  readonly #snapshot: SnapshotView;
+  readonly #finish: (piece: Piece, error: number) => void;
+
+  constructor(
+    context: ExportContext,
+    io: PieceIo,
+    snapshot: SnapshotView,
+    finish: (piece: Piece, error: number) => void,
+  ) {
+    this.exportIndex = 1 + snapshot.index;
+    this.#context = context;
+    this.#io = io;
+    this.#snapshot = snapshot;
+    this.#finish = finish;
+  }
+
+  stretch(request: Request): number {
+    const length = request.end - request.cursor;
+    if (request.operation === Operation.Read) return length;
+    const bounded = Math.min(length, MAX_PIECE_BYTES);
+    return request.operation === Operation.Zero ? zeroStretch(request.cursor, bounded) : bounded;
+  }
+
+  look(piece: Piece): void {
+    const state = this.#snapshot.words.state();
+    if (state === SnapshotState.Invalid) return this.#finish(piece, errno.EIO);
+    if (state === SnapshotState.Merging) return this.#finish(piece, errno.ESHUTDOWN);
+    switch (piece.kind) {
+      case PieceKind.Read:
+        return this.#read(piece);
+      case PieceKind.Write:
+      case PieceKind.Zero:
+        return state === SnapshotState.Overflow ? this.#finish(piece, errno.EIO) : this.#write(piece);
+      case PieceKind.Trim:
+        return this.#trim(piece);
+      default:
+        return this.#makeDurable(piece);
+    }
+  }
+
+  granted(piece: Piece, newChunk: number, whole: boolean): void {
+    const snapshot = this.#snapshot;
+    if (!whole) throw new Error("only whole chunks are granted");
+    piece.stage = Stage.Granted;
+    this.#io.write(piece, snapshot.cow, newChunk * snapshot.chunkBytes, piece.request?.durable === true);
+    piece.stage = Stage.Granted;
+  }
+
+  deviceDone(piece: Piece): void {
+    if (piece.stage === Stage.Granted) return this.#written(piece);
+    if (piece.kind === PieceKind.Read) return this.#readDone(piece);
+    if (piece.kind === PieceKind.Trim && piece.step === 1) return this.#passDown(piece);
+    const invalid = this.#snapshot.words.state() === SnapshotState.Invalid;
+    this.#finish(piece, piece.error !== 0 ? piece.error : invalid ? errno.EIO : 0);
+  }
+
+  /** The piece lies in one chunk from here on. */
+  #clipToChunk(piece: Piece): void {
+    piece.length = Math.min(piece.length, this.#snapshot.toChunkEnd(piece.offset));
+  }
+
+  /** Chunks that the piece touches. */
+  #chunks(piece: Piece): number {
+    return this.#snapshot.chunkAt(piece.offset + piece.length - 1) - this.#snapshot.chunkAt(piece.offset) + 1;
+  }
+
+  /** Shorten the piece to a run of so many chunks. */
+  #clipToRun(piece: Piece, chunks: number): void {
+    const { chunkBytes } = this.#snapshot;
+    piece.length = Math.min(piece.length, chunks * chunkBytes - (piece.offset % chunkBytes));
+  }
+
+  #cowPosition(piece: Piece): number {
+    const snapshot = this.#snapshot;
+    return snapshot.table.newChunk * snapshot.chunkBytes + (piece.offset % snapshot.chunkBytes);
+  }
+
+  #enter(piece: Piece, write: boolean): boolean {
+    const snapshot = this.#snapshot;
+    const pass = write ? snapshot.writePass : snapshot.readPass;
+    if (this.#context.enter(piece, pass, write ? snapshot.writeGate : snapshot.readGate)) return true;
+    this.#clipToChunk(piece);
+    return false;
+  }
+
+  #read(piece: Piece): void {
+    if (!this.#enter(piece, false)) return;
+    const snapshot = this.#snapshot;
+    const first = snapshot.chunkAt(piece.offset);
+    for (;;) {
+      const limit = trackableChunks(first);
+      const mapped = snapshot.table.lookup(first, this.#chunks(piece)) !== EntryState.None;
+      const run = snapshot.table.runLength;
+      if (mapped) {
+        this.#clipToRun(piece, run);
+        return this.#io.read(piece, snapshot.cow, this.#cowPosition(piece));
+      }
+      this.#clipToRun(piece, Math.min(run, limit));
+      if (this.#track(piece, first)) return this.#io.read(piece, this.#context.origin, piece.offset);
+    }
+  }
+
+  /** C-1…C-4: announce the read, then look again. False: something was published meanwhile, nothing is tracked. */
+  #track(piece: Piece, first: number): boolean {
+    const snapshot = this.#snapshot;
+    const count = this.#chunks(piece);
+    piece.parities = snapshot.words.tracking.beginRange(first, count);
+    piece.snapshot = snapshot;
+    piece.trackedChunk = first;
+    piece.trackedCount = count;
+    const none = snapshot.table.lookup(first, count) === EntryState.None && snapshot.table.runLength >= count;
+    if (!none) this.#untrack(piece);
+    return none;
+  }
+
+  #untrack(piece: Piece): void {
+    const snapshot = piece.snapshot;
+    if (snapshot === null) return;
+    piece.snapshot = null;
+    const { trackedChunk, trackedCount, parities } = piece;
+    // C-5: counters that fell to 0 while main waits for them.
+    let drained = snapshot.words.tracking.endRange(trackedChunk, trackedCount, parities);
+    for (let i = 0; drained !== 0; i++, drained >>>= 1) {
+      if ((drained & 1) === 0) continue;
+      this.#context.outbox.send(Message.Drained, 0, snapshot.index, bucketAt(trackedChunk, i));
+    }
+  }
+
+  /** C-4: a snapshot that turned Invalid during a read of the origin gives no data. */
+  #readDone(piece: Piece): void {
+    const invalid = this.#snapshot.words.state() === SnapshotState.Invalid;
+    this.#untrack(piece);
+    this.#finish(piece, piece.error !== 0 ? piece.error : invalid ? errno.EIO : 0);
+  }
+
+  #write(piece: Piece): void {
+    if (!this.#enter(piece, true)) return;
+    const snapshot = this.#snapshot;
+    const first = snapshot.chunkAt(piece.offset);
+    if (snapshot.table.lookup(first, this.#chunks(piece)) === EntryState.None) return this.#needChunk(piece, first);
+    this.#clipToRun(piece, snapshot.table.runLength);
+    const position = this.#cowPosition(piece);
+    if (!snapshot.cow.isAligned(position, piece.length) && !piece.exclusive) {
+      this.#clipToChunk(piece);
+      return needExclusive(this.#context, piece);
+    }
+    this.#io.write(piece, snapshot.cow, position, piece.request?.durable === true);
+  }
+
+  #needChunk(piece: Piece, chunk: number): void {
+    const snapshot = this.#snapshot;
+    this.#context.leave(piece);
+    this.#clipToChunk(piece);
+    piece.stage = Stage.Main;
+    const whole = piece.length === snapshot.chunkBytes ? 1 : 0;
+    this.#context.outbox.send(
+      Message.NeedChunk,
+      piece.index,
+      snapshot.index,
+      lowWord(chunk),
+      highWord(chunk),
+      whole,
+    );
+  }
+
+  /** E-6: the granted chunk is on the COW device, or is not; main publishes, and then releases the piece for good. */
+  #written(piece: Piece): void {
+    const chunk = this.#snapshot.chunkAt(piece.offset);
+    piece.stage = Stage.Main;
+    piece.kind = PieceKind.Written;
+    this.#context.outbox.send(
+      Message.Written,
+      piece.index,
+      this.#snapshot.index,
+      lowWord(chunk),
+      highWord(chunk),
+      piece.error,
+    );
+  }
+
+  /** E-12: without `discard_zeroes_cow` a trim is answered and leaves the data as it is. */
+  #trim(piece: Piece): void {
+    const snapshot = this.#snapshot;
+    if (!snapshot.discardZeroesCow) return this.#finish(piece, 0);
+    if (!this.#enter(piece, true)) return;
+    const first = snapshot.chunkAt(piece.offset);
+    const mapped = snapshot.table.lookup(first, this.#chunks(piece)) !== EntryState.None;
+    this.#clipToRun(piece, snapshot.table.runLength);
+    piece.step = snapshot.discardPassdownOrigin ? 1 : 0;
+    if (mapped) {
+      const position = this.#cowPosition(piece);
+      if (snapshot.cow.isAligned(position, piece.length)) return this.#io.zero(piece, snapshot.cow, position, false);
+    }
+    if (piece.step === 1) return this.#passDown(piece);
+    this.#finish(piece, 0);
+  }
+
+  /** E-12: `discard_passdown_origin` discards on the origin without an exception. */
+  #passDown(piece: Piece): void {
+    piece.step = 0;
+    const context = this.#context;
+    context.leave(piece);
+    if (!context.enter(piece, context.originWritePass, ORIGIN_WRITE_GATE)) return;
+    this.#io.write(piece, context.origin, piece.offset, false);
+  }
+
+  /** C-13 for a flush, C-14 for a FUA write (which has its data durable already). */
+  #makeDurable(piece: Piece): void {
+    const { words } = this.#snapshot;
+    if (piece.step === 0) {
+      const visible = words.visible();
+      piece.step = 1;
+      if (!words.isDurable(visible)) {
+        piece.stage = Stage.Main;
+        this.#context.outbox.send(Message.NeedDurable, piece.index, this.#snapshot.index, visible);
+        return;
+      }
+    }
+    if (piece.kind === PieceKind.Durable) return this.#finish(piece, 0);
+    this.#io.sync(piece, cowFile(this.#snapshot.index));
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * An export worker's view of one snapshot: its table, its words with the tracked-read counters, its gates and its COW device.
+ */
+import type { GatePass } from "../../src/ring/gate.ts";
+import type { SnapshotDescription } from "../../src/ring/worker-data.ts";
+import { snapshotReadGate, snapshotWriteGate, type VolumeReader } from "../../src/ring/volume-words.ts";
+import { SnapshotWordsReader } from "../../src/table/snapshot-words.ts";
+import { TableReader } from "../../src/table/table-reader.ts";
+import { DeviceView } from "./device-view.ts";
+
+export class SnapshotView {
+  readonly index: number;
+  readonly chunkBytes: number;
+  readonly table: TableReader;
+  readonly words: SnapshotWordsReader;
+  readonly cow: DeviceView;
+  readonly writePass: GatePass;
+  readonly readPass: GatePass;
+  readonly writeGate: number;
+  readonly readGate: number;
+  readonly discardZeroesCow: boolean;
+  readonly discardPassdownOrigin: boolean;
+
+  constructor(d: SnapshotDescription, volume: VolumeReader, worker: number) {
+    this.index = d.index;
+    this.chunkBytes = d.chunkBytes;
+    this.table = new TableReader(d.table);
+    this.words = new SnapshotWordsReader(d.words, worker);
+    this.cow = new DeviceView(d.cow);
+    this.writeGate = snapshotWriteGate(d.index);
+    this.readGate = snapshotReadGate(d.index);
+    this.writePass = volume.pass(this.writeGate);
+    this.readPass = volume.pass(this.readGate);
+    this.discardZeroesCow = d.discardZeroesCow;
+    this.discardPassdownOrigin = d.discardPassdownOrigin;
+  }
+
+  chunkAt(offset: number): number {
+    return Math.floor(offset / this.chunkBytes);
+  }
+
+  /** Bytes from `offset` to the end of its chunk. */
+  toChunkEnd(offset: number): number {
+    return this.chunkBytes - (offset % this.chunkBytes);
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * The loop of the metadata worker: the only one that writes headers and areas (S-56).
+ *
+ *   main                           metadata worker
+ *   MetadataJob, MetadataStep… ───▶ one linked chain: zero area ─▶ fdatasync ─▶ write area with RWF_DSYNC
+ *   ◀────────────── MetadataDone ── all of it, or the first error
+ *
+ * A job's steps run one after the other, each only if the one before succeeded whole. Main sends at most one job per store at
+ * a time, so that header and area writes of a store never overlap; jobs of different stores run side by side. What the
+ * steps mean, and the order that keeps a store valid (S-53, S-31, S-70), is main's business.
+ */
+import { errno } from "../../src/base/errno.ts";
+import { Pool } from "../../src/base/pool.ts";
+import { fromWords } from "../../src/base/u64.ts";
+import type { IoRing } from "../../src/device/port.ts";
+import { WorkerCounter } from "../../src/ring/counters.ts";
+import { COMPLETION_WORDS, IoArg, IoOp } from "../../src/ring/io-descriptor.ts";
+import { Message } from "../../src/ring/messages.ts";
+import type { Outbox } from "../../src/ring/outbox.ts";
+import type { RingConsumer } from "../../src/ring/spsc-ring.ts";
+import { Submissions } from "../../src/ring/submissions.ts";
+import type { WorkerLoop } from "../drive.ts";
+import { WakeUp } from "../wake-up.ts";
+import { MetadataJob, type MetadataStep } from "./metadata-job.ts";
+
+const USER_WAKE = 0x7fff_ffff;
+/** A user word: job record and the number of the operation in its chain. */
+const OPERATION_BITS = 16;
+const OPERATION_MASK: number = (1 << OPERATION_BITS) - 1;
+
+export interface MetadataLoopParts {
+  readonly ring: IoRing;
+  readonly inbox: RingConsumer;
+  readonly outbox: Outbox;
+  readonly counters: Float64Array;
+  readonly wakeAddress: number;
+  /** Arena address and length of a region that is always zero. */
+  readonly zeroAddress: number;
+  readonly zeroBytes: number;
+  /** Jobs that may be under way; more of them wait. */
+  readonly jobs: number;
+  readonly control: () => void;
+}
+
+export class MetadataLoop implements WorkerLoop {
+  readonly submissions: Submissions;
+  readonly counters: Float64Array;
+  readonly #parts: MetadataLoopParts;
+  readonly #wakeUp: WakeUp;
+  readonly #jobs: Pool<MetadataJob>;
+  /** Jobs that are whole and wait, oldest first. */
+  readonly #queue: MetadataJob[] = [];
+  #arriving: MetadataJob | null = null;
+  #underWay = 0;
+  #stopping = false;
+  #ended = false;
+  #backlog = false;
+
+  constructor(parts: MetadataLoopParts) {
+    this.#parts = parts;
+    this.submissions = new Submissions(parts.ring.submissions);
+    this.counters = parts.counters;
+    this.#wakeUp = new WakeUp(this.submissions, USER_WAKE, parts.wakeAddress);
+    this.#jobs = new Pool(parts.jobs, (i) => new MetadataJob(i));
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  step(completions: number): void {
+    const words = this.#parts.ring.completions;
+    for (let i = 0; i < completions; i++) {
+      const user = words[i * COMPLETION_WORDS];
+      if (user === USER_WAKE) this.#wakeUp.fired();
+      else this.#completed(user, words[i * COMPLETION_WORDS + 1]);
+    }
+    this.#takeMessages();
+    while (this.#queue.length > 0 && this.#fits(this.#queue[0])) this.#start(this.#queue.shift() as MetadataJob);
+    this.#backlog = this.#parts.outbox.flush();
+    this.#wakeUp.arm();
+    if (this.#stopping && this.#underWay === 0 && this.#queue.length === 0) this.#end();
+  }
+
+  prepareSleep(): boolean {
+    return !this.#backlog && this.#parts.inbox.prepareSleep();
+  }
+
+  awake(): void {
+    this.#parts.inbox.awake();
+  }
+
+  #takeMessages(): void {
+    const { inbox } = this.#parts;
+    for (let at = inbox.peek(); at >= 0; at = inbox.peek()) {
+      if (!this.#message(inbox.words, at)) return;
+      inbox.advance();
+    }
+  }
+
+  /** False: no job record is free; the message stays in the ring. */
+  #message(words: Int32Array, at: number): boolean {
+    switch (words[at]) {
+      case Message.MetadataJob: {
+        const job = this.#jobs.take();
+        if (job === null) return false;
+        job.begin(words[at + 1], words[at + 2], words[at + 3]);
+        this.#arriving = job;
+        return true;
+      }
+      case Message.MetadataStep:
+        this.#arrived(words, at);
+        return true;
+      case Message.Control:
+        this.#parts.control();
+        this.#parts.outbox.send(Message.ControlTaken, 0, words[at + 2]);
+        return true;
+      case Message.Stop:
+        this.#stopping = true;
+        return true;
+      default:
+        throw new Error(`unknown message ${words[at]} from main`);
+    }
+  }
+
+  #arrived(words: Int32Array, at: number): void {
+    const job = this.#arriving as MetadataJob;
+    job.steps.push({
+      operation: words[at + 2] as IoOp,
+      position: fromWords(words[at + 3], words[at + 4]),
+      bytes: words[at + 5],
+      address: words[at + 6],
+      durable: words[at + 7] === 1,
+    });
+    if (job.steps.length < job.expected) return;
+    this.#arriving = null;
+    this.#queue.push(job);
+  }
+
+  #operations(step: MetadataStep): number {
+    return step.address === -1 ? Math.ceil(step.bytes / this.#parts.zeroBytes) : 1;
+  }
+
+  #fits(job: MetadataJob): boolean {
+    const needed = job.steps.reduce((sum, step) => sum + this.#operations(step), 0);
+    // A job that is too long for any batch goes alone, in parts: #start stops where the batch is full.
+    const room = this.#parts.ring.capacity - this.submissions.count - 1;
+    return needed <= room || (this.#underWay === 0 && this.submissions.count === 0);
+  }
+
+  #start(job: MetadataJob): void {
+    this.#underWay += 1;
+    this.#continue(job);
+  }
+
+  /** Submit the job's next operations as one linked chain, as many as the batch takes. */
+  #continue(job: MetadataJob): void {
+    const most = this.#parts.ring.capacity - this.submissions.count - 2;
+    let pushed = 0;
+    while (job.step < job.steps.length && pushed < most) {
+      if (pushed > 0) this.submissions.link();
+      this.#push(job, job.steps[job.step]);
+      pushed += 1;
+    }
+    job.pending = pushed;
+  }
+
+  #push(job: MetadataJob, step: MetadataStep): void {
+    const { zeroAddress, zeroBytes } = this.#parts;
+    const rest = step.bytes - job.stepDone;
+    const length = step.address === -1 ? Math.min(rest, zeroBytes) : rest;
+    const address = step.address === -1 ? zeroAddress : step.address;
+    const argument = step.durable ? IoArg.Dsync : 0;
+    const user = (job.index << OPERATION_BITS) | (job.lengths.length & OPERATION_MASK);
+    const position = step.position + job.stepDone;
+    this.submissions.push(step.operation, job.file, user, address, length, position, argument);
+    job.lengths.push(step.operation === IoOp.Sync ? 0 : length);
+    job.stepDone += length;
+    if (job.stepDone < step.bytes) return;
+    job.step += 1;
+    job.stepDone = 0;
+  }
+
+  #completed(user: number, result: number): void {
+    const job = this.#jobs.all[user >> OPERATION_BITS];
+    const expected = job.lengths[user & OPERATION_MASK];
+    if (result < 0 && result !== -errno.ECANCELED) job.error = -result;
+    else if (result >= 0 && result < expected) job.error = errno.EIO;
+    job.pending -= 1;
+    if (job.pending > 0) return;
+    if (job.error === 0 && job.step < job.steps.length) return this.#continue(job);
+    this.#done(job);
+  }
+
+  #done(job: MetadataJob): void {
+    this.counters[WorkerCounter.MetadataJobs] += 1;
+    for (const step of job.steps) {
+      if (step.operation === IoOp.Write) this.counters[WorkerCounter.MetadataBytes] += step.bytes;
+    }
+    this.#parts.outbox.send(Message.MetadataDone, job.id, job.error);
+    this.#underWay -= 1;
+    this.#jobs.give(job);
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#parts.outbox.send(Message.Stopped, 0);
+    this.#parts.outbox.flush();
+  }
+}
