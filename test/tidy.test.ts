@@ -73,7 +73,9 @@ describe("layers", () => {
   });
 
   it("the hot path's layers use no promise", () => {
-    expect(matches(inLayers("src/table", "src/ring", "src/nbd/wire"), /\bPromise\b|(?<!#)\b(async|await)\b/)).toEqual([]);
+    expect(matches(inLayers("src/table", "src/ring", "src/nbd/wire"), /\bPromise\b|(?<!#)\b(async|await)\b/)).toEqual(
+      [],
+    );
   });
 });
 

@@ -17,8 +17,8 @@ interface CreateOptions {
 }
 
 const HELP = `
-The file is made sparse: it takes space as chunks are copied. It needs three chunks at least. A snapshot that may have to
-keep its whole origin needs the origin's size and one chunk per ${"`"}chunk size / 16${"`"} chunks for metadata.
+The file is made sparse: it takes space as chunks are copied. It needs three chunks at least. A snapshot that is to survive
+a rewrite of its whole origin needs the origin's size, a chunk more for every 1024 (chunks of 16K; 256 with 4K), and three.
 
 Examples:
   snapring create snap.cow --size 10G
