@@ -58,7 +58,8 @@ function tryUring(native: Native, options: NativeRingOptions): NativeRing | numb
 
 function makeRing(native: Native, options: NativeRingOptions, uring: boolean): NativeRing {
   const parts = makeParts(native, options, uring);
-  if (typeof parts.handle === "number") throw new SnapringError(errnoName(parts.handle) as ErrnoName, "ring cannot be made");
+  if (typeof parts.handle === "number")
+    throw new SnapringError(errnoName(parts.handle) as ErrnoName, "ring cannot be made");
   return new NativeRing("poll", parts.handle, parts);
 }
 
@@ -68,7 +69,11 @@ interface RingArrays {
   readonly capacity: number;
 }
 
-function makeParts(native: Native, options: NativeRingOptions, uring: boolean): RingArrays & { handle: NativeRingHandle | number } {
+function makeParts(
+  native: Native,
+  options: NativeRingOptions,
+  uring: boolean,
+): RingArrays & { handle: NativeRingHandle | number } {
   const { capacity } = options;
   // Shared, though only this thread uses them: such memory never moves, and cannot be detached under the kernel.
   const submissions = new Int32Array(new SharedArrayBuffer(capacity * DESCRIPTOR_WORDS * 4));
@@ -76,7 +81,16 @@ function makeParts(native: Native, options: NativeRingOptions, uring: boolean): 
   const arena = new Uint8Array(options.arena);
   const registered = options.registeredBytes ?? 0;
   const entries = options.queueEntries ?? 0;
-  const handle = native.createRing(uring, arena, submissions, completions, capacity, options.files, registered, entries);
+  const handle = native.createRing(
+    uring,
+    arena,
+    submissions,
+    completions,
+    capacity,
+    options.files,
+    registered,
+    entries,
+  );
   return { handle, submissions, completions, capacity };
 }
 

@@ -90,7 +90,10 @@ export type NativeLoad =
   | { readonly native: undefined; readonly reason: string };
 
 // From src/device/ and from dist/src/device/.
-const PLACES = ["../../native-bindings/build/Release/snapring.node", "../../../native-bindings/build/Release/snapring.node"];
+const PLACES = [
+  "../../native-bindings/build/Release/snapring.node",
+  "../../../native-bindings/build/Release/snapring.node",
+];
 
 let loaded: NativeLoad | undefined;
 
