@@ -8,7 +8,7 @@
  */
 import { writeFileSync } from "node:fs";
 
-const NEEDS_MACHINE = /kernel|uring|native|oracle/i;
+const NEEDS_MACHINE = /kernel|\b(io_)?uring|native|oracle/i;
 
 export default class CountingReporter {
   #counts = { passed: 0, failed: 0, skipped: 0 };

@@ -23,6 +23,8 @@ interface Failure {
 /** Reports `error` and returns the exit code. `where` is the command's name, for the line. */
 export function reportFailure(error: unknown, terminal: Terminal, where: string, json: boolean): ExitCode {
   if (error instanceof CommanderError && error.exitCode === 0) return ExitCode.Ok;
+  // Whoever read our output has gone: nothing is wrong, and nobody to tell.
+  if (isSystemError(error) && error.code === "EPIPE") return ExitCode.Failed;
   const failure = describe(error, where);
   if (json) {
     const { code, message, hint } = failure;

@@ -1,5 +1,6 @@
 /**
- * Warnings of the offline commands, one line each, on stderr.
+ * Warnings of the offline commands: something is odd, but the command goes on. One line each, on stderr, in words and in JSON
+ * mode alike.
  */
 import type { Terminal } from "./terminal.ts";
 

@@ -15,8 +15,8 @@ import { resolveChunkSize } from "../format/chunk-size.ts";
 import { CowGeometry, FIRST_DATA_CHUNK } from "../format/cow-geometry.ts";
 import { decodeHeader, encodeHeader, SNAP_MAGIC } from "../format/disk-header.ts";
 import { formatStatus } from "../format/status-line.ts";
-import { DeviceFile } from "./device-file.ts";
-import { systemError } from "./system-error.ts";
+import { DeviceFile } from "../device/device-file.ts";
+import { systemError } from "../device/system-error.ts";
 
 /** Header, area 0 and one chunk of data: less can store nothing. */
 const CHUNKS_MIN = FIRST_DATA_CHUNK + 1;

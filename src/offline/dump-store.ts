@@ -6,7 +6,7 @@
  */
 import type { Sector } from "../base/units.ts";
 import type { LoadedStore } from "../core/loaded-store.ts";
-import { DeviceFile } from "./device-file.ts";
+import { DeviceFile } from "../device/device-file.ts";
 import { type ExceptionRun, foldRuns } from "./exception-runs.ts";
 import { loadStore } from "./load-store.ts";
 

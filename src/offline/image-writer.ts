@@ -4,18 +4,9 @@
  * A regular file is emptied first, so that what is not written reads as zero. A block device gets every byte, for it keeps what
  * it had. Standard output is written synchronously, too; a slow reader at the other end is waited for.
  */
-import {
-  closeSync,
-  constants,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
-import { systemError } from "./system-error.ts";
+import { closeSync, constants, existsSync, fsyncSync, ftruncateSync, openSync, rmSync, writeSync } from "node:fs";
+import { deviceFacts } from "../device/device-facts.ts";
+import { systemError } from "../device/system-error.ts";
 
 const BLOCK_BYTES = 4096;
 const RETRY_MS = 2;
@@ -38,9 +29,9 @@ export function fileWriter(path: string, sizeBytes: number, refuse: RefuseIdenti
   const isNew = !existsSync(path);
   const fd = attempt(path, () => openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_NONBLOCK, 0o666));
   try {
-    const stat = fstatSync(fd);
-    refuse(stat.isBlockDevice() ? `block ${stat.rdev}` : `file ${stat.dev} ${stat.ino}`);
-    const sparse = stat.isFile();
+    const { identity, kind } = deviceFacts(fd);
+    refuse(identity);
+    const sparse = kind === "file";
     if (sparse) {
       attempt(path, () => ftruncateSync(fd, 0));
       attempt(path, () => ftruncateSync(fd, sizeBytes));
@@ -49,7 +40,7 @@ export function fileWriter(path: string, sizeBytes: number, refuse: RefuseIdenti
       write: (position, bytes) =>
         attempt(path, () => (sparse ? writeSparse(fd, position, bytes) : writeAll(fd, position, bytes))),
       finish: () => {
-        if (sparse || stat.isBlockDevice()) attempt(path, () => fsyncSync(fd));
+        if (kind !== "other") attempt(path, () => fsyncSync(fd));
         closeSync(fd);
       },
       abandon: () => {

@@ -8,7 +8,7 @@ import { errnoOf, SnapringError, type ErrnoName } from "../base/errno.ts";
 import type { Sector } from "../base/units.ts";
 import type { LoadedStore } from "../core/loaded-store.ts";
 import { StoreLoader, type ExceptionSink } from "../core/store-loader.ts";
-import type { DeviceFile } from "./device-file.ts";
+import type { DeviceFile } from "../device/device-file.ts";
 
 export interface LoadOptions {
   /** 0 or left out: what the header says; only needed where the device is smaller than a default chunk (S-30). */

@@ -7,7 +7,7 @@
 import { SnapringError } from "../base/errno.ts";
 import { divCeil, type Chunk, type Sector } from "../base/units.ts";
 import { CowGeometry } from "../format/cow-geometry.ts";
-import { DeviceFile } from "./device-file.ts";
+import { DeviceFile } from "../device/device-file.ts";
 import { ExceptionMap } from "./exception-map.ts";
 import { loadStore } from "./load-store.ts";
 import { tailWarning } from "./store-status.ts";

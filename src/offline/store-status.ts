@@ -9,7 +9,7 @@ import type { LoadedStore } from "../core/loaded-store.ts";
 import { SNAPSHOT_DISK_VERSION } from "../format/disk-header.ts";
 import { formatStatus, type StoreUsage } from "../format/status-line.ts";
 import { formatTableLine } from "../format/table-line.ts";
-import { DeviceFile } from "./device-file.ts";
+import { DeviceFile } from "../device/device-file.ts";
 import { loadStore } from "./load-store.ts";
 
 export interface StoreStatusOptions {

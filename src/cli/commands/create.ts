@@ -1,5 +1,6 @@
 /**
- * `snapring create`: a new, empty store in a file or on a block device (S-31).
+ * `snapring create`: a new, empty store in a file or on a block device (S-31). What stands in its way, and in which order
+ * things are written, is `offline/create-store.ts`; here are only its options and its answer.
  */
 import { Command } from "commander";
 import { SECTOR_BYTES } from "../../base/units.ts";

@@ -1,5 +1,6 @@
 /**
- * `snapring read`: a snapshot's whole view as an image, without a server.
+ * `snapring read`: a snapshot's whole view as an image, without a server: into a file with holes, or down a pipe. Nobody may
+ * write to the two devices meanwhile, and the output is never one of them.
  */
 import { Command } from "commander";
 import { SnapringError } from "../../base/errno.ts";

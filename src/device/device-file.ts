@@ -1,25 +1,16 @@
 /**
- * A device for the offline commands: a regular file or block device, read and written synchronously.
+ * A device as a file: opened, locked, described, and read and written synchronously.
  *
- * Offline there are no clients and no threads, so plain node:fs calls do; what must be durable goes through `sync`. Positions
- * and lengths are bytes. Every error names the file and says what was being done, for people see it as it is. What does not
- * fill a sector at the end of a file is not part of the device (S-18).
+ * For whoever works without rings: the offline commands, and the opening of a store. Plain node:fs calls; what must be durable
+ * goes through `sync`. Positions and lengths are bytes. Every error names the file and says what was being done, for people see
+ * it as it is. What does not fill a sector at the end of a file is not part of the device (S-18).
  */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  readSync,
-  writeSync,
-  type Stats,
-} from "node:fs";
+import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
 import { assert } from "../base/assert.ts";
 import { SnapringError } from "../base/errno.ts";
 import { alignDown, divExact, SECTOR_BYTES, type Sector } from "../base/units.ts";
-import { lockDevice } from "./lock.ts";
+import { type DeviceFacts, deviceFacts } from "./device-facts.ts";
+import { lockDevice } from "./device-lock.ts";
 import { systemError } from "./system-error.ts";
 
 /**
@@ -50,15 +41,15 @@ export class DeviceFile implements Disposable {
     // O_NONBLOCK: a FIFO is to be refused, not waited for.
     this.fd = openOrExplain(path, flags, what);
     try {
-      const stat = fstatSync(this.fd);
-      this.isBlockDevice = stat.isBlockDevice();
-      refuseOtherKinds(stat, path, what);
-      this.identity = this.isBlockDevice ? `block ${stat.rdev}` : `file ${stat.dev} ${stat.ino}`;
-      const bytes = this.isBlockDevice ? blockDeviceBytes(path, stat.rdev) : stat.size;
-      this.sizeBytes = alignDown(bytes, SECTOR_BYTES);
-      this.tailBytes = bytes - this.sizeBytes;
-      this.isLocked = mode !== "look" && lockDevice(this.fd, mode === "write", `${what} ${path}`);
-      this.logicalBlockBytes = this.isBlockDevice ? logicalBlockBytes(stat.rdev) : SECTOR_BYTES;
+      const facts = deviceFacts(this.fd);
+      refuseOtherKinds(facts, this.fd, `${what} ${path}`);
+      this.isBlockDevice = facts.kind === "block";
+      this.identity = facts.identity;
+      this.sizeBytes = alignDown(facts.sizeBytes, SECTOR_BYTES);
+      this.tailBytes = facts.sizeBytes - this.sizeBytes;
+      this.logicalBlockBytes = facts.logicalBlockBytes;
+      this.isLocked =
+        mode !== "look" && lockDevice(this.fd, `${what} ${path}`, mode === "write" ? "exclusive" : "shared");
     } catch (error) {
       closeSync(this.fd);
       throw error;
@@ -120,36 +111,10 @@ function openOrExplain(path: string, flags: number, what: string): number {
   }
 }
 
-function refuseOtherKinds(stat: Stats, path: string, what: string): void {
-  if (stat.isFile() || stat.isBlockDevice()) return;
-  if (stat.isDirectory()) {
-    throw new SnapringError("EISDIR", `${what} ${path} is a directory`, { hint: "name a file or block device" });
+function refuseOtherKinds(facts: DeviceFacts, fd: number, name: string): void {
+  if (facts.kind !== "other") return;
+  if (fstatSync(fd).isDirectory()) {
+    throw new SnapringError("EISDIR", `${name} is a directory`, { hint: "name a file or block device" });
   }
-  throw new SnapringError("EINVAL", `${what} ${path} is neither a regular file nor a block device`);
-}
-
-function sysfs(rdev: number, attribute: string): string {
-  const major = (rdev >>> 8) & 0xfff;
-  const minor = (rdev & 0xff) | ((rdev >>> 12) & 0xfff00);
-  return readFileSync(`/sys/dev/block/${major}:${minor}/${attribute}`, "utf8").trim();
-}
-
-function blockDeviceBytes(path: string, rdev: number): number {
-  try {
-    return Number(sysfs(rdev, "size")) * SECTOR_BYTES;
-  } catch (error) {
-    throw systemError(error, `cannot find out the size of block device ${path}`);
-  }
-}
-
-function logicalBlockBytes(rdev: number): number {
-  // A partition has no queue of its own: its disk's is one level up.
-  for (const attribute of ["queue/logical_block_size", "../queue/logical_block_size"]) {
-    try {
-      return Number(sysfs(rdev, attribute));
-    } catch {
-      // try the next
-    }
-  }
-  return SECTOR_BYTES;
+  throw new SnapringError("EINVAL", `${name} is neither a regular file nor a block device`);
 }

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { loadNative } from "../../../src/device/native.ts";
-import { DeviceFile, type AccessMode } from "../../../src/offline/device-file.ts";
+import { DeviceFile, type AccessMode } from "../../../src/device/device-file.ts";
 import { makeScratch, type Scratch } from "../../support/free-socket.ts";
 
 let scratch: Scratch;

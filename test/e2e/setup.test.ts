@@ -1,0 +1,76 @@
+/**
+ * The set-up and the test runner themselves: what is in step is left alone, and no failure is lost in the last line.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { makeScratch, type Scratch } from "../support/free-socket.ts";
+import { type Ended, runCommand } from "../support/run-command.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+
+describe("the set-up", () => {
+  it("has nothing to do a second time", async () => {
+    const { code, stdout, stderr } = await runCommand(process.execPath, join(ROOT, ".ci/setup.mjs"));
+    expect(stdout + stderr).toBe("");
+    expect(code).toBe(0);
+  });
+});
+
+describe("the last line of a test run", () => {
+  let scratch: Scratch;
+
+  beforeEach(async () => {
+    scratch = await makeScratch();
+    mkdirSync(scratch.file("kernel"));
+    writeFileSync(scratch.file("vitest.config.mjs"), "export default {};\n");
+  });
+
+  afterEach(() => scratch.remove());
+
+  /** Runs vitest with our reporter on a folder of its own. */
+  const run = (strict: boolean): Promise<Ended> => {
+    const vitest = join(ROOT, "node_modules/vitest/vitest.mjs");
+    const argv = ["run", "--root", scratch.path, "--globals", `--reporter=${join(ROOT, ".ci/reporter.mjs")}`];
+    const env = ["-u", "SNAPRING_TEST_COUNTS", `SNAPRING_CI=${strict ? "1" : ""}`];
+    return runCommand("env", ...env, process.execPath, vitest, ...argv);
+  };
+
+  const lastLine = (ended: Ended): string | undefined => ended.stdout.trimEnd().split("\n").at(-1);
+
+  it("counts what passed, failed and was skipped", async () => {
+    writeFileSync(
+      scratch.file("a.test.js"),
+      `it("a", () => {}); it.skip("b", () => {}); it("c", () => { throw new Error("c"); });`,
+    );
+    const ended = await run(false);
+    expect(lastLine(ended)).toBe("1 passed, 1 failed, 1 skipped");
+    expect(ended.code).toBe(1);
+  });
+
+  it("is good where nothing failed", async () => {
+    writeFileSync(scratch.file("a.test.js"), `it("a", () => {}); it.skip("b", () => {});`);
+    const ended = await run(true);
+    expect(lastLine(ended)).toBe("1 passed, 0 failed, 1 skipped");
+    expect(ended.code).toBe(0);
+  });
+
+  it("counts a file that breaks outside of its tests", async () => {
+    writeFileSync(scratch.file("a.test.js"), `it("a", () => {}); throw new Error("broken");`);
+    const ended = await run(false);
+    expect(lastLine(ended)).toBe("0 passed, 1 failed, 0 skipped");
+    expect(ended.code).toBe(1);
+  });
+
+  it("counts a skipped kernel test as failed where nothing may be skipped, and as skipped elsewhere", async () => {
+    writeFileSync(scratch.file("kernel/b.test.js"), `it("a", () => {}); it.skip("b", () => {});`);
+    const strict = await run(true);
+    expect(strict.stdout).toContain("FAILED (skipped): kernel/b.test.js > b");
+    expect(lastLine(strict)).toBe("1 passed, 1 failed, 0 skipped");
+    expect(strict.code).toBe(1);
+    const relaxed = await run(false);
+    expect(relaxed.stdout).toContain("skipped: kernel/b.test.js > b");
+    expect(lastLine(relaxed)).toBe("1 passed, 0 failed, 1 skipped");
+    expect(relaxed.code).toBe(0);
+  });
+});
