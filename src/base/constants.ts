@@ -69,6 +69,17 @@ export const TABLE_NEW_CHUNKS_MAX: number = 2 ** 46;
 /** Bytes of one exception table: just below the largest SharedArrayBuffer of Node 20 (4 GiB). About 180 million scattered exceptions. */
 export const TABLE_BYTES_MAX: number = 2 ** 32 - 65536;
 
+/** Entries of one vector (Linux's UIO_MAXIOV), and bytes that one call moves (its MAX_RW_COUNT). */
+export const VECTOR_ENTRIES_MAX = 1024;
+export const TRANSFER_BYTES_MAX = 0x7fff_f000;
+
+/** Without the addon nobody tells when a socket is ready: it is tried again after the first time, then after twice that, up to the last. */
+export const SOCKET_RETRY_MIN_MS = 0.05;
+export const SOCKET_RETRY_MAX_MS = 2;
+
+/** So many waiting sockets share the longest time; with more of them it grows, so that idle connections cost little. */
+export const SOCKETS_PER_RETRY = 16;
+
 /** Replaced leaves that wait until no reader can be in them; one step of the table generation frees them all. */
 export const TABLE_QUARANTINE_LEAVES = 256;
 
@@ -83,6 +94,9 @@ assert(TABLE_CHUNKS_MAX / 256 + 2 ** 20 < TABLE_BYTES_MAX / 4);
 assert(MAX_COPY_TARGETS < 32);
 /** Connections that one export worker serves at a time; each has an inbox in its arena. */
 export const MAX_CONNECTIONS_PER_WORKER = 256;
+
+/** Payload bytes that one connection may hold in slots, unless it is one request: a client that does not read must not take them all. */
+export const MAX_HELD_BYTES_PER_CONNECTION: number = 12 * 1024 * 1024;
 
 /** Requests of one export worker that are under way; a connection past it is not read until one ends. */
 export const MAX_REQUESTS_PER_WORKER = 1024;

@@ -5,22 +5,23 @@
  *   write eventfd ────────────▶ its ring's read of it completes / uv_poll calls back     (native)
  *   word = 1, notify ─────────▶ Atomics.wait in its ring / Atomics.waitAsync on main     (node)
  */
+import { closeSync } from "node:fs";
 import type { WakeHandle } from "../ring/worker-data.ts";
+import { createEvent, signalEvent } from "./events.ts";
 import { loadNative } from "./native.ts";
 
 export function newWakeHandle(): WakeHandle {
-  const { native } = loadNative();
-  return { fd: native === undefined ? -1 : native.createEvent(), word: new SharedArrayBuffer(4) };
+  return { fd: loadNative().native === undefined ? -1 : createEvent(), word: new SharedArrayBuffer(4) };
+}
+
+/** After both threads have ended their use. */
+export function closeWakeHandle(handle: WakeHandle): void {
+  if (handle.fd >= 0) closeSync(handle.fd);
 }
 
 /** The function that wakes who sleeps on the handle. */
 export function waker(handle: WakeHandle): () => void {
-  const { native } = loadNative();
-  if (native !== undefined && handle.fd >= 0) {
-    return () => {
-      native.signalEvent(handle.fd);
-    };
-  }
+  if (handle.fd >= 0) return () => signalEvent(handle.fd);
   const word = new Int32Array(handle.word);
   return () => {
     Atomics.store(word, 0, 1);

@@ -5,7 +5,7 @@
  * rest of a long payload is received straight into its slot, with the inbox behind it in the same receive. A header that
  * finds no free slot or record stays unparsed: the connection is stalled, and nothing more is read from its socket.
  */
-import { DIRECT_RECEIVE_BYTES, INBOX_BYTES } from "../../src/base/constants.ts";
+import { DIRECT_RECEIVE_BYTES, INBOX_BYTES, MAX_HELD_BYTES_PER_CONNECTION } from "../../src/base/constants.ts";
 import { Handshake } from "../../src/nbd/wire/handshake.ts";
 import { Command, CommandFlag, REQUEST_BYTES } from "../../src/nbd/wire/protocol.ts";
 import { decodeRequest, newRequestFields } from "../../src/nbd/wire/request.ts";
@@ -203,12 +203,15 @@ export class ConnectionReader {
       operation === Operation.Zero && (fields.offset % PAGE_BYTES !== 0 || fields.length % PAGE_BYTES !== 0);
     const slotBytes =
       operation === Operation.Read || operation === Operation.Write ? fields.length : unalignedZero ? PAGE_BYTES : 0;
-    request.slot = slotBytes > 0 ? slots.take(slotBytes) : -1;
+    const mayHold = connection.heldBytes === 0 || connection.heldBytes + slotBytes <= MAX_HELD_BYTES_PER_CONNECTION;
+    request.slot = slotBytes > 0 && mayHold ? slots.take(slotBytes) : -1;
     if (slotBytes > 0 && request.slot === -1) {
       requests.give(request);
       return null;
     }
     request.memory = request.slot === -1 ? -1 : slots.address(request.slot) + (fields.offset % PAGE_BYTES);
+    if (request.slot !== -1) connection.heldBytes += slotBytes;
+    request.slotBytes = slotBytes;
     if (unalignedZero) this.#context.ring.zero(slots.address(request.slot), 3 * PAGE_BYTES);
     request.connection = connection;
     request.handler = target.handler;

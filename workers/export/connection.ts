@@ -42,6 +42,8 @@ export class Connection {
   broken = false;
   /** In the loop's list of connections that have something to send. */
   dirty = false;
+  /** Payload bytes of its requests that hold a slot. */
+  heldBytes = 0;
   /** Requests that have been parsed and whose reply has not left. */
   requests = 0;
   replyFirst: Request | null = null;

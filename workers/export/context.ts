@@ -116,7 +116,10 @@ export class ExportContext {
 
   /** A request is over: its slot and its record. */
   giveBack(request: Request): void {
-    if (request.slot !== -1) this.slots.give(request.slot);
+    if (request.slot !== -1) {
+      this.slots.give(request.slot);
+      if (request.connection !== null) request.connection.heldBytes -= request.slotBytes;
+    }
     request.slot = -1;
     request.next = null;
     request.connection = null;

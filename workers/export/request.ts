@@ -40,6 +40,8 @@ export class Request {
   /** Arena address of the byte at `offset`; -1 where the request carries no data. */
   memory = -1;
   slot = -1;
+  /** Payload bytes that the slot was taken for. */
+  slotBytes = 0;
   pieces = 0;
   /** 0, or the first error (positive). */
   error = 0;

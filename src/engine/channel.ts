@@ -1,0 +1,108 @@
+/**
+ * Main's end of the connection to one worker: a ring each way, a way to wake it, and a port for what rings cannot carry.
+ *
+ *   main                                    worker
+ *   outbox ───── toWorker ring ───────────▶ inbox
+ *   inbox  ◀──── toMain ring ────────────── outbox
+ *   control(message): port.postMessage, then Control through the ring ──▶ taken from the port, ControlTaken back
+ *
+ * All shared memory of a worker is held here until its thread has ended, for the kernel may write into it until then.
+ */
+import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { closeWakeHandle, newWakeHandle, waker } from "../device/wake-handle.ts";
+import { newSharedPages } from "../device/shared-pages.ts";
+import { createCounters } from "../ring/counters.ts";
+import { Message } from "../ring/messages.ts";
+import { Outbox } from "../ring/outbox.ts";
+import { createRing, RingConsumer } from "../ring/spsc-ring.ts";
+import type { RingMode, WakeHandle, WorkerData } from "../ring/worker-data.ts";
+
+export type WorkerRole = "export" | "copy" | "metadata";
+
+/** Messages that fit a ring; more are queued by the sender. */
+const RING_CAPACITY = 4096;
+
+export interface ChannelOptions {
+  readonly role: WorkerRole;
+  /** Number among the workers of its role. */
+  readonly index: number;
+  readonly arenaBytes: number;
+  readonly mode: RingMode;
+  readonly wakeMain: WakeHandle;
+  readonly originFd: number;
+  readonly originInline: boolean;
+}
+
+export class Channel {
+  readonly role: WorkerRole;
+  readonly index: number;
+  readonly arena: SharedArrayBuffer;
+  readonly counters: Float64Array;
+  readonly inbox: RingConsumer;
+  readonly outbox: Outbox;
+  readonly workerData: WorkerData;
+  /** The worker's end; transferred to it. */
+  readonly workerPort: MessagePort;
+  /** The thread has ended by an error. */
+  dead = false;
+  /** The kind of the worker's ring, once it has said so. */
+  ringKind = "";
+  readonly #port: MessagePort;
+  #sent = 0;
+  readonly #taken: ((error: Error | undefined) => void)[] = [];
+  #stopped: (() => void) | undefined;
+  readonly stopped: Promise<void>;
+
+  constructor(options: ChannelOptions) {
+    const { role, index, mode, wakeMain, originFd, originInline } = options;
+    this.role = role;
+    this.index = index;
+    this.arena = newSharedPages(options.arenaBytes);
+    const toWorker = createRing(RING_CAPACITY);
+    const toMain = createRing(RING_CAPACITY);
+    const counters = createCounters(role === "export");
+    const wakeWorker = newWakeHandle();
+    this.counters = new Float64Array(counters);
+    this.inbox = new RingConsumer(toMain);
+    this.outbox = new Outbox(toWorker, waker(wakeWorker));
+    const { port1, port2 } = new MessageChannel();
+    port1.unref();
+    this.#port = port1;
+    this.workerPort = port2;
+    const { arena } = this;
+    this.workerData = { arena, toWorker, toMain, counters, wakeWorker, wakeMain, mode, originFd, originInline };
+    this.stopped = new Promise((resolve) => {
+      this.#stopped = resolve;
+    });
+  }
+
+  /** Resolves when the worker has taken the message. The caller flushes the outbox. */
+  control(message: unknown): Promise<void> {
+    this.#port.postMessage(message);
+    this.outbox.send(Message.Control, 0, this.#sent++);
+    return new Promise((resolve, reject) => {
+      this.#taken.push((error) => (error === undefined ? resolve() : reject(error)));
+    });
+  }
+
+  controlTaken(): void {
+    this.#taken.shift()?.(undefined);
+  }
+
+  hasStopped(): void {
+    this.#stopped?.();
+  }
+
+  /** The thread has died: nobody waits for it any longer. */
+  failed(error: Error): void {
+    this.dead = true;
+    for (const taken of this.#taken.splice(0)) taken(error);
+    this.#stopped?.();
+  }
+
+  /** Its thread has ended. */
+  close(): void {
+    this.#port.close();
+    closeWakeHandle(this.workerData.wakeWorker);
+  }
+}

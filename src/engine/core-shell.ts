@@ -1,0 +1,240 @@
+/**
+ * The shell around the core: worker messages become events, the core's effects become messages. Runs on main.
+ *
+ *   workers                shell                                  core
+ *     │ NEED… ────────────▶ turn: drain every inbox ── event ────▶ │
+ *     │                       effects ◀──────────────────────────  │
+ *     │ ◀── RELEASED, COPY… ─ one publish, one wake per worker     │
+ *
+ * One turn handles whatever has come from all workers, lets the core form its commits once, then rings each doorbell
+ * once. A token carries the worker that asked: worker × 65536 + piece. The core never sees rings, the workers never decide.
+ */
+import { assert } from "../base/assert.ts";
+import { GROUP_WAIT_MS } from "../base/constants.ts";
+import { divExact, SECTOR_BYTES } from "../base/units.ts";
+import { fromWords, highWord, lowWord } from "../base/u64.ts";
+import type { Core } from "../core/core.ts";
+import type { CopyJob, Effects, MetadataJob, NoticeKind } from "../core/ports.ts";
+import { Message } from "../ring/messages.ts";
+import type { RingConsumer } from "../ring/spsc-ring.ts";
+import type { Channel } from "./channel.ts";
+import { MetadataSender } from "./metadata-sender.ts";
+import type { Threads } from "./threads.ts";
+
+const TOKEN_WORKER = 65536;
+
+/** Rounds of a turn before the event loop has its turn again. */
+const ROUNDS_PER_TURN = 16;
+
+export interface ShellEvents {
+  /** E-46; resolves when it is durable. */
+  register(snapshot: number, what: "active" | "removed" | "invalid"): Promise<void>;
+  notice(snapshot: number, event: NoticeKind, error: number): void;
+  connectionClosed(connection: number): void;
+  /** The event loop must not be blocked for long: called at the end of each turn that did something. */
+  turned(): void;
+}
+
+export class CoreShell implements Effects {
+  readonly #threads: Threads;
+  readonly #events: ShellEvents;
+  readonly #metadata: MetadataSender;
+  readonly #operations = new Map<number, (error: number, message: string) => void>();
+  readonly #timers = new Map<number, NodeJS.Timeout>();
+  #core: Core | undefined;
+  #nextOperation = 1;
+  #nextCopy = 0;
+  #turning = false;
+  #again = false;
+  #ended = false;
+
+  constructor(threads: Threads, events: ShellEvents) {
+    this.#threads = threads;
+    this.#events = events;
+    this.#metadata = new MetadataSender(threads.metadata, (job, error, bytes) => this.#metadataDone(job, error, bytes));
+  }
+
+  /** The core that this shell serves; once, before the first turn. */
+  attach(core: Core): void {
+    assert(this.#core === undefined);
+    this.#core = core;
+  }
+
+  get core(): Core {
+    return this.#core as Core;
+  }
+
+  /** Run an event of the core that ends with `finished`: resolves or rejects then. `message` of the core names what failed. */
+  operate(event: (operation: number) => void): Promise<{ error: number; message: string }> {
+    const operation = this.#nextOperation++;
+    return new Promise((resolve) => {
+      this.#operations.set(operation, (error, message) => resolve({ error, message }));
+      event(operation);
+      this.turn();
+    });
+  }
+
+  /** Handle everything that workers have sent; called by the wake-up, and after events from outside. */
+  turn(): void {
+    if (this.#ended) return;
+    if (this.#turning) {
+      this.#again = true;
+      return;
+    }
+    this.#turning = true;
+    for (let round = 0; round === 0 || (this.#again && round < ROUNDS_PER_TURN); round++) this.#round();
+    this.#turning = false;
+    // The event loop has its turn, too: more messages, or a ring that was full, come after it.
+    if (this.#again) setImmediate(() => this.turn());
+    this.#events.turned();
+  }
+
+  end(): void {
+    this.#ended = true;
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+  }
+
+  copy(job: CopyJob): void {
+    const { copies } = this.#threads;
+    const { outbox } = copies[this.#nextCopy];
+    this.#nextCopy = (this.#nextCopy + 1) % copies.length;
+    const { id, source, targets } = job;
+    const position = job.sector * SECTOR_BYTES;
+    const bytes = job.sectors * SECTOR_BYTES;
+    outbox.send(Message.CopyRead, id, source, lowWord(position), highWord(position), bytes, targets.length);
+    for (const target of targets) {
+      const at = target.sector * SECTOR_BYTES;
+      const { device, sectors, offsetSectors } = target;
+      const length = sectors * SECTOR_BYTES;
+      outbox.send(Message.CopyWrite, id, device, lowWord(at), highWord(at), length, offsetSectors * SECTOR_BYTES);
+    }
+  }
+
+  metadata(job: MetadataJob): void {
+    this.#metadata.send(job);
+  }
+
+  grant(token: number, snapshot: number, chunk: number, newChunk: number, whole: boolean): void {
+    const piece = token % TOKEN_WORKER;
+    const { outbox } = this.#exportOf(token);
+    const flag = whole ? 1 : 0;
+    outbox.send(Message.Granted, piece, snapshot, lowWord(chunk), highWord(chunk), lowWord(newChunk), highWord(newChunk), flag);
+  }
+
+  grantExclusive(token: number, gate: number): void {
+    this.#exportOf(token).outbox.send(Message.ExclusiveGranted, token % TOKEN_WORKER, gate);
+  }
+
+  release(token: number, error: number): void {
+    this.#exportOf(token).outbox.send(Message.Released, token % TOKEN_WORKER, error);
+  }
+
+  register(snapshot: number, what: "active" | "removed" | "invalid"): void {
+    this.#events.register(snapshot, what).then(
+      () => this.#later(() => this.core.registered(snapshot, 0)),
+      () => this.#later(() => this.core.registered(snapshot, 5)),
+    );
+  }
+
+  finished(operation: number, error: number, message: string): void {
+    const settle = this.#operations.get(operation);
+    this.#operations.delete(operation);
+    settle?.(error, message);
+  }
+
+  notice(snapshot: number, event: NoticeKind, error: number): void {
+    this.#events.notice(snapshot, event, error);
+  }
+
+  armTimer(snapshot: number): void {
+    if (this.#timers.has(snapshot)) return;
+    const timer = setTimeout(() => {
+      this.#timers.delete(snapshot);
+      this.#later(() => this.core.tick(snapshot));
+    }, GROUP_WAIT_MS);
+    timer.unref();
+    this.#timers.set(snapshot, timer);
+  }
+
+  #round(): void {
+    this.#again = false;
+    for (const channel of this.#threads.all) this.#drain(channel);
+    this.core.turn();
+    for (const channel of this.#threads.all) {
+      if (channel.outbox.flush()) this.#again = true;
+    }
+    for (const channel of this.#threads.all) {
+      if (!channel.inbox.prepareSleep()) this.#again = true;
+    }
+  }
+
+  #later(event: () => void): void {
+    if (this.#ended) return;
+    event();
+    this.turn();
+  }
+
+  #exportOf(token: number): Channel {
+    return this.#threads.exports[Math.floor(token / TOKEN_WORKER)];
+  }
+
+  #drain(channel: Channel): void {
+    const { inbox } = channel;
+    inbox.awake();
+    for (let at = inbox.peek(); at >= 0; at = inbox.peek()) {
+      this.#message(channel, inbox, at);
+      inbox.advance();
+    }
+  }
+
+  #message(channel: Channel, inbox: RingConsumer, at: number): void {
+    const { words } = inbox;
+    const { core } = this;
+    const kind = words[at];
+    const w1 = words[at + 1];
+    const w2 = words[at + 2];
+    const token = channel.index * TOKEN_WORKER + w1;
+    switch (kind) {
+      case Message.NeedOrigin:
+        return core.needOrigin(token, fromWords(w2, words[at + 3]), words[at + 4]);
+      case Message.NeedChunk:
+        return core.needChunk(token, w2, fromWords(words[at + 3], words[at + 4]), words[at + 5] === 1);
+      case Message.NeedDurable:
+        return core.needDurable(token, w2, words[at + 3]);
+      case Message.NeedRange:
+        return core.needRange(token, w2);
+      case Message.Written:
+        return core.written(w2, fromWords(words[at + 3], words[at + 4]), words[at + 5]);
+      case Message.Drained:
+        return core.drained(w2, words[at + 3]);
+      case Message.GateDrained:
+        return core.gateDrained(w2);
+      case Message.NeedExclusive:
+        return core.needExclusive(token, w2);
+      case Message.ExclusiveDone:
+        return core.exclusiveDone(token, w2);
+      case Message.Copied:
+        return core.copied(w1, w2, words[at + 3], words[at + 4]);
+      case Message.MetadataDone:
+        return this.#metadata.done(w1, w2);
+      case Message.ConnectionClosed:
+        return this.#events.connectionClosed(w1);
+      case Message.ControlTaken:
+        return channel.controlTaken();
+      case Message.Stopped:
+        return channel.hasStopped();
+      default:
+        throw new Error(`unknown message ${kind} from ${channel.role} worker ${channel.index}`);
+    }
+  }
+
+  #metadataDone(job: MetadataJob, error: number, bytes: Uint8Array | undefined): void {
+    if (job.kind === "readArea") this.core.areaRead(job.snapshot, error, bytes ?? new Uint8Array(0));
+    else this.core.metadataDone(job.snapshot, error);
+  }
+}
+
+/** Sectors of a device that has a whole number of them. */
+export function sectorsOf(bytes: number): number {
+  return divExact(bytes, SECTOR_BYTES);
+}

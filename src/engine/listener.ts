@@ -1,0 +1,150 @@
+/**
+ * Listens on Unix sockets and TCP, and hands accepted sockets to export workers.
+ *
+ *   node:net accepts ─▶ descriptor number ─▶ Adopt to the worker with the fewest connections
+ *   the socket object stays here, paused and never read, until the worker says ConnectionClosed; then it is destroyed
+ *
+ * A stale Unix socket file is taken over, a live one refused; the file is removed at the end.
+ */
+import { lstatSync, unlinkSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { SnapringError } from "../base/errno.ts";
+import { Message } from "../ring/messages.ts";
+import type { Channel } from "./channel.ts";
+
+export interface ListenAddress {
+  readonly unix?: string | undefined;
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+}
+
+/** "unix:PATH" or "tcp:HOST:PORT" (an IPv6 host in brackets). Throws a SnapringError (EUSAGE). */
+export function parseListenAddress(text: string): ListenAddress {
+  if (text.startsWith("unix:") && text.length > 5) return { unix: text.slice(5) };
+  const tcp = /^tcp:(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(text);
+  if (tcp === null || Number(tcp[3]) > 65535) {
+    throw new SnapringError("EUSAGE", `'${text}' is not an address`, { hint: "write unix:PATH or tcp:HOST:PORT" });
+  }
+  return { host: tcp[1] ?? (tcp[2] || "127.0.0.1"), port: Number(tcp[3]) };
+}
+
+export class Listener {
+  readonly #workers: readonly Channel[];
+  readonly #load: number[];
+  readonly #servers: Server[] = [];
+  readonly #addresses: ListenAddress[] = [];
+  readonly #sockets = new Map<number, { readonly socket: Socket; readonly worker: number }>();
+  #nextId = 1;
+  #closed = false;
+
+  constructor(workers: readonly Channel[]) {
+    this.#workers = workers;
+    this.#load = workers.map(() => 0);
+  }
+
+  /** Where clients may connect: TCP port 0 has become a real one. */
+  get addresses(): readonly ListenAddress[] {
+    return this.#addresses;
+  }
+
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  /** Throws a SnapringError: EADDRINUSE, EACCES … */
+  async listen(address: ListenAddress): Promise<void> {
+    if (address.unix !== undefined) await takeOverStale(address.unix);
+    const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => this.#accept(socket));
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (error) => reject(listenError(address, error)));
+      if (address.unix !== undefined) server.listen(address.unix, resolve);
+      else server.listen(address.port ?? 0, address.host, resolve);
+    });
+    server.on("error", () => {});
+    this.#servers.push(server);
+    const bound = server.address();
+    const port = typeof bound === "object" && bound !== null ? bound.port : undefined;
+    this.#addresses.push(address.unix !== undefined ? address : { host: address.host, port });
+  }
+
+  /** A worker has finished with a connection. */
+  connectionClosed(id: number): void {
+    const entry = this.#sockets.get(id);
+    if (entry === undefined) return;
+    this.#sockets.delete(id);
+    this.#load[entry.worker] -= 1;
+    entry.socket.destroy();
+  }
+
+  /** Accept no more; sockets that workers serve stay until they are finished with. */
+  async stop(): Promise<void> {
+    this.#closed = true;
+    // A server's close ends only with its last socket; the listening itself ends at once.
+    for (const server of this.#servers) server.close();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** After the workers have ended. */
+  close(): void {
+    for (const { socket } of this.#sockets.values()) socket.destroy();
+    this.#sockets.clear();
+  }
+
+  #accept(socket: Socket): void {
+    const fd = descriptorOf(socket);
+    if (this.#closed || fd < 0) {
+      socket.destroy();
+      return;
+    }
+    socket.on("error", () => {});
+    const worker = this.#load.indexOf(Math.min(...this.#load));
+    const id = this.#nextId++;
+    this.#load[worker] += 1;
+    this.#sockets.set(id, { socket, worker });
+    const { outbox } = this.#workers[worker];
+    outbox.send(Message.Adopt, id, fd);
+    outbox.flush();
+  }
+}
+
+/** node keeps a socket's descriptor number in its handle. */
+function descriptorOf(socket: Socket): number {
+  return (socket as unknown as { _handle?: { fd?: number } })._handle?.fd ?? -1;
+}
+
+async function takeOverStale(path: string): Promise<void> {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return;
+  if (!stat.isSocket()) {
+    throw new SnapringError("EEXIST", `cannot listen on ${path}: a file that is no socket stands there`, {
+      hint: "choose another path",
+    });
+  }
+  const live = await new Promise<boolean>((resolve) => {
+    const probe = connect(path);
+    probe.once("connect", () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once("error", () => resolve(false));
+  });
+  if (live) {
+    throw new SnapringError("EADDRINUSE", `cannot listen on ${path}: another server is listening there`, {
+      hint: "stop it, or choose another path",
+    });
+  }
+  unlinkSync(path);
+}
+
+function listenError(address: ListenAddress, error: NodeJS.ErrnoException): SnapringError {
+  const where = address.unix ?? `${address.host}:${address.port}`;
+  const why: Record<string, string> = {
+    EADDRINUSE: "the address is in use",
+    EACCES: "permission denied",
+    ENOENT: "the folder does not exist",
+    EADDRNOTAVAIL: "this machine has no such address",
+    ENOTFOUND: "there is no such host",
+  };
+  const code = error.code === "EACCES" || error.code === "ENOENT" ? error.code : "EADDRINUSE";
+  return new SnapringError(code, `cannot listen on ${where}: ${why[error.code ?? ""] ?? error.message}`);
+}

@@ -1,0 +1,175 @@
+/**
+ * Turns the core's metadata jobs into steps for the metadata worker, with their images in its arena.
+ *
+ *   core: commit(bytes) ─▶ copy into image slots ─▶ MetadataJob, MetadataStep … ─▶ worker ─▶ MetadataDone ─▶ slots free
+ *
+ *   format   zero header chunk and area 0 │ flush │ header (FUA)                  S-31
+ *   header   header (FUA)                                                         S-70
+ *   commit   zero next area │ flush │ changed blocks of the area (FUA)            S-53
+ *   flush    flush
+ *   readArea read into slots
+ *
+ * Bytes that are all zero take no slot. A job that finds too few free slots waits; jobs of other stores do not overtake it.
+ */
+import { assert } from "../base/assert.ts";
+import { highWord, lowWord } from "../base/u64.ts";
+import type { MetadataJob } from "../core/ports.ts";
+import { IoOp } from "../ring/io-descriptor.ts";
+import { Message } from "../ring/messages.ts";
+import { METADATA_SLOT_BYTES, METADATA_SLOTS, metadataSlotAddress } from "../ring/metadata-arena.ts";
+import type { Channel } from "./channel.ts";
+
+/** Gets a job's end; `bytes` only where the job read an area. */
+export type MetadataAnswer = (job: MetadataJob, error: number, bytes: Uint8Array | undefined) => void;
+
+interface Step {
+  readonly operation: IoOp;
+  readonly position: number;
+  readonly bytes: number;
+  /** -1: zeroes. */
+  readonly address: number;
+  readonly durable: boolean;
+}
+
+interface Sent {
+  readonly job: MetadataJob;
+  readonly slots: number[];
+}
+
+export class MetadataSender {
+  readonly #channel: Channel;
+  readonly #arena: Uint8Array;
+  readonly #answer: MetadataAnswer;
+  readonly #free: number[] = Array.from({ length: METADATA_SLOTS }, (_, i) => METADATA_SLOTS - 1 - i);
+  readonly #sent = new Map<number, Sent>();
+  /** Jobs that wait for slots; their bytes have been copied aside. */
+  readonly #waiting: MetadataJob[] = [];
+  #nextId = 1;
+
+  constructor(channel: Channel, answer: MetadataAnswer) {
+    this.#channel = channel;
+    this.#arena = new Uint8Array(channel.arena);
+    this.#answer = answer;
+  }
+
+  send(job: MetadataJob): void {
+    if (this.#waiting.length > 0 || slotsNeeded(job) > this.#free.length) {
+      assert(slotsNeeded(job) <= METADATA_SLOTS, "metadata job is larger than the arena");
+      this.#waiting.push(job.kind === "commit" ? { ...job, bytes: job.bytes.slice() } : job);
+      return;
+    }
+    this.#sendNow(job);
+  }
+
+  /** The worker's answer. */
+  done(id: number, error: number): void {
+    const sent = this.#sent.get(id) as Sent;
+    this.#sent.delete(id);
+    const bytes = sent.job.kind === "readArea" && error === 0 ? this.#gather(sent.slots, sent.job.length) : undefined;
+    this.#free.push(...sent.slots);
+    while (this.#waiting.length > 0 && slotsNeeded(this.#waiting[0]) <= this.#free.length) {
+      this.#sendNow(this.#waiting.shift() as MetadataJob);
+    }
+    this.#answer(sent.job, error, bytes);
+  }
+
+  #sendNow(job: MetadataJob): void {
+    const slots: number[] = [];
+    const steps = this.#steps(job, slots);
+    const id = this.#nextId;
+    this.#nextId = (this.#nextId + 1) & 0x3fff_ffff;
+    this.#sent.set(id, { job, slots });
+    const { outbox } = this.#channel;
+    const file = job.kind === "flush" ? job.device : 1 + job.snapshot;
+    outbox.send(Message.MetadataJob, id, file, steps.length);
+    for (const s of steps) {
+      const { operation, position, bytes, address, durable } = s;
+      outbox.send(
+        Message.MetadataStep,
+        id,
+        operation,
+        lowWord(position),
+        highWord(position),
+        bytes,
+        address,
+        durable ? 1 : 0,
+      );
+    }
+  }
+
+  #steps(job: MetadataJob, slots: number[]): Step[] {
+    switch (job.kind) {
+      case "format":
+        return [zeroStep(0, 2 * job.chunkBytes), FLUSH, ...this.#write(0, job.header, slots)];
+      case "header":
+        return this.#write(0, job.header, slots);
+      case "commit": {
+        const zero = job.zeroArea === -1 ? [] : [zeroStep(job.zeroPosition, job.zeroBytes)];
+        return [...zero, FLUSH, ...this.#write(job.position, job.bytes, slots)];
+      }
+      case "flush":
+        return [FLUSH];
+      case "readArea":
+        return this.#read(job.position, job.length, slots);
+    }
+  }
+
+  /** Durable writes of `bytes`, slot by slot; zeroes need no slot. */
+  #write(position: number, bytes: Uint8Array, slots: number[]): Step[] {
+    const steps: Step[] = [];
+    for (let at = 0; at < bytes.length; at += METADATA_SLOT_BYTES) {
+      const part = bytes.subarray(at, Math.min(bytes.length, at + METADATA_SLOT_BYTES));
+      let address = -1;
+      if (!isZero(part)) {
+        address = this.#take(slots);
+        this.#arena.set(part, address);
+      }
+      steps.push({ operation: IoOp.Write, position: position + at, bytes: part.length, address, durable: true });
+    }
+    return steps;
+  }
+
+  #read(position: number, length: number, slots: number[]): Step[] {
+    const steps: Step[] = [];
+    for (let at = 0; at < length; at += METADATA_SLOT_BYTES) {
+      const bytes = Math.min(METADATA_SLOT_BYTES, length - at);
+      const address = this.#take(slots);
+      steps.push({ operation: IoOp.Read, position: position + at, bytes, address, durable: false });
+    }
+    return steps;
+  }
+
+  #take(slots: number[]): number {
+    const slot = this.#free.pop();
+    assert(slot !== undefined, "no free image slot");
+    slots.push(slot);
+    return metadataSlotAddress(slot);
+  }
+
+  #gather(slots: readonly number[], length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    slots.forEach((slot, i) => {
+      const from = metadataSlotAddress(slot);
+      const part = Math.min(METADATA_SLOT_BYTES, length - i * METADATA_SLOT_BYTES);
+      bytes.set(this.#arena.subarray(from, from + part), i * METADATA_SLOT_BYTES);
+    });
+    return bytes;
+  }
+}
+
+const FLUSH: Step = { operation: IoOp.Sync, position: 0, bytes: 0, address: 0, durable: false };
+
+function zeroStep(position: number, bytes: number): Step {
+  return { operation: IoOp.Write, position, bytes, address: -1, durable: false };
+}
+
+/** At most: parts that are all zero take none. */
+function slotsNeeded(job: MetadataJob): number {
+  if (job.kind === "readArea") return Math.ceil(job.length / METADATA_SLOT_BYTES);
+  if (job.kind === "commit") return Math.ceil(job.bytes.length / METADATA_SLOT_BYTES);
+  return job.kind === "flush" ? 0 : Math.ceil(job.header.length / METADATA_SLOT_BYTES);
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
+}

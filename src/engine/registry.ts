@@ -1,0 +1,109 @@
+/**
+ * The register of an origin's snapshots (E-46): an origin that has persistent snapshots must never be written without them.
+ *
+ *   ORIGIN.snapshots   { "version": 1, "snapshots": { "monday": { "cow": "/srv/mon.cow", "state": "active" }, … } }
+ *
+ * It stands beside the origin (for a block device below the state folder), and is replaced as a whole: written beside, flushed,
+ * renamed, folder flushed. A snapshot is in it before its first origin write is let through, and is taken out, or marked
+ * invalid, before an origin write is let through that it has not preserved (S-70). Transient stores are not in it.
+ */
+import { existsSync, realpathSync } from "node:fs";
+import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { SnapringError } from "../base/errno.ts";
+
+export interface RegisteredSnapshot {
+  /** Real path of the COW device. */
+  readonly cow: string;
+  readonly state: "active" | "invalid";
+}
+
+const VERSION = 1;
+const BLOCK_DEVICE_FOLDER = "/var/lib/snapring";
+
+/** Where the register of an origin is kept. */
+export function registryPath(origin: string, isBlockDevice: boolean): string {
+  const real = realpathSync(origin);
+  return isBlockDevice ? join(BLOCK_DEVICE_FOLDER, `${basename(real)}.snapshots`) : `${real}.snapshots`;
+}
+
+export class Registry {
+  readonly path: string;
+  readonly #snapshots: Map<string, RegisteredSnapshot>;
+  /** Writes happen one after the other. */
+  #last: Promise<void> = Promise.resolve();
+
+  private constructor(path: string, snapshots: Map<string, RegisteredSnapshot>) {
+    this.path = path;
+    this.#snapshots = snapshots;
+  }
+
+  /** Throws a SnapringError (EINVAL) for a register that cannot be understood: it must not be ignored. */
+  static async open(path: string): Promise<Registry> {
+    if (!existsSync(path)) return new Registry(path, new Map());
+    const text = await readFile(path, "utf8");
+    return new Registry(path, parse(path, text));
+  }
+
+  get snapshots(): ReadonlyMap<string, RegisteredSnapshot> {
+    return this.#snapshots;
+  }
+
+  /** Durable when it resolves. */
+  record(name: string, entry: RegisteredSnapshot): Promise<void> {
+    this.#snapshots.set(name, entry);
+    return this.#write();
+  }
+
+  /** Durable when it resolves. */
+  remove(name: string): Promise<void> {
+    if (!this.#snapshots.delete(name)) return this.#last;
+    return this.#write();
+  }
+
+  #write(): Promise<void> {
+    const text = `${JSON.stringify({ version: VERSION, snapshots: Object.fromEntries(this.#snapshots) }, null, 2)}\n`;
+    const write = this.#last.then(() => replaceFile(this.path, text));
+    this.#last = write.catch(() => {});
+    return write;
+  }
+}
+
+/** Replace a file so that after a crash it is the old one or the new one, whole. */
+async function replaceFile(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const beside = `${path}.new`;
+  const file = await open(beside, "w", 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(beside, path);
+  const folder = await open(dirname(path), "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+function parse(path: string, text: string): Map<string, RegisteredSnapshot> {
+  const refuse = (): SnapringError =>
+    new SnapringError("EINVAL", `register of snapshots ${path} cannot be understood`, {
+      hint: "repair it, or remove it if the origin has no snapshots that matter",
+    });
+  let value: { version?: unknown; snapshots?: unknown };
+  try {
+    value = JSON.parse(text) as typeof value;
+  } catch {
+    throw refuse();
+  }
+  if (value?.version !== VERSION || typeof value.snapshots !== "object" || value.snapshots === null) throw refuse();
+  const entries = Object.entries(value.snapshots as Record<string, RegisteredSnapshot>);
+  for (const [, entry] of entries) {
+    if (typeof entry?.cow !== "string" || (entry.state !== "active" && entry.state !== "invalid")) throw refuse();
+  }
+  return new Map(entries);
+}

@@ -1,0 +1,87 @@
+/**
+ * Main's record of one snapshot: its name and device, its shared memory, and the ports through which the core writes it.
+ */
+import { SECTOR_BYTES } from "../base/units.ts";
+import type { LoadedStore } from "../core/loaded-store.ts";
+import type { GatePort, SnapshotPorts } from "../core/ports.ts";
+import type { StoreKind } from "../format/table-line.ts";
+import { cowFile } from "../ring/file-table.ts";
+import { Message } from "../ring/messages.ts";
+import { snapshotReadGate, snapshotWriteGate, type VolumeWords } from "../ring/volume-words.ts";
+import type { SnapshotDescription } from "../ring/worker-data.ts";
+import { createSnapshotWords, SnapshotWords } from "../table/snapshot-words.ts";
+import type { TableWriter } from "../table/table-writer.ts";
+import type { Channel } from "./channel.ts";
+import type { VolumeDevice } from "./volume-device.ts";
+
+export interface SnapshotHandleParts {
+  readonly index: number;
+  readonly name: string;
+  readonly store: StoreKind;
+  readonly cow: VolumeDevice;
+  readonly loaded: LoadedStore;
+  readonly tableMemory: SharedArrayBuffer;
+  readonly table: TableWriter;
+  readonly discardZeroesCow: boolean;
+  readonly discardPassdownOrigin: boolean;
+}
+
+export class SnapshotHandle {
+  readonly index: number;
+  readonly name: string;
+  readonly store: StoreKind;
+  readonly cow: VolumeDevice;
+  readonly loaded: LoadedStore;
+  readonly table: TableWriter;
+  readonly words: SnapshotWords;
+  readonly description: SnapshotDescription;
+
+  constructor(parts: SnapshotHandleParts) {
+    this.index = parts.index;
+    this.name = parts.name;
+    this.store = parts.store;
+    this.cow = parts.cow;
+    this.loaded = parts.loaded;
+    this.table = parts.table;
+    const words = createSnapshotWords();
+    this.words = new SnapshotWords(words);
+    this.description = {
+      index: parts.index,
+      name: parts.name,
+      chunkBytes: parts.loaded.chunkSectors * SECTOR_BYTES,
+      table: parts.tableMemory,
+      words,
+      cow: parts.cow.describe(cowFile(parts.index)),
+      discardZeroesCow: parts.discardZeroesCow,
+      discardPassdownOrigin: parts.discardPassdownOrigin,
+    };
+  }
+
+  get persistent(): boolean {
+    return this.store !== "N";
+  }
+
+  ports(volume: VolumeWords, exportWorkers: readonly Channel[]): SnapshotPorts {
+    const { table, words } = this;
+    return {
+      table,
+      tracking: words.tracking,
+      words,
+      writeGate: gatePort(volume, snapshotWriteGate(this.index), exportWorkers),
+      readGate: gatePort(volume, snapshotReadGate(this.index), exportWorkers),
+    };
+  }
+}
+
+/** A gate that wakes the requests which are parked at it, in every export worker, when it opens. */
+export function gatePort(volume: VolumeWords, number: number, exportWorkers: readonly Channel[]): GatePort {
+  const gate = volume.gate(number);
+  return {
+    close: () => gate.close(),
+    inFlight: () => gate.inFlight(),
+    open: () => {
+      gate.open();
+      for (const { outbox } of exportWorkers) outbox.send(Message.GateOpened, 0, number);
+    },
+  };
+}

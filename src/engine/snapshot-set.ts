@@ -1,0 +1,234 @@
+/**
+ * The snapshots of a volume: opened before it is served, created and dropped while it is, and what main knows of each.
+ *
+ *   create   open store ─▶ memory and descriptor to every worker ─▶ core: C-30 ─▶ served
+ *   drop     core: E-41 ─▶ workers forget ─▶ device closed
+ *
+ * A worker has a snapshot's memory before the core lists it, and keeps its descriptor until the core has let it go.
+ */
+import { MAX_SNAPSHOTS } from "../base/constants.ts";
+import { errnoName, type ErrnoName, SnapringError } from "../base/errno.ts";
+import { SnapshotState } from "../base/states.ts";
+import { formatTableLine } from "../format/table-line.ts";
+import { cowFile } from "../ring/file-table.ts";
+import type { VolumeWords } from "../ring/volume-words.ts";
+import type { ExportControl, FileControl } from "../ring/worker-data.ts";
+import type { CoreShell } from "./core-shell.ts";
+import type { RegisteredSet } from "./registered-set.ts";
+import { SnapshotHandle } from "./snapshot-handle.ts";
+import type { SnapshotStats } from "./stats.ts";
+import { openStore } from "./store-opening.ts";
+import type { Threads } from "./threads.ts";
+import type { SnapshotStatus } from "./volume.ts";
+import type { VolumeDevice } from "./volume-device.ts";
+import { checkName, type CompleteOptions, type SnapshotOptions } from "./volume-options.ts";
+
+const STATE_NAMES: Readonly<Record<number, SnapshotStats["state"]>> = {
+  [SnapshotState.Active]: "active",
+  [SnapshotState.Overflow]: "overflow",
+  [SnapshotState.Invalid]: "invalid",
+  [SnapshotState.Merging]: "merging",
+};
+
+export class SnapshotSet {
+  readonly #options: CompleteOptions;
+  readonly #origin: VolumeDevice;
+  readonly #registered: RegisteredSet;
+  readonly #handles = new Map<number, SnapshotHandle>();
+  #shell: CoreShell | undefined;
+  #threads: Threads | undefined;
+  #words: VolumeWords | undefined;
+
+  constructor(options: CompleteOptions, origin: VolumeDevice, registered: RegisteredSet) {
+    this.#options = options;
+    this.#origin = origin;
+    this.#registered = registered;
+  }
+
+  names(): string[] {
+    return this.handles().map((handle) => handle.name);
+  }
+
+  handles(): SnapshotHandle[] {
+    return [...this.#handles.values()];
+  }
+
+  at(index: number): SnapshotHandle | undefined {
+    return this.#handles.get(index);
+  }
+
+  find(name: string): SnapshotHandle {
+    const handle = this.handles().find((h) => h.name === name);
+    if (handle === undefined) throw new SnapringError("ENOENT", `there is no snapshot '${name}'`);
+    return handle;
+  }
+
+  /** Open every store of the options; nothing is written yet. */
+  async openStores(): Promise<void> {
+    for (const options of this.#options.snapshots) await this.#open(options);
+  }
+
+  /** The threads are there: hand the opened snapshots to workers and core. */
+  async attach(shell: CoreShell, threads: Threads, words: VolumeWords): Promise<void> {
+    this.#shell = shell;
+    this.#threads = threads;
+    this.#words = words;
+    for (const handle of this.handles()) {
+      const invalid = handle.loaded.state === "invalid";
+      if (handle.persistent) {
+        await this.#registered.record(handle.name, handle.cow.file.path, invalid ? "invalid" : "active");
+      }
+      await this.#introduce(handle);
+      await this.#operate(handle.name, (operation) => shell.core.openSnapshot(operation, this.#config(handle), handle.loaded));
+    }
+  }
+
+  /** E-40. */
+  async create(options: SnapshotOptions): Promise<void> {
+    checkName(options.name, new Set(this.names()));
+    if (this.#options.readOnly) throw new SnapringError("EPERM", "the volume is read-only");
+    const handle = await this.#open(options);
+    const shell = this.#shell as CoreShell;
+    try {
+      if (handle.persistent && handle.loaded.state !== "new") {
+        throw new SnapringError("EEXIST", `${options.cow} holds a store already: it is no snapshot of this moment`, {
+          hint: "take another COW device, or clear its first bytes",
+        });
+      }
+      await this.#introduce(handle);
+      await this.#operate(handle.name, (operation) => shell.core.createSnapshot(operation, this.#config(handle), handle.loaded));
+    } catch (error) {
+      await this.#forget(handle);
+      throw error;
+    }
+  }
+
+  /** E-41. */
+  async drop(handle: SnapshotHandle): Promise<void> {
+    const shell = this.#shell as CoreShell;
+    await this.#operate(handle.name, (operation) => shell.core.dropSnapshot(operation, handle.index));
+    await this.#forget(handle);
+  }
+
+  async startMerge(handle: SnapshotHandle): Promise<void> {
+    const shell = this.#shell as CoreShell;
+    await this.#operate(handle.name, (operation) => shell.core.mergeStart(operation, handle.index));
+  }
+
+  async stopMerge(): Promise<void> {
+    const shell = this.#shell as CoreShell;
+    await this.#operate("merge", (operation) => shell.core.mergeStop(operation));
+  }
+
+  /** E-46. */
+  async register(index: number, what: "active" | "removed" | "invalid"): Promise<void> {
+    const handle = this.#handles.get(index);
+    if (handle === undefined || !handle.persistent) return;
+    if (what === "removed") await this.#registered.remove(handle.name);
+    else await this.#registered.record(handle.name, handle.cow.file.path, what);
+  }
+
+  stats(handle: SnapshotHandle): SnapshotStats {
+    const status = (this.#shell as CoreShell).core.status(handle.index);
+    const { counters } = status;
+    const merging = status.state === SnapshotState.Merging;
+    return {
+      name: handle.name,
+      state: STATE_NAMES[status.state] ?? "invalid",
+      status: status.text,
+      allocatedSectors: status.allocatedSectors,
+      totalSectors: status.totalSectors,
+      metadataSectors: status.metadataSectors,
+      exceptions: status.exceptions,
+      pending: status.pending,
+      copies: counters.copies,
+      copiedBytes: counters.bytesCopied,
+      grants: counters.grants,
+      commits: counters.commits,
+      exceptionsCommitted: counters.exceptionsCommitted,
+      metadataBytes: counters.metadataBytesWritten,
+      tableBytes: handle.table.memoryBytes(),
+      mergeFraction: merging ? status.mergeFraction : undefined,
+    };
+  }
+
+  status(handle: SnapshotHandle): SnapshotStatus {
+    const { name, state, status } = this.stats(handle);
+    const table = formatTableLine({
+      origin: this.#origin.file.path,
+      cow: handle.cow.file.path,
+      store: handle.store,
+      chunkSectors: handle.loaded.chunkSectors,
+      discardZeroesCow: handle.description.discardZeroesCow,
+      discardPassdownOrigin: handle.description.discardPassdownOrigin,
+    });
+    return { name, state, status, table };
+  }
+
+  closeDevices(): void {
+    for (const handle of this.handles()) handle.cow.close();
+    this.#handles.clear();
+  }
+
+  async #open(options: SnapshotOptions): Promise<SnapshotHandle> {
+    const { readOnly, direct, log } = this.#options;
+    const opened = await openStore(options, { origin: this.#origin, direct, readOnly, log });
+    const handle = new SnapshotHandle({
+      ...opened,
+      index: this.#freeIndex(),
+      name: options.name,
+      store: options.store ?? "P",
+      discardZeroesCow: options.discardZeroesCow ?? false,
+      discardPassdownOrigin: options.discardPassdownOrigin ?? false,
+    });
+    this.#handles.set(handle.index, handle);
+    return handle;
+  }
+
+  #freeIndex(): number {
+    for (let index = 0; index < MAX_SNAPSHOTS; index++) if (!this.#handles.has(index)) return index;
+    throw new SnapringError("ENOSPC", `an origin has at most ${MAX_SNAPSHOTS} snapshots`);
+  }
+
+  #config(handle: SnapshotHandle): Parameters<CoreShell["core"]["openSnapshot"]>[1] {
+    return {
+      index: handle.index,
+      store: handle.store,
+      ports: handle.ports(this.#words as VolumeWords, (this.#threads as Threads).exports),
+      metadataBlockBytes: handle.cow.metadataBlockBytes,
+      registered: handle.persistent && !this.#options.readOnly,
+    };
+  }
+
+  /** Every worker has the snapshot's memory and device before the core may list it. */
+  async #introduce(handle: SnapshotHandle): Promise<void> {
+    const { readOnly } = this.#options;
+    const { fd } = handle.cow;
+    const control: ExportControl = { kind: "snapshot", snapshot: handle.description, fd, readOnly };
+    await this.#tell(control, { file: cowFile(handle.index), fd, inline: handle.cow.inline });
+  }
+
+  async #forget(handle: SnapshotHandle): Promise<void> {
+    await this.#tell(
+      { kind: "forget", index: handle.index, name: handle.name },
+      { file: cowFile(handle.index), fd: -1, inline: false },
+    );
+    this.#handles.delete(handle.index);
+    handle.cow.close();
+  }
+
+  async #tell(toExports: ExportControl, toOthers: FileControl): Promise<void> {
+    const { exports, copies, metadata } = this.#threads as Threads;
+    const taken = [
+      ...exports.map((channel) => channel.control(toExports)),
+      ...[...copies, metadata].map((channel) => channel.control(toOthers)),
+    ];
+    (this.#shell as CoreShell).turn();
+    await Promise.all(taken);
+  }
+
+  async #operate(name: string, event: (operation: number) => void): Promise<void> {
+    const { error, message } = await (this.#shell as CoreShell).operate(event);
+    if (error !== 0) throw new SnapringError(errnoName(error) as ErrnoName, `${name}: ${message}`);
+  }
+}

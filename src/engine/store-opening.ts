@@ -1,0 +1,140 @@
+/**
+ * Opens the store of a snapshot: the COW device, its header and areas, and the exception table that they fill.
+ *
+ *   open device (exclusive) ─▶ header ─▶ areas, AREA_READ_AHEAD reads at a time ─▶ columns ─▶ table, runs folded
+ *
+ * Reads go through the page cache with node:fs: nothing else runs yet. Opening writes nothing (S-36); a new store is formatted by
+ * the core, through the metadata worker, when the snapshot is opened there.
+ */
+import { closeSync, constants, existsSync, ftruncateSync, openSync, read } from "node:fs";
+import { AREA_READ_AHEAD } from "../base/constants.ts";
+import { errnoOf, SnapringError, type ErrnoName } from "../base/errno.ts";
+import { divCeil, divExact, SECTOR_BYTES } from "../base/units.ts";
+import { type LoadedStore, transientStore } from "../core/loaded-store.ts";
+import { type ReadRange, StoreLoader } from "../core/store-loader.ts";
+import { systemError } from "../device/system-error.ts";
+import { createTable } from "../table/table-layout.ts";
+import { TableWriter } from "../table/table-writer.ts";
+import { ExceptionCollector } from "./exception-collector.ts";
+import type { SnapshotOptions } from "./volume-options.ts";
+import { VolumeDevice } from "./volume-device.ts";
+
+export interface OpenedStore {
+  readonly cow: VolumeDevice;
+  readonly loaded: LoadedStore;
+  readonly tableMemory: SharedArrayBuffer;
+  readonly table: TableWriter;
+}
+
+export interface StoreSurroundings {
+  readonly origin: VolumeDevice;
+  readonly direct: boolean | "auto";
+  readonly readOnly: boolean;
+  readonly log: (line: string) => void;
+}
+
+/** Throws a SnapringError that names the COW device: what the rules S-12…S-39 refuse, ENOENT, EBUSY … */
+export async function openStore(options: SnapshotOptions, around: StoreSurroundings): Promise<OpenedStore> {
+  const readOnly = around.readOnly && options.store !== "N";
+  makeCowFile(options);
+  const cow = new VolumeDevice({ path: options.cow, what: `cow of ${options.name}`, readOnly, direct: around.direct });
+  try {
+    refuseSameDevice(cow, around.origin);
+    const found = new ExceptionCollector();
+    const loaded = options.store === "N" ? transient(options, cow) : await load(options, cow, around.origin, found);
+    for (const warning of loaded.warnings) around.log(`${options.cow}: ${warning}`);
+    const originBytes = around.origin.file.sizeBytes;
+    const chunkBytes = loaded.chunkSectors * SECTOR_BYTES;
+    // Chunks must be whole device blocks, also the last one, which the end of the origin may cut.
+    if (chunkBytes % cow.align !== 0 || originBytes % cow.align !== 0) cow.useBuffered();
+    const originChunks = divCeil(originBytes, chunkBytes);
+    const tableMemory = createTable({ originChunks });
+    const table = new TableWriter(tableMemory);
+    table.loadSettled(found.columns());
+    return { cow, loaded, tableMemory, table };
+  } catch (error) {
+    cow.close();
+    throw withPath(options.cow, error);
+  }
+}
+
+/** A COW file that does not exist is made where a size is given, else refused. */
+function makeCowFile(options: SnapshotOptions): void {
+  if (existsSync(options.cow)) return;
+  if (options.size === undefined) {
+    throw new SnapringError("ENOENT", `cow of ${options.name} ${options.cow} does not exist`, {
+      hint: "give it a size to have it made",
+    });
+  }
+  try {
+    const fd = openSync(options.cow, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600);
+    ftruncateSync(fd, options.size);
+    closeSync(fd);
+  } catch (error) {
+    throw systemError(error, `cannot make ${options.cow}`);
+  }
+}
+
+/** S-21. */
+function refuseSameDevice(cow: VolumeDevice, origin: VolumeDevice): void {
+  if (cow.file.identity !== origin.file.identity) return;
+  throw new SnapringError("EINVAL", `COW device cannot be the same as origin device ${origin.file.path}`);
+}
+
+function transient(options: SnapshotOptions, cow: VolumeDevice): LoadedStore {
+  if (options.chunkSize === undefined) throw new SnapringError("EINVAL", "Chunk size not set");
+  return transientStore(divExact(options.chunkSize, SECTOR_BYTES), divExact(cow.file.sizeBytes, SECTOR_BYTES));
+}
+
+async function load(
+  options: SnapshotOptions,
+  cow: VolumeDevice,
+  origin: VolumeDevice,
+  found: ExceptionCollector,
+): Promise<LoadedStore> {
+  const loader = new StoreLoader(
+    {
+      cowBytes: cow.file.sizeBytes,
+      chunkSectors: Math.ceil((options.chunkSize ?? 0) / SECTOR_BYTES),
+      blocks: { cow: cow.file.logicalBlockBytes, origin: origin.file.logicalBlockBytes },
+      originSectors: origin.file.sectors,
+    },
+    (oldChunk, newChunk) => found.add(oldChunk, newChunk),
+  );
+  const ahead: { range: ReadRange; bytes: Promise<Uint8Array> }[] = [];
+  for (;;) {
+    const wanted = loader.wanted;
+    if (wanted === undefined) break;
+    for (let range = loader.ahead(ahead.length); range !== undefined && ahead.length < AREA_READ_AHEAD; ) {
+      const bytes = readRange(cow.file.fd, range);
+      bytes.catch(() => {});
+      ahead.push({ range, bytes });
+      range = loader.ahead(ahead.length);
+    }
+    const next = ahead.shift() as { bytes: Promise<Uint8Array> };
+    const bytes = await next.bytes.catch((error: unknown) => loader.fail(errnoOf(error)));
+    loader.feed(bytes);
+  }
+  await Promise.allSettled(ahead.map((a) => a.bytes));
+  return loader.result();
+}
+
+function readRange(fd: number, range: ReadRange): Promise<Uint8Array> {
+  const bytes = new Uint8Array(range.length);
+  return new Promise((resolve, reject) => {
+    const more = (done: number): void => {
+      read(fd, bytes, done, range.length - done, range.position + done, (error, count) => {
+        if (error !== null) reject(error);
+        else if (count === 0) reject(Object.assign(new Error("unexpected end"), { code: "EIO" }));
+        else if (done + count < range.length) more(done + count);
+        else resolve(bytes);
+      });
+    };
+    more(0);
+  });
+}
+
+function withPath(path: string, error: unknown): unknown {
+  if (!(error instanceof SnapringError) || error.message.includes(path)) return error;
+  return new SnapringError(error.code as ErrnoName, `${path}: ${error.message}`, { hint: error.hint, cause: error });
+}

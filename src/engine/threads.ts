@@ -1,0 +1,137 @@
+/**
+ * The threads of a volume: export workers, the metadata worker, and copy workers in a piscina pool.
+ *
+ *   openThreads ─▶ spawn, wait until each has its ring ─▶ … ─▶ stop(role): Stop through the ring, Stopped back, thread ends
+ *
+ * A worker that blocks in its ring cannot be terminated safely: it is always told to stop, and ends by itself.
+ */
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import { Piscina } from "piscina";
+import { SnapringError } from "../base/errno.ts";
+import { COPY_ARENA_BYTES } from "../ring/copy-arena.ts";
+import { EXPORT_ARENA_BYTES } from "../ring/export-arena.ts";
+import { Message } from "../ring/messages.ts";
+import { METADATA_ARENA_BYTES } from "../ring/metadata-arena.ts";
+import type { ExportWorkerData, RingMode, WakeHandle } from "../ring/worker-data.ts";
+import { Channel, type ChannelOptions, type WorkerRole } from "./channel.ts";
+
+export interface ThreadOptions {
+  readonly exportWorkers: number;
+  readonly copyWorkers: number;
+  readonly mode: RingMode;
+  readonly wakeMain: WakeHandle;
+  readonly originFd: number;
+  readonly originInline: boolean;
+  readonly exportData: Omit<ExportWorkerData, "worker">;
+  /** A worker has died of an error: the volume cannot go on. */
+  readonly died: (channel: Channel, error: Error) => void;
+}
+
+export class Threads {
+  readonly exports: Channel[] = [];
+  readonly copies: Channel[] = [];
+  readonly metadata: Channel;
+  readonly all: readonly Channel[];
+  readonly #exits = new Map<Channel, Promise<unknown>>();
+  readonly #pool: Piscina;
+
+  private constructor(options: ThreadOptions, pool: Piscina) {
+    const { exportWorkers, copyWorkers, mode, wakeMain, originFd, originInline } = options;
+    const make = (role: WorkerRole, index: number, arenaBytes: number): Channel => {
+      const channel: ChannelOptions = { role, index, arenaBytes, mode, wakeMain, originFd, originInline };
+      return new Channel(channel);
+    };
+    for (let i = 0; i < exportWorkers; i++) this.exports.push(make("export", i, EXPORT_ARENA_BYTES));
+    for (let i = 0; i < copyWorkers; i++) this.copies.push(make("copy", i, COPY_ARENA_BYTES));
+    this.metadata = make("metadata", 0, METADATA_ARENA_BYTES);
+    this.all = [...this.exports, ...this.copies, this.metadata];
+    this.#pool = pool;
+  }
+
+  /** Resolves when every worker has its ring. */
+  static async open(options: ThreadOptions): Promise<Threads> {
+    const pool = new Piscina({
+      filename: entry("copy-worker"),
+      minThreads: options.copyWorkers,
+      maxThreads: options.copyWorkers,
+      concurrentTasksPerWorker: 1,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      atomics: "disabled",
+    });
+    const threads = new Threads(options, pool);
+    const ready = [
+      threads.#spawn(threads.metadata, "metadata-worker", {}, options),
+      ...threads.exports.map((channel, worker) =>
+        threads.#spawn(channel, "export-worker", { ...options.exportData, worker }, options),
+      ),
+    ];
+    for (const channel of threads.copies) threads.#runCopyTask(channel, options);
+    await Promise.all(ready);
+    return threads;
+  }
+
+  /** Stop workers that have nothing left to do but what is under way; resolves when their threads have ended. */
+  async stop(channels: readonly Channel[]): Promise<void> {
+    for (const channel of channels) {
+      channel.outbox.send(Message.Stop, 0);
+      channel.outbox.flush();
+    }
+    await Promise.all(channels.map((channel) => channel.stopped));
+    await Promise.all(channels.map((channel) => this.#exits.get(channel)));
+    for (const channel of channels) channel.close();
+    if (channels.some((channel) => channel.role === "copy")) await this.#pool.destroy();
+  }
+
+  #spawn(channel: Channel, name: string, data: object, options: ThreadOptions): Promise<void> {
+    const worker = new Worker(entry(name), {
+      workerData: { ...channel.workerData, ...data, port: channel.workerPort },
+      transferList: [channel.workerPort],
+      name: `snapring ${channel.role} ${channel.index}`,
+    });
+    this.#exits.set(channel, new Promise((resolve) => worker.once("exit", resolve)));
+    return new Promise((resolve, reject) => {
+      worker.once("message", (message: { ready: string }) => {
+        channel.ringKind = message.ready;
+        resolve();
+      });
+      worker.once("error", (cause) => {
+        const error = workerDied(channel, cause);
+        channel.failed(error);
+        options.died(channel, error);
+        reject(error);
+      });
+    });
+  }
+
+  #runCopyTask(channel: Channel, options: ThreadOptions): void {
+    const task = this.#pool.run(
+      { ...channel.workerData, port: channel.workerPort },
+      { name: "copyWorker", transferList: [channel.workerPort] },
+    );
+    const done = task.then(
+      (kind: string) => {
+        channel.ringKind = kind;
+      },
+      (cause: unknown) => {
+        const error = workerDied(channel, cause);
+        channel.failed(error);
+        options.died(channel, error);
+      },
+    );
+    this.#exits.set(channel, done);
+  }
+}
+
+function workerDied(channel: Channel, cause: unknown): Error {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return new SnapringError("EIO", `${channel.role} worker ${channel.index} has died: ${text}`, { cause });
+}
+
+/** The built worker: beside this file's folder in dist/, or in dist/ seen from the sources. */
+function entry(name: string): string {
+  const built = fileURLToPath(new URL(`../../workers/${name}.js`, import.meta.url));
+  if (existsSync(built)) return built;
+  return fileURLToPath(new URL(`../../dist/workers/${name}.js`, import.meta.url));
+}

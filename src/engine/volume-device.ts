@@ -1,0 +1,123 @@
+/**
+ * A device of a volume, open for its workers: facts, exclusive lock, and the descriptor that does the I/O.
+ *
+ *   direct (O_DIRECT)   block devices, and files on file systems that know it: io_uring, whole blocks of `align` bytes
+ *   buffered            tmpfs, odd sizes, or on request: the page cache, preadv2/pwritev2 inside a worker's turn
+ *
+ * Which one is chosen is a fact of the device and its file system (architecture: buffered I/O through io_uring goes to slower
+ * kernel threads). The lock is held on a descriptor of its own, until `close` (E-42).
+ */
+import { closeSync, constants, openSync } from "node:fs";
+import { errno, errnoOf, SnapringError } from "../base/errno.ts";
+import { DeviceFile } from "../device/device-file.ts";
+import { deviceFacts } from "../device/device-facts.ts";
+import { lockDevice } from "../device/device-lock.ts";
+import { loadNative } from "../device/native.ts";
+import { systemError } from "../device/system-error.ts";
+import type { DeviceDescription } from "../ring/worker-data.ts";
+
+export interface VolumeDeviceOptions {
+  readonly path: string;
+  /** "origin" or "cow of NAME": for messages. */
+  readonly what: string;
+  readonly readOnly: boolean;
+  /** "auto": direct where it serves. */
+  readonly direct: boolean | "auto";
+}
+
+/** Buffers of requests keep their place inside a page, so no device may ask for more. */
+const ALIGN_MAX = 4096;
+
+export class VolumeDevice {
+  readonly file: DeviceFile;
+  /** Why it is buffered, where direct I/O was wanted. */
+  readonly note: string | undefined;
+  readonly #options: VolumeDeviceOptions;
+  #fd: number;
+  #align: number;
+
+  /** Throws a SnapringError: what DeviceFile refuses, EBUSY for a device in use, EINVAL where direct I/O was demanded in vain. */
+  constructor(options: VolumeDeviceOptions) {
+    this.file = new DeviceFile(options.path, options.readOnly ? "read" : "write", options.what);
+    this.#options = options;
+    this.#fd = -1;
+    this.#align = 1;
+    try {
+      // E-42: one writer at a time; readers share.
+      lockDevice(this.file.fd, options.path, options.readOnly ? "shared" : "exclusive");
+      const direct = options.direct === false ? "buffered on request" : this.#openDirect(options);
+      if (direct !== undefined) this.#fd = openSync(options.path, flagsOf(options));
+      this.note = options.direct === false ? undefined : direct;
+    } catch (error) {
+      this.file[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  get fd(): number {
+    return this.#fd;
+  }
+
+  get align(): number {
+    return this.#align;
+  }
+
+  get inline(): boolean {
+    return this.#align === 1;
+  }
+
+  /** Smallest unit that is written atomically, for metadata (S-55). */
+  get metadataBlockBytes(): number {
+    return Math.max(this.#align, this.file.logicalBlockBytes);
+  }
+
+  describe(file: number): DeviceDescription {
+    return { file, align: this.#align, inline: this.inline };
+  }
+
+  /** Go on without direct I/O: the sizes around it are no multiples of `align`. */
+  useBuffered(): void {
+    if (this.#align === 1) return;
+    closeSync(this.#fd);
+    this.#fd = openSync(this.file.path, flagsOf(this.#options));
+    this.#align = 1;
+  }
+
+  close(): void {
+    if (this.#fd >= 0) closeSync(this.#fd);
+    this.#fd = -1;
+    this.file[Symbol.dispose]();
+  }
+
+  /** Undefined where the device is open for direct I/O; else the reason why not. */
+  #openDirect(options: VolumeDeviceOptions): string | undefined {
+    const reason = this.#refusal(options.direct === true);
+    if (reason === undefined) return undefined;
+    if (options.direct !== true) return reason;
+    throw new SnapringError("EINVAL", `${options.what} ${options.path} cannot be used with direct I/O: ${reason}`, {
+      hint: "leave --direct out",
+    });
+  }
+
+  #refusal(demanded: boolean): string | undefined {
+    if (loadNative().native === undefined) return "no native addon";
+    const facts = deviceFacts(this.file.fd);
+    if (facts.isMemory && !demanded) return "tmpfs is faster through the page cache";
+    if (!facts.hasDirect) return "the file system has no direct I/O";
+    const align = Math.max(facts.directAlignBytes, facts.logicalBlockBytes);
+    if (align > ALIGN_MAX) return `its blocks of ${align} bytes are larger than ${ALIGN_MAX}`;
+    if (this.file.sizeBytes % align !== 0) return `its size is no multiple of ${align} bytes`;
+    try {
+      this.#fd = openSync(this.file.path, flagsOf(this.#options) | constants.O_DIRECT);
+    } catch (error) {
+      if (errnoOf(error) === errno.EINVAL) return "the file system has no direct I/O";
+      throw systemError(error, `cannot open ${this.file.path}`);
+    }
+    this.#align = align;
+    return undefined;
+  }
+}
+
+function flagsOf(options: VolumeDeviceOptions): number {
+  return options.readOnly ? constants.O_RDONLY : constants.O_RDWR;
+}

@@ -1,0 +1,110 @@
+/**
+ * What `openVolume` takes: typed options, checked and completed.
+ */
+import { availableParallelism } from "node:os";
+import { MAX_EXPORT_NAME_BYTES, MAX_EXPORT_WORKERS, MAX_SNAPSHOTS } from "../base/constants.ts";
+import { SnapringError } from "../base/errno.ts";
+import type { RingMode } from "../ring/worker-data.ts";
+
+export interface SnapshotOptions {
+  /** The export's name; neither empty nor "origin". */
+  readonly name: string;
+  /** File or block device of the COW store. */
+  readonly cow: string;
+  /** Bytes; a store that exists keeps its own (S-33). Default: 16 KiB for a new one. */
+  readonly chunkSize?: number | undefined;
+  /** P: persistent (default). PO: persistent, overflows instead of turning invalid. N: in memory, lost on close. */
+  readonly store?: "P" | "PO" | "N" | undefined;
+  /** Bytes: make the COW file with this size where it does not exist. */
+  readonly size?: number | undefined;
+  /** E-12. */
+  readonly discardZeroesCow?: boolean | undefined;
+  readonly discardPassdownOrigin?: boolean | undefined;
+}
+
+export interface VolumeOptions {
+  /** File or block device that holds the live volume. */
+  readonly origin: string;
+  readonly snapshots?: readonly SnapshotOptions[] | undefined;
+  /** "unix:PATH" or "tcp:HOST:PORT"; none: nothing is served. */
+  readonly listen?: readonly string[] | undefined;
+  /** O_DIRECT; "auto" (default): where it serves. */
+  readonly direct?: boolean | "auto" | undefined;
+  /** "uring": fail where io_uring is refused. "sync": do not use it. Default "auto". */
+  readonly io?: "auto" | "uring" | "sync" | undefined;
+  /** Clients may not write. */
+  readonly readOnly?: boolean | undefined;
+  /** Threads that serve clients. Default: one per processor, 4 at most. */
+  readonly workers?: number | undefined;
+  /** Threads that copy chunks. Default 1. */
+  readonly copyWorkers?: number | undefined;
+  /** S-57: acknowledge snapshot writes before their exceptions are durable; a flush makes them so. Default true. */
+  readonly early?: boolean | undefined;
+  /** Registered snapshots that are given up: their stores are marked Invalid, so that the origin may be written without them (E-46). */
+  readonly abandon?: readonly string[] | undefined;
+  /** One line, for people. */
+  readonly log?: ((line: string) => void) | undefined;
+}
+
+export interface CompleteOptions {
+  readonly origin: string;
+  readonly snapshots: readonly SnapshotOptions[];
+  readonly listen: readonly string[];
+  readonly direct: boolean | "auto";
+  readonly io: "auto" | "uring" | "sync";
+  readonly mode: RingMode;
+  readonly readOnly: boolean;
+  readonly workers: number;
+  readonly copyWorkers: number;
+  readonly early: boolean;
+  readonly abandon: readonly string[];
+  readonly log: (line: string) => void;
+}
+
+const DEFAULT_WORKERS_MAX = 4;
+
+/** Throws a SnapringError (EINVAL) that names the option. */
+export function completeOptions(options: VolumeOptions): CompleteOptions {
+  const io = options.io ?? "auto";
+  const workers = options.workers ?? Math.min(DEFAULT_WORKERS_MAX, availableParallelism());
+  const copyWorkers = options.copyWorkers ?? 1;
+  checkCount("workers", workers);
+  checkCount("copyWorkers", copyWorkers);
+  const snapshots = options.snapshots ?? [];
+  if (snapshots.length > MAX_SNAPSHOTS) throw invalid(`more than ${MAX_SNAPSHOTS} snapshots of one origin`);
+  const names = new Set<string>();
+  for (const snapshot of snapshots) {
+    checkName(snapshot.name, names);
+    names.add(snapshot.name);
+  }
+  return {
+    origin: options.origin,
+    snapshots,
+    listen: options.listen ?? [],
+    direct: options.direct ?? "auto",
+    io,
+    mode: io === "sync" ? "poll" : io,
+    readOnly: options.readOnly ?? false,
+    workers,
+    copyWorkers,
+    early: options.early ?? true,
+    abandon: options.abandon ?? [],
+    log: options.log ?? (() => {}),
+  };
+}
+
+/** A name that clients may ask for, and that no other snapshot has. */
+export function checkName(name: string, taken: { has(name: string): boolean }): void {
+  if (name === "" || name === "origin") throw invalid(`a snapshot cannot be named '${name}': that is the live volume`);
+  if (Buffer.byteLength(name) > MAX_EXPORT_NAME_BYTES) throw invalid("a snapshot's name is too long");
+  if (taken.has(name)) throw invalid(`there are two snapshots named '${name}'`);
+}
+
+function checkCount(what: string, count: number): void {
+  if (Number.isSafeInteger(count) && count >= 1 && count <= MAX_EXPORT_WORKERS) return;
+  throw invalid(`${what} must be a whole number from 1 to ${MAX_EXPORT_WORKERS}`);
+}
+
+function invalid(message: string): SnapringError {
+  return new SnapringError("EINVAL", message);
+}

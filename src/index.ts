@@ -1,0 +1,18 @@
+/**
+ * The library: `openVolume` serves an origin and its snapshots, as `snapring serve` does.
+ */
+export { SnapringError } from "./base/errno.ts";
+export type { NoticeKind } from "./core/ports.ts";
+export {
+  type ExportInfo,
+  type ExportStats,
+  openVolume,
+  type SnapshotOptions,
+  type SnapshotStats,
+  type SnapshotStatus,
+  type Volume,
+  type VolumeEvents,
+  type VolumeOptions,
+  type VolumeStats,
+  type WorkerStats,
+} from "./engine/volume.ts";
