@@ -1,0 +1,40 @@
+import { expect, it } from "vitest";
+import { Gate, GATE_WORDS, GatePass } from "../../../src/ring/gate.ts";
+
+function newGate(): { gate: Gate; a: GatePass; b: GatePass } {
+  const words = new Int32Array(new SharedArrayBuffer(GATE_WORDS * 4));
+  return { gate: new Gate(words, 0), a: new GatePass(words, 0, 0), b: new GatePass(words, 0, 15) };
+}
+
+it("counts the announced requests of all workers (C-10, inO[w])", () => {
+  const { gate, a, b } = newGate();
+  expect([a.enter(), b.enter(), a.enter()]).toEqual([true, true, true]);
+  expect(gate.inFlight()).toBe(3);
+  a.leave();
+  expect(gate.inFlight()).toBe(2);
+});
+
+it("lets nobody in while it is closed, and keeps no announcement of those it sent away (C-10.2)", () => {
+  const { gate, a } = newGate();
+  gate.close();
+  expect(a.enter()).toBe(false);
+  a.leave();
+  expect(gate.inFlight()).toBe(0);
+  gate.open();
+  expect(a.enter()).toBe(true);
+});
+
+it("the last one out of a closed gate has to tell main (C-30.2)", () => {
+  const { gate, a } = newGate();
+  a.enter();
+  a.enter();
+  gate.close();
+  expect(a.leave()).toBe(false);
+  expect(a.leave()).toBe(true);
+});
+
+it("nobody tells main about an open gate", () => {
+  const { a } = newGate();
+  a.enter();
+  expect(a.leave()).toBe(false);
+});

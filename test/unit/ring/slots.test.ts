@@ -1,0 +1,68 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { PAGE_BYTES, Slots, slotArenaBytes } from "../../../src/ring/slots.ts";
+
+const CLASSES = [
+  { bytes: 4 * PAGE_BYTES, count: 3 },
+  { bytes: 16 * PAGE_BYTES, count: 2 },
+  { bytes: 64 * PAGE_BYTES, count: 1 },
+];
+
+describe("data slots", () => {
+  it("are page-aligned and have room for a page before, a page more, and two scratch pages", () => {
+    const slots = new Slots(CLASSES, PAGE_BYTES);
+    const ranges: [number, number][] = [];
+    for (const { bytes, count } of CLASSES) {
+      for (let i = 0; i < count; i++) {
+        const slot = slots.take(bytes);
+        const address = slots.address(slot);
+        expect(address % PAGE_BYTES).toBe(0);
+        expect(slots.scratch(slot)).toBe(address + bytes + PAGE_BYTES);
+        ranges.push([address - PAGE_BYTES, slots.scratch(slot) + 2 * PAGE_BYTES]);
+      }
+    }
+    ranges.sort((a, b) => a[0] - b[0]);
+    ranges.reduce((end, [from, to]) => {
+      expect(from).toBeGreaterThanOrEqual(end);
+      return to;
+    }, PAGE_BYTES);
+    expect(ranges[ranges.length - 1][1]).toBe(PAGE_BYTES + slotArenaBytes(CLASSES));
+  });
+
+  it("let a small request have a slot of the next class, but not of one beyond", () => {
+    const slots = new Slots(CLASSES, 0);
+    const taken = [1, 2, 3, 4, 5].map(() => slots.take(100));
+    expect(taken.every((slot) => slot >= 0)).toBe(true);
+    expect(slots.take(100)).toBe(-1);
+    expect(slots.take(64 * PAGE_BYTES)).toBeGreaterThanOrEqual(0);
+  });
+
+  it("refuse a request that is larger than every class", () => {
+    expect(new Slots(CLASSES, 0).take(65 * PAGE_BYTES)).toBe(-1);
+  });
+
+  it("notice a slot that is given back twice", () => {
+    const slots = new Slots(CLASSES, 0);
+    slots.give(slots.take(1));
+    expect(() => slots.give(0)).toThrow("twice");
+  });
+
+  it("never hand one slot to two owners", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(64 * PAGE_BYTES), { maxLength: 300 }), (sizes) => {
+        const slots = new Slots(CLASSES, 0);
+        const held: number[] = [];
+        for (const bytes of sizes) {
+          const slot = bytes % 3 === 0 ? -1 : slots.take(Math.max(1, bytes));
+          if (slot >= 0) {
+            expect(held).not.toContain(slot);
+            held.push(slot);
+          } else if (held.length > 0) {
+            slots.give(held.splice(bytes % held.length, 1)[0]);
+          }
+          expect(slots.used()).toBe(held.length);
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,160 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { COPY_ARENA_BYTES, COPY_SEGMENTS, COPY_SLOTS_AT, SEGMENT_BYTES } from "../../../src/ring/copy-arena.ts";
+import { createCounters } from "../../../src/ring/counters.ts";
+import { IoOp } from "../../../src/ring/io-descriptor.ts";
+import { Message } from "../../../src/ring/messages.ts";
+import { Outbox } from "../../../src/ring/outbox.ts";
+import { createRing, RingConsumer } from "../../../src/ring/spsc-ring.ts";
+import { CopyLoop } from "../../../workers/copy/copy-loop.ts";
+import { FakeRing } from "../../support/fake-ring.ts";
+
+interface Target {
+  readonly file: number;
+  readonly position: number;
+  readonly length: number;
+  readonly offset: number;
+}
+
+/** A copy worker on one thread, with an origin (file 0) and two COW devices. */
+class Bench {
+  readonly ring = new FakeRing(COPY_ARENA_BYTES);
+  readonly loop: CopyLoop;
+  readonly main: Outbox;
+  readonly answers: number[][] = [];
+  readonly #inbox: RingConsumer;
+  #completions = 0;
+
+  constructor(size = 4 * SEGMENT_BYTES) {
+    const toWorker = createRing(512);
+    const toMain = createRing(512);
+    this.main = new Outbox(toWorker, () => {});
+    this.#inbox = new RingConsumer(toMain);
+    const origin = Uint8Array.from({ length: size }, (_, i) => (i * 7 + (i >> 8)) & 255);
+    this.ring.files.set(0, origin).set(1, new Uint8Array(size)).set(2, new Uint8Array(size));
+    this.loop = new CopyLoop({
+      ring: this.ring,
+      inbox: new RingConsumer(toWorker),
+      outbox: new Outbox(toMain, () => {}),
+      counters: new Float64Array(createCounters(false)),
+      wakeAddress: 0,
+      slots: COPY_SLOTS_AT,
+      segments: COPY_SEGMENTS,
+      control: () => {},
+    });
+  }
+
+  copy(id: number, position: number, bytes: number, targets: readonly Target[]): void {
+    this.main.send(Message.CopyRead, id, 0, position, 0, bytes, targets.length);
+    for (const t of targets) this.main.send(Message.CopyWrite, id, t.file, t.position, 0, t.length, t.offset);
+    this.main.flush();
+  }
+
+  /** Turn until nothing moves. */
+  run(): void {
+    for (let idle = 0; idle < 3; ) {
+      this.loop.step(this.#completions);
+      const count = this.loop.submissions.take();
+      this.#completions = this.ring.turn(count, false);
+      idle = count === 0 && this.#completions === 0 ? idle + 1 : 0;
+      for (let at = this.#inbox.peek(); at >= 0; at = this.#inbox.peek()) {
+        this.answers.push([...this.#inbox.words.subarray(at, at + 5)]);
+        this.#inbox.advance();
+      }
+    }
+  }
+
+  file(index: number): Uint8Array {
+    return this.ring.files.get(index) as Uint8Array;
+  }
+}
+
+describe("copy worker", () => {
+  it("copies a range of the origin to a COW device", () => {
+    const bench = new Bench();
+    bench.copy(5, 4096, 16384, [{ file: 1, position: 32768, length: 16384, offset: 0 }]);
+    bench.run();
+    expect(bench.answers).toEqual([[Message.Copied, 5, 0, 0, 0]]);
+    expect(bench.file(1).subarray(32768, 49152)).toEqual(bench.file(0).subarray(4096, 20480));
+  });
+
+  it("reads once what two snapshots of different chunk sizes need (E-18)", () => {
+    const bench = new Bench();
+    bench.copy(1, 0, 16384, [
+      { file: 1, position: 0, length: 16384, offset: 0 },
+      { file: 2, position: 8192, length: 4096, offset: 12288 },
+    ]);
+    bench.run();
+    expect(bench.ring.log.filter((o) => o.op === IoOp.Read)).toHaveLength(1);
+    expect(bench.file(2).subarray(8192, 12288)).toEqual(bench.file(0).subarray(12288, 16384));
+  });
+
+  it("fails a job whose read fails, and writes nothing of it (S-50)", () => {
+    const bench = new Bench();
+    bench.ring.fault = (o) => (o.op === IoOp.Read ? -5 : undefined);
+    bench.copy(1, 0, 4096, [{ file: 1, position: 0, length: 4096, offset: 0 }]);
+    bench.run();
+    expect(bench.answers).toEqual([[Message.Copied, 1, 5, 0, 0]]);
+    expect(bench.ring.log.some((o) => o.op === IoOp.Write)).toBe(false);
+  });
+
+  it("names the target whose write has failed, and finishes the others (E-18)", () => {
+    const bench = new Bench();
+    bench.ring.fault = (o) => (o.op === IoOp.Write && o.file === 1 ? -28 : undefined);
+    bench.copy(9, 0, 4096, [
+      { file: 2, position: 0, length: 4096, offset: 0 },
+      { file: 1, position: 0, length: 4096, offset: 0 },
+    ]);
+    bench.run();
+    expect(bench.answers).toEqual([[Message.Copied, 9, 0, 0b10, 28]]);
+    expect(bench.file(2).subarray(0, 4096)).toEqual(bench.file(0).subarray(0, 4096));
+  });
+
+  it("goes on after short reads and short writes", () => {
+    const bench = new Bench();
+    bench.ring.fault = (o) => (o.length > 512 ? 512 : undefined);
+    bench.copy(1, 0, 8192, [{ file: 1, position: 0, length: 8192, offset: 0 }]);
+    bench.run();
+    expect(bench.answers).toEqual([[Message.Copied, 1, 0, 0, 0]]);
+    expect(bench.file(1).subarray(0, 8192)).toEqual(bench.file(0).subarray(0, 8192));
+  });
+
+  it("answers a job that is longer than all its slots only when the whole of it is copied", () => {
+    const size = (COPY_SEGMENTS + 3) * SEGMENT_BYTES;
+    const bench = new Bench(size);
+    bench.copy(1, 0, size, [{ file: 1, position: 0, length: size, offset: 0 }]);
+    bench.run();
+    expect(bench.answers).toEqual([[Message.Copied, 1, 0, 0, 0]]);
+    expect(Buffer.compare(bench.file(1), bench.file(0))).toBe(0);
+  });
+
+  it("ends only when every copy is over", () => {
+    const bench = new Bench();
+    bench.copy(1, 0, 4096, [{ file: 1, position: 0, length: 4096, offset: 0 }]);
+    bench.main.send(Message.Stop, 0);
+    bench.main.flush();
+    bench.run();
+    expect(bench.answers.map((a) => a[0])).toEqual([Message.Copied, Message.Stopped]);
+    expect(bench.loop.ended).toBe(true);
+  });
+
+  it("copies any jobs like a plain model, in any order of completions", () => {
+    const job = fc.record({ from: fc.nat(200), sectors: fc.integer({ min: 1, max: 300 }), to: fc.nat(200) });
+    fc.assert(
+      fc.property(fc.array(job, { minLength: 1, maxLength: 20 }), fc.boolean(), (jobs, reversed) => {
+        const bench = new Bench();
+        bench.ring.reversed = reversed;
+        const model = new Uint8Array(bench.file(1).length);
+        jobs.forEach(({ from, sectors, to }, i) => {
+          bench.copy(i, from * 512, sectors * 512, [{ file: 1, position: to * 512, length: sectors * 512, offset: 0 }]);
+          // Jobs whose targets overlap have no order among themselves: one at a time.
+          bench.run();
+          model.set(bench.file(0).subarray(from * 512, (from + sectors) * 512), to * 512);
+        });
+        expect(bench.answers.length).toBe(jobs.length);
+        expect(Buffer.compare(bench.file(1), model)).toBe(0);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});

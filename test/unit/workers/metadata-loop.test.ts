@@ -1,0 +1,138 @@
+import { describe, expect, it } from "vitest";
+import { createCounters } from "../../../src/ring/counters.ts";
+import { IoArg, IoOp } from "../../../src/ring/io-descriptor.ts";
+import { Message } from "../../../src/ring/messages.ts";
+import {
+  METADATA_ARENA_BYTES,
+  METADATA_ZERO_BYTES,
+  METADATA_ZEROES,
+  metadataSlotAddress,
+} from "../../../src/ring/metadata-arena.ts";
+import { Outbox } from "../../../src/ring/outbox.ts";
+import { createRing, RingConsumer } from "../../../src/ring/spsc-ring.ts";
+import { MetadataLoop } from "../../../workers/metadata/metadata-loop.ts";
+import { FakeRing } from "../../support/fake-ring.ts";
+
+class Bench {
+  readonly ring: FakeRing;
+  readonly loop: MetadataLoop;
+  readonly main: Outbox;
+  readonly answers: number[][] = [];
+  readonly cow: Uint8Array;
+  readonly #inbox: RingConsumer;
+  #completions = 0;
+
+  constructor(capacity = 64, jobs = 4) {
+    this.ring = new FakeRing(METADATA_ARENA_BYTES, capacity);
+    const toWorker = createRing(256);
+    const toMain = createRing(256);
+    this.main = new Outbox(toWorker, () => {});
+    this.#inbox = new RingConsumer(toMain);
+    this.cow = new Uint8Array(64 * METADATA_ZERO_BYTES).fill(0xaa);
+    this.ring.files.set(1, this.cow);
+    this.loop = new MetadataLoop({
+      ring: this.ring,
+      inbox: new RingConsumer(toWorker),
+      outbox: new Outbox(toMain, () => {}),
+      counters: new Float64Array(createCounters(false)),
+      wakeAddress: 0,
+      zeroAddress: METADATA_ZEROES,
+      zeroBytes: METADATA_ZERO_BYTES,
+      jobs,
+      control: () => {},
+    });
+  }
+
+  /** Steps: [operation, position, bytes, address, durable]. */
+  job(id: number, steps: readonly (readonly number[])[]): void {
+    this.main.send(Message.MetadataJob, id, 1, steps.length);
+    for (const [op, position, bytes, address, durable] of steps) {
+      this.main.send(Message.MetadataStep, id, op, position, 0, bytes, address, durable);
+    }
+    this.main.flush();
+  }
+
+  run(): void {
+    for (let idle = 0; idle < 3; ) {
+      this.loop.step(this.#completions);
+      const count = this.loop.submissions.take();
+      this.#completions = this.ring.turn(count, false);
+      idle = count === 0 && this.#completions === 0 ? idle + 1 : 0;
+      for (let at = this.#inbox.peek(); at >= 0; at = this.#inbox.peek()) {
+        this.answers.push([...this.#inbox.words.subarray(at, at + 3)]);
+        this.#inbox.advance();
+      }
+    }
+  }
+
+  /** Operations but the wake-up's read. */
+  get operations(): readonly FakeRing["log"][number][] {
+    return this.ring.log.filter((o) => o.op !== IoOp.EventRead);
+  }
+}
+
+const FLUSH = [IoOp.Sync, 0, 0, 0, 0];
+
+describe("metadata worker", () => {
+  it("zeroes the next area, flushes, and only then writes the area, durably (S-53)", () => {
+    const bench = new Bench();
+    bench.ring.bytes.fill(0x55, metadataSlotAddress(3), metadataSlotAddress(3) + 512);
+    bench.job(8, [
+      [IoOp.Write, 16384, 4096, -1, 0],
+      FLUSH,
+      [IoOp.Write, 4096, 512, metadataSlotAddress(3), 1],
+    ]);
+    bench.run();
+    expect(bench.operations.map((o) => [o.op, o.position, o.linked, o.argument])).toEqual([
+      [IoOp.Write, 16384, true, 0],
+      [IoOp.Sync, 0, true, 0],
+      [IoOp.Write, 4096, false, IoArg.Dsync],
+    ]);
+    expect(bench.cow.subarray(16384, 20480).every((b) => b === 0)).toBe(true);
+    expect(bench.cow.subarray(4096, 4608).every((b) => b === 0x55)).toBe(true);
+    expect(bench.answers).toEqual([[Message.MetadataDone, 8, 0]]);
+  });
+
+  it("does not write the area when the flush before it has failed (S-82)", () => {
+    const bench = new Bench();
+    bench.ring.fault = (o) => (o.op === IoOp.Sync ? -5 : undefined);
+    bench.job(1, [FLUSH, [IoOp.Write, 4096, 512, metadataSlotAddress(0), 1]]);
+    bench.run();
+    expect(bench.cow.subarray(4096, 4608).every((b) => b === 0xaa)).toBe(true);
+    expect(bench.answers).toEqual([[Message.MetadataDone, 1, 5]]);
+  });
+
+  it("reports a short write as an error: it is not durable", () => {
+    const bench = new Bench();
+    bench.ring.fault = (o) => (o.op === IoOp.Write ? 100 : undefined);
+    bench.job(1, [[IoOp.Write, 0, 512, metadataSlotAddress(0), 1]]);
+    bench.run();
+    expect(bench.answers).toEqual([[Message.MetadataDone, 1, 5]]);
+  });
+
+  it("zeroes an area that is larger than the zero region, and than one batch", () => {
+    const bench = new Bench(16);
+    bench.job(1, [[IoOp.Write, 0, 40 * METADATA_ZERO_BYTES, -1, 0], FLUSH]);
+    bench.run();
+    expect(bench.answers).toEqual([[Message.MetadataDone, 1, 0]]);
+    expect(bench.cow.subarray(0, 40 * METADATA_ZERO_BYTES).every((b) => b === 0)).toBe(true);
+    expect(bench.cow[40 * METADATA_ZERO_BYTES]).toBe(0xaa);
+    expect(bench.operations[bench.operations.length - 1].op).toBe(IoOp.Sync);
+  });
+
+  it("reads an area into the slots that main has named (S-60)", () => {
+    const bench = new Bench();
+    bench.cow.fill(7, 8192, 12288);
+    bench.job(1, [[IoOp.Read, 8192, 4096, metadataSlotAddress(2), 0]]);
+    bench.run();
+    const at = metadataSlotAddress(2);
+    expect(bench.ring.bytes.subarray(at, at + 4096).every((b) => b === 7)).toBe(true);
+  });
+
+  it("takes more jobs than it has records, one after the other", () => {
+    const bench = new Bench(64, 2);
+    for (let id = 0; id < 9; id++) bench.job(id, [FLUSH]);
+    bench.run();
+    expect(bench.answers.map((a) => a[1])).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+});
