@@ -8,6 +8,7 @@ import { Command } from "commander";
 import { createCommand } from "./commands/create.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { dumpCommand } from "./commands/dump.ts";
+import { mergeCommand } from "./commands/merge.ts";
 import { readCommand } from "./commands/read.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { statusCommand } from "./commands/status.ts";
@@ -57,7 +58,7 @@ function buildProgram(terminal: Terminal): Command {
       // Errors are reported in one place, `reportFailure`, after commander has thrown them.
       outputError: () => undefined,
     });
-  const makers = [serveCommand, createCommand, statusCommand, dumpCommand, readCommand, demoCommand];
+  const makers = [serveCommand, createCommand, statusCommand, dumpCommand, readCommand, mergeCommand, demoCommand];
   for (const make of makers) program.addCommand(make(terminal).copyInheritedSettings(program));
   return program;
 }

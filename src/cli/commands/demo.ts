@@ -17,6 +17,7 @@ import { optionValue } from "../option-value.ts";
 import { formatSize, parseSize } from "../size.ts";
 import { StatusLine } from "../status-line.ts";
 import type { Terminal } from "../terminal.ts";
+import { endOf } from "../volume-end.ts";
 
 const SNAPSHOT = "before";
 const TERMINAL_INTERVAL_MS = 500;
@@ -55,7 +56,7 @@ async function demo(terminal: Terminal, options: DemoOptions): Promise<void> {
   leftovers.push(socket);
   try {
     introduce(terminal, volume, directory, made);
-    await showStatus(terminal, volume, interrupt.signal);
+    await showStatus(terminal, volume, endOf(volume, interrupt));
     terminal.out("\ndraining, committing …\n");
   } finally {
     await volume.close();
@@ -78,7 +79,6 @@ function introduce(terminal: Terminal, volume: Volume, directory: string, made: 
   const content = made.kind === "ext4" ? "an ext4 file system" : "lines of text";
   terminal.out(`snapring serves ${content} from ${directory}${made.isNew ? "" : ", as the last start left it"}\n\n`);
   for (const e of volume.exports) {
-    if (e.name === "") continue;
     for (const uri of e.uris) terminal.out(`  ${e.name.padEnd(8)} ${formatSize(e.sizeBytes).padEnd(8)} ${uri}\n`);
   }
   const live = uriOf(volume, "origin");

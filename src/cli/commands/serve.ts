@@ -13,6 +13,7 @@ import { collect, optionValue, wholeNumber } from "../option-value.ts";
 import { formatSize } from "../size.ts";
 import { parseSnapshotOptions } from "../snapshot-option.ts";
 import type { Terminal } from "../terminal.ts";
+import { endOf } from "../volume-end.ts";
 
 interface ServeOptions {
   readonly snapshot?: readonly string[];
@@ -22,12 +23,14 @@ interface ServeOptions {
   readonly io: "auto" | "uring" | "sync";
   readonly readOnly?: boolean;
   readonly workers?: number;
+  readonly abandon?: readonly string[];
   readonly json?: boolean;
 }
 
 const HELP = `
 NBD exports: the empty name and 'origin' are the live volume, NAME is a snapshot. A COW file that does not exist is made
-when size= is given. Settings discard_zeroes_cow and discard_passdown_origin may follow as well.
+when size= is given. Settings discard_zeroes_cow and discard_passdown_origin may follow as well. A volume remembers its
+snapshots (ORIGIN.snapshots) and does not open without them, for they would miss what is written meanwhile.
 
 Examples:
   snapring serve disk.img --listen unix:/run/snapring.sock
@@ -49,6 +52,11 @@ export function serveCommand(terminal: Terminal): Command {
     .addOption(new Option("--io <KIND>", "how to do I/O").choices(["auto", "uring", "sync"]).default("auto"))
     .option("--read-only", "clients may not write to the live volume or a snapshot")
     .option("--workers <N>", "threads that serve clients", optionValue(wholeNumber(1, MAX_EXPORT_WORKERS)))
+    .option(
+      "--abandon <NAME>",
+      "give a registered snapshot up: it becomes invalid, the volume opens without it",
+      collect(String),
+    )
     .option("--json", "print the exports as one line of JSON, errors as JSON")
     .addHelpText("after", HELP)
     .action((origin: string, options: ServeOptions) => serve(terminal, origin, options));
@@ -63,7 +71,7 @@ async function serve(terminal: Terminal, origin: string, options: ServeOptions):
   leftovers.push(...socketPaths(options));
   try {
     if (!interrupt.requested) announce(terminal, volume, options.json === true);
-    await interrupt.signal;
+    await endOf(volume, interrupt);
   } finally {
     await volume.close();
   }
@@ -83,6 +91,7 @@ function volumeOptions(
     io: options.io,
     readOnly: options.readOnly === true,
     ...(options.workers === undefined ? {} : { workers: options.workers }),
+    ...(options.abandon === undefined ? {} : { abandon: options.abandon }),
     log: (line) => terminal.err(`snapring serve: ${line}\n`),
   };
 }

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { reportFailure } from "../../../src/cli/failure.ts";
 import { FakeTerminal, snapring } from "./fake-terminal.ts";
 
-const COMMANDS = ["serve", "create", "status", "dump", "read", "demo"];
+const COMMANDS = ["serve", "create", "status", "dump", "read", "merge", "demo"];
 
 describe("help", () => {
   it("lists every command, the sizes and the exit codes", async () => {

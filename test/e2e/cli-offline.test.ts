@@ -1,0 +1,212 @@
+/**
+ * The offline commands of the built program on stores at rest: create, status, dump, read, and a merge that is interrupted,
+ * killed and run again.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { dataPattern } from "../support/data-pattern.ts";
+import { makeScratch, type Scratch } from "../support/free-socket.ts";
+import { runCommand, runOk } from "../support/run-command.ts";
+import { MAIN } from "../support/server.ts";
+import { type ExceptionPair, storeImage } from "../support/store-image.ts";
+
+const CHUNK_SECTORS = 1;
+const CHUNK_BYTES = 512;
+const STRIDE = CHUNK_BYTES / 16 + 1;
+
+let scratch: Scratch;
+let origin: string;
+let cow: string;
+
+beforeEach(async () => {
+  scratch = await makeScratch();
+  origin = scratch.file("origin.img");
+  cow = scratch.file("snap.cow");
+});
+
+afterEach(() => scratch.remove());
+
+const snapring = (...argv: readonly string[]): Promise<string> => runOk(process.execPath, MAIN, ...argv);
+
+/** An origin of `chunks`, and a store with `count` exceptions scattered over it; returns the snapshot's view. */
+function writeDevices(chunks: number, count: number): Buffer {
+  const live = dataPattern(chunks * CHUNK_BYTES, 1);
+  const exceptions: ExceptionPair[] = [];
+  let newChunk = 2;
+  for (let i = 0; i < count; i++) {
+    if (newChunk % STRIDE === 1) newChunk++;
+    // 7919 is a prime: every old chunk comes once, neighbours far apart; every third pair makes a run.
+    exceptions.push([(Math.floor(i / 3) * 7919 * 3 + (i % 3)) % chunks, newChunk++]);
+  }
+  const image = Buffer.from(storeImage((newChunk + 2 * STRIDE) * CHUNK_BYTES, CHUNK_SECTORS, exceptions));
+  const kept = dataPattern(count * CHUNK_BYTES, 2);
+  const view = Buffer.from(live);
+  for (const [i, [oldChunk, fresh]] of exceptions.entries()) {
+    const data = kept.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES);
+    data.copy(image, fresh * CHUNK_BYTES);
+    data.copy(view, oldChunk * CHUNK_BYTES);
+  }
+  writeFileSync(origin, live);
+  writeFileSync(cow, image);
+  return view;
+}
+
+const statusOf = async (): Promise<{ exceptions: number; status: string }> =>
+  JSON.parse(await snapring("status", cow, "--chunk-size", "1s", "--origin", origin, "--json"));
+
+async function viewNow(): Promise<Buffer> {
+  const output = scratch.file("view.img");
+  await snapring("read", origin, cow, "--chunk-size", "1s", "--output", output);
+  return readFileSync(output);
+}
+
+describe("a store from its making to its end", () => {
+  it("is made, shown, listed and read", async () => {
+    writeFileSync(origin, dataPattern(65536, 1));
+    expect(await snapring("create", cow, "--size", "1M", "--chunk-size", "4K", "--origin", origin)).toContain(
+      "16/2048 16",
+    );
+    expect(JSON.parse(await snapring("status", cow, "--json"))).toMatchObject({ status: "16/2048 16", chunk_size: 8 });
+    expect(await snapring("status", cow)).toMatch(/^chunk size +4 KiB \(8 sectors\)$/m);
+    expect(JSON.parse(await snapring("dump", cow, "--json"))).toEqual({
+      state: "active",
+      chunk_size: 8,
+      exceptions: 0,
+      runs: [],
+    });
+    expect((await viewNow()).equals(dataPattern(65536, 1))).toBe(true);
+  });
+
+  it("is dumped run by run", async () => {
+    writeDevices(9000, 9);
+    const text = await snapring("dump", cow);
+    expect(text.split("\n")).toEqual([
+      "# 9 exceptions, chunks of 1 sectors: old new count",
+      "0 2 3",
+      "5757 5 3",
+      "2514 8 3",
+      "",
+    ]);
+  });
+
+  it("goes down a pipe whole, however slow the reader", async () => {
+    const view = writeDevices(9000, 2000);
+    const child = spawn(process.execPath, [MAIN, "read", origin, cow], { stdio: ["ignore", "pipe", "inherit"] });
+    const parts: Buffer[] = [];
+    for await (const part of child.stdout) {
+      parts.push(part as Buffer);
+      if (parts.length % 8 === 0) await sleep(1);
+    }
+    expect(Buffer.concat(parts).equals(view)).toBe(true);
+  });
+
+  it("ends without a word when its reader has gone", () => {
+    writeDevices(9000, 9000);
+    const script = `"$0" "$1" read "$2" "$3" | head -c 1000 >/dev/null; echo "\${PIPESTATUS[0]}"`;
+    const ended = spawnSync("bash", ["-c", script, process.execPath, MAIN, origin, cow], { encoding: "utf8" });
+    expect(ended.stdout).toBe("1\n");
+    expect(ended.stderr).toBe("");
+  });
+});
+
+describe("a merge", () => {
+  it("makes the origin what the snapshot was, and empties the store (S-67)", async () => {
+    const view = writeDevices(9000, 3000);
+    const result = JSON.parse(await snapring("merge", origin, cow, "--json"));
+    expect(result).toEqual({ merged: 3000, status: expect.stringMatching(/^2\/\d+ 2$/) });
+    expect(readFileSync(origin).equals(view)).toBe(true);
+    expect(await statusOf()).toMatchObject({ exceptions: 0, status: result.status });
+    expect((await viewNow()).equals(view)).toBe(true);
+  });
+
+  it("of an empty store changes nothing", async () => {
+    const view = writeDevices(90, 0);
+    expect(await snapring("merge", origin, cow)).toContain("0 chunks");
+    expect(readFileSync(origin).equals(view)).toBe(true);
+  });
+
+  it("of an origin that ends inside a chunk writes up to its end (S-62)", async () => {
+    const live = dataPattern(9 * 4096 + 512, 1);
+    const image = Buffer.from(storeImage(2 ** 20, 8, [[9, 2]]));
+    dataPattern(4096, 2).copy(image, 2 * 4096);
+    writeFileSync(origin, live);
+    writeFileSync(cow, image);
+    await snapring("merge", origin, cow);
+    expect(statSync(origin).size).toBe(live.length);
+    expect(
+      readFileSync(origin)
+        .subarray(9 * 4096)
+        .equals(dataPattern(4096, 2).subarray(0, 512)),
+    ).toBe(true);
+  });
+
+  it("ends in good order on Ctrl-C, and goes on from there (S-65)", async () => {
+    const view = writeDevices(60_000, 30_000);
+    let interrupted = 0;
+    for (let delay = 150; ; delay += 100) {
+      const child = spawn(process.execPath, [MAIN, "merge", origin, cow], { stdio: ["ignore", "pipe", "pipe"] });
+      let stderr = "";
+      child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+      const timer = setTimeout(() => child.kill("SIGINT"), delay);
+      const [code, signal] = (await once(child, "close")) as [number | null, string | null];
+      clearTimeout(timer);
+      if (code === 0) break;
+      // A signal before the program listens ends it as it ends any program.
+      if (signal === "SIGINT") continue;
+      expect(stderr).toMatch(/interrupted, \d+ of \d+ chunks are left \(run the same command again/);
+      expect(code).toBe(1);
+      interrupted++;
+      expect((await viewNow()).equals(view)).toBe(true);
+    }
+    expect(interrupted).toBeGreaterThan(0);
+    expect(readFileSync(origin).equals(view)).toBe(true);
+  });
+
+  it("survives SIGKILL at any time: the snapshot reads the same, the next run goes on (S-65, S-83)", async () => {
+    const view = writeDevices(60_000, 30_000);
+    let left = 30_000;
+    for (let delay = 120; ; delay += 60) {
+      const child = spawn(process.execPath, [MAIN, "merge", origin, cow], { stdio: "ignore" });
+      const timer = setTimeout(() => child.kill("SIGKILL"), delay);
+      const [code] = (await once(child, "close")) as [number | null];
+      clearTimeout(timer);
+      const { exceptions } = await statusOf();
+      expect(exceptions).toBeLessThanOrEqual(left);
+      left = exceptions;
+      expect((await viewNow()).equals(view)).toBe(true);
+      if (code === 0) break;
+    }
+    expect(left).toBe(0);
+    expect(readFileSync(origin).equals(view)).toBe(true);
+  });
+});
+
+describe("who may use the files at the same time (E-42)", () => {
+  const lock = (
+    mode: "-s" | "-x",
+    path: string,
+    ...argv: readonly string[]
+  ): Promise<{ code: number | null; stderr: string }> =>
+    runCommand("flock", mode, path, process.execPath, MAIN, ...argv);
+
+  it("nobody writes while a merge runs, and a merge waits for nobody: it says who is there", async () => {
+    writeDevices(90, 9);
+    for (const path of [origin, cow]) {
+      const { code, stderr } = await lock("-x", path, "merge", origin, cow);
+      // Without the native addon nothing can be locked.
+      if (existsSync("native-bindings/build/Release/snapring.node")) {
+        expect(stderr).toMatch(/is in use by process \d+/);
+        expect(code).toBe(1);
+      }
+    }
+  });
+
+  it("status and dump look at a store that is in use", async () => {
+    writeDevices(90, 9);
+    expect((await lock("-x", cow, "status", cow)).code).toBe(0);
+    expect((await lock("-x", cow, "dump", cow)).code).toBe(0);
+  });
+});

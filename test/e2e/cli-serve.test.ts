@@ -1,0 +1,208 @@
+/**
+ * `snapring serve` and `snapring demo` as commands: what they print, how they end, what they leave behind. What is served is
+ * tested elsewhere.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { dataPattern } from "../support/data-pattern.ts";
+import { freePort, makeScratch, type Scratch } from "../support/free-socket.ts";
+import { runCommand, runOk } from "../support/run-command.ts";
+import { MAIN } from "../support/server.ts";
+
+const MIB = 2 ** 20;
+
+let scratch: Scratch;
+let child: Running | undefined;
+
+interface Running {
+  readonly process: ChildProcess;
+  stdout: string;
+  stderr: string;
+  /** Resolves when stdout holds the pattern; rejects when the process ends without it. */
+  until(pattern: RegExp): Promise<RegExpExecArray>;
+  end(signal: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+}
+
+beforeEach(async () => {
+  scratch = await makeScratch();
+  writeFileSync(scratch.file("origin.img"), dataPattern(MIB, 1));
+});
+
+afterEach(async () => {
+  if (child?.process.exitCode === null && child.process.signalCode === null) await child.end("SIGKILL");
+  child = undefined;
+  await scratch.remove();
+});
+
+function start(...argv: readonly string[]): Running {
+  const process_ = spawn(process.execPath, [MAIN, ...argv], { stdio: ["ignore", "pipe", "pipe"] });
+  const closed = once(process_, "close") as Promise<[number | null, NodeJS.Signals | null]>;
+  const running: Running = {
+    process: process_,
+    stdout: "",
+    stderr: "",
+    async until(pattern) {
+      for (;;) {
+        const match = pattern.exec(running.stdout);
+        if (match !== null) return match;
+        const ended = await Promise.race([once(process_.stdout, "data").then(() => false), closed.then(() => true)]);
+        if (ended && !pattern.test(running.stdout)) throw new Error(`ended: ${running.stdout}${running.stderr}`);
+      }
+    },
+    async end(name) {
+      process_.kill(name);
+      const [code, signal] = await closed;
+      return { code, signal };
+    },
+  };
+  process_.stdout.setEncoding("utf8").on("data", (text: string) => {
+    running.stdout += text;
+  });
+  process_.stderr.setEncoding("utf8").on("data", (text: string) => {
+    running.stderr += text;
+  });
+  child = running;
+  return running;
+}
+
+const serve = (...options: readonly string[]): Running => start("serve", scratch.file("origin.img"), ...options);
+
+describe("serve", () => {
+  it("prints one line with a URI per export when clients may connect", async () => {
+    const socket = scratch.file("s.sock");
+    const snapshot = `monday=${scratch.file("mon.cow")},size=2M,chunk=4K`;
+    const server = serve("--listen", `unix:${socket}`, "--snapshot", snapshot);
+    await server.until(/monday.*\n/);
+    const lines = server.stdout.trimEnd().split("\n");
+    expect(lines).toHaveLength(2);
+    expect(lines[0]).toBe(`nbd+unix:///origin?socket=${socket}  origin, 1 MiB, read-write`);
+    expect(lines[1]).toBe(`nbd+unix:///monday?socket=${socket}  monday, 1 MiB, read-write`);
+    for (const line of lines) expect(await runOk("nbdinfo", "--size", line.split(" ")[0])).toBe(`${MIB}\n`);
+    expect(await runOk("nbdinfo", "--size", `nbd+unix:///?socket=${socket}`)).toBe(`${MIB}\n`);
+  });
+
+  it("prints its exports as one line of JSON", async () => {
+    const port = await freePort();
+    const server = serve("--listen", `tcp:127.0.0.1:${port}`, "--read-only", "--json");
+    const [line] = await server.until(/.*\n/);
+    expect(JSON.parse(line)).toEqual({
+      pid: server.process.pid,
+      exports: [{ name: "origin", size: MIB, read_only: true, uris: [`nbd://127.0.0.1:${port}/origin`] }],
+    });
+  });
+
+  it.each(["SIGTERM", "SIGINT"] as const)(
+    "ends with exit code 0 on %s, and takes its socket with it",
+    async (signal) => {
+      const socket = scratch.file("s.sock");
+      const server = serve("--listen", `unix:${socket}`);
+      await server.until(/nbd\+unix/);
+      expect(existsSync(socket)).toBe(true);
+      expect(await server.end(signal)).toEqual({ code: 0, signal: null });
+      expect(existsSync(socket)).toBe(false);
+      expect(server.stderr).not.toMatch(/\n\s+at /);
+    },
+  );
+
+  it("takes over the socket of a server that was killed", async () => {
+    const socket = scratch.file("s.sock");
+    const killed = serve("--listen", `unix:${socket}`);
+    await killed.until(/nbd\+unix/);
+    await killed.end("SIGKILL");
+    expect(existsSync(socket)).toBe(true);
+    const server = serve("--listen", `unix:${socket}`);
+    await server.until(/nbd\+unix/);
+    expect((await server.end("SIGTERM")).code).toBe(0);
+  });
+
+  it("refuses devices that another server has open, and names it (E-42) (native)", async () => {
+    const server = serve("--listen", `unix:${scratch.file("s.sock")}`);
+    await server.until(/nbd\+unix/);
+    const second = await runCommand(
+      process.execPath,
+      ...[MAIN, "serve", scratch.file("origin.img"), "--listen", `unix:${scratch.file("t.sock")}`],
+    );
+    expect(second.stderr).toMatch(new RegExp(`is in use by process ${server.process.pid}`));
+    expect(second.code).toBe(1);
+    expect(existsSync(scratch.file("t.sock"))).toBe(false);
+  });
+
+  it("keeps offline writers away, while status may look (E-42) (native)", async () => {
+    const cow = scratch.file("mon.cow");
+    const server = serve("--listen", `unix:${scratch.file("s.sock")}`, "--snapshot", `monday=${cow},size=2M`);
+    await server.until(/monday.*\n/);
+    const merge = await runCommand(process.execPath, MAIN, "merge", scratch.file("origin.img"), cow);
+    expect(merge.stderr).toContain("is in use by process");
+    expect(merge.code).toBe(1);
+    const status = await runOk(process.execPath, MAIN, "status", cow);
+    expect(status).toContain("64/4096 64");
+  });
+
+  it("does not open a volume without the snapshots that it has (E-46), unless they are abandoned", async () => {
+    const cow = scratch.file("mon.cow");
+    const listen = ["--listen", `unix:${scratch.file("s.sock")}`];
+    const first = serve(...listen, "--snapshot", `monday=${cow},size=2M`);
+    await first.until(/monday.*\n/);
+    await first.end("SIGTERM");
+    const second = await runCommand(process.execPath, MAIN, "serve", scratch.file("origin.img"), ...listen);
+    expect(second.code).toBe(1);
+    expect(second.stderr).toContain("monday");
+    const third = serve(...listen, "--abandon", "monday");
+    await third.until(/nbd\+unix/);
+    await third.end("SIGTERM");
+    const status = await runOk(process.execPath, MAIN, "status", cow, "--json");
+    expect(JSON.parse(status)).toMatchObject({ state: "invalid" });
+  });
+
+  it("keeps an offline merge from destroying other snapshots of the origin (E-46)", async () => {
+    const [monday, tuesday] = [scratch.file("mon.cow"), scratch.file("tue.cow")];
+    const snapshots = ["--snapshot", `monday=${monday},size=2M`, "--snapshot", `tuesday=${tuesday},size=2M`];
+    const server = serve("--listen", `unix:${scratch.file("s.sock")}`, ...snapshots);
+    await server.until(/tuesday.*\n/);
+    await server.end("SIGTERM");
+    const merge = await runCommand(process.execPath, MAIN, "merge", scratch.file("origin.img"), monday);
+    expect(merge.stderr).toContain(`has other snapshots that a merge would destroy: tuesday (${tuesday})`);
+    expect(merge.code).toBe(1);
+  });
+});
+
+describe("demo", () => {
+  const demo = (): Running => start("demo", "--directory", scratch.file("demo"), "--size", "32M");
+
+  it("serves a volume and a snapshot, says what to try, and ends in good order", async () => {
+    const server = demo();
+    await server.until(/Ctrl-C ends/);
+    const [, live] = await server.until(/^ {2}origin +32 MiB +(\S+)$/m);
+    const [, snapshot] = await server.until(/^ {2}before +32 MiB +(\S+)$/m);
+    expect(server.stdout).toContain(`nbdinfo '${live}'`);
+    expect(server.stdout).toMatch(/^ {2}fio .*--uri=/m);
+    expect(server.stdout).toMatch(/^ {2}nbdcopy /m);
+    await server.until(/before \d+\/\d+ \d+ \(\d+\.\d %\) +\d+ I\/O\/s/);
+    const before = scratch.file("before.img");
+    await runOk("nbdcopy", snapshot, before);
+    await runOk("qemu-io", "-f", "raw", "-c", "write -P 0xab 0 1M", live);
+    const after = scratch.file("after.img");
+    await runOk("nbdcopy", snapshot, after);
+    expect(readFileSync(after).equals(readFileSync(before))).toBe(true);
+    expect(await server.end("SIGINT")).toEqual({ code: 0, signal: null });
+    expect(server.stdout).toContain("the next start continues");
+    expect(existsSync(scratch.file("demo/snapring.sock"))).toBe(false);
+  });
+
+  it("goes on with its images at the second start", async () => {
+    const first = demo();
+    const [, live] = await first.until(/^ {2}origin +32 MiB +(\S+)$/m);
+    await first.until(/Ctrl-C ends/);
+    await runOk("qemu-io", "-f", "raw", "-c", "write -P 0xab 16M 64K", live);
+    await first.end("SIGTERM");
+    const second = demo();
+    await second.until(/as the last start left it/);
+    await second.until(/Ctrl-C ends/);
+    await runOk("qemu-io", "-f", "raw", "-c", "read -P 0xab 16M 64K", live);
+    const [status] = await second.until(/before (\d+)\/\d+ \d+/);
+    expect(Number(status.split(/[ /]/)[1])).toBeGreaterThan(64);
+    expect((await second.end("SIGTERM")).code).toBe(0);
+  });
+});
