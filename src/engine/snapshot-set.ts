@@ -112,12 +112,21 @@ export class SnapshotSet {
 
   async startMerge(handle: SnapshotHandle): Promise<void> {
     const shell = this.#shell as CoreShell;
-    await this.#operate(handle.name, (operation) => shell.core.mergeStart(operation, handle.index));
+    const merge = this.#operate(handle.name, (operation) => shell.core.mergeStart(operation, handle.index));
+    let refused: unknown;
+    merge.catch((error: unknown) => {
+      refused = error;
+    });
+    // What the core refuses it refuses at once; the end of a merge comes as a notice.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (refused !== undefined) throw refused;
   }
 
   async stopMerge(): Promise<void> {
     const shell = this.#shell as CoreShell;
-    await this.#operate("merge", (operation) => shell.core.mergeStop(operation));
+    const merging = this.handles().find((h) => shell.core.status(h.index).state === SnapshotState.Merging);
+    if (merging === undefined) throw new SnapringError("ENOENT", "no snapshot is being merged");
+    await this.#operate(merging.name, (operation) => shell.core.mergeStop(operation, merging.index));
   }
 
   /** E-46. */

@@ -5,6 +5,7 @@
  * The images stay: a second start finds them and goes on where the first one ended. On a terminal the status line lives in
  * place; elsewhere it is printed now and then, and only when something has changed.
  */
+import { loadLibrary } from "../library.ts";
 import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -45,7 +46,7 @@ async function demo(terminal: Terminal, options: DemoOptions): Promise<void> {
   const socket = socketPath(directory);
   const leftovers: string[] = [];
   using interrupt = onInterrupt(leftovers);
-  const { openVolume } = await import("../../index.ts");
+  const { openVolume } = await loadLibrary();
   const volume = await openVolume({
     origin,
     // The whole origin may be overwritten once: its chunks, plus one sixteenth for metadata and the demo's second thoughts.

@@ -4,6 +4,7 @@
  * It opens the volume through the library, like any other program would, prints one line per address when clients may connect,
  * and then only waits. The first SIGINT or SIGTERM drains, commits and closes (exit code 0); a second one ends the process at once.
  */
+import { loadLibrary } from "../library.ts";
 import { Command, Option } from "commander";
 import { MAX_EXPORT_WORKERS } from "../../base/constants.ts";
 import type { SnapshotOptions, Volume, VolumeOptions } from "../../engine/volume.ts";
@@ -66,7 +67,7 @@ async function serve(terminal: Terminal, origin: string, options: ServeOptions):
   const snapshots = parseSnapshotOptions(options.snapshot ?? []);
   const leftovers: string[] = [];
   using interrupt = onInterrupt(leftovers);
-  const { openVolume } = await import("../../index.ts");
+  const { openVolume } = await loadLibrary();
   const volume = await openVolume(volumeOptions(terminal, origin, options, snapshots));
   leftovers.push(...socketPaths(options));
   try {
