@@ -110,7 +110,6 @@ export const MAX_PIECES_PER_REQUEST = 64;
 /** One device operation of an export worker covers at most this much of the volume, so that no lookup takes long. */
 export const MAX_PIECE_BYTES: number = 1024 * 1024;
 
-
 /** What a connection receives at once: about 16 small writes. */
 export const INBOX_BYTES: number = 64 * 1024;
 

@@ -9,7 +9,7 @@ import { assert } from "./assert.ts";
 const TWO_32 = 0x1_0000_0000;
 
 export function lowWord(value: number): number {
-  return value % TWO_32 | 0;
+  return (value % TWO_32) | 0;
 }
 
 export function highWord(value: number): number {

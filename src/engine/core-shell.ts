@@ -118,7 +118,16 @@ export class CoreShell implements Effects {
     const piece = token % TOKEN_WORKER;
     const { outbox } = this.#exportOf(token);
     const flag = whole ? 1 : 0;
-    outbox.send(Message.Granted, piece, snapshot, lowWord(chunk), highWord(chunk), lowWord(newChunk), highWord(newChunk), flag);
+    outbox.send(
+      Message.Granted,
+      piece,
+      snapshot,
+      lowWord(chunk),
+      highWord(chunk),
+      lowWord(newChunk),
+      highWord(newChunk),
+      flag,
+    );
   }
 
   grantExclusive(token: number, gate: number): void {

@@ -31,9 +31,13 @@ export class RegisteredSet {
     const given = new Set(options.snapshots.map((s) => realPath(s.cow)));
     for (const [name, { cow, state }] of registry.snapshots) {
       if (state !== "active" || given.has(cow)) continue;
-      throw new SnapringError("EBUSY", `origin ${options.origin} has a snapshot '${name}' on ${cow} that was not given`, {
-        hint: `writing the origin without it would break it: give --snapshot ${name}=${cow}, or give it up with --abandon ${name}`,
-      });
+      throw new SnapringError(
+        "EBUSY",
+        `origin ${options.origin} has a snapshot '${name}' on ${cow} that was not given`,
+        {
+          hint: `writing the origin without it would break it: give --snapshot ${name}=${cow}, or give it up with --abandon ${name}`,
+        },
+      );
     }
     return set;
   }

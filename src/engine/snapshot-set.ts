@@ -79,7 +79,9 @@ export class SnapshotSet {
         await this.#registered.record(handle.name, handle.cow.file.path, invalid ? "invalid" : "active");
       }
       await this.#introduce(handle);
-      await this.#operate(handle.name, (operation) => shell.core.openSnapshot(operation, this.#config(handle), handle.loaded));
+      await this.#operate(handle.name, (operation) =>
+        shell.core.openSnapshot(operation, this.#config(handle), handle.loaded),
+      );
     }
   }
 
@@ -96,7 +98,9 @@ export class SnapshotSet {
         });
       }
       await this.#introduce(handle);
-      await this.#operate(handle.name, (operation) => shell.core.createSnapshot(operation, this.#config(handle), handle.loaded));
+      await this.#operate(handle.name, (operation) =>
+        shell.core.createSnapshot(operation, this.#config(handle), handle.loaded),
+      );
     } catch (error) {
       await this.#forget(handle);
       throw error;

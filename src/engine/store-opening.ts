@@ -37,9 +37,14 @@ export interface StoreSurroundings {
 export async function openStore(options: SnapshotOptions, around: StoreSurroundings): Promise<OpenedStore> {
   const readOnly = around.readOnly && options.store !== "N";
   makeCowFile(options);
-  const cow = new VolumeDevice({ path: options.cow, what: `cow of ${options.name}`, readOnly, direct: around.direct });
+  const cow = new VolumeDevice({
+    path: options.cow,
+    what: `cow of ${options.name}`,
+    readOnly,
+    direct: around.direct,
+    origin: around.origin.file,
+  });
   try {
-    refuseSameDevice(cow, around.origin);
     const found = new ExceptionCollector();
     const loaded = options.store === "N" ? transient(options, cow) : await load(options, cow, around.origin, found);
     for (const warning of loaded.warnings) around.log(`${options.cow}: ${warning}`);
@@ -73,12 +78,6 @@ function makeCowFile(options: SnapshotOptions): void {
   } catch (error) {
     throw systemError(error, `cannot make ${options.cow}`);
   }
-}
-
-/** S-21. */
-function refuseSameDevice(cow: VolumeDevice, origin: VolumeDevice): void {
-  if (cow.file.identity !== origin.file.identity) return;
-  throw new SnapringError("EINVAL", `COW device cannot be the same as origin device ${origin.file.path}`);
 }
 
 function transient(options: SnapshotOptions, cow: VolumeDevice): LoadedStore {

@@ -23,6 +23,8 @@ export interface VolumeDeviceOptions {
   readonly readOnly: boolean;
   /** "auto": direct where it serves. */
   readonly direct: boolean | "auto";
+  /** Of a COW device: it must be another one (S-21). */
+  readonly origin?: DeviceFile | undefined;
 }
 
 /** Buffers of requests keep their place inside a page, so no device may ask for more. */
@@ -38,7 +40,7 @@ export class VolumeDevice {
 
   /** Throws a SnapringError: what DeviceFile refuses, EBUSY for a device in use, EINVAL where direct I/O was demanded in vain. */
   constructor(options: VolumeDeviceOptions) {
-    this.file = new DeviceFile(options.path, options.readOnly ? "read" : "write", options.what);
+    this.file = new DeviceFile(options.path, options.readOnly ? "read" : "write", options.what, options.origin);
     this.#options = options;
     this.#fd = -1;
     this.#align = 1;

@@ -257,7 +257,8 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     const handle: SnapshotHandle | undefined = this.#snapshots.at(index);
     const name = handle?.name ?? `snapshot ${index}`;
     const reason = error === 0 ? "" : errnoName(error);
-    if (event !== "merge-progress") this.#options.log(`${name}: ${NOTICES[event]}${reason === "" ? "" : ` (${reason})`}`);
+    if (event !== "merge-progress")
+      this.#options.log(`${name}: ${NOTICES[event]}${reason === "" ? "" : ` (${reason})`}`);
     this.emit("snapshot", name, event, reason);
   }
 
@@ -299,4 +300,3 @@ function uriOf(address: ListenAddress, name: string): string {
   const host = address.host?.includes(":") ? `[${address.host}]` : address.host;
   return `nbd://${host}:${address.port}/${path}`;
 }
-

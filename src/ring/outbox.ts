@@ -46,5 +46,4 @@ export class Outbox {
     if (this.#ring.publish()) this.#wake();
     return this.#overflow.length > 0;
   }
-
 }

@@ -30,7 +30,15 @@ export class Submissions {
   }
 
   /** One descriptor; positions and lengths in bytes, `address` in the arena. */
-  push(op: IoOp, file: number, user: number, address: number, length: number, position: number, argument: number): void {
+  push(
+    op: IoOp,
+    file: number,
+    user: number,
+    address: number,
+    length: number,
+    position: number,
+    argument: number,
+  ): void {
     const at = this.#next();
     const words = this.#words;
     words[at] = op;

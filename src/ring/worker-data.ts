@@ -67,5 +67,10 @@ export interface SnapshotDescription {
 
 /** Control message to an export worker. */
 export type ExportControl =
-  | { readonly kind: "snapshot"; readonly snapshot: SnapshotDescription; readonly fd: number; readonly readOnly: boolean }
+  | {
+      readonly kind: "snapshot";
+      readonly snapshot: SnapshotDescription;
+      readonly fd: number;
+      readonly readOnly: boolean;
+    }
   | { readonly kind: "forget"; readonly index: number; readonly name: string };

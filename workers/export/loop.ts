@@ -222,4 +222,3 @@ export class ExportLoop implements WorkerLoop {
     counters[histogramAt(index, request.operation) + latencyBucket(now - request.startedAt)] += 1;
   }
 }
-

@@ -112,7 +112,15 @@ export class PieceIo {
     const to = alignUp(piece.position + piece.length, device.align);
     const address = piece.memory - (piece.position % device.align) + piece.progress;
     const argument = piece.durable ? IoArg.Dsync : 0;
-    this.#context.submissions.push(IoOp.Write, piece.file, User.Piece | piece.index, address, to - from, from, argument);
+    this.#context.submissions.push(
+      IoOp.Write,
+      piece.file,
+      User.Piece | piece.index,
+      address,
+      to - from,
+      from,
+      argument,
+    );
   }
 
   #submitTrim(piece: Piece, device: DeviceView): void {

@@ -183,14 +183,7 @@ export class SnapshotHandler implements ExportHandler {
     this.#clipToChunk(piece);
     piece.stage = Stage.Main;
     const whole = piece.length === snapshot.chunkBytes ? 1 : 0;
-    this.#context.outbox.send(
-      Message.NeedChunk,
-      piece.index,
-      snapshot.index,
-      lowWord(chunk),
-      highWord(chunk),
-      whole,
-    );
+    this.#context.outbox.send(Message.NeedChunk, piece.index, snapshot.index, lowWord(chunk), highWord(chunk), whole);
   }
 
   /** E-6: the granted chunk is on the COW device, or is not; main publishes, and then releases the piece for good. */

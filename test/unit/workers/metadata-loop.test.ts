@@ -77,11 +77,7 @@ describe("metadata worker", () => {
   it("zeroes the next area, flushes, and only then writes the area, durably (S-53)", () => {
     const bench = new Bench();
     bench.ring.bytes.fill(0x55, metadataSlotAddress(3), metadataSlotAddress(3) + 512);
-    bench.job(8, [
-      [IoOp.Write, 16384, 4096, -1, 0],
-      FLUSH,
-      [IoOp.Write, 4096, 512, metadataSlotAddress(3), 1],
-    ]);
+    bench.job(8, [[IoOp.Write, 16384, 4096, -1, 0], FLUSH, [IoOp.Write, 4096, 512, metadataSlotAddress(3), 1]]);
     bench.run();
     expect(bench.operations.map((o) => [o.op, o.position, o.linked, o.argument])).toEqual([
       [IoOp.Write, 16384, true, 0],
