@@ -42,13 +42,17 @@ export interface CopyJob {
 
 /** At most one per snapshot is under way, the origin's flush included: the answer is `metadataDone` (`areaRead` for "readArea"). */
 export type MetadataJob =
-  /** S-31: zero area 0, flush, header with FUA. */
+  /**
+   * S-31: zero chunks 0 and 1 (the header's chunk and area 0, `chunkBytes` each), flush, then write `header` at 0 with FUA.
+   * `header` is one metadata block of the store here and below.
+   */
   | { readonly kind: "format"; readonly snapshot: number; readonly header: Uint8Array; readonly chunkBytes: number }
-  /** S-70: write the header chunk with FUA. */
+  /** S-70: write the header at 0 with FUA. */
   | { readonly kind: "header"; readonly snapshot: number; readonly header: Uint8Array }
   /**
    * S-53: zero `zeroArea` first if it is not -1, flush the COW device, write `bytes` at `position` (bytes on the device) with FUA.
-   * `bytes` is valid during the call only: the shell copies it (C-21). The range is aligned to the store's metadata block.
+   * `bytes` is valid during the call only: the shell copies it (C-21). The range is aligned to the store's metadata block, or to
+   * the chunk where that is smaller.
    */
   | {
       readonly kind: "commit";
@@ -70,6 +74,8 @@ export interface Effects {
   metadata(job: MetadataJob): void;
   /** E-6 and the like: the worker writes the chunk itself at `newChunk`, then reports `written(snapshot, chunk, error)`. `whole`: its own bytes cover the chunk; else it fills the rest from the origin. */
   grant(token: number, snapshot: number, chunk: Chunk, newChunk: Chunk, whole: boolean): void;
+  /** A write that asked for it (`needExclusive`) is alone: the gate is closed and empty. The event `exclusiveDone` ends that; no `release`. */
+  grantExclusive(token: number, gate: number): void;
   /** 0: look again (C-11), or done where the token stood for a flush or a granted write; else the request fails with this error. */
   release(token: number, error: number): void;
   /** E-46: record that the snapshot exists / is gone / is Invalid, durably; answered by `registered`. */
@@ -90,7 +96,8 @@ export type NoticeKind =
   | "merge-progress"
   | "merge-stopped"
   | "merged"
-  | "header-write-failed";
+  | "header-write-failed"
+  | "register-failed";
 
 /** A gate: a set of requests that main can hold back, and wait for (`hold` and `inO[w]`, `open` and `inM[w]` of protocol.md). */
 export interface GatePort {

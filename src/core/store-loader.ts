@@ -16,7 +16,13 @@ import { SnapringError, errnoName, type ErrnoName } from "../base/errno.ts";
 import { divCeil, divFloor, SECTOR_BYTES, type Area, type Chunk, type Sector } from "../base/units.ts";
 import { chunkSizeFault, resolveChunkSize, type BlockSizes } from "../format/chunk-size.ts";
 import { CowGeometry, FIRST_DATA_CHUNK } from "../format/cow-geometry.ts";
-import { decodeHeader, HEADER_BYTES, SNAP_MAGIC, SNAPSHOT_DISK_VERSION, type DiskHeader } from "../format/disk-header.ts";
+import {
+  decodeHeader,
+  HEADER_BYTES,
+  SNAP_MAGIC,
+  SNAPSHOT_DISK_VERSION,
+  type DiskHeader,
+} from "../format/disk-header.ts";
 import { MetadataArea } from "../format/metadata-area.ts";
 import { ChunkSet } from "./chunk-set.ts";
 import type { LoadedStore } from "./loaded-store.ts";
@@ -69,7 +75,10 @@ export class StoreLoader {
     this.#cowSectors = divFloor(options.cowBytes, SECTOR_BYTES);
     this.#geometry = new CowGeometry(resolveChunkSize(options.chunkSectors, options.blocks));
     if (this.#cowSectors < this.#geometry.chunkSectors) {
-      throw refuse("EIO", `cow device of ${this.#cowSectors} sectors is shorter than one chunk of ${this.#geometry.chunkSectors}`);
+      throw refuse(
+        "EIO",
+        `cow device of ${this.#cowSectors} sectors is shorter than one chunk of ${this.#geometry.chunkSectors}`,
+      );
     }
   }
 
@@ -83,7 +92,11 @@ export class StoreLoader {
     if (this.#result !== undefined) return undefined;
     if (this.#area === -1) {
       if (count > 0) return undefined;
-      return { area: -1, position: 0, length: Math.min(this.#geometry.chunkBytes, Math.max(HEADER_READ_BYTES, this.#options.blocks.cow)) };
+      return {
+        area: -1,
+        position: 0,
+        length: Math.min(this.#geometry.chunkBytes, Math.max(HEADER_READ_BYTES, this.#options.blocks.cow)),
+      };
     }
     const area = this.#area + count;
     if (!this.#geometry.areaFits(area, this.#cowSectors)) return undefined;
@@ -106,7 +119,10 @@ export class StoreLoader {
   /** The wanted range could not be read: opening fails with that error (S-37). */
   fail(errorNumber: number): never {
     const what = this.#area === -1 ? "the header" : `area ${this.#area}`;
-    throw refuse(errnoName(errorNumber) as ErrnoName, `cannot read ${what} of the cow device (${errnoName(errorNumber)})`);
+    throw refuse(
+      errnoName(errorNumber) as ErrnoName,
+      `cannot read ${what} of the cow device (${errnoName(errorNumber)})`,
+    );
   }
 
   /** Only when nothing is wanted any more. */
@@ -129,7 +145,8 @@ export class StoreLoader {
     this.#olds = new ChunkSet(this.#oldLimit);
     this.#news = new ChunkSet(this.#newLimit);
     this.#area = 0;
-    if (!this.#geometry.areaFits(0, this.#cowSectors)) throw refuse("EIO", "area 0 is beyond the end of the cow device");
+    if (!this.#geometry.areaFits(0, this.#cowSectors))
+      throw refuse("EIO", "area 0 is beyond the end of the cow device");
   }
 
   /** S-33: the header's chunk size wins. */
@@ -166,9 +183,13 @@ export class StoreLoader {
       const end = `the end of the cow device (${this.#newLimit} chunks)`;
       throw corrupt(area, slot, `new chunk ${metadata.newChunkText(slot)} is beyond ${end}`);
     }
-    if (this.#geometry.isMetadataChunk(newChunk)) throw corrupt(area, slot, `new chunk ${newChunk} is a metadata chunk`);
+    if (this.#geometry.isMetadataChunk(newChunk))
+      throw corrupt(area, slot, `new chunk ${newChunk} is a metadata chunk`);
     if (oldChunk === Number.POSITIVE_INFINITY || !(oldChunk < this.#oldLimit)) {
-      const end = this.#oldLimit === Number.POSITIVE_INFINITY ? "what a chunk number may be" : `the end of the origin (${this.#oldLimit} chunks)`;
+      const end =
+        this.#oldLimit === Number.POSITIVE_INFINITY
+          ? "what a chunk number may be"
+          : `the end of the origin (${this.#oldLimit} chunks)`;
       throw corrupt(area, slot, `old chunk ${metadata.oldChunkText(slot)} is beyond ${end}`);
     }
     if (!this.#olds!.add(oldChunk)) throw corrupt(area, slot, `old chunk ${oldChunk} appears twice`);
@@ -180,13 +201,22 @@ export class StoreLoader {
   /** S-31: of fewer than two chunks, EIO before anything is written. */
   #finishNew(): void {
     if (!this.#geometry.areaFits(0, this.#cowSectors)) {
-      throw refuse("EIO", `cow device of ${this.#cowSectors} sectors has no room for a header and an area of ${this.#geometry.chunkSectors} sectors each`);
+      throw refuse(
+        "EIO",
+        `cow device of ${this.#cowSectors} sectors has no room for a header and an area of ${this.#geometry.chunkSectors} sectors each`,
+      );
     }
     this.#area = 0;
     this.#finish("new", 0, new Uint8Array(this.#geometry.chunkBytes), false, false);
   }
 
-  #finish(state: LoadedStore["state"], committed: number, area: Uint8Array, staleTail: boolean, areaMissing: boolean): void {
+  #finish(
+    state: LoadedStore["state"],
+    committed: number,
+    area: Uint8Array,
+    staleTail: boolean,
+    areaMissing: boolean,
+  ): void {
     const geometry = this.#geometry;
     this.#olds = undefined;
     this.#news = undefined;

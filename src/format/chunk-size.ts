@@ -40,7 +40,12 @@ export function chunkSizeFault(chunkSectors: Sector, blocks: BlockSizes): string
 
 /** The chunk size to start with: the supplied one, checked, or for 0 the default (S-16). EINVAL with the row's words. */
 export function resolveChunkSize(supplied: Sector, blocks: BlockSizes): Sector {
-  if (supplied === 0) return Math.max(DEFAULT_CHUNK_SECTORS, divFloor(blocks.cow, SECTOR_BYTES), divFloor(blocks.origin ?? 0, SECTOR_BYTES));
+  if (supplied === 0)
+    return Math.max(
+      DEFAULT_CHUNK_SECTORS,
+      divFloor(blocks.cow, SECTOR_BYTES),
+      divFloor(blocks.origin ?? 0, SECTOR_BYTES),
+    );
   const fault = chunkSizeFault(supplied, blocks);
   if (fault !== undefined) throw new SnapringError("EINVAL", fault);
   return supplied;

@@ -37,7 +37,10 @@ export function parseTableLine(line: string): TableLine {
 }
 
 /** The store's kind and chunk size, checked in the kernel's order (S-12). */
-export function parseStore(type: string, chunkText: string): { readonly store: StoreKind; readonly chunkSectors: Sector } {
+export function parseStore(
+  type: string,
+  chunkText: string,
+): { readonly store: StoreKind; readonly chunkSectors: Sector } {
   const letter = type.slice(0, 1).toUpperCase();
   if (letter !== "P" && letter !== "N") throw invalid("Exception store type is not P or N");
   const chunkSectors = parseChunkSize(chunkText);

@@ -10,7 +10,11 @@ import type { LoadedStore } from "../../src/core/loaded-store.ts";
 export type ExceptionPair = readonly [oldChunk: number, newChunk: number];
 
 /** A COW device of `cowBytes` with these exceptions, in order, and nothing else. */
-export function storeImage(cowBytes: number, chunkSectors: number, exceptions: readonly ExceptionPair[] = []): Uint8Array {
+export function storeImage(
+  cowBytes: number,
+  chunkSectors: number,
+  exceptions: readonly ExceptionPair[] = [],
+): Uint8Array {
   const image = new Uint8Array(cowBytes);
   image.set(encodeHeader(true, chunkSectors));
   exceptions.forEach(([oldChunk, newChunk], index) => putException(image, chunkSectors, index, oldChunk, newChunk));
@@ -18,7 +22,13 @@ export function storeImage(cowBytes: number, chunkSectors: number, exceptions: r
 }
 
 /** Put one exception at its place in the list. */
-export function putException(image: Uint8Array, chunkSectors: number, index: number, oldChunk: number, newChunk: number): void {
+export function putException(
+  image: Uint8Array,
+  chunkSectors: number,
+  index: number,
+  oldChunk: number,
+  newChunk: number,
+): void {
   const geometry = new CowGeometry(chunkSectors);
   const area = Math.floor(index / geometry.exceptionsPerArea);
   const at = geometry.areaPosition(area) + (index % geometry.exceptionsPerArea) * 16;

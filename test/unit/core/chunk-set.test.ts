@@ -2,7 +2,10 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ChunkSet } from "../../../src/core/chunk-set.ts";
 
-test.each([["flat directory", 5000], ["sparse directory", Number.POSITIVE_INFINITY]])("a %s tells first from second sight, like a Set (S-38)", (_, limit) => {
+test.each([
+  ["flat directory", 5000],
+  ["sparse directory", Number.POSITIVE_INFINITY],
+])("a %s tells first from second sight, like a Set (S-38)", (_, limit) => {
   fc.assert(
     fc.property(fc.array(fc.oneof(fc.nat(40), fc.nat(4999)), { maxLength: 3000 }), (values) => {
       const set = new ChunkSet(limit);

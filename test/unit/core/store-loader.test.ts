@@ -20,12 +20,21 @@ function header(image: Uint8Array, at: number, word: number): Uint8Array {
 
 test("a blank device is a new store: next free 2, nothing committed (S-31)", () => {
   const { loaded } = openImage(new Uint8Array(64 * K));
-  expect(loaded).toMatchObject({ state: "new", chunkSectors: 32, nextFree: 2, currentArea: 0, committed: 0, exceptions: 0 });
+  expect(loaded).toMatchObject({
+    state: "new",
+    chunkSectors: 32,
+    nextFree: 2,
+    currentArea: 0,
+    committed: 0,
+    exceptions: 0,
+  });
 });
 
 test("two chunks open, fewer do not (S-31)", () => {
   expect(openImage(new Uint8Array(8 * K), { chunkSectors: 8 }).loaded.state).toBe("new");
-  expect(() => openImage(new Uint8Array(8 * K - 512), { chunkSectors: 8 })).toThrow(expect.objectContaining({ code: "EIO" }));
+  expect(() => openImage(new Uint8Array(8 * K - 512), { chunkSectors: 8 })).toThrow(
+    expect.objectContaining({ code: "EIO" }),
+  );
 });
 
 test("a device shorter than one chunk of the default size: EIO (S-30)", () => {
@@ -34,7 +43,9 @@ test("a device shorter than one chunk of the default size: EIO (S-30)", () => {
 
 test("a supplied chunk size is checked before anything is read (S-17)", () => {
   const options = { cowBytes: 64 * K, chunkSectors: 12, blocks: { cow: 512 } };
-  expect(() => new StoreLoader(options, () => undefined)).toThrow(expect.objectContaining({ code: "EINVAL", message: "Chunk size is not a power of 2" }));
+  expect(() => new StoreLoader(options, () => undefined)).toThrow(
+    expect.objectContaining({ code: "EINVAL", message: "Chunk size is not a power of 2" }),
+  );
 });
 
 test.each([
@@ -75,21 +86,35 @@ test("the header's chunk size wins, with a warning if another was supplied (S-33
   expect(loaded.warnings).toEqual(["chunk size 8 in device metadata overrides table chunk size of 32."]);
 });
 
-test.each([0, 1, 255, 256, 257, 700])("%d exceptions load in order over several areas, at any read-ahead (S-36)", (count) => {
-  const pairs = inOrder(count);
-  const image = storeImage(4 * K * K, CHUNK, pairs);
-  for (const depth of [1, 3, 64]) {
-    const { loaded, exceptions } = openImage(image, {}, depth);
-    expect(exceptions).toEqual(pairs);
-    expect(loaded).toMatchObject({ state: "active", currentArea: Math.floor(count / EPA), committed: count % EPA, exceptions: count });
-    const next = 2 + count + Math.floor(count / EPA);
-    expect(loaded.nextFree).toBe(count === 256 ? 259 : next);
-    expect(loaded.highWater).toHaveLength(loaded.currentArea);
-  }
-});
+test.each([0, 1, 255, 256, 257, 700])(
+  "%d exceptions load in order over several areas, at any read-ahead (S-36)",
+  (count) => {
+    const pairs = inOrder(count);
+    const image = storeImage(4 * K * K, CHUNK, pairs);
+    for (const depth of [1, 3, 64]) {
+      const { loaded, exceptions } = openImage(image, {}, depth);
+      expect(exceptions).toEqual(pairs);
+      expect(loaded).toMatchObject({
+        state: "active",
+        currentArea: Math.floor(count / EPA),
+        committed: count % EPA,
+        exceptions: count,
+      });
+      const next = 2 + count + Math.floor(count / EPA);
+      expect(loaded.nextFree).toBe(count === 256 ? 259 : next);
+      expect(loaded.highWater).toHaveLength(loaded.currentArea);
+    }
+  },
+);
 
 test("next free is one behind the largest new chunk, whatever the order and the holes (S-6, S-36)", () => {
-  const { loaded } = openImage(storeImage(4 * K * K, CHUNK, [[1, 9], [2, 257], [3, 4]]));
+  const { loaded } = openImage(
+    storeImage(4 * K * K, CHUNK, [
+      [1, 9],
+      [2, 257],
+      [3, 4],
+    ]),
+  );
   expect(loaded.nextFree).toBe(259);
 });
 
@@ -106,18 +131,30 @@ test("a new chunk of 0 ends the list; what stands behind it is cleared in memory
 test("the area behind a full one may be missing, area 0 may not (S-42)", () => {
   const { loaded } = openImage(storeImage(258 * 4 * K, CHUNK, inOrder(256)));
   expect(loaded).toMatchObject({ areaMissing: true, currentArea: 1, committed: 0, highWater: [257] });
-  expect(() => openImage(storeImage(4 * K + 512, CHUNK), { chunkSectors: 1 })).toThrow(expect.objectContaining({ code: "EIO" }));
+  expect(() => openImage(storeImage(4 * K + 512, CHUNK), { chunkSectors: 1 })).toThrow(
+    expect.objectContaining({ code: "EIO" }),
+  );
 });
 
 test.each<[string, ExceptionPair, string]>([
   ["old chunk twice", [1, 100], "exception 3 of area 0: old chunk 1 appears twice"],
   ["new chunk twice", [50, 3], "exception 3 of area 0: new chunk 3 appears twice"],
-  ["new chunk behind the device", [50, 5000], "exception 3 of area 0: new chunk 5000 is beyond the end of the cow device (1024 chunks)"],
+  [
+    "new chunk behind the device",
+    [50, 5000],
+    "exception 3 of area 0: new chunk 5000 is beyond the end of the cow device (1024 chunks)",
+  ],
   ["new chunk on an area", [50, 258], "exception 3 of area 0: new chunk 258 is a metadata chunk"],
-  ["old chunk behind the origin", [256, 9], "exception 3 of area 0: old chunk 256 is beyond the end of the origin (256 chunks)"],
+  [
+    "old chunk behind the origin",
+    [256, 9],
+    "exception 3 of area 0: old chunk 256 is beyond the end of the origin (256 chunks)",
+  ],
 ])("a corrupt store is refused with area, index and value: %s (S-38)", (_, pair, message) => {
   const image = storeImage(4 * K * K, CHUNK, [...inOrder(3), pair]);
-  expect(() => openImage(image, { originSectors: 2048 })).toThrow(expect.objectContaining({ code: "EIO", message: `corrupt snapshot: ${message}` }));
+  expect(() => openImage(image, { originSectors: 2048 })).toThrow(
+    expect.objectContaining({ code: "EIO", message: `corrupt snapshot: ${message}` }),
+  );
 });
 
 test("a number that needs more than 56 bits is a corruption, named exactly (S-39)", () => {
@@ -133,7 +170,9 @@ test("an old chunk is not compared with an origin that is not known (S-38)", () 
 test("a read error fails the opening with that error (S-37)", () => {
   const loader = new StoreLoader({ cowBytes: 64 * K, chunkSectors: 8, blocks: { cow: 512 } }, () => undefined);
   loader.feed(storeImage(64 * K, 8).slice(0, 4096));
-  expect(() => loader.fail(5)).toThrow(expect.objectContaining({ code: "EIO", message: expect.stringContaining("area 0") as string }));
+  expect(() => loader.fail(5)).toThrow(
+    expect.objectContaining({ code: "EIO", message: expect.stringContaining("area 0") as string }),
+  );
 });
 
 test("random corruption of metadata never crashes: it opens, or it is refused with a known code (S-32…S-39)", () => {

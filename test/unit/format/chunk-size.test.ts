@@ -4,7 +4,9 @@ import { chunkSizeFault, parseChunkSize, resolveChunkSize } from "../../../src/f
 const files = { origin: 512, cow: 512 };
 
 test.each(["", "x", "8k", "-1", "1.5", "4294967296", "0x10"])("a chunk size of %j is no number (S-15)", (text) => {
-  expect(() => parseChunkSize(text)).toThrow(expect.objectContaining({ code: "EINVAL", message: "Invalid chunk size" }));
+  expect(() => parseChunkSize(text)).toThrow(
+    expect.objectContaining({ code: "EINVAL", message: "Invalid chunk size" }),
+  );
 });
 
 test("a chunk size of 0 means 32 sectors or the logical block size, whichever is larger (S-16)", () => {
@@ -13,7 +15,9 @@ test("a chunk size of 0 means 32 sectors or the logical block size, whichever is
 });
 
 test.each([3, 12, 33, 2 ** 22 + 1])("%d is not a power of two (S-17)", (sectors) => {
-  expect(() => resolveChunkSize(sectors, files)).toThrow(expect.objectContaining({ code: "EINVAL", message: "Chunk size is not a power of 2" }));
+  expect(() => resolveChunkSize(sectors, files)).toThrow(
+    expect.objectContaining({ code: "EINVAL", message: "Chunk size is not a power of 2" }),
+  );
 });
 
 test("a chunk must be a multiple of the logical blocks of origin and cow (S-18)", () => {

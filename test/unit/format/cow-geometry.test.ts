@@ -25,7 +25,8 @@ test("walking data chunks visits each one but the areas, EPA per stride (S-40)",
   for (const sectors of [1, 2, 8]) {
     const geometry = new CowGeometry(sectors);
     const seen: number[] = [];
-    for (let chunk = 2; seen.length < geometry.exceptionsPerArea * 3; chunk = geometry.nextDataChunk(chunk)) seen.push(chunk);
+    for (let chunk = 2; seen.length < geometry.exceptionsPerArea * 3; chunk = geometry.nextDataChunk(chunk))
+      seen.push(chunk);
     expect(seen.some((chunk) => geometry.isMetadataChunk(chunk))).toBe(false);
     expect(seen.at(-1)).toBe(geometry.areaChunk(3) - 1);
   }

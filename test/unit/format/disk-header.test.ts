@@ -14,13 +14,18 @@ test("a dropped store has valid 0 and keeps the rest (S-1, S-70)", () => {
 
 test("what is encoded is decoded, whatever stands around it (S-1)", () => {
   fc.assert(
-    fc.property(fc.boolean(), fc.nat(2 ** 22), fc.uint8Array({ minLength: 1, maxLength: 40 }), (valid, chunkSectors, before) => {
-      const bytes = new Uint8Array(before.length + 16);
-      bytes.set(before);
-      bytes.set(encodeHeader(valid, chunkSectors), before.length);
-      const header = decodeHeader(bytes.subarray(before.length));
-      expect(header).toEqual({ magic: SNAP_MAGIC, valid: valid ? 1 : 0, version: 1, chunkSectors });
-    }),
+    fc.property(
+      fc.boolean(),
+      fc.nat(2 ** 22),
+      fc.uint8Array({ minLength: 1, maxLength: 40 }),
+      (valid, chunkSectors, before) => {
+        const bytes = new Uint8Array(before.length + 16);
+        bytes.set(before);
+        bytes.set(encodeHeader(valid, chunkSectors), before.length);
+        const header = decodeHeader(bytes.subarray(before.length));
+        expect(header).toEqual({ magic: SNAP_MAGIC, valid: valid ? 1 : 0, version: 1, chunkSectors });
+      },
+    ),
   );
 });
 
@@ -29,7 +34,9 @@ test("sixteen bytes of anything decode without judgement (S-34 judges)", () => {
     fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (bytes) => {
       const header = decodeHeader(bytes);
       const view = new DataView(bytes.buffer, bytes.byteOffset);
-      expect([header.magic, header.valid, header.version, header.chunkSectors]).toEqual([0, 4, 8, 12].map((at) => view.getUint32(at, true)));
+      expect([header.magic, header.valid, header.version, header.chunkSectors]).toEqual(
+        [0, 4, 8, 12].map((at) => view.getUint32(at, true)),
+      );
     }),
   );
 });

@@ -11,11 +11,20 @@ test("an exception is old then new, little-endian, 16 bytes (S-1)", () => {
 test("exceptions of up to 2^53 - 1 come back as they were written (S-39)", () => {
   const chunk = fc.maxSafeNat();
   fc.assert(
-    fc.property(fc.array(fc.tuple(chunk, chunk.filter((n) => n > 0)), { maxLength: 32 }), (pairs) => {
-      const area = new MetadataArea(new Uint8Array(512));
-      pairs.forEach(([oldChunk, newChunk], slot) => area.set(slot, oldChunk, newChunk));
-      expect(pairs.map((_, slot) => [area.oldChunk(slot), area.newChunk(slot)])).toEqual(pairs);
-    }),
+    fc.property(
+      fc.array(
+        fc.tuple(
+          chunk,
+          chunk.filter((n) => n > 0),
+        ),
+        { maxLength: 32 },
+      ),
+      (pairs) => {
+        const area = new MetadataArea(new Uint8Array(512));
+        pairs.forEach(([oldChunk, newChunk], slot) => area.set(slot, oldChunk, newChunk));
+        expect(pairs.map((_, slot) => [area.oldChunk(slot), area.newChunk(slot)])).toEqual(pairs);
+      },
+    ),
   );
 });
 

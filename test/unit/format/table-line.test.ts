@@ -2,7 +2,13 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { formatTableLine, parseTableLine, type TableLine } from "../../../src/format/table-line.ts";
 
-const plain = { origin: "/dev/a", cow: "/dev/b", chunkSectors: 8, discardZeroesCow: false, discardPassdownOrigin: false };
+const plain = {
+  origin: "/dev/a",
+  cow: "/dev/b",
+  chunkSectors: 8,
+  discardZeroesCow: false,
+  discardPassdownOrigin: false,
+};
 
 test.each([
   ["P", "P"],

@@ -1,0 +1,75 @@
+/**
+ * Hands out chunks of a COW device (S-40, S-42, S-43).
+ *
+ * Chunks are taken in ascending order and never given back, but for a merge that is left (S-64). The slot that the
+ * exception will take is counted apart, because there may be holes between new chunks and slots (S-6): the last slot of an
+ * area is refused where the next area does not lie wholly on the device, so that the kernel can always open what we wrote.
+ * A transient store has neither areas nor a header (S-13).
+ */
+import { assert } from "../base/assert.ts";
+import { divFloor, type Chunk, type Sector } from "../base/units.ts";
+import type { CowGeometry } from "../format/cow-geometry.ts";
+
+export class Allocator {
+  readonly #geometry: CowGeometry;
+  readonly #persistent: boolean;
+  #cowSectors: Sector;
+  #nextFree: Chunk;
+  /** Exceptions that have or will get a slot, from the first of area 0 on. */
+  #slots: number;
+
+  constructor(geometry: CowGeometry, persistent: boolean, cowSectors: Sector, nextFree: Chunk, slots: number) {
+    this.#geometry = geometry;
+    this.#persistent = persistent;
+    this.#cowSectors = cowSectors;
+    this.#nextFree = nextFree;
+    this.#slots = slots;
+  }
+
+  get nextFree(): Chunk {
+    return this.#nextFree;
+  }
+
+  get cowSectors(): Sector {
+    return this.#cowSectors;
+  }
+
+  /** Sectors from the start of the device that are in use: it cannot shrink below (E-45). */
+  get usedSectors(): Sector {
+    const geometry = this.#geometry;
+    const behind = this.#nextFree - 1;
+    const last = this.#persistent && geometry.isMetadataChunk(behind) ? behind - 1 : behind;
+    const area = this.#persistent ? geometry.areaChunk(divFloor(this.#slots, geometry.exceptionsPerArea)) : -1;
+    return (Math.max(last, area) + 1) * geometry.chunkSectors;
+  }
+
+  hasSpace(): boolean {
+    const geometry = this.#geometry;
+    if (this.#cowSectors < (this.#nextFree + 1) * geometry.chunkSectors) return false;
+    if (!this.#persistent) return true;
+    const next = this.#slots + 1;
+    if (next % geometry.exceptionsPerArea !== 0) return true;
+    return geometry.areaFits(divFloor(next, geometry.exceptionsPerArea), this.#cowSectors);
+  }
+
+  /** The new chunk, or -1 for no space: then nothing has changed. */
+  allocate(): Chunk | -1 {
+    if (!this.hasSpace()) return -1;
+    const chunk = this.#nextFree;
+    this.#nextFree = this.#persistent ? this.#geometry.nextDataChunk(chunk) : chunk + 1;
+    this.#slots += 1;
+    return chunk;
+  }
+
+  /** S-43. */
+  resize(cowSectors: Sector): void {
+    this.#cowSectors = cowSectors;
+  }
+
+  /** After a merge has been left: from the exceptions that remain (S-64). */
+  restart(nextFree: Chunk, slots: number): void {
+    assert(!this.#geometry.isMetadataChunk(nextFree), "a metadata chunk is never handed out");
+    this.#nextFree = nextFree;
+    this.#slots = slots;
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * The end: everything that is under way ends, everything is committed, every COW device is flushed (E-42).
+ *
+ * The shell has stopped to accept requests, and waits for those it has; their needs are still served. A merge stops after the
+ * step in progress, and stays presented: what is on disk is a valid shorter store (S-65).
+ */
+import { SnapshotState } from "../base/states.ts";
+import type { CoreContext, Operation } from "./context.ts";
+import type { CopyJobs } from "./copy-jobs.ts";
+import type { MetadataOwner } from "./metadata-channel.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+export class Closing implements Operation, MetadataOwner {
+  readonly #context: CoreContext;
+  readonly #copies: CopyJobs;
+  readonly #operation: number;
+  #stage: "drain" | "flush" | "done" = "drain";
+  #flushes = 0;
+  #error = 0;
+
+  constructor(context: CoreContext, copies: CopyJobs, operation: number) {
+    this.#context = context;
+    this.#copies = copies;
+    this.#operation = operation;
+    context.closing = true;
+  }
+
+  get done(): boolean {
+    return this.#stage === "done";
+  }
+
+  advance(): boolean {
+    if (this.#stage === "drain") return this.#drain();
+    if (this.#stage === "flush") return this.#end();
+    return false;
+  }
+
+  metadataDone(_snapshot: Snapshot, error: number): void {
+    this.#flushes -= 1;
+    if (error !== 0) this.#error = error;
+  }
+
+  #drain(): boolean {
+    let changed = false;
+    for (const snapshot of this.#open()) {
+      if (snapshot.demanded !== snapshot.allocated) {
+        snapshot.demand(snapshot.allocated);
+        this.#context.markDirty(snapshot);
+        changed = true;
+      }
+    }
+    if (!this.#isQuiet()) return changed;
+    this.#stage = "flush";
+    for (const snapshot of this.#open()) {
+      if (!snapshot.persistent || snapshot.state === SnapshotState.Invalid) continue;
+      this.#flushes += 1;
+      snapshot.channel.start(this, { kind: "flush", snapshot: snapshot.index, device: snapshot.device });
+    }
+    return true;
+  }
+
+  /** Nothing but this operation, and merges that have stopped, is left. */
+  #isQuiet(): boolean {
+    const { operations } = this.#context;
+    if (this.#copies.underWay > 0) return false;
+    if (operations.some((operation) => operation !== this && !operation.done && operation.isIdle !== true))
+      return false;
+    return this.#open().every(
+      (snapshot) =>
+        snapshot.outstanding === 0 && snapshot.queue.length === 0 && !snapshot.channel.isBusy && !snapshot.dropping,
+    );
+  }
+
+  #end(): boolean {
+    if (this.#flushes > 0) return false;
+    this.#stage = "done";
+    this.#context.effects.finished(this.#operation, this.#error, this.#error === 0 ? "" : "cannot flush a cow device");
+    return true;
+  }
+
+  #open(): readonly Snapshot[] {
+    return this.#context.snapshots.filter((snapshot) => snapshot !== undefined);
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * What the parts of the core share: the shell's ports, the options, the snapshots, and the operations under way.
+ *
+ * An operation (create, drop, merge, close, a drop of S-70 …) is a small state machine that is asked, at the end of every
+ * event, whether it can go on. Nothing calls back across parts: a part changes records, operations look at them.
+ */
+import { assert } from "../base/assert.ts";
+import type { Sector } from "../base/units.ts";
+import type { CoreOptions } from "./core-options.ts";
+import { Needs } from "./need.ts";
+import type { Effects, GatePort, OriginPorts } from "./ports.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+export interface Operation {
+  /** Go on if possible; true if anything has changed. */
+  advance(): boolean;
+  readonly done: boolean;
+  /** It waits for a further order, so that a close need not wait for it: a merge that has stopped. */
+  readonly isIdle?: boolean | undefined;
+}
+
+export class CoreContext {
+  readonly effects: Effects;
+  readonly origin: OriginPorts;
+  readonly originSectors: Sector;
+  readonly options: CoreOptions;
+  readonly needs: Needs;
+  /** By index. */
+  readonly snapshots: (Snapshot | undefined)[] = [];
+  /** Those that are listed, the largest chunk first (E-13). */
+  listed: readonly Snapshot[] = [];
+  readonly operations: Operation[] = [];
+  /** Snapshots whose commit queue may have something to write. */
+  readonly dirty: Snapshot[] = [];
+  closing = false;
+
+  constructor(effects: Effects, origin: OriginPorts, originSectors: Sector, options: CoreOptions) {
+    this.effects = effects;
+    this.origin = origin;
+    this.originSectors = originSectors;
+    this.options = options;
+    this.needs = new Needs(effects);
+  }
+
+  snapshot(index: number): Snapshot {
+    const snapshot = this.snapshots[index];
+    assert(snapshot !== undefined, "the snapshot is open");
+    return snapshot;
+  }
+
+  markDirty(snapshot: Snapshot): void {
+    if (snapshot.dirty) return;
+    snapshot.dirty = true;
+    this.dirty.push(snapshot);
+  }
+
+  /** Store the list; the origin's write gate is held (C-30). */
+  relist(): void {
+    const listed = this.snapshots.filter((snapshot) => snapshot?.listed === true) as Snapshot[];
+    listed.sort((a, b) => b.geometry.chunkSectors - a.geometry.chunkSectors || a.index - b.index);
+    this.listed = listed;
+    this.origin.setList(listed.map((snapshot) => snapshot.index));
+  }
+
+  gatePort(gate: number): GatePort {
+    if (gate < 2) return gate === 0 ? this.origin.writeGate : this.origin.readGate;
+    const { ports } = this.snapshot((gate >> 1) - 1).config;
+    return (gate & 1) === 0 ? ports.writeGate : ports.readGate;
+  }
+}

@@ -1,0 +1,378 @@
+/**
+ * The heart: events in, effects out (ports.ts). Synchronous and pure; the shell and the simulator run it alike.
+ *
+ * Each event does what it must at once, then everything that has become possible follows, in `#end`: exclusive grants, parked
+ * needs, groups to commit, operations. With `turns`, groups are formed in `turn` only, so that one write carries the
+ * exceptions of a whole batch of events.
+ *
+ *   event ──▶ origin-keeper, snapshot-writer ──▶ copy-planner ──▶ copy
+ *         ──▶ copied ──▶ committer ──▶ metadata ──▶ settler ──▶ release
+ *         ──▶ drop, creation, removal, merge, closing: operations that look whether they can go on
+ */
+import { assert } from "../base/assert.ts";
+import { errno } from "../base/errno.ts";
+import { SnapshotState } from "../base/states.ts";
+import type { Chunk, Sector } from "../base/units.ts";
+import { Committer } from "./committer.ts";
+import { CoreContext } from "./context.ts";
+import { DEFAULT_CORE_OPTIONS, type CoreOptions } from "./core-options.ts";
+import { CopyJobs } from "./copy-jobs.ts";
+import { CopyPlanner } from "./copy-planner.ts";
+import { Drops } from "./drop.ts";
+import { Gates } from "./gates.ts";
+import type { LoadedStore } from "./loaded-store.ts";
+import { LifeCycle } from "./life-cycle.ts";
+import type { Need } from "./need.ts";
+import { OriginKeeper } from "./origin-keeper.ts";
+import type { PendingException } from "./pending-exception.ts";
+import type { Effects, OriginPorts } from "./ports.ts";
+import { isAfter } from "./sequence.ts";
+import { Settler } from "./settler.ts";
+import type { SnapshotConfig } from "./snapshot-config.ts";
+import { SnapshotWriter } from "./snapshot-writer.ts";
+import type { Snapshot } from "./snapshot.ts";
+import { snapshotStatus, type SnapshotStatus } from "./status.ts";
+
+export class Core {
+  readonly #context: CoreContext;
+  readonly #gates: Gates;
+  readonly #copies: CopyJobs;
+  readonly #drops: Drops;
+  readonly #committer: Committer;
+  readonly #settler: Settler;
+  readonly #keeper: OriginKeeper;
+  readonly #writer: SnapshotWriter;
+  readonly #life: LifeCycle;
+  readonly #partDone: (pending: PendingException, error: number) => void;
+  /** An event is being handled: effects must not call back. */
+  #inside = false;
+
+  constructor(effects: Effects, origin: OriginPorts, originSectors: Sector, options: Partial<CoreOptions> = {}) {
+    const context = new CoreContext(effects, origin, originSectors, { ...DEFAULT_CORE_OPTIONS, ...options });
+    this.#context = context;
+    this.#gates = new Gates(context);
+    this.#copies = new CopyJobs(effects);
+    this.#drops = new Drops(context);
+    this.#settler = new Settler(context.needs);
+    this.#committer = new Committer(context, this.#settler, this.#drops);
+    const planner = new CopyPlanner(context, this.#copies);
+    this.#keeper = new OriginKeeper(context, this.#drops, planner);
+    this.#writer = new SnapshotWriter(context, this.#drops, planner);
+    this.#life = new LifeCycle(context, {
+      gates: this.#gates,
+      keeper: this.#keeper,
+      copies: this.#copies,
+      drops: this.#drops,
+    });
+    this.#partDone = (pending, error) => this.#copyPartDone(pending, error);
+  }
+
+  // ---- life cycle: each is answered by `finished(operation, …)` ----
+
+  /**
+   * Open a snapshot of a store that the loader has read; its exceptions are in the table already, Settled. Before the origin
+   * is served (E-46). A new store is formatted.
+   */
+  openSnapshot(operation: number, config: SnapshotConfig, loaded: LoadedStore): void {
+    this.#begin();
+    this.#life.open(operation, config, loaded);
+    this.#end();
+  }
+
+  /** Make a snapshot of the live origin (E-40, C-30); `loaded` is a new store. EBUSY while one is merging (C-31). */
+  createSnapshot(operation: number, config: SnapshotConfig, loaded: LoadedStore): void {
+    this.#begin();
+    this.#life.create(operation, config, loaded);
+    this.#end();
+  }
+
+  /** Drop a snapshot (E-41). EBUSY while it is presented in place of the origin: stop the merge first. */
+  dropSnapshot(operation: number, index: number): void {
+    this.#begin();
+    this.#life.drop(operation, index);
+    this.#end();
+  }
+
+  /** The COW device has another size (E-45). EINVAL: it would lose chunks in use, and nothing changes. */
+  grow(index: number, cowSectors: Sector): number {
+    this.#begin();
+    const error = this.#life.resize(index, cowSectors);
+    this.#end();
+    return error;
+  }
+
+  /** Drain, commit everything, flush the COW devices (E-42). The shell accepts nothing new. */
+  close(operation: number): void {
+    this.#begin();
+    this.#life.close(operation);
+    this.#end();
+  }
+
+  /** Start a merge, or go on with one that failed or was paused; finished when it has merged everything, stopped or failed. */
+  mergeStart(operation: number, index: number): void {
+    this.#begin();
+    this.#life.mergeStart(operation, index);
+    this.#end();
+  }
+
+  /** Stop after the step in progress, and hand the origin back (E-36, E-43); finished when that is done. */
+  mergeStop(operation: number, index: number): void {
+    this.#begin();
+    this.#life.mergeStop(operation, index);
+    this.#end();
+  }
+
+  /** With `mergePaced`: the rest after a step is over (E-26). */
+  mergeContinue(): void {
+    this.#begin();
+    this.#life.merge?.continue();
+    this.#end();
+  }
+
+  // ---- what workers ask for ----
+
+  /** A write on the origin, or on the merging volume, met chunks that are not settled in every snapshot (C-10). */
+  needOrigin(token: number, sector: Sector, sectors: Sector): void {
+    this.#begin();
+    assert(sectors > 0 && sector + sectors <= this.#context.originSectors, "the range lies on the origin");
+    const need = this.#context.needs.take(token);
+    need.kind = "origin";
+    need.sector = sector;
+    need.sectors = sectors;
+    this.#ask(need, undefined);
+    this.#end();
+  }
+
+  /** A write on a snapshot met a chunk without a visible exception; `whole`: it covers all of the chunk (C-12). */
+  needChunk(token: number, index: number, chunk: Chunk, whole: boolean): void {
+    this.#begin();
+    const need = this.#context.needs.take(token);
+    const snapshot = this.#context.snapshots[index];
+    need.kind = "chunk";
+    need.chunk = chunk;
+    need.whole = whole;
+    if (snapshot === undefined) need.error = errno.EIO;
+    else assert(chunk * snapshot.geometry.chunkSectors < this.#context.originSectors, "the chunk lies on the origin");
+    if (snapshot === undefined) this.#context.needs.done(need, 0);
+    else this.#ask(need, snapshot);
+    this.#end();
+  }
+
+  /** A flush or an FUA write wants everything up to a sequence durable (C-13, C-14). */
+  needDurable(token: number, index: number, sequence: number): void {
+    this.#begin();
+    const need = this.#context.needs.take(token);
+    const snapshot = this.#context.snapshots[index];
+    if (snapshot === undefined || snapshot.state === SnapshotState.Invalid) {
+      need.error = errno.EIO;
+    } else if (isAfter(sequence, snapshot.durable)) {
+      need.remaining += 1;
+      snapshot.flushes.push({ need, sequence });
+      snapshot.demand(sequence);
+      this.#context.markDirty(snapshot);
+    }
+    this.#context.needs.done(need, 0);
+    this.#end();
+  }
+
+  /** A write met the merging range (C-39). */
+  needRange(token: number, index: number): void {
+    this.#begin();
+    const need = this.#context.needs.take(token);
+    const { merge } = this.#life;
+    if (merge?.snapshot.index === index) merge.needRange(need);
+    this.#context.needs.done(need, 0);
+    this.#end();
+  }
+
+  /** A write must be alone in its gate: answered by `grantExclusive`, ended by `exclusiveDone`. */
+  needExclusive(token: number, gate: number): void {
+    this.#begin();
+    this.#gates.needExclusive(token, gate);
+    this.#end();
+  }
+
+  exclusiveDone(token: number, gate: number): void {
+    this.#begin();
+    this.#gates.exclusiveDone(token, gate);
+    this.#end();
+  }
+
+  /** A granted chunk has been written, or not (E-6, E-9). */
+  written(index: number, chunk: Chunk, error: number): void {
+    this.#begin();
+    const snapshot = this.#context.snapshot(index);
+    const pending = snapshot.pending.get(chunk);
+    assert(pending !== undefined && pending.grant !== null && !pending.ready, "the chunk was granted");
+    if (pending.dead) {
+      const { grant } = pending;
+      snapshot.pending.abandon(pending);
+      snapshot.outstanding -= 1;
+      pending.grant = null;
+      this.#context.needs.done(grant, errno.EIO);
+    } else {
+      this.#partDoneOf(pending, error);
+    }
+    this.#end();
+  }
+
+  // ---- what the shell reports ----
+
+  /** A copy has ended: bit i of `failedTargets` is target i, `writeError` the first of their errors. */
+  copied(job: number, readError: number, failedTargets: number, writeError: number): void {
+    this.#begin();
+    this.#copies.ended(job, readError, failedTargets, writeError, this.#partDone);
+    this.#end();
+  }
+
+  metadataDone(index: number, error: number): void {
+    this.#begin();
+    this.#context.snapshot(index).channel.ended(error, undefined);
+    this.#end();
+  }
+
+  /** The answer to `readArea`; `bytes` is valid during the call only. */
+  areaRead(index: number, error: number, bytes: Uint8Array): void {
+    this.#begin();
+    this.#context.snapshot(index).channel.ended(error, bytes);
+    this.#end();
+  }
+
+  registered(index: number, error: number): void {
+    this.#begin();
+    const snapshot = this.#context.snapshot(index);
+    const owner = snapshot.registry;
+    assert(owner !== undefined, "something is being registered");
+    snapshot.registry = undefined;
+    owner.registered(snapshot, error);
+    this.#end();
+  }
+
+  /** A counter of tracked reads fell to 0 (C-5). */
+  drained(index: number, bucket: number): void {
+    this.#begin();
+    const snapshot = this.#context.snapshots[index];
+    if (snapshot !== undefined) this.#settler.advance(snapshot, bucket);
+    this.#end();
+  }
+
+  /** The last request has left a closed gate: everything that waits for gates looks again. */
+  gateDrained(_gate: number): void {
+    this.#begin();
+    this.#end();
+  }
+
+  /** The time of S-54 is over. */
+  tick(index: number): void {
+    this.#begin();
+    const snapshot = this.#context.snapshots[index];
+    if (snapshot !== undefined) this.#committer.tick(snapshot);
+    this.#end();
+  }
+
+  /** With `turns`: a batch of events is over. */
+  turn(): void {
+    this.#begin();
+    this.#end(true);
+  }
+
+  // ---- what can be asked ----
+
+  status(index: number): SnapshotStatus {
+    const snapshot = this.#context.snapshot(index);
+    const { merge } = this.#life;
+    return snapshotStatus(snapshot, merge?.snapshot === snapshot ? merge.fraction : 0);
+  }
+
+  /** Open snapshots, by index. */
+  snapshots(): readonly number[] {
+    return this.#context.snapshots.flatMap((snapshot) => (snapshot === undefined ? [] : [snapshot.index]));
+  }
+
+  /** Tokens that wait for an answer. */
+  get waiting(): number {
+    return this.#context.needs.waiting;
+  }
+
+  // ---- inside ----
+
+  /** The need waits for what it asked for; past the limit of copies in flight it is parked (E-25). */
+  #ask(need: Need, snapshot: Snapshot | undefined): void {
+    const full =
+      snapshot === undefined
+        ? this.#keeper.keep(need, need.sector, need.sectors, true)
+        : this.#writer.ask(snapshot, need)
+          ? snapshot
+          : undefined;
+    if (full !== undefined && need.remaining === 1) full.parked.push(need);
+    else this.#context.needs.done(need, 0);
+  }
+
+  #copyPartDone(pending: PendingException, error: number): void {
+    const { snapshot } = pending;
+    if (pending.partsLeft === 1) {
+      snapshot.copies -= 1;
+      if (error === 0 && !pending.failed) snapshot.counters.copies += 1;
+    }
+    this.#partDoneOf(pending, error);
+  }
+
+  /** A part of the exception's data is on the COW device, or has failed (S-50, E-9, E-15). */
+  #partDoneOf(pending: PendingException, error: number): void {
+    const { snapshot } = pending;
+    pending.partsLeft -= 1;
+    if (error !== 0) {
+      pending.failed = true;
+      this.#drops.begin(snapshot, error, false);
+    }
+    if (pending.partsLeft > 0) return;
+    snapshot.outstanding -= 1;
+    if (pending.dead) return;
+    if (!pending.failed) this.#committer.copied(pending);
+    else if (pending.grant !== null) pending.ready = true;
+  }
+
+  #begin(): void {
+    assert(!this.#inside, "effects do not call back");
+    this.#inside = true;
+  }
+
+  #end(pump: boolean = !this.#context.options.turns): void {
+    const { operations, dirty } = this.#context;
+    let changed = true;
+    while (changed || (pump && dirty.length > 0)) {
+      changed = false;
+      this.#gates.advance();
+      this.#unpark();
+      if (pump) this.#pump();
+      for (let i = 0; i < operations.length; i++) {
+        if (operations[i]!.advance()) changed = true;
+        if (operations[i]!.done) operations.splice(i--, 1);
+      }
+    }
+    this.#inside = false;
+  }
+
+  #pump(): void {
+    const { dirty } = this.#context;
+    for (const snapshot of dirty) {
+      snapshot.dirty = false;
+      this.#committer.pump(snapshot);
+    }
+    dirty.length = 0;
+  }
+
+  /** Copies have ended: needs past the limit get their turn, in the order of arrival (E-25). */
+  #unpark(): void {
+    for (const snapshot of this.#context.snapshots) {
+      if (snapshot === undefined) continue;
+      while (
+        snapshot.parked.length > 0 &&
+        (snapshot.copies < this.#context.options.cowThreshold || !snapshot.preserves)
+      ) {
+        const need = snapshot.parked.shift()!;
+        this.#ask(need, need.kind === "chunk" ? snapshot : undefined);
+      }
+    }
+  }
+}

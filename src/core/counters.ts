@@ -1,0 +1,19 @@
+/** What main knows of a snapshot's work (engine.md, 7): plain sums since it was opened. */
+
+export class SnapshotCounters {
+  /** Chunks copied, and the bytes of them that were written. */
+  copies = 0;
+  bytesCopied = 0;
+  /** Chunks that workers filled by themselves (E-6). */
+  grants = 0;
+  /** Groups written, and the exceptions in them. */
+  commits = 0;
+  exceptionsCommitted = 0;
+  /** Of areas and headers; zeroed areas count too. */
+  metadataBytesWritten = 0;
+  /** Steps of a merge, and exceptions merged. */
+  mergeSteps = 0;
+  exceptionsMerged = 0;
+  invalidEvents = 0;
+  overflowEvents = 0;
+}

@@ -1,0 +1,129 @@
+/**
+ * A snapshot comes into being on a live origin, atomically (E-40, C-30), or is opened before the origin is served (E-46).
+ *
+ *   hold origin writes ──▶ drain those in flight ──▶ flush origin ──▶ format ──▶ register ──▶ list, state ──▶ release
+ *
+ * Writes that wait at main are not waited for: they look again after the release, and find the new snapshot. Snapshot I/O is
+ * never held. Opening skips what the store has already; an Invalid one is listed, too, and keeps nothing. Refused while
+ * a snapshot of this origin is merging (C-31): its view would be the raw origin, not what clients see.
+ */
+import type { SnapshotState } from "../base/states.ts";
+import type { CoreContext, Operation } from "./context.ts";
+import { ORIGIN_WRITE_GATE, GateSet, type Gates } from "./gates.ts";
+import type { MetadataOwner } from "./metadata-channel.ts";
+import { ORIGIN_DEVICE } from "./ports.ts";
+import type { RegistryOwner, Snapshot } from "./snapshot.ts";
+
+export interface CreationPlan {
+  /** The origin is live: flush it, and register the new snapshot. */
+  readonly online: boolean;
+  readonly format: boolean;
+  readonly state: SnapshotState;
+}
+
+export class Creation implements Operation, MetadataOwner, RegistryOwner {
+  readonly #context: CoreContext;
+  readonly #operation: number;
+  readonly #snapshot: Snapshot;
+  readonly #plan: CreationPlan;
+  readonly #gates: GateSet;
+  #stage: "hold" | "flush" | "format" | "register" | "wait" | "list" | "done" = "hold";
+  #next: "format" | "register" = "format";
+
+  constructor(context: CoreContext, gates: Gates, operation: number, snapshot: Snapshot, plan: CreationPlan) {
+    this.#context = context;
+    this.#operation = operation;
+    this.#snapshot = snapshot;
+    this.#plan = plan;
+    this.#gates = new GateSet(gates, [ORIGIN_WRITE_GATE]);
+  }
+
+  get done(): boolean {
+    return this.#stage === "done";
+  }
+
+  advance(): boolean {
+    switch (this.#stage) {
+      case "hold":
+        return this.#hold();
+      case "flush":
+        return this.#flush();
+      case "format":
+        return this.#format();
+      case "register":
+        return this.#register();
+      case "list":
+        return this.#list();
+      default:
+        return false;
+    }
+  }
+
+  metadataDone(_snapshot: Snapshot, error: number): void {
+    if (error === 0) this.#stage = this.#next;
+    else this.#fail(error, this.#next === "format" ? "cannot flush the origin" : "cannot format the cow device");
+  }
+
+  registered(_snapshot: Snapshot, error: number): void {
+    if (error === 0) this.#stage = "list";
+    else this.#fail(error, "cannot register the snapshot");
+  }
+
+  #hold(): boolean {
+    if (!this.#gates.acquire()) return false;
+    this.#stage = "flush";
+    return true;
+  }
+
+  #flush(): boolean {
+    this.#stage = "format";
+    if (!this.#plan.online) return true;
+    this.#stage = "wait";
+    this.#next = "format";
+    this.#snapshot.channel.start(this, { kind: "flush", snapshot: this.#snapshot.index, device: ORIGIN_DEVICE });
+    return true;
+  }
+
+  #format(): boolean {
+    const snapshot = this.#snapshot;
+    this.#stage = "register";
+    if (!this.#plan.format) return true;
+    this.#stage = "wait";
+    this.#next = "register";
+    const header = snapshot.header(true);
+    snapshot.channel.start(this, {
+      kind: "format",
+      snapshot: snapshot.index,
+      header,
+      chunkBytes: snapshot.geometry.chunkBytes,
+    });
+    return true;
+  }
+
+  #register(): boolean {
+    this.#stage = "list";
+    if (!this.#plan.online || !this.#snapshot.config.registered) return true;
+    this.#stage = "wait";
+    this.#snapshot.registry = this;
+    this.#context.effects.register(this.#snapshot.index, "active");
+    return true;
+  }
+
+  #list(): boolean {
+    const snapshot = this.#snapshot;
+    snapshot.setState(this.#plan.state);
+    snapshot.listed = true;
+    this.#context.relist();
+    this.#gates.release();
+    this.#stage = "done";
+    this.#context.effects.finished(this.#operation, 0, "");
+    return true;
+  }
+
+  #fail(error: number, message: string): void {
+    this.#stage = "done";
+    this.#context.snapshots[this.#snapshot.index] = undefined;
+    this.#gates.release();
+    this.#context.effects.finished(this.#operation, error, message);
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * Who holds which gate: creations, merges, removals, and writes that must be alone (C-30, C-32, C-34, C-38).
+ *
+ * A gate is closed while anybody holds it or waits for it, and has one holder at a time, in the order of arrival: what
+ * needs a quiet origin never runs beside an exclusive write. A holder that needs several gates takes them in ascending
+ * order, so that two of them cannot wait for each other.
+ *
+ *   enqueue ──▶ close ──▶ in flight 0 ──▶ held (first in the queue) ──▶ leave ──▶ next holder, or open
+ */
+import { assert } from "../base/assert.ts";
+import type { CoreContext } from "./context.ts";
+import type { GatePort } from "./ports.ts";
+
+/** Gate numbers, as the shell and its messages carry them. */
+export const ORIGIN_WRITE_GATE = 0;
+export const ORIGIN_READ_GATE = 1;
+
+export function snapshotWriteGate(snapshot: number): number {
+  return 2 + 2 * snapshot;
+}
+
+export function snapshotReadGate(snapshot: number): number {
+  return 3 + 2 * snapshot;
+}
+
+/** A token of a write that must be alone, or an operation of the core's. */
+class Exclusive {
+  readonly token: number;
+  granted = false;
+
+  constructor(token: number) {
+    this.token = token;
+  }
+}
+
+interface HeldGate {
+  readonly port: GatePort;
+  readonly queue: object[];
+  drained: boolean;
+}
+
+export class Gates {
+  readonly #context: CoreContext;
+  readonly #held = new Map<number, HeldGate>();
+
+  constructor(context: CoreContext) {
+    this.#context = context;
+  }
+
+  enqueue(gate: number, holder: object): void {
+    let held = this.#held.get(gate);
+    if (held === undefined) {
+      held = { port: this.#context.gatePort(gate), queue: [], drained: false };
+      this.#held.set(gate, held);
+      held.port.close();
+    }
+    held.queue.push(holder);
+  }
+
+  isHeldBy(gate: number, holder: object): boolean {
+    const held = this.#held.get(gate);
+    return held !== undefined && held.queue[0] === holder && isDrained(held);
+  }
+
+  /** Give a gate back, or leave its queue. */
+  leave(gate: number, holder: object): void {
+    const held = this.#held.get(gate);
+    assert(held !== undefined, "the gate is closed");
+    const at = held.queue.indexOf(holder);
+    assert(at >= 0, "the holder is in the queue");
+    held.queue.splice(at, 1);
+    if (held.queue.length > 0) return;
+    this.#held.delete(gate);
+    held.port.open();
+  }
+
+  needExclusive(token: number, gate: number): void {
+    this.enqueue(gate, new Exclusive(token));
+  }
+
+  exclusiveDone(token: number, gate: number): void {
+    const first = this.#held.get(gate)?.queue[0];
+    assert(first instanceof Exclusive && first.token === token && first.granted, "the write is alone");
+    this.leave(gate, first);
+  }
+
+  /** Tell the exclusive write that is first in a drained gate. */
+  advance(): void {
+    for (const [gate, held] of this.#held) {
+      const first = held.queue[0];
+      if (!(first instanceof Exclusive) || first.granted || !isDrained(held)) continue;
+      first.granted = true;
+      this.#context.effects.grantExclusive(first.token, gate);
+    }
+  }
+}
+
+/** Once a closed gate is empty, what still enters it leaves at once. */
+function isDrained(held: HeldGate): boolean {
+  if (!held.drained && held.port.inFlight() === 0) held.drained = true;
+  return held.drained;
+}
+
+/** Several gates, taken one after the other. */
+export class GateSet {
+  readonly #gates: Gates;
+  readonly #numbers: readonly number[];
+  #asked = 0;
+
+  constructor(gates: Gates, numbers: readonly number[]) {
+    this.#gates = gates;
+    this.#numbers = [...numbers].sort((a, b) => a - b);
+  }
+
+  /** True once all are held; call it again after each event. */
+  acquire(): boolean {
+    for (;;) {
+      const last = this.#asked - 1;
+      if (last >= 0 && !this.#gates.isHeldBy(this.#numbers[last]!, this)) return false;
+      if (this.#asked === this.#numbers.length) return true;
+      this.#gates.enqueue(this.#numbers[this.#asked]!, this);
+      this.#asked += 1;
+    }
+  }
+
+  release(): void {
+    for (let i = this.#asked - 1; i >= 0; i--) this.#gates.leave(this.#numbers[i]!, this);
+    this.#asked = 0;
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * Snapshots come, merge and go: who may do what now, and the operation that does it (E-31, E-36, E-40, E-41, E-45).
+ *
+ * Each order is answered by `finished`, at once where it is refused. At most one snapshot merges, and while it does no snapshot
+ * is created (C-31).
+ */
+import { assert } from "../base/assert.ts";
+import { MAX_SNAPSHOTS } from "../base/constants.ts";
+import { errno } from "../base/errno.ts";
+import { SnapshotState } from "../base/states.ts";
+import type { Sector } from "../base/units.ts";
+import { Closing } from "./closing.ts";
+import type { CoreContext } from "./context.ts";
+import { Creation, type CreationPlan } from "./creation.ts";
+import type { LoadedStore } from "./loaded-store.ts";
+import { Merge, type MergeParts } from "./merge.ts";
+import { Removal } from "./removal.ts";
+import { Snapshot } from "./snapshot.ts";
+import type { SnapshotConfig } from "./snapshot-config.ts";
+
+interface Refusal {
+  readonly error: number;
+  readonly message: string;
+}
+
+const NO_SUCH_SNAPSHOT: Refusal = { error: errno.ENOENT, message: "no such snapshot" };
+
+export class LifeCycle {
+  readonly #context: CoreContext;
+  readonly #parts: MergeParts;
+  #merge: Merge | undefined;
+
+  constructor(context: CoreContext, parts: MergeParts) {
+    this.#context = context;
+    this.#parts = parts;
+  }
+
+  /** The merge under way; it stays the merge while it is idle, until the origin has been handed back. */
+  get merge(): Merge | undefined {
+    if (this.#merge?.done === true) this.#merge = undefined;
+    return this.#merge;
+  }
+
+  open(operation: number, config: SnapshotConfig, loaded: LoadedStore): void {
+    const state = loaded.state === "invalid" ? SnapshotState.Invalid : SnapshotState.Active;
+    const format = loaded.state === "new" && loaded.persistent;
+    this.#begin(operation, config, loaded, { online: false, format, state });
+  }
+
+  create(operation: number, config: SnapshotConfig, loaded: LoadedStore): void {
+    assert(loaded.state === "new", "a snapshot of a live origin begins with a new store");
+    if (this.merge !== undefined) {
+      this.#context.effects.finished(operation, errno.EBUSY, "a snapshot of this origin is merging");
+      return;
+    }
+    this.#begin(operation, config, loaded, { online: true, format: loaded.persistent, state: SnapshotState.Active });
+  }
+
+  drop(operation: number, index: number): void {
+    const snapshot = this.#context.snapshots[index];
+    if (snapshot === undefined || snapshot.removing || snapshot.state === SnapshotState.Absent) {
+      this.#refuse(operation, NO_SUCH_SNAPSHOT);
+    } else if (snapshot.merging) {
+      this.#refuse(operation, { error: errno.EBUSY, message: "the snapshot is merging: stop the merge first" });
+    } else {
+      const { gates, drops } = this.#parts;
+      this.#context.operations.push(new Removal(this.#context, gates, drops, operation, snapshot));
+    }
+  }
+
+  /** The error number: EINVAL where chunks in use would be lost (E-45). */
+  resize(index: number, cowSectors: Sector): number {
+    const snapshot = this.#context.snapshot(index);
+    const { allocator } = snapshot;
+    if (cowSectors < allocator.cowSectors && cowSectors < allocator.usedSectors) return errno.EINVAL;
+    allocator.resize(cowSectors);
+    if (snapshot.state === SnapshotState.Overflow && allocator.hasSpace()) {
+      snapshot.setState(SnapshotState.Active);
+      this.#context.effects.notice(index, "overflow-cleared", 0);
+    }
+    this.#context.markDirty(snapshot);
+    return 0;
+  }
+
+  close(operation: number): void {
+    if (this.#context.closing) {
+      this.#refuse(operation, { error: errno.ESHUTDOWN, message: "the volume is closing already" });
+    } else {
+      this.#context.operations.push(new Closing(this.#context, this.#parts.copies, operation));
+    }
+  }
+
+  mergeStart(operation: number, index: number): void {
+    const refusal = this.#startMerge(operation, index);
+    if (refusal !== undefined) this.#refuse(operation, refusal);
+  }
+
+  mergeStop(operation: number, index: number): void {
+    const { merge } = this;
+    if (merge === undefined || merge.snapshot.index !== index) {
+      this.#refuse(operation, { error: errno.EINVAL, message: "the snapshot is not merging" });
+    } else {
+      merge.stop(operation);
+    }
+  }
+
+  #begin(operation: number, config: SnapshotConfig, loaded: LoadedStore, plan: CreationPlan): void {
+    const { snapshots, effects, operations } = this.#context;
+    const { index, store } = config;
+    assert(index >= 0 && index < MAX_SNAPSHOTS && snapshots[index] === undefined, "the slot is free");
+    assert(loaded.persistent === (store !== "N"), "the store is of its kind");
+    const snapshot = new Snapshot(config, loaded, effects);
+    snapshots[index] = snapshot;
+    operations.push(new Creation(this.#context, this.#parts.gates, operation, snapshot, plan));
+  }
+
+  /** Undefined: the merge has started, or goes on. */
+  #startMerge(operation: number, index: number): Refusal | undefined {
+    const snapshot = this.#context.snapshots[index];
+    if (snapshot === undefined || snapshot.removing || snapshot.state === SnapshotState.Absent) return NO_SUCH_SNAPSHOT;
+    if (!snapshot.persistent) {
+      return { error: errno.EINVAL, message: "Snapshot exception store does not support snapshot-merge." };
+    }
+    if (snapshot.state === SnapshotState.Invalid || snapshot.dropping) {
+      return { error: errno.EINVAL, message: "the snapshot is invalid" };
+    }
+    if (this.#context.closing) return { error: errno.ESHUTDOWN, message: "the volume is closing" };
+    const { merge } = this;
+    if (merge === undefined) {
+      this.#merge = new Merge(this.#context, this.#parts, operation, snapshot);
+      this.#context.operations.push(this.#merge);
+      return undefined;
+    }
+    if (merge.snapshot !== snapshot) {
+      return { error: errno.EBUSY, message: "another snapshot of this origin is merging" };
+    }
+    return merge.resume(operation) ? undefined : { error: errno.EBUSY, message: "the snapshot is merging already" };
+  }
+
+  #refuse(operation: number, { error, message }: Refusal): void {
+    this.#context.effects.finished(operation, error, message);
+  }
+}

@@ -1,0 +1,273 @@
+/**
+ * One step of a merge: from choosing the exceptions to their end (E-32, C-33…C-37, S-60…S-64, S-68, S-69).
+ *
+ *   choose (read areas) ──▶ keep in the other snapshots ──▶ close the gates, drain, store the range, open
+ *     ──▶ copy COW → origin ──▶ flush origin ──▶ erase on disk, last area first ──▶ entries none, last first
+ *     ──▶ clear the range ──▶ release the writes that met it
+ *
+ * Nothing in memory changes before the write that it stands for has succeeded. A failure before the first erasing write
+ * leaves everything as it was. A failed erasing write leaves it open what is on disk: then the range stays closed to writes,
+ * for a write that went to the COW device could be erased with its exception (`isOpen`); a retry ends that.
+ */
+import { MetadataArea } from "../format/metadata-area.ts";
+import type { CoreContext } from "./context.ts";
+import type { CopyJobs } from "./copy-jobs.ts";
+import { GateSet, ORIGIN_WRITE_GATE, snapshotWriteGate, type Gates } from "./gates.ts";
+import { MergeCopier } from "./merge-copier.ts";
+import { lastRun, mergeRuns, type MergeSegment } from "./merge-plan.ts";
+import type { MetadataOwner } from "./metadata-channel.ts";
+import { NeedList, OWN_TOKEN, type Need } from "./need.ts";
+import type { OriginKeeper } from "./origin-keeper.ts";
+import { ORIGIN_DEVICE } from "./ports.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+export class MergeStep implements MetadataOwner {
+  readonly #context: CoreContext;
+  readonly #snapshot: Snapshot;
+  readonly #keeper: OriginKeeper;
+  readonly #copies: CopyJobs;
+  readonly #gates: GateSet;
+  readonly #writers = new NeedList();
+  readonly #segments: MergeSegment[] = [];
+  #stage: "choose" | "keep" | "gates" | "copy" | "flush" | "erase" | "wait" | "done" = "choose";
+  #afterWait: "choose" | "erase" = "choose";
+  /** Slots before which the next segment ends, in this area; its content, once it has been read. */
+  #area: number;
+  #to: number;
+  #image: MetadataArea | undefined;
+  #chosen = 0;
+  #kept = 0;
+  #keeping: Need | undefined;
+  #copier: MergeCopier | undefined;
+  #rangeSet: boolean;
+  #erasing: boolean;
+  /** Erasing writes have begun, so what ends now is one of them and not the flush. */
+  #written = false;
+  #error = 0;
+
+  /** `open`: the step before this one failed while it was erasing, and has left its range in place. */
+  constructor(
+    context: CoreContext,
+    gates: Gates,
+    keeper: OriginKeeper,
+    copies: CopyJobs,
+    snapshot: Snapshot,
+    open: boolean,
+  ) {
+    this.#context = context;
+    this.#snapshot = snapshot;
+    this.#keeper = keeper;
+    this.#copies = copies;
+    this.#gates = new GateSet(gates, [ORIGIN_WRITE_GATE, snapshotWriteGate(snapshot.index)]);
+    this.#rangeSet = open;
+    this.#erasing = open;
+    const area = snapshot.area!;
+    this.#area = area.area;
+    this.#to = area.committed;
+    this.#image = area.metadata;
+  }
+
+  /** It has ended, with `error` or with `merged` exceptions (none: the store is empty). */
+  get done(): boolean {
+    return this.#stage === "done";
+  }
+
+  get error(): number {
+    return this.#error;
+  }
+
+  get merged(): number {
+    return this.#error === 0 ? this.#chosen : 0;
+  }
+
+  /** It failed while it was erasing: nobody knows what is on disk, and its range stays closed to writes. */
+  get isOpen(): boolean {
+    return this.#erasing && this.#error !== 0;
+  }
+
+  /** A write has met the range: it waits for the end of the step; false if there is no range (any more). */
+  wait(need: Need): boolean {
+    if (!this.#rangeSet || this.done) return false;
+    this.#context.needs.wait(this.#writers, need);
+    return true;
+  }
+
+  advance(): boolean {
+    switch (this.#stage) {
+      case "choose":
+        return this.#choose();
+      case "keep":
+        return this.#keep();
+      case "gates":
+        return this.#setRange();
+      case "copy":
+        return this.#copy();
+      case "flush":
+        return this.#flush();
+      case "erase":
+        return this.#erase();
+      default:
+        return false;
+    }
+  }
+
+  metadataDone(snapshot: Snapshot, error: number, bytes: Uint8Array | undefined): void {
+    this.#stage = this.#afterWait;
+    if (error !== 0) this.#fail(error);
+    else if (bytes !== undefined) this.#image = new MetadataArea(bytes.slice());
+    else if (this.#afterWait === "erase" && this.#written) this.#erased(snapshot);
+  }
+
+  #choose(): boolean {
+    const { options } = this.#context;
+    if (this.#to === 0) return this.#stepBack();
+    if (this.#image === undefined) return this.#readArea();
+    const limit = options.mergeChunks - this.#chosen;
+    const from = options.mergeBatches ? Math.max(0, this.#to - limit) : lastRun(this.#image, this.#to, limit);
+    this.#segments.push({ area: this.#area, image: this.#image, from, to: this.#to });
+    this.#chosen += this.#to - from;
+    this.#to = from;
+    if (!options.mergeBatches || this.#chosen === options.mergeChunks) this.#stage = "keep";
+    return true;
+  }
+
+  /** S-60, but nothing in the store changes yet (S-68). */
+  #stepBack(): boolean {
+    if (this.#area === 0) {
+      this.#stage = this.#chosen > 0 ? "keep" : "done";
+      return true;
+    }
+    this.#area -= 1;
+    this.#to = this.#snapshot.geometry.exceptionsPerArea;
+    this.#image = undefined;
+    return true;
+  }
+
+  #readArea(): boolean {
+    const { geometry, index, channel } = this.#snapshot;
+    this.#stage = "wait";
+    this.#afterWait = "choose";
+    channel.start(this, {
+      kind: "readArea",
+      snapshot: index,
+      position: geometry.areaPosition(this.#area),
+      length: geometry.chunkBytes,
+    });
+    return true;
+  }
+
+  /** C-33: run by run, every chunk settled in the other snapshots. */
+  #keep(): boolean {
+    const { needs } = this.#context;
+    if (this.#keeping !== undefined) {
+      if (this.#keeping.remaining > 0) return false;
+      needs.give(this.#keeping);
+      this.#keeping = undefined;
+    }
+    const runs = mergeRuns(this.#segments);
+    const { chunkSectors } = this.#snapshot.geometry;
+    while (this.#kept < runs.length) {
+      const run = runs[this.#kept]!;
+      const sector = run.oldChunk * chunkSectors;
+      const need = needs.take(OWN_TOKEN);
+      this.#keeper.keep(need, sector, Math.min(run.count * chunkSectors, this.#context.originSectors - sector), false);
+      needs.done(need, 0);
+      if (need.remaining > 0) {
+        this.#keeping = need;
+        return true;
+      }
+      needs.give(need);
+      this.#kept += 1;
+    }
+    this.#copier = new MergeCopier(this.#context, this.#copies, this.#snapshot, runs);
+    this.#stage = "gates";
+    return true;
+  }
+
+  /** C-34: no write is in flight when the range is stored, so none has missed it. */
+  #setRange(): boolean {
+    if (!this.#gates.acquire()) return false;
+    const { chunkSectors } = this.#snapshot.geometry;
+    let first = Number.POSITIVE_INFINITY;
+    let end = 0;
+    for (const run of mergeRuns(this.#segments)) {
+      first = Math.min(first, run.oldChunk);
+      end = Math.max(end, run.oldChunk + run.count);
+    }
+    const sector = first * chunkSectors;
+    const sectors = Math.min(end * chunkSectors, this.#context.originSectors) - sector;
+    this.#snapshot.config.ports.words.setMergeRange(sector, sectors);
+    this.#rangeSet = true;
+    this.#gates.release();
+    this.#stage = "copy";
+    return true;
+  }
+
+  #copy(): boolean {
+    const copier = this.#copier!;
+    const started = copier.advance();
+    if (!copier.done) return started;
+    if (copier.error === 0) this.#stage = "flush";
+    else this.#fail(copier.error);
+    return true;
+  }
+
+  /** S-63. */
+  #flush(): boolean {
+    this.#stage = "wait";
+    this.#afterWait = "erase";
+    this.#snapshot.channel.start(this, { kind: "flush", snapshot: this.#snapshot.index, device: ORIGIN_DEVICE });
+    return true;
+  }
+
+  /** S-64: the last area first; each is applied when its write has succeeded. */
+  #erase(): boolean {
+    const snapshot = this.#snapshot;
+    const segment = this.#segments[0];
+    if (segment === undefined) {
+      this.#end(0);
+      return true;
+    }
+    this.#erasing = true;
+    this.#written = true;
+    this.#stage = "wait";
+    this.#afterWait = "erase";
+    const write = snapshot.area!.eraseOf(segment.area, segment.image.bytes.slice(), segment.from, segment.to);
+    snapshot.channel.start(this, {
+      kind: "commit",
+      snapshot: snapshot.index,
+      zeroArea: -1,
+      zeroPosition: 0,
+      zeroBytes: 0,
+      position: write.position,
+      bytes: write.bytes,
+    });
+    return true;
+  }
+
+  /** C-37: entries none, last first. */
+  #erased(snapshot: Snapshot): void {
+    const { area, image, from, to } = this.#segments.shift()!;
+    for (let slot = to - 1; slot >= from; slot--) snapshot.config.ports.table.remove(image.oldChunk(slot));
+    snapshot.area!.shrunk(area, image, from);
+    snapshot.mergeNextFree = snapshot.geometry.areaChunk(area) + from + 1;
+    snapshot.counters.exceptionsMerged += to - from;
+  }
+
+  #fail(error: number): void {
+    this.#error = error;
+    this.#end(error);
+  }
+
+  /** Clear the range, then release: the writes look again, and find the origin, or (E-33) the COW device still. */
+  #end(error: number): void {
+    this.#stage = "done";
+    const { needs } = this.#context;
+    if (this.isOpen) {
+      needs.end(this.#writers, error);
+      return;
+    }
+    if (this.#rangeSet) this.#snapshot.config.ports.words.setMergeRange(0, 0);
+    needs.end(this.#writers, 0);
+  }
+}

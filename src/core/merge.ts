@@ -1,0 +1,282 @@
+/**
+ * The merge of one snapshot into its origin: presented, step by step, stopped, resumed, handed back (E-30…E-36, E-43).
+ *
+ *   gates ──▶ settle ──▶ present ──▶ step ⇄ rest ──▶ merged ─┐
+ *   C-32      C-32                    │ failed (S-66), paused │──▶ leave gates ──▶ Active again
+ *                                     ▼                       │    C-38
+ *                                   idle ─────────────────────┘
+ *
+ * The origin's and the snapshot's gates are held and drained before the volume changes hands, at both ends: at the start so
+ * that no request has looked at the old state, at the end so that no request still holds a new chunk that may be handed out
+ * again. While the merge is idle (merged, failed, paused) the snapshot stays presented until it is told to go on or to leave.
+ */
+import { errno } from "../base/errno.ts";
+import { SnapshotState } from "../base/states.ts";
+import { repairArea } from "./area-repair.ts";
+import type { CoreContext, Operation } from "./context.ts";
+import type { CopyJobs } from "./copy-jobs.ts";
+import type { Drops } from "./drop.ts";
+import {
+  GateSet,
+  ORIGIN_READ_GATE,
+  ORIGIN_WRITE_GATE,
+  snapshotReadGate,
+  snapshotWriteGate,
+  type Gates,
+} from "./gates.ts";
+import { MergeStep } from "./merge-step.ts";
+import type { Need } from "./need.ts";
+import type { OriginKeeper } from "./origin-keeper.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+/** What a merge needs of the rest of the core. */
+export interface MergeParts {
+  readonly gates: Gates;
+  readonly keeper: OriginKeeper;
+  readonly copies: CopyJobs;
+  readonly drops: Drops;
+}
+
+type Stage = "gates" | "settle" | "repair" | "step" | "rest" | "merged" | "failed" | "paused" | "leaving" | "done";
+
+export class Merge implements Operation {
+  readonly snapshot: Snapshot;
+  readonly #context: CoreContext;
+  readonly #parts: MergeParts;
+  readonly #gates: GateSet;
+  #stage: Stage = "gates";
+  #step: MergeStep | undefined;
+  /** Operations to be told: of the merge's end, and of the handover back. */
+  #started: number | undefined;
+  #leavers: number[] = [];
+  #stopping = false;
+  #atStart = 0;
+
+  constructor(context: CoreContext, parts: MergeParts, operation: number, snapshot: Snapshot) {
+    this.#context = context;
+    this.#parts = parts;
+    this.#started = operation;
+    this.snapshot = snapshot;
+    const { index } = snapshot;
+    this.#gates = new GateSet(parts.gates, [
+      ORIGIN_WRITE_GATE,
+      ORIGIN_READ_GATE,
+      snapshotWriteGate(index),
+      snapshotReadGate(index),
+    ]);
+    snapshot.merging = true;
+  }
+
+  get done(): boolean {
+    return this.#stage === "done";
+  }
+
+  get isIdle(): boolean {
+    return this.#stage === "merged" || this.#stage === "failed" || this.#stage === "paused";
+  }
+
+  /** Everything has been merged. */
+  get isMerged(): boolean {
+    return this.#stage === "merged";
+  }
+
+  /** E-36. */
+  get fraction(): number {
+    const left = this.snapshot.area!.exceptions;
+    return this.#atStart === 0 ? (this.isMerged ? 1 : 0) : (this.#atStart - left) / this.#atStart;
+  }
+
+  /** Go on after a failure or a pause; false if it is not idle. */
+  resume(operation: number): boolean {
+    if (!this.isIdle || this.#stopping) return false;
+    this.#started = operation;
+    this.snapshot.mergeFailed = false;
+    this.#newStep();
+    return true;
+  }
+
+  /** Leave after the step in progress; `operation` is told when the origin has been handed back. */
+  stop(operation: number): void {
+    this.#stopping = true;
+    this.#leavers.push(operation);
+  }
+
+  /** A write has met the merging range (E-33). */
+  needRange(need: Need): void {
+    if (this.#step === undefined || this.#step.wait(need)) return;
+    // Nobody knows what is on disk of the range: a write there could be lost (see merge-step.ts).
+    if (this.#step.isOpen) need.error = errno.EIO;
+  }
+
+  /** The rest after a step is over (E-26). */
+  continue(): void {
+    if (this.#stage === "rest") this.#newStep();
+  }
+
+  advance(): boolean {
+    switch (this.#stage) {
+      case "gates":
+        return this.#acquire();
+      case "settle":
+        return this.#settle();
+      case "repair":
+        return this.#repair();
+      case "step":
+        return this.#advanceStep();
+      case "leaving":
+        return this.#leave();
+      case "done":
+        return false;
+      default:
+        return this.#mayLeave();
+    }
+  }
+
+  #acquire(): boolean {
+    if (!this.#gates.acquire()) return false;
+    // Requests that wait at main have not been announced: they wait on, and look again when the merge is presented.
+    this.snapshot.starting = true;
+    this.#stage = "settle";
+    return true;
+  }
+
+  /** E-32: the allocated exceptions, their commit, their tracked reads. */
+  #settle(): boolean {
+    const { snapshot } = this;
+    if (snapshot.dropping) return false;
+    if (snapshot.state === SnapshotState.Invalid) {
+      this.#abandon(errno.EIO, "the snapshot has become invalid");
+      return true;
+    }
+    if (snapshot.demanded !== snapshot.allocated) {
+      snapshot.demand(snapshot.allocated);
+      this.#context.markDirty(snapshot);
+      return true;
+    }
+    if (snapshot.pending.count > 0 || snapshot.queue.length > 0 || snapshot.channel.isBusy) return false;
+    this.#stage = "repair";
+    return true;
+  }
+
+  /** What is stale behind the end marker must not come back to life when the exceptions before it are erased (S-7). */
+  #repair(): boolean {
+    const { snapshot } = this;
+    if (snapshot.dropping || snapshot.state === SnapshotState.Invalid) {
+      this.#stage = "settle";
+      return !snapshot.dropping;
+    }
+    if (snapshot.channel.isBusy) return false;
+    if (snapshot.area!.stale && repairArea(this.#context, this.#parts.drops, snapshot)) return true;
+    this.#present();
+    return true;
+  }
+
+  #present(): void {
+    const { snapshot } = this;
+    const { origin, needs } = this.#context;
+    origin.setMerging(snapshot.index);
+    snapshot.setState(SnapshotState.Merging);
+    snapshot.listed = false;
+    this.#context.relist();
+    snapshot.starting = false;
+    this.#atStart = snapshot.area!.exceptions;
+    this.#gates.release();
+    needs.end(snapshot.transition, 0);
+    this.#newStep();
+  }
+
+  #newStep(): void {
+    const { gates, keeper, copies } = this.#parts;
+    const open = this.#step?.isOpen === true;
+    if (this.#mayNotGoOn()) return;
+    this.#step = new MergeStep(this.#context, gates, keeper, copies, this.snapshot, open);
+    this.#stage = "step";
+  }
+
+  #mayNotGoOn(): boolean {
+    if (!this.#stopping && !this.#context.closing) return false;
+    this.#stage = "paused";
+    this.#report(errno.ECANCELED, "the merge was stopped");
+    return true;
+  }
+
+  #advanceStep(): boolean {
+    const step = this.#step!;
+    if (!step.done) return step.advance();
+    const { effects, options } = this.#context;
+    const { index, counters } = this.snapshot;
+    if (step.error !== 0) {
+      this.#stage = "failed";
+      this.snapshot.mergeFailed = true;
+      effects.notice(index, "merge-failed", step.error);
+      this.#report(step.error, "the merge has failed");
+    } else if (step.merged === 0) {
+      this.#stage = "merged";
+      effects.notice(index, "merged", 0);
+      this.#report(0, "");
+    } else {
+      counters.mergeSteps += 1;
+      this.#stage = "rest";
+      effects.notice(index, "merge-progress", 0);
+      if (!options.mergePaced) this.#newStep();
+    }
+    return true;
+  }
+
+  /** Idle, or at rest: stopped, paused, or nothing to do. */
+  #mayLeave(): boolean {
+    if (this.#stage === "rest") return this.#mayNotGoOn();
+    if (!this.#stopping) return false;
+    this.#stage = "leaving";
+    return true;
+  }
+
+  /** C-38: nothing of the merging volume is in flight, so new chunks may be handed out again. */
+  #leave(): boolean {
+    const { snapshot } = this;
+    if (this.#step?.isOpen === true) return this.#refuseToLeave();
+    if (!this.#gates.acquire()) return false;
+    this.#context.origin.setMerging(-1);
+    const area = snapshot.area!;
+    snapshot.allocator.restart(area.nextFree(), area.exceptions);
+    snapshot.mergeNextFree = -1;
+    snapshot.mergeFailed = false;
+    snapshot.setState(SnapshotState.Active);
+    snapshot.listed = true;
+    this.#context.relist();
+    this.#end();
+    this.#context.effects.notice(snapshot.index, "merge-stopped", 0);
+    for (const operation of this.#leavers) this.#context.effects.finished(operation, 0, "");
+    return true;
+  }
+
+  #refuseToLeave(): boolean {
+    this.#stopping = false;
+    this.#stage = "failed";
+    const message = "the last write to the cow device has failed: go on with the merge first";
+    for (const operation of this.#leavers) this.#context.effects.finished(operation, errno.EIO, message);
+    this.#leavers = [];
+    return true;
+  }
+
+  /** It never was presented. */
+  #abandon(error: number, message: string): void {
+    this.#end();
+    this.#context.needs.end(this.snapshot.transition, 0);
+    this.#report(error, message);
+    for (const operation of this.#leavers) this.#context.effects.finished(operation, error, message);
+  }
+
+  #end(): void {
+    this.snapshot.starting = false;
+    this.snapshot.merging = false;
+    this.#stage = "done";
+    this.#gates.release();
+  }
+
+  #report(error: number, message: string): void {
+    const operation = this.#started;
+    this.#started = undefined;
+    if (operation !== undefined) this.#context.effects.finished(operation, error, message);
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * Pending exceptions: allocated, and not yet settled (S-57).
+ *
+ *   allocated ──copied──▶ ready (and visible, with S-57) ──group written──▶ durable ──drained (C-24)──▶ settled, forgotten
+ *
+ * Records are pooled. A pending exception is in its snapshot's map by old chunk from allocation until it settles, in the
+ * commit queue (allocation order, S-41) until it is durable, and in the settler's lists after that. One whose snapshot has
+ * turned Invalid is `dead`: it is kept only where a copy or a granted write is still on its way.
+ */
+import type { Chunk } from "../base/units.ts";
+import { NeedList, type Need } from "./need.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+export class PendingException {
+  snapshot: Snapshot;
+  oldChunk: Chunk = 0;
+  newChunk: Chunk = 0;
+  sequence = 0;
+  /** Parts of its copy that are under way; a granted chunk counts as one. */
+  partsLeft = 0;
+  failed = false;
+  /** Its data is on the COW device. */
+  ready = false;
+  visible = false;
+  durable = false;
+  dead = false;
+  /** The write that fills the chunk itself (E-6), until it is acknowledged. */
+  grant: Need | null = null;
+  /** Snapshot writes: they need it visible, or committed with S-57 off (E-5, E-7). */
+  readonly writers: NeedList = new NeedList();
+  /** Origin writes and merges: they need it settled (E-13, C-33). */
+  readonly keepers: NeedList = new NeedList();
+  nextInQueue: PendingException | null = null;
+  nextInBucket: PendingException | null = null;
+
+  constructor(snapshot: Snapshot) {
+    this.snapshot = snapshot;
+  }
+}
+
+/** The pending exceptions of one snapshot. */
+export class PendingTable {
+  readonly #byChunk = new Map<Chunk, PendingException>();
+  readonly #free: PendingException[] = [];
+
+  get count(): number {
+    return this.#byChunk.size;
+  }
+
+  get(chunk: Chunk): PendingException | undefined {
+    return this.#byChunk.get(chunk);
+  }
+
+  values(): Iterable<PendingException> {
+    return this.#byChunk.values();
+  }
+
+  take(snapshot: Snapshot, oldChunk: Chunk, newChunk: Chunk, sequence: number): PendingException {
+    const pending = this.#free.pop() ?? new PendingException(snapshot);
+    pending.oldChunk = oldChunk;
+    pending.newChunk = newChunk;
+    pending.sequence = sequence;
+    pending.partsLeft = 0;
+    pending.failed = false;
+    pending.ready = false;
+    pending.visible = false;
+    pending.durable = false;
+    pending.grant = null;
+    this.#byChunk.set(oldChunk, pending);
+    return pending;
+  }
+
+  /** It has settled. */
+  give(pending: PendingException): void {
+    this.#byChunk.delete(pending.oldChunk);
+    this.#free.push(pending);
+  }
+
+  /** The snapshot is Invalid: a record that something under way still names is never used again. */
+  abandon(pending: PendingException): void {
+    this.#byChunk.delete(pending.oldChunk);
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * Writes on a snapshot to chunks that have no visible exception (E-5…E-9, C-12).
+ *
+ *   needChunk ──▶ whole chunk: grant ──▶ worker writes at the new chunk ──▶ written ──▶ visible ──▶ release: done
+ *             ──▶ a part: copy the chunk ──▶ visible ──▶ release: look again, and write the COW device
+ *             ──▶ pending already: wait for that
+ *
+ * No space: a store P turns Invalid, PO overflows, and the write gets ENOSPC (E-8).
+ */
+import { errno } from "../base/errno.ts";
+import { EntryState, SnapshotState } from "../base/states.ts";
+import type { CoreContext } from "./context.ts";
+import type { CopyPlanner } from "./copy-planner.ts";
+import type { Drops } from "./drop.ts";
+import type { Need } from "./need.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+export class SnapshotWriter {
+  readonly #context: CoreContext;
+  readonly #drops: Drops;
+  readonly #planner: CopyPlanner;
+
+  constructor(context: CoreContext, drops: Drops, planner: CopyPlanner) {
+    this.#context = context;
+    this.#drops = drops;
+    this.#planner = planner;
+  }
+
+  /** The need waits for what it asked for, or is given its end. True: the limit of copies in flight stopped it (E-25). */
+  ask(snapshot: Snapshot, need: Need): boolean {
+    const { needs } = this.#context;
+    const { chunk } = need;
+    if (snapshot.dropping) needs.wait(snapshot.dropWriters, need);
+    else if (snapshot.starting) needs.wait(snapshot.transition, need);
+    else if (snapshot.state === SnapshotState.Overflow) need.error = errno.EIO;
+    else if (snapshot.state === SnapshotState.Merging) return false;
+    else if (snapshot.state !== SnapshotState.Active) need.error = errno.EIO;
+    else if (snapshot.config.ports.table.stateOf(chunk) === EntryState.None) return this.#start(snapshot, need);
+    return false;
+  }
+
+  #start(snapshot: Snapshot, need: Need): boolean {
+    const { needs, options, effects } = this.#context;
+    const { chunk } = need;
+    const joined = snapshot.pending.get(chunk);
+    if (joined !== undefined) {
+      needs.wait(joined.writers, need);
+      return false;
+    }
+    const grant = need.whole || options.grantParts;
+    if (!grant && snapshot.copies >= options.cowThreshold) return true;
+    const newChunk = snapshot.allocator.allocate();
+    if (newChunk < 0) {
+      this.#noSpace(snapshot, need);
+      return false;
+    }
+    const pending = snapshot.pending.take(snapshot, chunk, newChunk, snapshot.nextSequence());
+    if (snapshot.persistent) snapshot.queue.push(pending);
+    if (grant) {
+      pending.grant = need;
+      need.remaining += 1;
+      pending.partsLeft = 1;
+      snapshot.outstanding += 1;
+      snapshot.counters.grants += 1;
+      effects.grant(need.token, snapshot.index, chunk, newChunk, need.whole);
+    } else {
+      needs.wait(pending.writers, need);
+      this.#planner.add(pending);
+      this.#planner.flush();
+    }
+    return false;
+  }
+
+  /** E-8. */
+  #noSpace(snapshot: Snapshot, need: Need): void {
+    need.error = errno.ENOSPC;
+    if (snapshot.config.store === "PO") {
+      snapshot.counters.overflowEvents += 1;
+      snapshot.setState(SnapshotState.Overflow);
+      this.#context.effects.notice(snapshot.index, "overflow", errno.ENOSPC);
+      return;
+    }
+    this.#drops.begin(snapshot, errno.ENOSPC, true);
+    this.#context.needs.wait(snapshot.dropKeepers, need);
+  }
+}

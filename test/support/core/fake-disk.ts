@@ -1,0 +1,100 @@
+/**
+ * A disk that lies, in memory. Its fault model:
+ *
+ *   - A write is visible at once. Until a flush that begins after it, or if it was made with FUA, it may be lost in a crash,
+ *     kept, or torn into 512-byte blocks, each block on its own; of several writes to a block any one may be what is kept.
+ *   - A block that was made durable never goes back to an older state.
+ *   - A read or write may fail, by a function of the test's; a failed write may have changed any of its blocks.
+ *   - Writes after `freeze` are dropped silently (the power is gone, nobody has noticed).
+ */
+import { SECTOR_BYTES } from "../../../src/base/units.ts";
+import type { SeededRandom } from "./seeded-random.ts";
+
+export type Fault = (kind: "read" | "write" | "flush", position: number, length: number) => number;
+
+export class FakeDisk {
+  bytes: Uint8Array;
+  fault: Fault = () => 0;
+  /** Writes of at most 4 KiB each that still reach the disk. */
+  writesLeft = Number.POSITIVE_INFINITY;
+  reads = 0;
+  writes = 0;
+  flushes = 0;
+  readonly #durable: Uint8Array;
+  /** Block → what was written there since it was last made durable, in order. */
+  readonly #volatile = new Map<number, Uint8Array[]>();
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.#durable = bytes.slice();
+  }
+
+  read(position: number, length: number): { readonly error: number; readonly bytes: Uint8Array } {
+    this.reads += 1;
+    this.#check(position, length);
+    return { error: this.fault("read", position, length), bytes: this.bytes.slice(position, position + length) };
+  }
+
+  /** The error number. */
+  write(position: number, data: Uint8Array, durable = false): number {
+    this.writes += 1;
+    this.#check(position, data.length);
+    const error = this.fault("write", position, data.length);
+    if (error !== 0) return error;
+    for (let at = 0; at < data.length; at += 4096)
+      this.#writePage(position + at, data.subarray(at, at + 4096), durable);
+    return 0;
+  }
+
+  zero(position: number, length: number): number {
+    return this.write(position, new Uint8Array(length));
+  }
+
+  flush(): number {
+    this.flushes += 1;
+    const error = this.fault("flush", 0, 0);
+    if (error !== 0) return error;
+    for (const [block, versions] of this.#volatile) this.#durable.set(versions.at(-1)!, block * SECTOR_BYTES);
+    this.#volatile.clear();
+    return 0;
+  }
+
+  /** What is on the disk after a power cut, if it comes now. */
+  crash(random: SeededRandom): Uint8Array {
+    const after = this.#durable.slice();
+    for (const [block, versions] of this.#volatile) {
+      const kept = random.below(versions.length + 1);
+      if (kept > 0) after.set(versions[kept - 1]!, block * SECTOR_BYTES);
+    }
+    return after;
+  }
+
+  #writePage(position: number, data: Uint8Array, durable: boolean): void {
+    if (this.writesLeft <= 0) return;
+    this.writesLeft -= 1;
+    this.bytes.set(data, position);
+    for (let at = 0; at < data.length; at += SECTOR_BYTES) {
+      const block = (position + at) / SECTOR_BYTES;
+      const content = data.slice(at, at + SECTOR_BYTES);
+      if (durable) {
+        this.#durable.set(content, position + at);
+        this.#volatile.delete(block);
+      } else {
+        const versions = this.#volatile.get(block);
+        if (versions === undefined) this.#volatile.set(block, [content]);
+        else versions.push(content);
+      }
+    }
+  }
+
+  #check(position: number, length: number): void {
+    if (
+      position % SECTOR_BYTES !== 0 ||
+      length % SECTOR_BYTES !== 0 ||
+      position < 0 ||
+      position + length > this.bytes.length
+    ) {
+      throw new Error(`I/O outside the device or its blocks: ${position}+${length} of ${this.bytes.length}`);
+    }
+  }
+}

@@ -1,0 +1,310 @@
+/**
+ * The shell around the core, on one thread and fake disks: it executes effects step by step, in an order that the test decides.
+ *
+ * Each effect becomes tasks; a task is one step of I/O or one event for the core. Client requests are generators: each `yield`
+ * is a place where something else may happen. `run` takes one task after the other, first come first served or by a seeded
+ * random choice, until nothing is left; the timers of S-54 go off last.
+ *
+ *   client (generator) ──need──▶ core ──effects──▶ tasks ──▶ disks
+ *          ▲ release, grant ◀─────┘    ◀──events──┘
+ */
+import { Core } from "../../../src/core/core.ts";
+import type { CoreOptions } from "../../../src/core/core-options.ts";
+import type { LoadedStore } from "../../../src/core/loaded-store.ts";
+import type { CopyJob, Effects, MetadataJob, NoticeKind } from "../../../src/core/ports.ts";
+import type { StoreKind } from "../../../src/format/table-line.ts";
+import { SECTOR_BYTES } from "../../../src/base/units.ts";
+import type { FakeDisk } from "./fake-disk.ts";
+import { FakeOriginPorts, type FakeSnapshotPorts, type FakeGate } from "./fake-ports.ts";
+import type { SeededRandom } from "./seeded-random.ts";
+
+export interface Answer {
+  readonly error: number;
+  readonly grantedChunk: number;
+}
+
+/** Blocks the generator until `ready`. */
+export type Wait = () => boolean;
+export type ClientSteps = Generator<Wait | undefined, number, void>;
+
+export interface Request {
+  done: boolean;
+  /** Error number. */
+  error: number;
+}
+
+export interface FakeSnapshot {
+  readonly index: number;
+  readonly store: StoreKind;
+  readonly disk: FakeDisk;
+  readonly ports: FakeSnapshotPorts;
+  readonly chunkSectors: number;
+}
+
+export interface ShellOptions extends Partial<CoreOptions> {
+  readonly metadataBlockBytes?: number;
+  readonly registered?: boolean;
+  /** Undefined: first come, first served. */
+  readonly random?: SeededRandom | undefined;
+}
+
+interface Running {
+  readonly steps: ClientSteps;
+  readonly request: Request;
+  wait: Wait | undefined;
+}
+
+export class FakeShell implements Effects {
+  readonly origin: FakeDisk;
+  readonly originPorts = new FakeOriginPorts();
+  readonly core: Core;
+  readonly snapshots = new Map<number, FakeSnapshot>();
+  readonly notices: { readonly snapshot: number; readonly event: NoticeKind; readonly error: number }[] = [];
+  readonly registry = new Map<number, string>();
+  readonly results = new Map<number, { readonly error: number; readonly message: string }>();
+  registerError = 0;
+  readonly #options: ShellOptions;
+  readonly #tasks: (() => void)[] = [];
+  readonly #running: Running[] = [];
+  readonly #timers: number[] = [];
+  readonly #answers = new Map<number, Answer>();
+  readonly #exclusives = new Set<number>();
+  #nextToken = 1;
+  #nextOperation = 1;
+
+  constructor(origin: FakeDisk, options: ShellOptions = {}) {
+    this.origin = origin;
+    this.#options = options;
+    const { metadataBlockBytes: _block, registered: _registered, random: _random, ...core } = options;
+    this.core = new Core(this, this.originPorts, origin.bytes.length / SECTOR_BYTES, core);
+  }
+
+  // ---- opening ----
+
+  attach(
+    index: number,
+    store: StoreKind,
+    disk: FakeDisk,
+    chunkSectors: number,
+    ports: FakeSnapshotPorts,
+  ): FakeSnapshot {
+    const snapshot = { index, store, disk, ports, chunkSectors };
+    this.snapshots.set(index, snapshot);
+    return snapshot;
+  }
+
+  open(snapshot: FakeSnapshot, loaded: LoadedStore): number {
+    const operation = this.#nextOperation++;
+    this.core.openSnapshot(operation, this.#config(snapshot), loaded);
+    return operation;
+  }
+
+  create(snapshot: FakeSnapshot, loaded: LoadedStore): number {
+    const operation = this.#nextOperation++;
+    this.core.createSnapshot(operation, this.#config(snapshot), loaded);
+    return operation;
+  }
+
+  operation(start: (operation: number) => void): number {
+    const operation = this.#nextOperation++;
+    start(operation);
+    return operation;
+  }
+
+  // ---- running ----
+
+  start(steps: ClientSteps): Request {
+    const request: Request = { done: false, error: 0 };
+    this.#running.push({ steps, request, wait: undefined });
+    return request;
+  }
+
+  later(task: () => void): void {
+    this.#tasks.push(task);
+  }
+
+  /** One step; false if there is nothing to do but wait for a timer. */
+  step(): boolean {
+    const ready = this.#running.filter((running) => running.wait === undefined || running.wait());
+    const choices = this.#tasks.length + ready.length;
+    if (choices === 0) return this.#options.turns === true && this.#turn();
+    const choice = this.#options.random?.below(choices) ?? 0;
+    if (choice < this.#tasks.length) this.#tasks.splice(choice, 1)[0]!();
+    else this.#advance(ready[choice - this.#tasks.length]!);
+    if (this.#options.turns === true && (this.#options.random?.chance(30) ?? true)) this.core.turn();
+    return true;
+  }
+
+  /** Until nothing can happen any more; with `timers`, the timers of S-54 go off, too. */
+  run(timers = false): void {
+    do {
+      while (this.step());
+    } while (timers && this.fireTimer());
+  }
+
+  fireTimer(): boolean {
+    const snapshot = this.#timers.shift();
+    if (snapshot === undefined) return false;
+    this.core.tick(snapshot);
+    return true;
+  }
+
+  get unfinished(): number {
+    return this.#running.length;
+  }
+
+  token(): number {
+    return this.#nextToken++;
+  }
+
+  /** Waits for the answer to a token; takes it. */
+  *answer(token: number): Generator<Wait | undefined, Answer, void> {
+    yield () => this.#answers.has(token);
+    const answer = this.#answers.get(token)!;
+    this.#answers.delete(token);
+    return answer;
+  }
+
+  *exclusive(token: number): Generator<Wait | undefined, void, void> {
+    yield () => this.#exclusives.delete(token) || undefined === true;
+  }
+
+  /** An announcement ends (C-10): main is told when the last one leaves a closed gate. */
+  leave(gate: FakeGate, number: number): void {
+    gate.count -= 1;
+    if (gate.closed && gate.count === 0) this.later(() => this.core.gateDrained(number));
+  }
+
+  disk(device: number): FakeDisk {
+    return device === 0 ? this.origin : this.snapshots.get(device - 1)!.disk;
+  }
+
+  // ---- effects ----
+
+  copy(job: CopyJob): void {
+    this.later(() => {
+      const { error, bytes } = this.disk(job.source).read(job.sector * SECTOR_BYTES, job.sectors * SECTOR_BYTES);
+      if (error !== 0) return this.core.copied(job.id, error, 0, 0);
+      this.later(() => this.#writeTargets(job, bytes));
+    });
+  }
+
+  metadata(job: MetadataJob): void {
+    const disk = this.snapshots.get(job.snapshot)!.disk;
+    const done = (error: number): void => this.core.metadataDone(job.snapshot, error);
+    switch (job.kind) {
+      case "format": {
+        const header = job.header.slice();
+        return this.#sequence(
+          [() => disk.zero(0, 2 * job.chunkBytes), () => disk.flush(), () => disk.write(0, header, true)],
+          done,
+        );
+      }
+      case "header": {
+        const header = job.header.slice();
+        return this.#sequence([() => disk.write(0, header, true)], done);
+      }
+      case "commit": {
+        const bytes = job.bytes.slice();
+        const zero = job.zeroArea === -1 ? [] : [() => disk.zero(job.zeroPosition, job.zeroBytes)];
+        return this.#sequence([...zero, () => disk.flush(), () => disk.write(job.position, bytes, true)], done);
+      }
+      case "flush":
+        return this.#sequence([() => this.disk(job.device).flush()], done);
+      case "readArea":
+        return this.later(() => {
+          const { error, bytes } = disk.read(job.position, job.length);
+          this.core.areaRead(job.snapshot, error, bytes);
+        });
+    }
+  }
+
+  grant(token: number, _snapshot: number, _chunk: number, newChunk: number): void {
+    this.#answer(token, { error: 0, grantedChunk: newChunk });
+  }
+
+  grantExclusive(token: number): void {
+    this.#exclusives.add(token);
+  }
+
+  release(token: number, error: number): void {
+    this.#answer(token, { error, grantedChunk: -1 });
+  }
+
+  register(snapshot: number, what: "active" | "removed" | "invalid"): void {
+    this.later(() => {
+      if (this.registerError === 0) this.registry.set(snapshot, what);
+      this.core.registered(snapshot, this.registerError);
+    });
+  }
+
+  finished(operation: number, error: number, message: string): void {
+    if (this.results.has(operation)) throw new Error("an operation ends twice");
+    this.results.set(operation, { error, message });
+  }
+
+  notice(snapshot: number, event: NoticeKind, error: number): void {
+    this.notices.push({ snapshot, event, error });
+  }
+
+  armTimer(snapshot: number): void {
+    if (this.#timers.includes(snapshot)) throw new Error("the timer is armed already");
+    this.#timers.push(snapshot);
+  }
+
+  // ---- inside ----
+
+  #config(snapshot: FakeSnapshot): Parameters<Core["openSnapshot"]>[1] {
+    return {
+      index: snapshot.index,
+      store: snapshot.store,
+      ports: snapshot.ports,
+      metadataBlockBytes: this.#options.metadataBlockBytes ?? 512,
+      registered: this.#options.registered ?? false,
+    };
+  }
+
+  #answer(token: number, answer: Answer): void {
+    if (this.#answers.has(token)) throw new Error("a token is answered twice");
+    this.#answers.set(token, answer);
+  }
+
+  #advance(running: Running): void {
+    const { done, value } = running.steps.next();
+    running.wait = done === true ? undefined : value;
+    if (done !== true) return;
+    running.request.done = true;
+    running.request.error = value;
+    this.#running.splice(this.#running.indexOf(running), 1);
+  }
+
+  #turn(): boolean {
+    this.core.turn();
+    return this.#tasks.length > 0 || this.#running.some((running) => running.wait === undefined || running.wait());
+  }
+
+  /** Parts of a metadata job, each only if the one before it has succeeded; other things happen in between. */
+  #sequence(parts: readonly (() => number)[], done: (error: number) => void): void {
+    const [first, ...rest] = parts;
+    this.later(() => {
+      const error = first!();
+      if (error !== 0 || rest.length === 0) done(error);
+      else this.#sequence(rest, done);
+    });
+  }
+
+  #writeTargets(job: CopyJob, bytes: Uint8Array): void {
+    let mask = 0;
+    let firstError = 0;
+    job.targets.forEach((target, i) => {
+      const from = target.offsetSectors * SECTOR_BYTES;
+      const part = bytes.subarray(from, from + target.sectors * SECTOR_BYTES);
+      if (part.length !== target.sectors * SECTOR_BYTES) throw new Error("a target is larger than what was read");
+      const error = this.disk(target.device).write(target.sector * SECTOR_BYTES, part);
+      if (error === 0) return;
+      mask |= 1 << i;
+      firstError ||= error;
+    });
+    this.core.copied(job.id, 0, mask, firstError);
+  }
+}
