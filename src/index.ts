@@ -2,10 +2,10 @@
  * The library: `openVolume` serves an origin and its snapshots, as `snapring serve` does.
  */
 export { SnapringError } from "./base/errno.ts";
-export type { NoticeKind } from "./core/ports.ts";
 export {
   type ExportInfo,
   type ExportStats,
+  type NoticeKind,
   openVolume,
   type SnapshotOptions,
   type SnapshotStats,

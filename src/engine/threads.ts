@@ -53,7 +53,7 @@ export class Threads {
   /** Resolves when every worker has its ring. */
   static async open(options: ThreadOptions): Promise<Threads> {
     const pool = new Piscina({
-      filename: entry("copy-worker"),
+      filename: entry("workers/copy-worker.js"),
       minThreads: options.copyWorkers,
       maxThreads: options.copyWorkers,
       concurrentTasksPerWorker: 1,
@@ -62,9 +62,9 @@ export class Threads {
     });
     const threads = new Threads(options, pool);
     const ready = [
-      threads.#spawn(threads.metadata, "metadata-worker", {}, options),
+      threads.#spawn(threads.metadata, "workers/metadata-worker.js", {}, options),
       ...threads.exports.map((channel, worker) =>
-        threads.#spawn(channel, "export-worker", { ...options.exportData, worker }, options),
+        threads.#spawn(channel, "workers/export-worker.js", { ...options.exportData, worker }, options),
       ),
     ];
     for (const channel of threads.copies) threads.#runCopyTask(channel, options);
@@ -131,7 +131,7 @@ function workerDied(channel: Channel, cause: unknown): Error {
 
 /** The built worker: beside this file's folder in dist/, or in dist/ seen from the sources. */
 function entry(name: string): string {
-  const built = fileURLToPath(new URL(`../../workers/${name}.js`, import.meta.url));
+  const built = fileURLToPath(new URL(`../../${name}`, import.meta.url));
   if (existsSync(built)) return built;
-  return fileURLToPath(new URL(`../../dist/workers/${name}.js`, import.meta.url));
+  return fileURLToPath(new URL(`../../dist/${name}`, import.meta.url));
 }

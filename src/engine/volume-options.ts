@@ -1,5 +1,8 @@
 /**
- * What `openVolume` takes: typed options, checked and completed.
+ * What `openVolume` takes: typed options, checked and completed with their defaults.
+ *
+ * The command line passes the same options. Sizes are bytes; what the store's own rules refuse (S-12…S-19) is refused there,
+ * with their words.
  */
 import { availableParallelism } from "node:os";
 import { MAX_EXPORT_NAME_BYTES, MAX_EXPORT_WORKERS, MAX_SNAPSHOTS } from "../base/constants.ts";

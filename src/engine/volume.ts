@@ -27,6 +27,7 @@ import { Threads } from "./threads.ts";
 import { VolumeDevice } from "./volume-device.ts";
 import { type CompleteOptions, completeOptions, type SnapshotOptions, type VolumeOptions } from "./volume-options.ts";
 
+export type { NoticeKind } from "../core/ports.ts";
 export type { SnapshotOptions, VolumeOptions } from "./volume-options.ts";
 export type { ExportStats, SnapshotStats, VolumeStats, WorkerStats } from "./stats.ts";
 

@@ -1,5 +1,5 @@
 /**
- * A stretch of a copy that fits one slot of the copy worker's arena.
+ * A stretch of a copy that fits one slot of the copy worker's arena: read once, then written to every target that overlaps it.
  */
 import { MAX_COPY_TARGETS } from "../../src/base/constants.ts";
 import type { CopyJob } from "./copy-job.ts";

@@ -1,5 +1,6 @@
 /**
- * A metadata job as the metadata worker has it: a file and steps in order.
+ * A metadata job as the metadata worker has it: a file, and steps that run one after the other, each only if the one before
+ * has succeeded whole. A pooled record, used again for a later job.
  */
 import type { IoOp } from "../../src/ring/io-descriptor.ts";
 
