@@ -16,8 +16,8 @@ import type { FileControl, WorkerData } from "../src/ring/worker-data.ts";
 /** A segment has one read, or a write for each of up to 31 targets, under way. */
 const CAPACITY = 4096;
 
-/** The task: returns the kind of its ring when it has been stopped. */
-export function copyWorker(data: WorkerData & { readonly port: MessagePort }): string {
+/** The task: says that it is ready, and returns when it has been stopped. */
+export function copyWorker(data: WorkerData & { readonly port: MessagePort }): void {
   const ring = openRing({
     arena: data.arena,
     capacity: CAPACITY,
@@ -39,8 +39,8 @@ export function copyWorker(data: WorkerData & { readonly port: MessagePort }): s
       ring.setFile(control.file, control.fd, control.inline ? FileKind.Inline : FileKind.Async);
     },
   });
+  data.port.postMessage({ ready: ring.kind });
   drive(loop, ring);
   ring.close();
   data.port.close();
-  return ring.kind;
 }

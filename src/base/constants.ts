@@ -98,6 +98,9 @@ export const MAX_CONNECTIONS_PER_WORKER = 256;
 /** Payload bytes that one connection may hold in slots, unless it is one request: a client that does not read must not take them all. */
 export const MAX_HELD_BYTES_PER_CONNECTION: number = 12 * 1024 * 1024;
 
+/** Milliseconds that clients have at the end to read their last replies. */
+export const CLOSE_GRACE_MS = 5000;
+
 /** Requests of one export worker that are under way; a connection past it is not read until one ends. */
 export const MAX_REQUESTS_PER_WORKER = 1024;
 

@@ -85,6 +85,16 @@ export class Channel {
     });
   }
 
+  /** Resolves when the worker says through its port which ring it has. */
+  ready(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#port.once("message", (message: { ready: string }) => {
+        this.ringKind = message.ready;
+        resolve();
+      });
+    });
+  }
+
   controlTaken(): void {
     this.#taken.shift()?.(undefined);
   }

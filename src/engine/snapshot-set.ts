@@ -9,6 +9,7 @@
 import { MAX_SNAPSHOTS } from "../base/constants.ts";
 import { errnoName, type ErrnoName, SnapringError } from "../base/errno.ts";
 import { SnapshotState } from "../base/states.ts";
+import { SECTOR_BYTES } from "../base/units.ts";
 import { formatTableLine } from "../format/table-line.ts";
 import { cowFile } from "../ring/file-table.ts";
 import type { VolumeWords } from "../ring/volume-words.ts";
@@ -65,7 +66,11 @@ export class SnapshotSet {
 
   /** Open every store of the options; nothing is written yet. */
   async openStores(): Promise<void> {
-    for (const options of this.#options.snapshots) await this.#open(options);
+    for (const options of this.#options.snapshots) {
+      const { loaded } = await this.#open(options);
+      // Copies read whole chunks of the origin: they must be whole device blocks there.
+      if ((loaded.chunkSectors * SECTOR_BYTES) % this.#origin.align !== 0) this.#origin.useBuffered();
+    }
   }
 
   /** The threads are there: hand the opened snapshots to workers and core. */
@@ -97,6 +102,15 @@ export class SnapshotSet {
           hint: "take another COW device, or clear its first bytes",
         });
       }
+      if (handle.description.chunkBytes % this.#origin.align !== 0) {
+        throw new SnapringError(
+          "EINVAL",
+          `chunks of ${options.name} are smaller than a direct I/O block of the origin`,
+          {
+            hint: `use chunks of ${this.#origin.align} bytes or more`,
+          },
+        );
+      }
       await this.#introduce(handle);
       await this.#operate(handle.name, (operation) =>
         shell.core.createSnapshot(operation, this.#config(handle), handle.loaded),
@@ -112,6 +126,18 @@ export class SnapshotSet {
     const shell = this.#shell as CoreShell;
     await this.#operate(handle.name, (operation) => shell.core.dropSnapshot(operation, handle.index));
     await this.#forget(handle);
+  }
+
+  /** E-45, S-43: take over the size that the COW device has now. */
+  grow(handle: SnapshotHandle): void {
+    const sectors = handle.cow.sectorsNow();
+    const error = (this.#shell as CoreShell).core.grow(handle.index, sectors);
+    (this.#shell as CoreShell).turn();
+    if (error === 0) return;
+    throw new SnapringError(
+      "EINVAL",
+      `${handle.cow.file.path} is smaller than what snapshot ${handle.name} uses of it`,
+    );
   }
 
   async startMerge(handle: SnapshotHandle): Promise<void> {

@@ -9,6 +9,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { Piscina } from "piscina";
+import { CLOSE_GRACE_MS } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
 import { COPY_ARENA_BYTES } from "../ring/copy-arena.ts";
 import { EXPORT_ARENA_BYTES } from "../ring/export-arena.ts";
@@ -67,18 +68,23 @@ export class Threads {
         threads.#spawn(channel, "workers/export-worker.js", { ...options.exportData, worker }, options),
       ),
     ];
-    for (const channel of threads.copies) threads.#runCopyTask(channel, options);
+    ready.push(...threads.copies.map((channel) => threads.#runCopyTask(channel, options)));
     await Promise.all(ready);
     return threads;
   }
 
   /** Stop workers that have nothing left to do but what is under way; resolves when their threads have ended. */
   async stop(channels: readonly Channel[]): Promise<void> {
-    for (const channel of channels) {
-      channel.outbox.send(Message.Stop, 0);
-      channel.outbox.flush();
-    }
+    const tell = (cut: number): void => {
+      for (const channel of channels) {
+        channel.outbox.send(Message.Stop, 0, cut);
+        channel.outbox.flush();
+      }
+    };
+    tell(0);
+    const grace = setTimeout(() => tell(1), CLOSE_GRACE_MS);
     await Promise.all(channels.map((channel) => channel.stopped));
+    clearTimeout(grace);
     await Promise.all(channels.map((channel) => this.#exits.get(channel)));
     for (const channel of channels) channel.close();
     if (channels.some((channel) => channel.role === "copy")) await this.#pool.destroy();
@@ -105,22 +111,23 @@ export class Threads {
     });
   }
 
-  #runCopyTask(channel: Channel, options: ThreadOptions): void {
+  /** A task ends only with its worker: that it has begun, and with which ring, comes through its port. */
+  #runCopyTask(channel: Channel, options: ThreadOptions): Promise<void> {
+    const ready = channel.ready();
     const task = this.#pool.run(
       { ...channel.workerData, port: channel.workerPort },
       { name: "copyWorker", transferList: [channel.workerPort] },
     );
-    const done = task.then(
-      (kind: string) => {
-        channel.ringKind = kind;
-      },
-      (cause: unknown) => {
+    return new Promise((resolve, reject) => {
+      ready.then(resolve);
+      const done = task.catch((cause: unknown) => {
         const error = workerDied(channel, cause);
         channel.failed(error);
         options.died(channel, error);
-      },
-    );
-    this.#exits.set(channel, done);
+        reject(error);
+      });
+      this.#exits.set(channel, done);
+    });
   }
 }
 

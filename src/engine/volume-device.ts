@@ -9,6 +9,7 @@
  */
 import { closeSync, constants, openSync } from "node:fs";
 import { errno, errnoOf, SnapringError } from "../base/errno.ts";
+import { divFloor, SECTOR_BYTES } from "../base/units.ts";
 import { DeviceFile } from "../device/device-file.ts";
 import { deviceFacts } from "../device/device-facts.ts";
 import { lockDevice } from "../device/device-lock.ts";
@@ -74,7 +75,12 @@ export class VolumeDevice {
   }
 
   describe(file: number): DeviceDescription {
-    return { file, align: this.#align, inline: this.inline };
+    return { file, align: this.#align, inline: this.inline, block: this.file.isBlockDevice };
+  }
+
+  /** The device may have grown or shrunk since it was opened. */
+  sectorsNow(): number {
+    return divFloor(deviceFacts(this.file.fd).sizeBytes, SECTOR_BYTES);
   }
 
   /** Go on without direct I/O: the sizes around it are no multiples of `align`. */

@@ -131,6 +131,12 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     await this.#snapshots.drop(this.#snapshots.find(name));
   }
 
+  /** E-45: the COW device has another size now; growth ends an overflow (S-43). Throws a SnapringError (EINVAL) if it lost used chunks. */
+  growSnapshot(name: string): void {
+    this.#refuseDead();
+    this.#snapshots.grow(this.#snapshots.find(name));
+  }
+
   /** E-30…E-36: resolves when the merge is under way; the end comes as a `snapshot` event ("merged", "merge-failed"). */
   async startMerge(name: string): Promise<void> {
     this.#refuseDead();

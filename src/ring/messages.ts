@@ -57,7 +57,7 @@ export const Message = {
   Adopt: 44,
   /** [sequence]: take one message from the port (a new snapshot's memory, a file). */
   Control: 45,
-  /** End: drain, answer Stopped, leave the loop. */
+  /** [-, cut 0/1]: end: drain, answer Stopped, leave the loop. Cut: do not wait for clients that do not read their replies. */
   Stop: 46,
 
   // main → copy worker; a CopyRead is followed by its CopyWrites in the same ring

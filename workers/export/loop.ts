@@ -158,7 +158,7 @@ export class ExportLoop implements WorkerLoop {
         this.#context.outbox.send(Message.ControlTaken, 0, words[at + 2]);
         return;
       case Message.Stop:
-        return this.#stop();
+        return this.#stop(words[at + 2] === 1);
       default:
         throw new Error(`unknown message ${words[at]} from main`);
     }
@@ -191,10 +191,13 @@ export class ExportLoop implements WorkerLoop {
     this.counters[WorkerCounter.Connections] = this.#open;
   }
 
-  #stop(): void {
+  /** `cut`: nor wait for clients that do not read their replies. */
+  #stop(cut: boolean): void {
     this.#stopping = true;
     for (const connection of this.#connections) {
-      if (connection.id !== -1) this.#reader.end(connection);
+      if (connection.id === -1) continue;
+      this.#reader.end(connection);
+      if (cut) this.#sender.cut(connection);
     }
   }
 

@@ -135,7 +135,7 @@ export class PieceIo {
     const noHole = piece.request?.noHole === true;
     const whole = piece.position % PAGE_BYTES === 0 && piece.length % PAGE_BYTES === 0;
     if (whole && piece.progress === 0 && !piece.durable) {
-      if (!noHole && device.canPunch) {
+      if (!noHole && device.canPunch && device.holesAreZero) {
         return this.#allocate(piece, AllocateMode.PunchHole | AllocateMode.KeepSize, piece.position, piece.length);
       }
       if (device.canZeroRange) {

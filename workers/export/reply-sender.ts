@@ -79,6 +79,14 @@ export class ReplySender {
     if (connection.handshake !== null && !connection.broken) this.#handshakeSent(connection);
   }
 
+  /** Send nothing more to this client, and do not wait for what it has not read. */
+  cut(connection: Connection): void {
+    connection.broken = true;
+    this.changed(connection);
+    if (!connection.sendPosted) return;
+    this.#context.submissions.push(IoOp.Cancel, 0, User.Cancel, 0, 0, 0, User.Send | connection.index);
+  }
+
   #headerOf(request: Request): number {
     if (isData(request)) return request.memory - SIMPLE_REPLY_BYTES;
     return this.#headers + request.index * SIMPLE_REPLY_BYTES;
