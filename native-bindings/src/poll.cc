@@ -11,6 +11,7 @@
 #include <ctime>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "inline_io.h"
@@ -169,9 +170,14 @@ int32_t PollRing::transfer(Op* op) {
   }
 }
 
-// Only after poll has said that it will not block.
+// Poll has said that there is something, but who reads the same event elsewhere may have been quicker: never block.
 int32_t PollRing::readEvent(Op* op) {
-  const ssize_t moved = read(op->file->fd, op->vector->iov_base, op->total);
+  ssize_t moved = preadv2(op->file->fd, op->vector, 1, -1, RWF_NOWAIT);
+  if (moved < 0 && (errno == EOPNOTSUPP || errno == ESPIPE)) {
+    pollfd again = {op->file->fd, POLLIN, 0};
+    if (::poll(&again, 1, 0) <= 0) return kParked;
+    moved = read(op->file->fd, op->vector->iov_base, op->total);
+  }
   if (moved >= 0) return static_cast<int32_t>(moved);
   return errno == EINTR || errno == EAGAIN ? kParked : -errno;
 }

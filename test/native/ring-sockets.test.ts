@@ -177,6 +177,19 @@ describe.each(modes())("events, timeouts, cancel (%s)", (mode) => {
     expect(bench.words[16]).toBe(2);
   });
 
+  it("one event at two indices: a signal ends one read, and the other waits on without blocking the turn", () => {
+    using bench = new RingBench(mode);
+    const fd = bench.event(0);
+    bench.ring.setFile(1, fd, FileKind.Event);
+    const reads = [0, 1].map((file) => ({ op: IoOp.EventRead, file, at: 8 * file, user: file }));
+    expect(bench.turn(reads, false)).toEqual([]);
+    addon().signalEvent(fd);
+    const [first] = bench.run([], 1);
+    expect(bench.turn([], false)).toEqual([]);
+    addon().signalEvent(fd);
+    expect(bench.run([], 1)).toEqual([{ user: 1 - first.user, result: 8 }]);
+  });
+
   it("an event that was made not to block is waited for", async () => {
     using bench = new RingBench(mode);
     const fd = bench.event(0);
