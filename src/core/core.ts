@@ -86,7 +86,10 @@ export class Core {
     this.#end();
   }
 
-  /** Drop a snapshot (E-41). EBUSY while it is presented in place of the origin: stop the merge first. */
+  /**
+   * Drop a snapshot (E-41). EBUSY while it is presented in place of the origin: stop the merge first. Its slot may be used
+   * again once no worker can still send a message that names it.
+   */
   dropSnapshot(operation: number, index: number): void {
     this.#begin();
     this.#life.drop(operation, index);

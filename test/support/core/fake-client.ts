@@ -19,8 +19,11 @@ function* enter(shell: FakeShell, gate: FakeGate, number: number): Steps<void> {
   for (;;) {
     gate.count += 1;
     yield undefined;
-    if (!gate.closed) return;
-    shell.leave(gate, number);
+    if (!gate.closed) {
+      gate.inside += 1;
+      return;
+    }
+    shell.withdraw(gate, number);
     yield () => !gate.closed;
   }
 }

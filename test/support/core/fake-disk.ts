@@ -20,13 +20,14 @@ export class FakeDisk {
   reads = 0;
   writes = 0;
   flushes = 0;
-  readonly #durable: Uint8Array;
+  #durable: Uint8Array | undefined;
   /** Block → what was written there since it was last made durable, in order. */
   readonly #volatile = new Map<number, Uint8Array[]>();
 
-  constructor(bytes: Uint8Array) {
+  /** `mayCrash`: keep what is needed to say what a crash leaves. */
+  constructor(bytes: Uint8Array, mayCrash = false) {
     this.bytes = bytes;
-    this.#durable = bytes.slice();
+    this.#durable = mayCrash ? bytes.slice() : undefined;
   }
 
   read(position: number, length: number): { readonly error: number; readonly bytes: Uint8Array } {
@@ -54,13 +55,25 @@ export class FakeDisk {
     this.flushes += 1;
     const error = this.fault("flush", 0, 0);
     if (error !== 0) return error;
-    for (const [block, versions] of this.#volatile) this.#durable.set(versions.at(-1)!, block * SECTOR_BYTES);
+    for (const [block, versions] of this.#volatile) this.#durable!.set(versions.at(-1)!, block * SECTOR_BYTES);
     this.#volatile.clear();
     return 0;
   }
 
+  /** The device becomes larger: zeroes behind what was there (E-45). */
+  grow(length: number): void {
+    const larger = (bytes: Uint8Array): Uint8Array => {
+      const grown = new Uint8Array(length);
+      grown.set(bytes);
+      return grown;
+    };
+    this.bytes = larger(this.bytes);
+    if (this.#durable !== undefined) this.#durable = larger(this.#durable);
+  }
+
   /** What is on the disk after a power cut, if it comes now. */
   crash(random: SeededRandom): Uint8Array {
+    if (this.#durable === undefined) throw new Error("this disk was not told that it may crash");
     const after = this.#durable.slice();
     for (const [block, versions] of this.#volatile) {
       const kept = random.below(versions.length + 1);
@@ -73,6 +86,7 @@ export class FakeDisk {
     if (this.writesLeft <= 0) return;
     this.writesLeft -= 1;
     this.bytes.set(data, position);
+    if (this.#durable === undefined) return;
     for (let at = 0; at < data.length; at += SECTOR_BYTES) {
       const block = (position + at) / SECTOR_BYTES;
       const content = data.slice(at, at + SECTOR_BYTES);

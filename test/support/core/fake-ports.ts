@@ -9,7 +9,10 @@ import type { GatePort, OriginPorts, SnapshotPorts } from "../../../src/core/por
 
 export class FakeGate implements GatePort {
   closed = false;
+  /** Announced. */
   count = 0;
+  /** Announced, and found the gate open. */
+  inside = 0;
 
   close(): void {
     if (this.closed) throw new Error("the gate is closed already");
@@ -120,13 +123,13 @@ export class FakeOriginPorts implements OriginPorts {
   merging = -1;
 
   setList(snapshots: readonly number[]): void {
-    if (!this.writeGate.closed || this.writeGate.count > 0) throw new Error("the list changes under origin writes");
+    if (!this.writeGate.closed || this.writeGate.inside > 0) throw new Error("the list changes under origin writes");
     this.list = snapshots;
   }
 
   setMerging(snapshot: number): void {
     for (const gate of [this.writeGate, this.readGate]) {
-      if (!gate.closed || gate.count > 0) throw new Error("the merging volume changes under requests");
+      if (!gate.closed || gate.inside > 0) throw new Error("the merging volume changes under requests");
     }
     this.merging = snapshot;
   }

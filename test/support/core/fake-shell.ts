@@ -93,6 +93,13 @@ export class FakeShell implements Effects {
     return snapshot;
   }
 
+  /** A snapshot has gone: its slot may be used again, a timer of it does not go off. */
+  detach(index: number): void {
+    this.snapshots.delete(index);
+    const at = this.#timers.indexOf(index);
+    if (at >= 0) this.#timers.splice(at, 1);
+  }
+
   open(snapshot: FakeSnapshot, loaded: LoadedStore): number {
     const operation = this.#nextOperation++;
     this.core.openSnapshot(operation, this.#config(snapshot), loaded);
@@ -169,8 +176,14 @@ export class FakeShell implements Effects {
     yield () => this.#exclusives.delete(token) || undefined === true;
   }
 
-  /** An announcement ends (C-10): main is told when the last one leaves a closed gate. */
+  /** A request has ended. */
   leave(gate: FakeGate, number: number): void {
+    gate.inside -= 1;
+    this.withdraw(gate, number);
+  }
+
+  /** An announcement ends (C-10): main is told when the last one leaves a closed gate. */
+  withdraw(gate: FakeGate, number: number): void {
     gate.count -= 1;
     if (gate.closed && gate.count === 0) this.later(() => this.core.gateDrained(number));
   }

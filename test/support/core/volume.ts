@@ -47,6 +47,12 @@ export class Volume {
     return snapshot;
   }
 
+  /** The same, but it only begins: the operation's number. */
+  createLater(index: number, spec: CowSpec): number {
+    const { snapshot, loaded } = this.#load(index, spec);
+    return this.shell.create(snapshot, loaded);
+  }
+
   #load(index: number, spec: CowSpec): { readonly snapshot: FakeSnapshot; readonly loaded: LoadedStore } {
     const ports = new FakeSnapshotPorts();
     const loaded =
