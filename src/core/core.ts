@@ -146,14 +146,18 @@ export class Core {
     this.#end();
   }
 
-  /** A write on a snapshot met a chunk without a visible exception; `whole`: it covers all of the chunk (C-12). */
-  needChunk(token: number, index: number, chunk: Chunk, whole: boolean): void {
+  /**
+   * A write on a snapshot met a chunk without a visible exception; `whole`: it covers all of the chunk (C-12). `fills`: else its
+   * worker is ready to take the rest from the origin (only with the option `grantParts`).
+   */
+  needChunk(token: number, index: number, chunk: Chunk, whole: boolean, fills = true): void {
     this.#begin();
     const need = this.#context.needs.take(token);
     const snapshot = this.#context.snapshots[index];
     need.kind = "chunk";
     need.chunk = chunk;
     need.whole = whole;
+    need.fills = fills;
     if (snapshot === undefined) need.error = errno.EIO;
     else assert(chunk * snapshot.geometry.chunkSectors < this.#context.originSectors, "the chunk lies on the origin");
     if (snapshot === undefined) this.#context.needs.done(need, 0);

@@ -22,6 +22,7 @@ export class Need {
   sectors: Sector = 0;
   chunk: Chunk = 0;
   whole = false;
+  fills = false;
   kind: "origin" | "chunk" | "other" = "other";
 }
 

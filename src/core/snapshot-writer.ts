@@ -47,7 +47,7 @@ export class SnapshotWriter {
       needs.wait(joined.writers, need);
       return false;
     }
-    const grant = need.whole || options.grantParts;
+    const grant = need.whole || (options.grantParts && need.fills);
     if (!grant && snapshot.copies >= options.cowThreshold) return true;
     const newChunk = snapshot.allocator.allocate();
     if (newChunk < 0) {

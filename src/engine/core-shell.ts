@@ -15,7 +15,7 @@ import { divExact, SECTOR_BYTES } from "../base/units.ts";
 import { fromWords, highWord, lowWord } from "../base/u64.ts";
 import type { Core } from "../core/core.ts";
 import type { CopyJob, Effects, MetadataJob, NoticeKind } from "../core/ports.ts";
-import { Message } from "../ring/messages.ts";
+import { ChunkNeed, Message } from "../ring/messages.ts";
 import type { RingConsumer } from "../ring/spsc-ring.ts";
 import type { Channel } from "./channel.ts";
 import { MetadataSender } from "./metadata-sender.ts";
@@ -207,7 +207,7 @@ export class CoreShell implements Effects {
       case Message.NeedOrigin:
         return core.needOrigin(token, fromWords(w2, words[at + 3]), words[at + 4]);
       case Message.NeedChunk:
-        return core.needChunk(token, w2, fromWords(words[at + 3], words[at + 4]), words[at + 5] === 1);
+        return this.#needChunk(token, w2, fromWords(words[at + 3], words[at + 4]), words[at + 5]);
       case Message.NeedDurable:
         return core.needDurable(token, w2, words[at + 3]);
       case Message.NeedRange:
@@ -235,6 +235,10 @@ export class CoreShell implements Effects {
       default:
         throw new Error(`unknown message ${kind} from ${channel.role} worker ${channel.index}`);
     }
+  }
+
+  #needChunk(token: number, snapshot: number, chunk: number, how: number): void {
+    this.core.needChunk(token, snapshot, chunk, how === ChunkNeed.Whole, how === ChunkNeed.Fill);
   }
 
   #metadataDone(job: MetadataJob, error: number, bytes: Uint8Array | undefined): void {

@@ -43,6 +43,8 @@ export interface VolumeOptions {
   readonly copyWorkers?: number | undefined;
   /** S-57: acknowledge snapshot writes before their exceptions are durable; a flush makes them so. Default true. */
   readonly early?: boolean | undefined;
+  /** A first write to a part of a chunk is completed by the worker that serves it, instead of a copy worker. Default true. */
+  readonly fills?: boolean | undefined;
   /** Registered snapshots that are given up: their stores are marked Invalid, so that the origin may be written without them (E-46). */
   readonly abandon?: readonly string[] | undefined;
   /** One line, for people. */
@@ -60,6 +62,7 @@ export interface CompleteOptions {
   readonly workers: number;
   readonly copyWorkers: number;
   readonly early: boolean;
+  readonly fills: boolean;
   readonly abandon: readonly string[];
   readonly log: (line: string) => void;
 }
@@ -91,6 +94,7 @@ export function completeOptions(options: VolumeOptions): CompleteOptions {
     workers,
     copyWorkers,
     early: options.early ?? true,
+    fills: options.fills ?? true,
     abandon: options.abandon ?? [],
     log: options.log ?? (() => {}),
   };

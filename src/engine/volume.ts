@@ -215,7 +215,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
       connectionClosed: (id) => this.#listener?.connectionClosed(id),
       turned: () => {},
     });
-    const coreOptions = { early: options.early, turns: true };
+    const coreOptions = { early: options.early, turns: true, grantParts: options.fills };
     this.#shell.attach(new Core(this.#shell, ports, sectorsOf(origin.file.sizeBytes), coreOptions));
     this.#shell.turn();
   }

@@ -15,7 +15,7 @@ export const Message = {
   // export worker → main
   /** [token, sector lo, hi, sectors]: an origin write found a chunk that is not settled (C-10). */
   NeedOrigin: 1,
-  /** [token, snapshot, chunk lo, hi, whole 0/1]: a snapshot write found no exception (C-12). */
+  /** [token, snapshot, chunk lo, hi, ChunkNeed]: a snapshot write found no exception (C-12). */
   NeedChunk: 2,
   /** [token, snapshot, sequence]: a flush or FUA wants everything up to it durable (C-13, C-14). */
   NeedDurable: 3,
@@ -72,4 +72,8 @@ export const Message = {
   /** [operation (IoOp), position lo, hi, bytes, arena offset or -1 for zeroes, 1 if durable (RWF_DSYNC)]. */
   MetadataStep: 63,
 } as const;
+/** How a snapshot write would have its chunk copied: by a copy worker; not at all, it covers the chunk; by its own worker. */
+export const ChunkNeed = { Copy: 0, Whole: 1, Fill: 2 } as const;
+export type ChunkNeed = (typeof ChunkNeed)[keyof typeof ChunkNeed];
+
 export type Message = (typeof Message)[keyof typeof Message];

@@ -126,6 +126,13 @@ export class ExportContext {
     this.requests.give(request);
   }
 
+  /** The piece waits no more for a grant, or has used it. */
+  giveBackFill(piece: Piece): void {
+    if (piece.fillSlot === -1) return;
+    this.slots.give(piece.fillSlot);
+    piece.fillSlot = -1;
+  }
+
   /** The pieces that were parked at a gate; it has opened. */
   unpark(gate: number): readonly Piece[] {
     const parked = this.#parked.get(gate) ?? [];

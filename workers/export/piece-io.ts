@@ -12,17 +12,20 @@ import { errno } from "../../src/base/errno.ts";
 import { alignDown, alignUp } from "../../src/base/units.ts";
 import { AllocateMode, IoArg, IoOp } from "../../src/ring/io-descriptor.ts";
 import { PAGE_BYTES } from "../../src/ring/slots.ts";
+import { ChunkFill } from "./chunk-fill.ts";
 import { type ExportContext, User } from "./context.ts";
 import type { DeviceView } from "./device-view.ts";
 import { type Piece, PieceKind, Stage } from "./piece.ts";
 
 export class PieceIo {
+  readonly fill: ChunkFill;
   readonly #context: ExportContext;
   /** The device of a piece under way, by piece index. */
   readonly #devices: (DeviceView | undefined)[] = [];
 
   constructor(context: ExportContext) {
     this.#context = context;
+    this.fill = new ChunkFill(context);
   }
 
   read(piece: Piece, device: DeviceView, position: number): void {
@@ -56,6 +59,7 @@ export class PieceIo {
 
   /** A completion for the piece. True: its device operation has ended, `piece.error` says how. */
   completed(piece: Piece, result: number): boolean {
+    if (piece.stage === Stage.FillRead || piece.stage === Stage.FillWrite) return this.fill.completed(piece, result);
     const device = this.#devices[piece.index];
     if (device === undefined) {
       piece.error = result < 0 ? -result : 0;

@@ -31,6 +31,9 @@ export const Stage = {
   Device: 5,
   /** Writes a chunk that main has granted (E-6). */
   Granted: 6,
+  /** Reads the rest of a chunk that main has granted, then writes it whole (chunk-fill.ts). */
+  FillRead: 7,
+  FillWrite: 8,
 } as const;
 export type Stage = (typeof Stage)[keyof typeof Stage];
 
@@ -83,6 +86,16 @@ export class Piece {
   trackedChunk = 0;
   trackedCount = 0;
   parities = 0;
+  /** Slot in which a granted chunk is put together, -1 for none. */
+  fillSlot = -1;
+  /** Where the chunk begins on the volume. */
+  fillAt = 0;
+  /** The piece's place in the chunk, and the bytes of the chunk that exist. */
+  fillWithin = 0;
+  fillBytes = 0;
+  /** Part of the chunk that is read from the origin. */
+  fillFrom = 0;
+  fillTo = 0;
   /** Steps of a flush that are done. */
   step = 0;
 

@@ -69,6 +69,7 @@ export class Pieces {
 
   /** Main or a gate lets the piece look again, or its wait has ended with an error. */
   released(piece: Piece, error: number): void {
+    this.#context.giveBackFill(piece);
     piece.stage = Stage.Idle;
     if (error !== 0) this.finish(piece, error);
     else if (piece.kind === PieceKind.Written) this.finish(piece, 0);

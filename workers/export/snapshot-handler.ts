@@ -13,7 +13,7 @@ import { errno } from "../../src/base/errno.ts";
 import { EntryState, SnapshotState } from "../../src/base/states.ts";
 import { highWord, lowWord } from "../../src/base/u64.ts";
 import { cowFile } from "../../src/ring/file-table.ts";
-import { Message } from "../../src/ring/messages.ts";
+import { ChunkNeed, Message } from "../../src/ring/messages.ts";
 import { ORIGIN_WRITE_GATE } from "../../src/ring/volume-words.ts";
 import { bucketAt, trackableChunks } from "../../src/table/tracking.ts";
 import type { ExportContext } from "./context.ts";
@@ -70,14 +70,13 @@ export class SnapshotHandler implements ExportHandler {
 
   granted(piece: Piece, newChunk: number, whole: boolean): void {
     const snapshot = this.#snapshot;
-    if (!whole) throw new Error("only whole chunks are granted");
-    piece.stage = Stage.Granted;
+    if (!whole) return this.#io.fill.start(piece, snapshot, newChunk);
     this.#io.write(piece, snapshot.cow, newChunk * snapshot.chunkBytes, piece.request?.durable === true);
     piece.stage = Stage.Granted;
   }
 
   deviceDone(piece: Piece): void {
-    if (piece.stage === Stage.Granted) return this.#written(piece);
+    if (piece.stage >= Stage.Granted) return this.#written(piece);
     if (piece.kind === PieceKind.Read) return this.#readDone(piece);
     if (piece.kind === PieceKind.Trim && piece.step === 1) return this.#passDown(piece);
     const invalid = this.#snapshot.words.state() === SnapshotState.Invalid;
@@ -182,8 +181,9 @@ export class SnapshotHandler implements ExportHandler {
     this.#context.leave(piece);
     this.#clipToChunk(piece);
     piece.stage = Stage.Main;
-    const whole = piece.length === snapshot.chunkBytes ? 1 : 0;
-    this.#context.outbox.send(Message.NeedChunk, piece.index, snapshot.index, lowWord(chunk), highWord(chunk), whole);
+    const whole = piece.length === snapshot.chunkBytes;
+    const how = whole ? ChunkNeed.Whole : this.#io.fill.prepare(piece, snapshot) ? ChunkNeed.Fill : ChunkNeed.Copy;
+    this.#context.outbox.send(Message.NeedChunk, piece.index, snapshot.index, lowWord(chunk), highWord(chunk), how);
   }
 
   /** E-6: the granted chunk is on the COW device, or is not; main publishes, and then releases the piece for good. */
