@@ -34,8 +34,11 @@ export class DeviceFile implements Disposable {
   /** False where it was not asked for or is not possible. */
   readonly isLocked: boolean;
 
-  /** Throws a SnapringError: missing, a directory, no permission, neither file nor block device … */
-  constructor(path: string, mode: AccessMode, what: string) {
+  /**
+   * Throws a SnapringError: missing, a directory, no permission, neither file nor block device, in use; EINVAL where it is the
+   * same device as `origin`, by whatever name (S-21).
+   */
+  constructor(path: string, mode: AccessMode, what: string, origin?: DeviceFile) {
     this.path = path;
     const flags = (mode === "write" ? constants.O_RDWR : constants.O_RDONLY) | constants.O_NONBLOCK;
     // O_NONBLOCK: a FIFO is to be refused, not waited for.
@@ -45,6 +48,8 @@ export class DeviceFile implements Disposable {
       refuseOtherKinds(facts, this.fd, `${what} ${path}`);
       this.isBlockDevice = facts.kind === "block";
       this.identity = facts.identity;
+      // Before the lock, which would only say that somebody (ourselves) has it.
+      if (origin !== undefined) refuseSameDevice(this, origin);
       this.sizeBytes = alignDown(facts.sizeBytes, SECTOR_BYTES);
       this.tailBytes = facts.sizeBytes - this.sizeBytes;
       this.logicalBlockBytes = facts.logicalBlockBytes;
@@ -109,6 +114,14 @@ function openOrExplain(path: string, flags: number, what: string): number {
   } catch (error) {
     throw systemError(error, `cannot open ${what} ${path}`);
   }
+}
+
+/** S-21. */
+function refuseSameDevice(cow: DeviceFile, origin: DeviceFile): void {
+  if (cow.identity !== origin.identity) return;
+  throw new SnapringError("EINVAL", `${cow.path}: COW device cannot be the same as origin device ${origin.path}`, {
+    hint: "name another file",
+  });
 }
 
 function refuseOtherKinds(facts: DeviceFacts, fd: number, name: string): void {

@@ -44,17 +44,18 @@ export interface CreatedStore {
 
 /** Throws a SnapringError; then nothing on disk has changed, unless it was a write that failed. */
 export function createStore(options: CreateStoreOptions): CreatedStore {
-  const origin = options.origin === undefined ? undefined : originFacts(options.origin);
-  const existing = statSync(options.cow, { throwIfNoEntry: false });
-  if (existing === undefined) return createFile(options, origin);
-  const cow = new DeviceFile(options.cow, "write", "COW file");
+  const origin = options.origin === undefined ? undefined : new DeviceFile(options.origin, "look", "origin");
   try {
-    if (cow.identity === origin?.identity) {
-      throw new SnapringError(
-        "EINVAL",
-        `COW device ${options.cow} cannot be the same as origin device ${options.origin}`,
-      );
-    }
+    const exists = statSync(options.cow, { throwIfNoEntry: false }) !== undefined;
+    return exists ? createOnDevice(options, origin) : createFile(options, origin);
+  } finally {
+    origin?.[Symbol.dispose]();
+  }
+}
+
+function createOnDevice(options: CreateStoreOptions, origin: DeviceFile | undefined): CreatedStore {
+  const cow = new DeviceFile(options.cow, "write", "COW file", origin);
+  try {
     const sectors = sectorsOf(cow, options);
     const geometry = checkedGeometry(options, sectors, cow.logicalBlockBytes, origin?.logicalBlockBytes);
     if (options.force !== true) refuseContent(cow, geometry);
@@ -65,24 +66,10 @@ export function createStore(options: CreateStoreOptions): CreatedStore {
     cow[Symbol.dispose]();
   }
   // Now it has its size: open it again as it is.
-  return createStore(options);
+  return createOnDevice(options, origin);
 }
 
-interface OriginFacts {
-  readonly identity: string;
-  readonly logicalBlockBytes: number;
-}
-
-function originFacts(path: string): OriginFacts {
-  const origin = new DeviceFile(path, "look", "origin");
-  try {
-    return { identity: origin.identity, logicalBlockBytes: origin.logicalBlockBytes };
-  } finally {
-    origin[Symbol.dispose]();
-  }
-}
-
-function createFile(options: CreateStoreOptions, origin: OriginFacts | undefined): CreatedStore {
+function createFile(options: CreateStoreOptions, origin: DeviceFile | undefined): CreatedStore {
   if (options.sectors === undefined) {
     throw new SnapringError("EUSAGE", `COW file ${options.cow} does not exist`, {
       hint: "say how large it is to be: --size",

@@ -24,7 +24,6 @@ const HINTS: Readonly<Record<string, string>> = {
 
 /** Throws a SnapringError for anything but an active or Invalid store. */
 export function loadStore(cow: DeviceFile, options: LoadOptions, sink: ExceptionSink): LoadedStore {
-  refuseSameDevice(cow, options.origin);
   const loaded = withPath(cow.path, () => {
     const loader = new StoreLoader(
       {
@@ -52,12 +51,6 @@ export function loadStore(cow: DeviceFile, options: LoadOptions, sink: Exception
     });
   }
   return loaded;
-}
-
-/** S-21. */
-function refuseSameDevice(cow: DeviceFile, origin: DeviceFile | undefined): void {
-  if (cow.identity !== origin?.identity) return;
-  throw new SnapringError("EINVAL", `${cow.path}: COW device cannot be the same as origin device ${origin.path}`);
 }
 
 function withPath<T>(path: string, body: () => T): T {

@@ -48,8 +48,7 @@ export class OfflineMerge implements Disposable {
     const origin = new DeviceFile(options.origin, "write", "origin");
     let cow: DeviceFile | undefined;
     try {
-      refuseSamePath(origin, options.cow);
-      cow = new DeviceFile(options.cow, "write", "COW file");
+      cow = new DeviceFile(options.cow, "write", "COW file", origin);
       const load = { chunkSectors: options.chunkSectors, origin };
       const loaded = loadStore(cow, load, (oldChunk, newChunk) => this.#exceptions.set(oldChunk, newChunk));
       if (loaded.state === "invalid") throw invalid(options.cow);
@@ -119,15 +118,6 @@ export class OfflineMerge implements Disposable {
     if (this.#shell.deviceError !== undefined) throw this.#shell.deviceError;
     throw new SnapringError(errnoName(result.error) as ErrnoName, `${this.#cow.path}: ${result.message}`);
   }
-}
-
-/** S-21, before the second lock on one file says that it is in use (by ourselves). */
-function refuseSamePath(origin: DeviceFile, path: string): void {
-  const cow = new DeviceFile(path, "look", "COW file");
-  const { identity } = cow;
-  cow[Symbol.dispose]();
-  if (identity !== origin.identity) return;
-  throw new SnapringError("EINVAL", `${path}: COW device cannot be the same as origin device ${origin.path}`);
 }
 
 function invalid(path: string): SnapringError {

@@ -38,7 +38,7 @@ export class SnapshotView implements Disposable {
   constructor(options: SnapshotViewOptions) {
     this.#origin = new DeviceFile(options.origin, "read", "origin");
     try {
-      this.#cow = new DeviceFile(options.cow, "read", "COW file");
+      this.#cow = new DeviceFile(options.cow, "read", "COW file", this.#origin);
     } catch (error) {
       this.#origin[Symbol.dispose]();
       throw error;

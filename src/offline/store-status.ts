@@ -38,17 +38,13 @@ export interface StoreStatus {
 
 /** Throws a SnapringError where there is no store, or one that cannot be opened. */
 export function storeStatus(options: StoreStatusOptions): StoreStatus {
-  const cow = new DeviceFile(options.cow, "look", "COW file");
+  const origin = options.origin === undefined ? undefined : new DeviceFile(options.origin, "look", "origin");
   try {
-    const origin = options.origin === undefined ? undefined : new DeviceFile(options.origin, "look", "origin");
-    try {
-      const loaded = loadStore(cow, { chunkSectors: options.chunkSectors, origin }, () => undefined);
-      return describe(loaded, options, cow);
-    } finally {
-      origin?.[Symbol.dispose]();
-    }
+    using cow = new DeviceFile(options.cow, "look", "COW file", origin);
+    const loaded = loadStore(cow, { chunkSectors: options.chunkSectors, origin }, () => undefined);
+    return describe(loaded, options, cow);
   } finally {
-    cow[Symbol.dispose]();
+    origin?.[Symbol.dispose]();
   }
 }
 
