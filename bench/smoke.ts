@@ -1,0 +1,80 @@
+/**
+ * `npm run bench:smoke`: in less than a minute, is the data path in order?
+ *
+ *   random 4k reads, 1 and 32 in flight     snapring beside qemu-nbd on the raw file
+ *   first-touch 4k writes, 32 in flight     snapring beside qemu-nbd on a qcow2 overlay with 16 KiB clusters
+ *
+ * It prints IOPS and server CPU per I/O of both, medians of interleaved rounds, and their ratios. It fails (exit code 1) where
+ * snapring is so slow that something must be broken, or where an export worker enters the kernel more than once per turn of
+ * its loop. It judges no more than that: a shared machine in a short run is no place for it.
+ */
+import { parseArgs } from "node:util";
+import { installedServers, runTurns } from "./harness.ts";
+import { abortOnSignals } from "./interrupt.ts";
+import { onlyBench } from "./one-bench.ts";
+import { PEERS } from "./peers.ts";
+import { Place } from "./place.ts";
+import type { RunRecord } from "./run-record.ts";
+import { schedule, type Turn } from "./schedule.ts";
+import type { ServerKind } from "./server-kind.ts";
+import { openSetting, type Setting } from "./setting.ts";
+import { SMOKE_OURS, smokeReport, smokeFailures } from "./smoke-verdict.ts";
+import { SNAPRING_KINDS } from "./snapring-kinds.ts";
+import { type Extent, MIB } from "./workload.ts";
+import { workloadNamed } from "./workloads.ts";
+
+const ROUNDS = 3;
+const EXTENT: Extent = { originBytes: 768 * MIB, seconds: 1.2, warmUpSeconds: 0.6, scale: 0.375 };
+const READ_SERVERS = [SMOKE_OURS, "qemu-raw"];
+const WRITE_SERVERS = [SMOKE_OURS, "qcow2-16k"];
+
+try {
+  process.exitCode = await smoke();
+} catch (error) {
+  console.error(`bench:smoke: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}
+
+async function smoke(): Promise<number> {
+  const { dir, verbose } = parseArgs({
+    options: { dir: { type: "string" }, verbose: { type: "boolean", default: false } },
+  }).values;
+  using _lock = await onlyBench();
+  const signal = abortOnSignals();
+  const turns = await smokeTurns();
+  const setting = await openSetting("direct", dir);
+  const records: RunRecord[] = [];
+  const place = new Place(setting, EXTENT.originBytes);
+  try {
+    place.makeOrigin();
+    const say = (line: string): void => (verbose ? console.error(line) : undefined);
+    await runTurns(turns, { place, extent: EXTENT, signal, say, keep: (record) => records.push(record) });
+  } finally {
+    place.remove();
+  }
+  if (signal.aborted) throw new Error("interrupted");
+  console.log(`${describe(setting)}, ${ROUNDS} rounds, medians\n`);
+  console.log(smokeReport(records));
+  const failures = smokeFailures(records);
+  for (const failure of failures) console.error(`bench:smoke: ${failure}`);
+  return failures.length === 0 ? 0 : 1;
+}
+
+async function smokeTurns(): Promise<Turn[]> {
+  const missing: string[] = [];
+  const servers = await installedServers([...PEERS, ...SNAPRING_KINDS], (line) => missing.push(line));
+  const named = (names: readonly string[]): ServerKind[] =>
+    names.map((name) => {
+      const server = servers.find((s) => s.name === name);
+      if (server === undefined) throw new Error(`${missing.join("; ")} (npm run setup installs what is needed)`);
+      return server;
+    });
+  const reads = ["read-unmapped-4k-qd1", "read-unmapped-4k-qd32"].map(workloadNamed);
+  const writes = [workloadNamed("cow-first-4k-qd32")];
+  return [...schedule(named(READ_SERVERS), reads, ROUNDS), ...schedule(named(WRITE_SERVERS), writes, ROUNDS)];
+}
+
+function describe(setting: Setting): string {
+  const mode = setting.direct ? "O_DIRECT on both sides" : "no O_DIRECT here, page cache on both sides";
+  return `${mode}, qemu with aio=${setting.qemuAio}`;
+}

@@ -1,0 +1,99 @@
+/**
+ * snapring as a server under measurement: by chunk size, by the state of its COW file, by the number of snapshots.
+ *
+ *   sparse       a file of holes, as `size=` makes it: the default
+ *   fallocated   its blocks are reserved, but unwritten
+ *   written      every block was written before
+ *
+ * Direct writes beyond what a file has written go through kernel threads and journal entries, which the three show.
+ */
+import { fileURLToPath } from "node:url";
+import { run } from "./child.ts";
+import type { Place } from "./place.ts";
+import type { ServerKind } from "./server-kind.ts";
+import { SETTING_NAMES, type Setting, type SettingName } from "./setting.ts";
+import { GIB, KIB } from "./workload.ts";
+
+export type CowState = "sparse" | "fallocated" | "written";
+
+/** The built command line, beside the built bench. */
+export const SNAPRING: string = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
+
+/** Holds what the workloads copy from a 2 GiB volume: 256 MiB filled beforehand, or 24576 chunks, and their metadata. */
+export const COW_BYTES: number = GIB;
+
+const CHUNK_DEFAULT = 16 * KIB;
+const WRITES = ["write-mapped-4k-qd32", "cow-first-*", "origin-write-cow-*"];
+
+interface Shape {
+  readonly chunkBytes?: number;
+  readonly cowState?: CowState;
+  readonly snapshots?: number;
+  readonly only?: readonly string[];
+  readonly settings?: readonly SettingName[];
+}
+
+export const SNAPRING_KINDS: readonly ServerKind[] = [
+  snapring("snapring-16k", "snapring, 16 KiB chunks, sparse COW file", {}),
+  snapring("snapring-4k", "snapring, 4 KiB chunks, sparse COW file", { chunkBytes: 4 * KIB }),
+  snapring("snapring-16k-fallocated", "snapring, 16 KiB chunks, fallocated COW file", {
+    cowState: "fallocated",
+    only: WRITES,
+    settings: ["direct"],
+  }),
+  snapring("snapring-16k-written", "snapring, 16 KiB chunks, fully written COW file", {
+    cowState: "written",
+    only: WRITES,
+    settings: ["direct"],
+  }),
+  snapring("snapring-16k-x8", "snapring, 8 snapshots of 16 KiB chunks", {
+    snapshots: 8,
+    only: ["origin-write-cow-*"],
+  }),
+];
+
+function snapring(name: string, text: string, shape: Shape): ServerKind {
+  return {
+    name,
+    role: "ours",
+    text,
+    program: process.execPath,
+    settings: shape.settings ?? SETTING_NAMES,
+    only: shape.only,
+    snapshotExport: "snap",
+    snapshotWritable: true,
+    originExport: "origin",
+    prepare: (place) => prepareCow(place, name, shape.cowState ?? "sparse"),
+    command: (place) => serveCommand(place, name, shape),
+  };
+}
+
+async function prepareCow(place: Place, name: string, state: CowState): Promise<void> {
+  if (state === "fallocated") await run(["fallocate", "-l", String(COW_BYTES), place.cow(name)]);
+  if (state === "written") place.makeWrittenCow(COW_BYTES);
+}
+
+function serveCommand(place: Place, name: string, shape: Shape): string[] {
+  const chunk = (shape.chunkBytes ?? CHUNK_DEFAULT) / KIB;
+  const settings = `size=${COW_BYTES / GIB}G,chunk=${chunk}K`;
+  const snapshots = Array.from({ length: shape.snapshots ?? 1 }, (_, i) => {
+    const cow = shape.cowState === "written" ? place.writtenCow : place.cow(i === 0 ? name : `${name}-${i}`);
+    return ["--snapshot", `${i === 0 ? "snap" : `snap${i}`}=${cow},${settings}`];
+  });
+  return [
+    process.execPath,
+    SNAPRING,
+    "serve",
+    place.origin,
+    ...snapshots.flat(),
+    "--listen",
+    `unix:${place.socket}`,
+    ...deviceMode(place.setting),
+  ];
+}
+
+/** On tmpfs snapring chooses for itself, as it does for a user who says nothing. */
+function deviceMode(setting: Setting): string[] {
+  if (setting.name === "tmpfs") return [];
+  return [setting.direct ? "--direct" : "--buffered"];
+}
