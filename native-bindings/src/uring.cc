@@ -108,6 +108,9 @@ class Uring final : public Ring {
 Uring::~Uring() {
   if (!open_) return;
   drain();
+  // The kernel takes a ring down in the background: what is registered would stay in use (locked, exclusive) for a while.
+  if (facts_.registeredFiles) (void)io_uring_unregister_files(&ring_);
+  if (facts_.registeredBytes > 0) (void)io_uring_unregister_buffers(&ring_);
   io_uring_queue_exit(&ring_);
 }
 

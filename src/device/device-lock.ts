@@ -3,11 +3,15 @@
  *
  * It lives as long as the open file description: rings that hold a duplicate keep it too, and it ends with the process,
  * however that ends. flock, because it is the one kind of lock for which the kernel names the holder.
+ *
+ * The kernel takes the io_uring of a killed process down in the background, and the files in it stay in use meanwhile. So a
+ * lock whose holder is no longer there is tried again for a while before it is an error.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { SnapringError, errno, errnoName } from "../base/errno.ts";
 import type { ErrnoName } from "../base/errno.ts";
 import { loadNative } from "./native.ts";
+import type { Native } from "./native.ts";
 
 /**
  * True: locked. False: there is no addon, so nothing can be locked. Throws a SnapringError EBUSY that names the holder
@@ -16,7 +20,7 @@ import { loadNative } from "./native.ts";
 export function lockDevice(fd: number, path: string, mode: "exclusive" | "shared"): boolean {
   const { native } = loadNative();
   if (native === undefined) return false;
-  const [status, holder] = native.lockFile(fd, mode === "exclusive");
+  const [status, holder] = tryLock(native, fd, mode === "exclusive");
   if (status === 0) return true;
   if (status !== -errno.EAGAIN) throw new SnapringError(errnoName(status) as ErrnoName, `${path} cannot be locked`);
   const by = holder > 0 ? ` by process ${holder}${commandOf(holder)}` : "";
@@ -25,6 +29,24 @@ export function lockDevice(fd: number, path: string, mode: "exclusive" | "shared
 
 export function unlockDevice(fd: number): void {
   loadNative().native?.unlockFile(fd);
+}
+
+// Two seconds: the kernel needs some milliseconds, but its disk may be busy.
+const TRIES = 200;
+const PAUSE_MS = 10;
+
+function tryLock(native: Native, fd: number, exclusive: boolean): [number, number] {
+  const clock = new Int32Array(new SharedArrayBuffer(4));
+  for (let tries = 1; ; tries++) {
+    const [status, holder] = native.lockFile(fd, exclusive);
+    const isHeld = status === -errno.EAGAIN;
+    if (!isHeld || isAlive(holder) || tries === TRIES) return [status, holder];
+    Atomics.wait(clock, 0, 0, PAUSE_MS);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  return pid > 0 && existsSync(`/proc/${pid}`);
 }
 
 function commandOf(pid: number): string {

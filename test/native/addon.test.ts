@@ -2,7 +2,8 @@
  * The addon's functions beside the ring: arguments of any kind never crash it, and each function does what it says.
  */
 import { closeSync, constants, mkdtempSync, openSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -162,6 +163,34 @@ describe("locks (E-42)", () => {
     expect(lockDevice(first, path, "exclusive")).toBe(true);
     closeSync(first);
   });
+
+  it.runIf(modes().includes("uring"))(
+    "a device that a killed process had in its ring can be locked again",
+    async () => {
+      const path = makeFile("killed", 65536);
+      const addonPath = join(import.meta.dirname, "../../native-bindings/build/Release/snapring.node");
+      const code = `
+      const addon = require(${JSON.stringify(addonPath)});
+      const shared = (bytes) => new Int32Array(new SharedArrayBuffer(bytes));
+      const pages = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }).buffer;
+      const ring = addon.createRing(true, new Uint8Array(pages), shared(256), shared(64), 4, 4, 65536, 0);
+      const fd = require("node:fs").openSync(${JSON.stringify(path)}, "r+");
+      ring.setFile(0, fd, 0);
+      console.log(addon.lockFile(fd, true)[0]);
+      setInterval(() => {}, 1000);
+    `;
+      for (let i = 0; i < 5; i++) {
+        const child = spawn(process.execPath, ["-e", code], { stdio: ["ignore", "pipe", "inherit"] });
+        const [said] = await once(child.stdout, "data");
+        expect(String(said)).toBe("0\n");
+        child.kill("SIGKILL");
+        await once(child, "exit");
+        const fd = openSync(path, "r+");
+        expect(lockDevice(fd, path, "exclusive")).toBe(true);
+        closeSync(fd);
+      }
+    },
+  );
 
   it("readers share, a writer does not join them", () => {
     const path = makeFile("shared", 0);

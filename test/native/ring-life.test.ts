@@ -5,11 +5,11 @@
  * The workers here are plain JavaScript over the addon alone, for this is about the addon's own thread-ends.
  */
 import { once } from "node:events";
-import { readdirSync, readlinkSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterEach, describe, expect, it } from "vitest";
-import { SnapringError } from "../../src/base/errno.ts";
+import { SnapringError, errno } from "../../src/base/errno.ts";
 import { createNativeRing } from "../../src/device/native-ring.ts";
 import { FileKind } from "../../src/device/port.ts";
 import { newSharedPages } from "../../src/device/shared-pages.ts";
@@ -106,6 +106,23 @@ describe.each(modes())("the life of a ring (%s)", (mode) => {
     bench[Symbol.dispose]();
     benches.splice(0);
     expect(openFiles().length).toBe(before);
+  });
+
+  it("after close, the files are free at once: no lock stays behind (E-42)", () => {
+    for (let i = 0; i < 50; i++) {
+      const bench = new RingBench(mode);
+      const path = `/proc/self/fd/${bench.file(0, PAGE)}`;
+      const fd = openSync(path, "r+");
+      const other = openSync(path, "r+");
+      bench.ring.setFile(1, fd, FileKind.Async);
+      expect(addon().lockFile(fd, true)).toEqual([0, 0]);
+      closeSync(fd);
+      expect(addon().lockFile(other, true)[0]).toBe(-errno.EAGAIN);
+      bench.ring.close();
+      expect(addon().lockFile(other, true)).toEqual([0, 0]);
+      closeSync(other);
+      bench[Symbol.dispose]();
+    }
   });
 
   it("after close, what was under way is not received", () => {
