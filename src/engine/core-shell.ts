@@ -89,6 +89,11 @@ export class CoreShell implements Effects {
     this.#events.turned();
   }
 
+  /** The rest after a step of a paced merge is over (E-26). */
+  mergeContinue(): void {
+    this.#later(() => this.core.mergeContinue());
+  }
+
   end(): void {
     this.#ended = true;
     for (const timer of this.#timers.values()) clearTimeout(timer);

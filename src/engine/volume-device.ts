@@ -75,7 +75,7 @@ export class VolumeDevice {
   }
 
   describe(file: number): DeviceDescription {
-    return { file, align: this.#align, inline: this.inline, block: this.file.isBlockDevice };
+    return { file, align: this.#align, inline: this.inline };
   }
 
   /** The device may have grown or shrunk since it was opened. */

@@ -45,6 +45,8 @@ export interface VolumeOptions {
   readonly early?: boolean | undefined;
   /** A first write to a part of a chunk is completed by the worker that serves it, instead of a copy worker. Default true. */
   readonly fills?: boolean | undefined;
+  /** Percentage (1–100) of the time that a merge may take, so that clients' I/O stays usable (E-26). Default 100. */
+  readonly mergePercent?: number | undefined;
   /** Registered snapshots that are given up: their stores are marked Invalid, so that the origin may be written without them (E-46). */
   readonly abandon?: readonly string[] | undefined;
   /** One line, for people. */
@@ -63,6 +65,7 @@ export interface CompleteOptions {
   readonly copyWorkers: number;
   readonly early: boolean;
   readonly fills: boolean;
+  readonly mergePercent: number;
   readonly abandon: readonly string[];
   readonly log: (line: string) => void;
 }
@@ -95,6 +98,7 @@ export function completeOptions(options: VolumeOptions): CompleteOptions {
     copyWorkers,
     early: options.early ?? true,
     fills: options.fills ?? true,
+    mergePercent: checkPercent(options.mergePercent ?? 100),
     abandon: options.abandon ?? [],
     log: options.log ?? (() => {}),
   };
@@ -110,6 +114,11 @@ export function checkName(name: string, taken: { has(name: string): boolean }): 
 function checkCount(what: string, count: number): void {
   if (Number.isSafeInteger(count) && count >= 1 && count <= MAX_EXPORT_WORKERS) return;
   throw invalid(`${what} must be a whole number from 1 to ${MAX_EXPORT_WORKERS}`);
+}
+
+function checkPercent(percent: number): number {
+  if (percent >= 1 && percent <= 100) return percent;
+  throw invalid("mergePercent must be from 1 to 100");
 }
 
 function invalid(message: string): SnapringError {

@@ -19,6 +19,7 @@ import { createVolumeWords, ORIGIN_READ_GATE, ORIGIN_WRITE_GATE, VolumeWords } f
 import { CoreShell, sectorsOf } from "./core-shell.ts";
 import { type ListenAddress, Listener, parseListenAddress } from "./listener.ts";
 import { MainWake } from "./main-wake.ts";
+import { MergePacer } from "./merge-pacer.ts";
 import { RegisteredSet } from "./registered-set.ts";
 import { gatePort, type SnapshotHandle } from "./snapshot-handle.ts";
 import { SnapshotSet } from "./snapshot-set.ts";
@@ -77,6 +78,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   #threads: Threads | undefined;
   #shell: CoreShell | undefined;
   #listener: Listener | undefined;
+  #pacer: MergePacer | undefined;
   #set: SnapshotSet | undefined;
   #registered: RegisteredSet | undefined;
   #closing: Promise<void> | undefined;
@@ -140,6 +142,8 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   /** E-30…E-36: resolves when the merge is under way; the end comes as a `snapshot` event ("merged", "merge-failed"). */
   async startMerge(name: string): Promise<void> {
     this.#refuseDead();
+    this.#pacer ??= new MergePacer(this.#options.mergePercent, () => this.#shell?.mergeContinue());
+    this.#pacer.began();
     await this.#snapshots.startMerge(this.#snapshots.find(name));
   }
 
@@ -215,7 +219,12 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
       connectionClosed: (id) => this.#listener?.connectionClosed(id),
       turned: () => {},
     });
-    const coreOptions = { early: options.early, turns: true, grantParts: options.fills };
+    const coreOptions = {
+      early: options.early,
+      turns: true,
+      grantParts: options.fills,
+      mergePaced: options.mergePercent < 100,
+    };
     this.#shell.attach(new Core(this.#shell, ports, sectorsOf(origin.file.sizeBytes), coreOptions));
     this.#shell.turn();
   }
@@ -239,6 +248,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
         await threads.stop(threads.all.filter((channel) => !channel.dead));
       }
     }
+    this.#pacer?.close();
     shell?.end();
     this.#listener?.close();
     this.#wake?.close();
@@ -261,6 +271,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   }
 
   #notice(index: number, event: NoticeKind, error: number): void {
+    if (event === "merge-progress" && this.#options.mergePercent < 100) this.#pacer?.stepDone();
     const handle: SnapshotHandle | undefined = this.#snapshots.at(index);
     const name = handle?.name ?? `snapshot ${index}`;
     const reason = error === 0 ? "" : errnoName(error);

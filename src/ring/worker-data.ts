@@ -42,8 +42,6 @@ export interface DeviceDescription {
   readonly align: number;
   /** Operations are done at once by preadv2/pwritev2 (FileKind.Inline). */
   readonly inline: boolean;
-  /** A block device: discarding gives no zeroes there. */
-  readonly block: boolean;
 }
 
 /** To a new export worker, besides WorkerData. */

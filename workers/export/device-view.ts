@@ -6,16 +6,14 @@ import type { DeviceDescription } from "../../src/ring/worker-data.ts";
 export class DeviceView {
   readonly file: number;
   readonly align: number;
-  /** Punching a hole leaves zeroes: files only. */
-  readonly holesAreZero: boolean;
   /** Cleared by the first -EOPNOTSUPP: zeroes are then written, trims answered without effect. */
+  canDiscard = true;
   canPunch = true;
   canZeroRange = true;
 
   constructor(description: DeviceDescription) {
     this.file = description.file;
     this.align = description.align;
-    this.holesAreZero = !description.block;
   }
 
   isAligned(position: number, length: number): boolean {

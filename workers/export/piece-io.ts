@@ -131,15 +131,15 @@ export class PieceIo {
     const from = alignUp(piece.position, PAGE_BYTES);
     const to = alignDown(piece.position + piece.length, PAGE_BYTES);
     // Advisory: what is smaller than a page keeps its data.
-    if (!device.canPunch || to <= from) this.#nothing(piece);
-    else this.#allocate(piece, AllocateMode.PunchHole | AllocateMode.KeepSize, from, to - from);
+    if (!device.canDiscard || to <= from) this.#nothing(piece);
+    else this.#allocate(piece, AllocateMode.Discard, from, to - from);
   }
 
   #submitZero(piece: Piece, device: DeviceView): void {
     const noHole = piece.request?.noHole === true;
     const whole = piece.position % PAGE_BYTES === 0 && piece.length % PAGE_BYTES === 0;
     if (whole && piece.progress === 0 && !piece.durable) {
-      if (!noHole && device.canPunch && device.holesAreZero) {
+      if (!noHole && device.canPunch) {
         return this.#allocate(piece, AllocateMode.PunchHole | AllocateMode.KeepSize, piece.position, piece.length);
       }
       if (device.canZeroRange) {
@@ -159,7 +159,7 @@ export class PieceIo {
   }
 
   #nothing(piece: Piece): void {
-    piece.allocateMode = AllocateMode.PunchHole;
+    piece.allocateMode = AllocateMode.Discard;
     this.#context.submissions.push(IoOp.Nop, 0, User.Piece | piece.index, 0, 0, 0, 0);
   }
 
@@ -194,7 +194,8 @@ export class PieceIo {
 
   /** The device does not do this mode: remember, and zero by the next way; a trim is advisory. */
   #withoutAllocate(piece: Piece, device: DeviceView, mode: number): boolean {
-    if ((mode & AllocateMode.PunchHole) !== 0) device.canPunch = false;
+    if (mode === AllocateMode.Discard) device.canDiscard = false;
+    else if ((mode & AllocateMode.PunchHole) !== 0) device.canPunch = false;
     else device.canZeroRange = false;
     if (piece.advisory) return true;
     this.#submitZero(piece, device);
