@@ -1,0 +1,213 @@
+/**
+ * The origin is rolled back to a snapshot while it is in use, on real threads (E-30 … E-36).
+ *
+ * The oracle: from the moment the merge is presented the live volume is an atomic register that began with the snapshot's
+ * view. It stays so through stop, resume and the end; then the origin itself holds it. Other snapshots see nothing of all this.
+ */
+import { afterEach, expect, test } from "vitest";
+import { dataPattern } from "../support/data-pattern.ts";
+import { LibraryVolume, removeVolumes } from "../support/library-volume.ts";
+import type { NbdClient } from "../support/nbd-client.ts";
+import { firstDifference, readAll } from "../support/volume.ts";
+
+afterEach(removeVolumes);
+
+const MIB = 2 ** 20;
+const SIZE = 8 * MIB;
+const USERS = 4;
+const SPAN = SIZE / USERS;
+const NBD_ESHUTDOWN = 108;
+
+/** One client with a part of the volume of its own: writes, and reads back what it or the past wrote there. */
+class User {
+  readonly #client: NbdClient;
+  readonly #first: number;
+  readonly #model: Buffer;
+  #seed: number;
+  #using: Promise<void> = Promise.resolve();
+  #stopped = true;
+  requests = 0;
+
+  constructor(client: NbdClient, index: number, model: Buffer) {
+    this.#client = client;
+    this.#first = index * SPAN;
+    this.#model = model;
+    this.#seed = 1 + index * 7919;
+  }
+
+  start(): void {
+    this.#stopped = false;
+    this.#using = this.#use();
+    this.#using.catch(() => undefined);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#using;
+  }
+
+  async #use(): Promise<void> {
+    while (!this.#stopped) {
+      const seed = ++this.#seed;
+      const length = 1 + ((seed * 9973) % (seed % 3 === 0 ? 40_000 : 6000));
+      const at = this.#first + ((seed * 104_729) % (SPAN - length));
+      if (seed % 2 === 0) {
+        const data = dataPattern(length, seed);
+        await this.#client.write(at, data, seed % 16 === 0 ? 1 : 0);
+        data.copy(this.#model, at);
+      } else {
+        const data = await this.#client.read(at, length);
+        if (!data.equals(this.#model.subarray(at, at + length)))
+          throw new Error(`read at ${at} is not what was written`);
+      }
+      if (seed % 64 === 1) await this.#client.flush();
+      this.requests += 1;
+    }
+  }
+}
+
+interface Scene {
+  readonly volume: LibraryVolume;
+  /** What the live volume holds while "back" is presented. */
+  readonly merged: Buffer;
+  readonly users: readonly User[];
+}
+
+/** A snapshot "back" with exceptions of both kinds, then "other", then more of them. */
+async function scene(early: boolean): Promise<Scene> {
+  const size = 2 * SIZE;
+  const volume = await LibraryVolume.create({
+    sizeBytes: SIZE,
+    early,
+    snapshots: [{ name: "back", chunkSize: 4096, size }],
+  });
+  const origin = await volume.connect();
+  const back = await volume.connect("back");
+  const merged = Buffer.from(volume.before);
+  for (let i = 0; i < 60; i++)
+    await origin.write((i * 131_071) % (SIZE - 30_000), dataPattern(1 + ((i * 733) % 30_000), 100 + i));
+  await volume.library.createSnapshot({ name: "other", cow: volume.cowPath("other"), size, chunkSize: 16_384 });
+  for (let i = 0; i < 60; i++) {
+    await origin.write((i * 250_007) % (SIZE - 30_000), dataPattern(1 + ((i * 577) % 30_000), 200 + i));
+    const data = dataPattern(1 + ((i * 311) % 9000), 300 + i);
+    const at = (i * 190_003) % (SIZE - 9000);
+    await back.write(at, data);
+    data.copy(merged, at);
+  }
+  expect(firstDifference(await readAll(back), merged)).toBe(-1);
+  const clients = await Promise.all(Array.from({ length: USERS }, () => volume.connect()));
+  return { volume, merged, users: clients.map((client, i) => new User(client, i, merged)) };
+}
+
+/** Resolves when the merge has ended so, rejects when it has ended otherwise. */
+function ended(volume: LibraryVolume, event: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    volume.library.on("snapshot", (name, what, error) => {
+      if (what === event) resolve();
+      else if (what !== "merge-progress") reject(new Error(`${name}: ${what} ${error}`));
+    });
+  });
+}
+
+for (const early of [true, false]) {
+  test(`E-30…E-36 C-32…C-39: merged under load, the volume never looks torn (S-57 ${early ? "on" : "off"})`, async () => {
+    const { volume, merged, users } = await scene(early);
+    const { library } = volume;
+    const other = await volume.connect("other");
+    const otherModel = await readAll(other);
+    const end = ended(volume, "merged");
+    await library.startMerge("back");
+    for (const user of users) user.start();
+    await expect(library.createSnapshot({ name: "new", cow: volume.cowPath("new"), size: MIB })).rejects.toMatchObject({
+      code: "EBUSY",
+    });
+    await expect(library.startMerge("other")).rejects.toMatchObject({ code: "EBUSY" });
+    await expect(library.dropSnapshot("back")).rejects.toMatchObject({ code: "EBUSY" });
+    for (let i = 0; i < 20; i++) {
+      const data = dataPattern(5000, 700 + i);
+      await other.write(i * 300_007, data);
+      data.copy(otherModel, i * 300_007);
+      expect(firstDifference(await other.read(0, MIB), otherModel.subarray(0, MIB))).toBe(-1);
+    }
+    await end;
+    for (const user of users) await user.stop();
+    expect(users.every((user) => user.requests > 10)).toBe(true);
+    expect(library.status("back").state).toBe("merging");
+    const { allocatedSectors, metadataSectors, exceptions } = library.stats().snapshots[0];
+    expect(exceptions).toBe(0);
+    expect(allocatedSectors).toBe(metadataSectors);
+    await library.stopMerge();
+    expect(library.status("back").state).toBe("active");
+    for (const name of ["", "back"])
+      expect(firstDifference(await readAll(await volume.connect(name)), merged)).toBe(-1);
+    expect(firstDifference(await readAll(other), otherModel)).toBe(-1);
+    await library.dropSnapshot("back");
+    await volume.close();
+    expect(firstDifference(await volume.originBytes(), merged)).toBe(-1);
+    await volume.open({ snapshots: [{ name: "other" }] });
+    expect(firstDifference(await readAll(await volume.connect("other")), otherModel)).toBe(-1);
+  });
+}
+
+test("E-30: a write behind startMerge goes to the merging volume, not to the origin that is rolled back", async () => {
+  const { volume, merged } = await scene(true);
+  const origin = await volume.connect();
+  const end = ended(volume, "merged");
+  await volume.library.startMerge("back");
+  const data = dataPattern(200_000, 999);
+  await origin.write(1_000_001, data);
+  data.copy(merged, 1_000_001);
+  await end;
+  expect(firstDifference(await readAll(origin), merged)).toBe(-1);
+  await volume.library.stopMerge();
+  expect(firstDifference(await readAll(origin), merged)).toBe(-1);
+});
+
+test("E-36 C-38 S-83: a merge is stopped, resumed, and goes on after closing and after opening again", async () => {
+  const { volume, merged, users } = await scene(true);
+  const back = await volume.connect("back");
+  for (let round = 0; round < 3; round++) {
+    await volume.library.startMerge("back");
+    expect((await back.request({ type: 0, offset: 0, length: 512 })).error).toBe(NBD_ESHUTDOWN);
+    for (const user of users) user.start();
+    while (users.some((user) => user.requests < 5 * (round + 1))) await new Promise((resolve) => setImmediate(resolve));
+    for (const user of users) await user.stop();
+    await volume.library.stopMerge();
+    expect(volume.library.status("back").state).toBe("active");
+    // Handed back: the snapshot is the view that was presented, whatever has been merged by now.
+    expect(firstDifference(await readAll(back), merged)).toBe(-1);
+    const data = dataPattern(70_000, 40 + round);
+    await back.write(round * 555_555, data);
+    data.copy(merged, round * 555_555);
+    expect(firstDifference(await readAll(back), merged)).toBe(-1);
+  }
+  await volume.library.startMerge("back");
+  await volume.close();
+  await volume.open({ snapshots: [{ name: "back" }, { name: "other" }] });
+  expect(firstDifference(await readAll(await volume.connect("back")), merged)).toBe(-1);
+  const end = ended(volume, "merged");
+  await volume.library.startMerge("back");
+  await end;
+  expect(firstDifference(await readAll(await volume.connect()), merged)).toBe(-1);
+  await volume.close();
+  expect(firstDifference(await volume.originBytes(), merged)).toBe(-1);
+});
+
+test("E-31 E-36 S-13: what cannot be merged is refused", async () => {
+  const volume = await LibraryVolume.create({
+    snapshots: [
+      { name: "transient", store: "N", chunkSize: 4096, size: 8 * MIB },
+      { name: "full", store: "P", chunkSize: 4096, size: 32 * 1024 },
+    ],
+  });
+  const { library } = volume;
+  await expect(library.startMerge("transient")).rejects.toMatchObject({
+    code: "EINVAL",
+    message: expect.stringContaining("Snapshot exception store does not support snapshot-merge"),
+  });
+  await (await volume.connect()).write(0, dataPattern(MIB, 5));
+  expect(library.status("full").state).toBe("invalid");
+  await expect(library.startMerge("full")).rejects.toMatchObject({ code: "EINVAL" });
+  await expect(library.startMerge("none")).rejects.toMatchObject({ code: "ENOENT" });
+  await expect(library.stopMerge()).rejects.toMatchObject({ code: "ENOENT" });
+});
