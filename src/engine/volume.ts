@@ -20,6 +20,7 @@ import { CoreShell, sectorsOf } from "./core-shell.ts";
 import { type ListenAddress, Listener, parseListenAddress } from "./listener.ts";
 import { MainWake } from "./main-wake.ts";
 import { MergePacer } from "./merge-pacer.ts";
+import { Orders } from "./orders.ts";
 import { RegisteredSet } from "./registered-set.ts";
 import { gatePort, type SnapshotHandle } from "./snapshot-handle.ts";
 import { SnapshotSet } from "./snapshot-set.ts";
@@ -73,6 +74,7 @@ export async function openVolume(options: VolumeOptions): Promise<Volume> {
 export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposable {
   readonly #options: CompleteOptions;
   readonly #words = createVolumeWords();
+  readonly #orders = new Orders();
   #origin: VolumeDevice | undefined;
   #wake: MainWake | undefined;
   #threads: Threads | undefined;
@@ -124,13 +126,14 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   /** E-40: atomic against writes of clients; resolves when it is durable and served. */
   async createSnapshot(options: SnapshotOptions): Promise<void> {
     this.#refuseDead();
-    await this.#snapshots.create(options);
+    await this.#orders.run(() => this.#snapshots.create(options));
   }
 
   /** E-41: its header is invalid, durably, and its COW device released. */
   async dropSnapshot(name: string): Promise<void> {
     this.#refuseDead();
-    await this.#snapshots.drop(this.#snapshots.find(name));
+    const handle = this.#snapshots.find(name);
+    await this.#orders.run(() => this.#snapshots.drop(handle));
   }
 
   /** E-45: the COW device has another size now; growth ends an overflow (S-43). Throws a SnapringError (EINVAL) if it lost used chunks. */
@@ -144,13 +147,14 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     this.#refuseDead();
     this.#pacer ??= new MergePacer(this.#options.mergePercent, () => this.#shell?.mergeContinue());
     this.#pacer.began();
-    await this.#snapshots.startMerge(this.#snapshots.find(name));
+    const handle = this.#snapshots.find(name);
+    await this.#orders.run(() => this.#snapshots.startMerge(handle));
   }
 
   /** E-36: ends after the run in progress. */
   async stopMerge(): Promise<void> {
     this.#refuseDead();
-    await this.#snapshots.stopMerge();
+    await this.#orders.run(() => this.#snapshots.stopMerge());
   }
 
   /** E-42: drain, commit, flush, release. A second call waits for the first. */
@@ -236,6 +240,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
 
   async #close(): Promise<void> {
     await this.#listener?.stop();
+    await this.#orders.over();
     const threads = this.#threads;
     const shell = this.#shell;
     if (threads !== undefined && shell !== undefined) {
@@ -261,6 +266,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   #fail(error: Error): void {
     if (this.#dead !== undefined) return;
     this.#dead = error;
+    this.#orders.abandon();
     this.#options.log(error.message);
     if (this.listenerCount("error") > 0) this.emit("error", error);
   }

@@ -1,0 +1,39 @@
+/**
+ * What the user has ordered (create, drop, merge, stop) and is not over yet: a close waits for it.
+ *
+ * An order needs the export workers, which take control messages and leave gates; once they have ended it would wait for ever.
+ * New orders are refused before a close begins, so the wait ends. Runs on main.
+ */
+export class Orders {
+  readonly #underWay = new Set<Promise<unknown>>();
+  #abandon: (() => void) | undefined;
+  readonly #abandoned: Promise<void>;
+
+  constructor() {
+    this.#abandoned = new Promise((resolve) => {
+      this.#abandon = resolve;
+    });
+  }
+
+  /** Resolves or rejects as the order does. */
+  async run(order: () => Promise<void>): Promise<void> {
+    const running = order();
+    const over = running.catch(() => {});
+    this.#underWay.add(over);
+    try {
+      await running;
+    } finally {
+      this.#underWay.delete(over);
+    }
+  }
+
+  /** Resolves when nothing is under way, or when that cannot be waited for any longer. */
+  async over(): Promise<void> {
+    await Promise.race([Promise.all(this.#underWay), this.#abandoned]);
+  }
+
+  /** A worker has died: what is under way may never end. */
+  abandon(): void {
+    this.#abandon?.();
+  }
+}
