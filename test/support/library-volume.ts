@@ -106,8 +106,8 @@ export class LibraryVolume {
   }
 
   /** The first word of the header behind its magic: 1, or 0 for a dropped snapshot (S-1). */
-  async validOnDisk(name: string): Promise<number> {
-    return (await readFile(this.cowPath(name))).readUInt32LE(4);
+  async validOnDisk(name: string, cow: string = this.cowPath(name)): Promise<number> {
+    return (await readFile(cow)).readUInt32LE(4);
   }
 
   /** The names in the register beside the origin, with their states. */
