@@ -115,15 +115,38 @@ function debianPackages(wanted) {
     doWithout(`apt-get failed${update === 0 ? "" : " (its update did, too)"}; going on without: ${missing.join(" ")}`);
 }
 
-/** @param {string} folder @param {string} what */
+/**
+ * `npm ci` refuses a lock file that lacks the packages of other platforms, as one does that was written where the registry
+ * has only some of them. Then `npm install` takes what is locked, and it is checked that it took nothing else.
+ *
+ * @param {string} folder @param {string} what
+ */
 function npmPackages(folder, what) {
   if (npmInStep(folder)) return;
   say(`installing ${what}`);
-  const npm = process.env["npm_execpath"];
-  const [command, ...first] = npm?.endsWith(".js") === true ? [process.execPath, npm] : ["npm"];
   // NODE_ENV=production would leave out the compiler.
-  const args = [...first, "ci", "--ignore-scripts", "--include=dev", "--no-audit", "--no-fund"];
-  if (run(command, args, { cwd: folder }) !== 0) throw new SetupError(`npm ci failed in ${folder}`);
+  const options = ["--ignore-scripts", "--include=dev", "--no-audit", "--no-fund"];
+  const clean = npm(folder, ["ci", ...options]);
+  if (clean.status === 0) return;
+  say(`npm ci refused (${firstReason(clean.stderr)}): installing what is locked with npm install`);
+  const install = npm(folder, ["install", "--no-save", ...options]);
+  if (install.status !== 0) throw new SetupError(`npm install failed in ${folder}: ${firstReason(install.stderr)}`);
+  if (!npmInStep(folder)) throw new SetupError(`npm did not install what package-lock.json in ${folder} asks for`);
+}
+
+/** @param {string} folder @param {string[]} args */
+function npm(folder, args) {
+  const path = process.env["npm_execpath"];
+  const [command, ...first] = path?.endsWith(".js") === true ? [process.execPath, path] : ["npm"];
+  const result = spawnSync(command, [...first, ...args], { cwd: folder, encoding: "utf8" });
+  return { status: result.status, stderr: `${result.error ?? ""}${result.stderr ?? ""}` };
+}
+
+/** The line of npm's complaint that says what is wrong. @param {string} text */
+function firstReason(text) {
+  const lines = text.split("\n").map((line) => line.replace(/^npm (error|ERR!) ?/, "").trim());
+  const line = lines.find((l) => /^(Missing|Invalid|404|E[A-Z]{3,}|Error)\b/.test(l)) ?? lines.find((l) => l !== "");
+  return line ?? "no reason given";
 }
 
 function node24Packages() {

@@ -9,7 +9,8 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { node24, orOneLine, ROOT, setup } from "./setup.mjs";
 
-const AGAIN_ON_NODE_24 = ["test/threads", "test/native", "test/e2e/smoke", "test/e2e/cli"];
+const AGAIN_ON_NODE_24 = ["test/threads", "test/native", "test/e2e/smoke", "test/e2e/cli-serve"];
+const RUN_MS_MAX = 30 * 60_000;
 
 orOneLine(() => setup({ tests: true }));
 const strict = process.env["SNAPRING_CI"] === "1";
@@ -37,6 +38,9 @@ function vitest(node, filters) {
   const run = spawnSync(node, [join(ROOT, "node_modules/vitest/vitest.mjs"), "run", ...filters], {
     cwd: ROOT,
     stdio: ["ignore", 1, 2],
+    // A test that never gives its thread back cannot be ended from inside.
+    timeout: RUN_MS_MAX,
+    killSignal: "SIGKILL",
     env: { ...process.env, SNAPRING_TEST_COUNTS: counts },
   });
   const result = existsSync(counts) ? JSON.parse(readFileSync(counts, "utf8")) : { passed: 0, failed: 0, skipped: 0 };
