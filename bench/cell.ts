@@ -64,7 +64,7 @@ async function onServer(cell: Cell): Promise<Measured | string> {
   const process = new ServerProcess(server.command(place));
   let record: Measured | string;
   try {
-    const facts = await process.ready(uri, cell.signal);
+    const facts = await process.ready(uri, place.socket, cell.signal);
     if (facts.sizeBytes !== place.originBytes) throw new Error(`the export has ${facts.sizeBytes} bytes`);
     if (workload.connections > 1 && !facts.multiConn) record = "several connections are not offered";
     else if (workload.writes && facts.readOnly) record = "the export is read-only";

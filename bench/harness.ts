@@ -7,7 +7,7 @@
 import { type Cell, runCell } from "./cell.ts";
 import { isInstalled } from "./child.ts";
 import type { Place } from "./place.ts";
-import { disturbance, type RunRecord } from "./run-record.ts";
+import { DISTURBED_CPUS, disturbance, type RunRecord } from "./run-record.ts";
 import type { Turn } from "./schedule.ts";
 import type { ServerKind } from "./server-kind.ts";
 import type { Extent } from "./workload.ts";
@@ -24,6 +24,7 @@ export async function runTurns(turns: readonly Turn[], options: HarnessOptions):
   const { extent, keep, place, say, signal } = options;
   const begin = performance.now();
   for (const [i, turn] of turns.entries()) {
+    if (signal.aborted) return;
     const cell: Cell = { ...turn, extent, place, signal };
     const record = await runCell(cell);
     if (signal.aborted) return;
@@ -50,6 +51,6 @@ function describe(record: RunRecord): string {
   const name = `${record.workload.padEnd(30)} ${record.server.padEnd(23)}`;
   if (record.outcome !== "measured") return `${name} ${record.outcome}: ${record.why.replace(/\s*\n\s*/g, " ")}`;
   const cpu = record.serverCpuUs === undefined ? "" : `  ${record.serverCpuUs.toFixed(1)} µs CPU per I/O`;
-  const disturbed = disturbance(record) > 0.5 ? "  (disturbed)" : "";
+  const disturbed = disturbance(record) > DISTURBED_CPUS ? "  (disturbed)" : "";
   return `${name} ${record.iops.toFixed(0).padStart(7)} IOPS  p99 ${record.p99Us.toFixed(0)} µs${cpu}${disturbed}`;
 }

@@ -1,5 +1,7 @@
 /**
  * Medians, and how far the values around them lie.
+ *
+ * A few rounds on a shared machine have outliers to one side, slow ones: a mean would follow them, a median does not.
  */
 import { assert } from "../src/base/assert.ts";
 

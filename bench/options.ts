@@ -1,5 +1,7 @@
 /**
- * The command line of `npm run bench`.
+ * The command line of `npm run bench`: what to measure, how long, where, and what to do with results that are there.
+ *
+ * Defaults make the bench that the documents speak of; everything that is said otherwise stands in the results.
  */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { fileURLToPath } from "node:url";

@@ -53,6 +53,9 @@ export function measuredRuns(records: readonly RunRecord[]): MeasuredRun[] {
   return records.filter((record) => record.outcome === "measured");
 }
 
+/** A run that lost more CPUs than this to others is counted as disturbed. */
+export const DISTURBED_CPUS = 0.5;
+
 /** CPUs that were taken from a run by others, in this machine or on its host. */
 export function disturbance(run: RunCost): number {
   return Math.max(0, run.foreignCpus) + run.stealCpus;

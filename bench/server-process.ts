@@ -7,6 +7,7 @@
  * the message of a failure.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { VolumeStats } from "../src/engine/stats.ts";
 import { CommandError, run } from "./child.ts";
@@ -62,11 +63,12 @@ export class ServerProcess {
   }
 
   /** Waits until the export answers; throws an Error with what the server said if it does not. */
-  async ready(uri: string, signal: AbortSignal): Promise<ExportFacts> {
+  async ready(uri: string, socket: string, signal: AbortSignal): Promise<ExportFacts> {
     const end = performance.now() + READY_SECONDS * 1000;
     while (!signal.aborted) {
       try {
-        return facts(await run(["nbdinfo", "--json", uri], { signal }));
+        // Asking before there is a socket would only take the CPU from a server that starts.
+        if (existsSync(socket)) return facts(await run(["nbdinfo", "--json", uri], { signal }));
       } catch (error) {
         if (!(error instanceof CommandError)) throw error;
       }

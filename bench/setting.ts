@@ -36,9 +36,10 @@ const TMPFS_MAGIC = 0x01021994;
 /** Makes the bench's folder below `folder` (undefined: the usual place). Throws an Error for a tmpfs that is none. */
 export async function openSetting(name: SettingName, folder: string | undefined): Promise<Setting> {
   const path = folder === undefined ? USUAL_FOLDERS[name] : join(folder, OWN_FOLDER);
-  mkdirSync(path, { recursive: true });
+  const made = mkdirSync(path, { recursive: true });
   const isTmpfs = statfsSync(path).type === TMPFS_MAGIC;
   if (isTmpfs !== (name === "tmpfs")) {
+    if (made !== undefined) rmSync(made, { recursive: true });
     throw new Error(
       `setting ${name}: ${path} is ${isTmpfs ? "" : "not "}on a tmpfs (choose another folder with --dir)`,
     );

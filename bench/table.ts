@@ -7,13 +7,10 @@ import { CPU_MAX, goalsSeen, type GoalSeen } from "./goal.ts";
 import { spreadOf } from "./median.ts";
 import { ratioTo } from "./ratio.ts";
 import type { BenchResult } from "./result.ts";
-import { disturbance, type MeasuredRun, measuredRuns } from "./run-record.ts";
+import { DISTURBED_CPUS, disturbance, type MeasuredRun, measuredRuns } from "./run-record.ts";
 import { type Summary, summaries } from "./summary.ts";
 import type { Workload } from "./workload.ts";
 import { workloadNamed } from "./workloads.ts";
-
-/** CPUs; a run that lost more to others is counted as disturbed. */
-export const DISTURBED_CPUS = 0.5;
 
 export function markdownReport(result: BenchResult, plots: readonly string[]): string {
   const runs = measuredRuns(result.records);
@@ -56,7 +53,7 @@ export function markdownTable(
 
 function heading(result: BenchResult): string {
   const { extent, machine, rounds } = result;
-  const mode = result.direct ? "O_DIRECT" : "page cache";
+  const mode = result.setting === "tmpfs" ? "each server's best mode" : result.direct ? "O_DIRECT" : "page cache";
   const facts = Object.entries({ ...machine.facts, ...machine.versions }).map(([name, value]) => `${name}: ${value}`);
   return [
     `# ${result.setting}: ${mode}, ${machine.facts["file system"] ?? "?"}`,
