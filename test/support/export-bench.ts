@@ -1,0 +1,216 @@
+/**
+ * An export worker's loop on one thread, with devices in memory and scripted clients; the test is main.
+ *
+ *   client bytes ──▶ loop ──▶ messages     the test looks at them, and answers by `release`, `grant`, gates and shared words
+ *   replies      ◀── loop ◀── answers
+ *
+ * Nothing answers by itself: a request that waits at main waits until the test says otherwise.
+ */
+import { EntryState, SnapshotState } from "../../src/base/states.ts";
+import { highWord, lowWord } from "../../src/base/u64.ts";
+import { createCounters } from "../../src/ring/counters.ts";
+import { EXPORT_ARENA_BYTES } from "../../src/ring/export-arena.ts";
+import { cowFile } from "../../src/ring/file-table.ts";
+import { Message } from "../../src/ring/messages.ts";
+import { Outbox } from "../../src/ring/outbox.ts";
+import { createRing, RingConsumer } from "../../src/ring/spsc-ring.ts";
+import { createVolumeWords, VolumeWords } from "../../src/ring/volume-words.ts";
+import type { ExportControl } from "../../src/ring/worker-data.ts";
+import { createSnapshotWords, SnapshotWords } from "../../src/table/snapshot-words.ts";
+import { createTable } from "../../src/table/table-layout.ts";
+import { TableWriter } from "../../src/table/table-writer.ts";
+import { assembleExportLoop } from "../../workers/export/assembly.ts";
+import type { ExportLoop } from "../../workers/export/loop.ts";
+import { dataPattern } from "./data-pattern.ts";
+import { ExportClient } from "./export-client.ts";
+import { FakeRing } from "./fake-ring.ts";
+import { FakeSocket } from "./fake-socket.ts";
+
+const ORIGIN_FD = 100;
+const COW_FD = 200;
+const SOCKET_FD = 1000;
+const CAPACITY = 8192;
+/** Turns without an end are a loop that spins. */
+const TURNS_MAX = 20_000;
+
+export interface BenchOptions {
+  readonly originBytes?: number;
+  readonly chunkBytes?: number;
+  /** 1: buffered. */
+  readonly originAlign?: number;
+  readonly cowAlign?: number;
+  readonly readOnly?: boolean;
+}
+
+/** What main knows of a snapshot. */
+export interface BenchSnapshot {
+  readonly index: number;
+  readonly cow: Uint8Array;
+  readonly table: TableWriter;
+  readonly words: SnapshotWords;
+}
+
+export class ExportBench {
+  readonly ring = new FakeRing(EXPORT_ARENA_BYTES, CAPACITY);
+  readonly loop: ExportLoop;
+  readonly volume: VolumeWords;
+  readonly origin: Uint8Array;
+  readonly chunkBytes: number;
+  /** What the worker has sent and the test has not taken. */
+  messages: number[][] = [];
+  /** The loop wants to sleep: nothing is left that it could do by itself. */
+  asleep = false;
+  readonly #options: BenchOptions;
+  readonly #outbox: Outbox;
+  readonly #inbox: RingConsumer;
+  readonly #controls: ExportControl[] = [];
+  #completions = 0;
+  #nextId = 1;
+
+  constructor(options: BenchOptions = {}) {
+    const { originBytes = 1024 * 1024, chunkBytes = 16384, originAlign = 1, readOnly = false } = options;
+    this.#options = options;
+    this.chunkBytes = chunkBytes;
+    this.origin = new Uint8Array(dataPattern(originBytes, 1));
+    this.ring.files.set(0, this.origin);
+    this.ring.blockBytes.set(0, originAlign);
+    const toWorker = createRing(4096);
+    const toMain = createRing(4096);
+    const volume = createVolumeWords();
+    this.volume = new VolumeWords(volume);
+    this.#outbox = new Outbox(toWorker, () => {});
+    this.#inbox = new RingConsumer(toMain);
+    const wake = { fd: -1, word: new SharedArrayBuffer(4) };
+    const counters = createCounters(true);
+    const origin = { file: 0, align: originAlign, inline: originAlign === 1 };
+    this.loop = assembleExportLoop(
+      {
+        ...{ arena: this.ring.arena, toWorker, toMain, counters, wakeWorker: wake, wakeMain: wake, mode: "auto" },
+        ...{ originFd: ORIGIN_FD, originInline: origin.inline, worker: 0, volume, origin, originBytes, readOnly },
+      },
+      this.ring,
+      () => {},
+      () => this.#controls.shift() as ExportControl,
+    );
+  }
+
+  /** Introduce a snapshot; it is Active and listed unless the test says otherwise. */
+  addSnapshot(index = 0, discards: { zeroes?: boolean; passdown?: boolean } = {}): BenchSnapshot {
+    const { chunkBytes } = this;
+    const cow = new Uint8Array(this.origin.length + 8 * chunkBytes).fill(0xee);
+    const table = createTable({ originChunks: Math.ceil(this.origin.length / chunkBytes) });
+    const words = createSnapshotWords();
+    const align = this.#options.cowAlign ?? 1;
+    const fd = COW_FD + this.ring.devices.size;
+    this.ring.devices.set(fd, cow);
+    this.ring.blockBytes.set(cowFile(index), align);
+    const description = {
+      ...{ index, name: `s${index}`, chunkBytes, table, words },
+      cow: { file: cowFile(index), align, inline: align === 1 },
+      discardZeroesCow: discards.zeroes ?? false,
+      discardPassdownOrigin: discards.passdown ?? false,
+    };
+    this.control({ kind: "snapshot", snapshot: description, fd, readOnly: this.#options.readOnly ?? false });
+    const snapshot = { index, cow, table: new TableWriter(table), words: new SnapshotWords(words) };
+    snapshot.words.setState(SnapshotState.Active);
+    this.volume.setList([index]);
+    return snapshot;
+  }
+
+  control(control: ExportControl): void {
+    this.#controls.push(control);
+    this.send(Message.Control, 0);
+    this.run();
+  }
+
+  /** A client that has entered an export. */
+  connect(name = ""): ExportClient {
+    const client = this.accept();
+    client.enter(name);
+    this.run();
+    client.skipHandshake();
+    return client;
+  }
+
+  /** A client that has said nothing yet. */
+  accept(): ExportClient {
+    const id = this.#nextId++;
+    const socket = new FakeSocket();
+    this.ring.sockets.set(SOCKET_FD + id, socket);
+    this.send(Message.Adopt, id, SOCKET_FD + id);
+    this.run();
+    return new ExportClient(id, socket);
+  }
+
+  send(kind: number, token: number, ...rest: readonly number[]): void {
+    const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = rest;
+    this.#outbox.send(kind, token, a, b, c, d, e, f);
+    this.#outbox.flush();
+  }
+
+  release(token: number, error = 0): void {
+    this.send(Message.Released, token, error);
+  }
+
+  grant(token: number, snapshot: number, chunk: number, newChunk: number, whole: boolean): void {
+    this.send(Message.Granted, token, snapshot, lowWord(chunk), highWord(chunk), newChunk, 0, whole ? 1 : 0);
+  }
+
+  openGate(gate: number): void {
+    this.volume.gate(gate).open();
+    this.send(Message.GateOpened, 0, gate);
+  }
+
+  /** Publish an exception whose new chunk holds what the origin has now, or `fill`. */
+  publish(snapshot: BenchSnapshot, chunk: number, newChunk: number, settled = false, fill?: number): void {
+    const { chunkBytes } = this;
+    const old = this.origin.subarray(chunk * chunkBytes, (chunk + 1) * chunkBytes);
+    const target = snapshot.cow.subarray(newChunk * chunkBytes, newChunk * chunkBytes + old.length);
+    if (fill === undefined) target.set(old);
+    else target.fill(fill);
+    snapshot.table.publish(chunk, newChunk, settled ? EntryState.Settled : EntryState.Visible);
+  }
+
+  /** The messages of one kind, taken. */
+  take(kind: number): number[][] {
+    const found = this.messages.filter((message) => message[0] === kind);
+    this.messages = this.messages.filter((message) => message[0] !== kind);
+    return found;
+  }
+
+  /** The tokens of the messages of one kind, taken. */
+  tokens(kind: number): number[] {
+    return this.take(kind).map((message) => message[1]);
+  }
+
+  /** One step and one turn, as drive.ts makes them. */
+  turn(): void {
+    this.loop.step(this.#completions);
+    this.#completions = 0;
+    this.#collect();
+    if (this.loop.ended) {
+      this.asleep = true;
+      return;
+    }
+    const sleep = this.loop.prepareSleep();
+    this.#completions = this.ring.turn(this.loop.submissions.take(), sleep);
+    this.asleep = sleep && this.#completions === 0;
+    this.loop.awake();
+  }
+
+  /** Turn until the loop sleeps. */
+  run(): void {
+    for (let turns = 0; turns < TURNS_MAX; turns++) {
+      this.turn();
+      if (this.asleep) return;
+    }
+    throw new Error("the loop never sleeps");
+  }
+
+  #collect(): void {
+    for (let at = this.#inbox.peek(); at >= 0; at = this.#inbox.peek()) {
+      this.messages.push([...this.#inbox.words.subarray(at, at + 8)]);
+      this.#inbox.advance();
+    }
+  }
+}

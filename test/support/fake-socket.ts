@@ -1,0 +1,46 @@
+/**
+ * A client's end of a socket, scripted: the bytes that it sends and the ones that it has been sent, on one thread.
+ *
+ *   test ── push ──▶ incoming ── receive ──▶ loop
+ *   test ◀── sent ──────────────── send ──── loop
+ */
+import { errno } from "../../src/base/errno.ts";
+
+export class FakeSocket {
+  /** What the loop has sent, in order. */
+  sent: Buffer = Buffer.alloc(0);
+  /** The client does not read: sends stay under way. */
+  blocked = false;
+  /** The client has gone without a word: everything fails. */
+  gone = false;
+  /** The client sends nothing more. */
+  ended = false;
+  #incoming: Buffer = Buffer.alloc(0);
+
+  push(...parts: readonly Uint8Array[]): void {
+    this.#incoming = Buffer.concat([this.#incoming, ...parts]);
+  }
+
+  /** A receive: bytes, 0 at the end, -errno, or undefined: nothing yet. */
+  receive(into: readonly Uint8Array[]): number | undefined {
+    if (this.gone) return -errno.ECONNRESET;
+    if (this.#incoming.length === 0) return this.ended ? 0 : undefined;
+    let count = 0;
+    for (const part of into) {
+      const taken = this.#incoming.subarray(0, part.length);
+      part.set(taken);
+      this.#incoming = this.#incoming.subarray(taken.length);
+      count += taken.length;
+    }
+    return count;
+  }
+
+  /** A send, whole or not at all. */
+  send(parts: readonly Uint8Array[]): number | undefined {
+    if (this.gone) return -errno.EPIPE;
+    if (this.blocked) return undefined;
+    const before = this.sent.length;
+    this.sent = Buffer.concat([this.sent, ...parts]);
+    return this.sent.length - before;
+  }
+}
