@@ -52,15 +52,14 @@ export class SnapshotHandler implements ExportHandler {
   }
 
   look(piece: Piece): void {
-    const state = this.#snapshot.words.state();
-    if (state === SnapshotState.Invalid) return this.#finish(piece, errno.EIO);
-    if (state === SnapshotState.Merging) return this.#finish(piece, errno.ESHUTDOWN);
+    const refusal = this.#refusal(piece);
+    if (refusal !== 0) return this.#finish(piece, refusal);
     switch (piece.kind) {
       case PieceKind.Read:
         return this.#read(piece);
       case PieceKind.Write:
       case PieceKind.Zero:
-        return state === SnapshotState.Overflow ? this.#finish(piece, errno.EIO) : this.#write(piece);
+        return this.#write(piece);
       case PieceKind.Trim:
         return this.#trim(piece);
       default:
@@ -79,8 +78,21 @@ export class SnapshotHandler implements ExportHandler {
     if (piece.stage >= Stage.Granted) return this.#written(piece);
     if (piece.kind === PieceKind.Read) return this.#readDone(piece);
     if (piece.kind === PieceKind.Trim && piece.step === 1) return this.#passDown(piece);
-    const invalid = this.#snapshot.words.state() === SnapshotState.Invalid;
-    this.#finish(piece, piece.error !== 0 ? piece.error : invalid ? errno.EIO : 0);
+    this.#finish(piece, piece.error !== 0 ? piece.error : this.#isGone() ? errno.EIO : 0);
+  }
+
+  /** Why the piece is not served, or 0. A snapshot that was dropped stays refused for clients that are still connected (E-1, E-2). */
+  #refusal(piece: Piece): number {
+    const state = this.#snapshot.words.state();
+    if (state === SnapshotState.Active) return 0;
+    const writes = piece.kind === PieceKind.Write || piece.kind === PieceKind.Zero;
+    if (state === SnapshotState.Overflow) return writes ? errno.EIO : 0;
+    return state === SnapshotState.Merging ? errno.ESHUTDOWN : errno.EIO;
+  }
+
+  #isGone(): boolean {
+    const state = this.#snapshot.words.state();
+    return state === SnapshotState.Invalid || state === SnapshotState.Absent;
   }
 
   /** The piece lies in one chunk from here on. */
@@ -104,12 +116,17 @@ export class SnapshotHandler implements ExportHandler {
     return snapshot.table.newChunk * snapshot.chunkBytes + (piece.offset % snapshot.chunkBytes);
   }
 
+  /** True: announced, and served. Main takes a snapshot away behind its closed gates, so the state counts that is seen inside. */
   #enter(piece: Piece, write: boolean): boolean {
     const snapshot = this.#snapshot;
     const pass = write ? snapshot.writePass : snapshot.readPass;
-    if (this.#context.enter(piece, pass, write ? snapshot.writeGate : snapshot.readGate)) return true;
-    this.#clipToChunk(piece);
-    return false;
+    if (!this.#context.enter(piece, pass, write ? snapshot.writeGate : snapshot.readGate)) {
+      this.#clipToChunk(piece);
+      return false;
+    }
+    const refusal = this.#refusal(piece);
+    if (refusal !== 0) this.#finish(piece, refusal);
+    return refusal === 0;
   }
 
   #read(piece: Piece): void {
@@ -157,9 +174,9 @@ export class SnapshotHandler implements ExportHandler {
 
   /** C-4: a snapshot that turned Invalid during a read of the origin gives no data. */
   #readDone(piece: Piece): void {
-    const invalid = this.#snapshot.words.state() === SnapshotState.Invalid;
+    const gone = this.#isGone();
     this.#untrack(piece);
-    this.#finish(piece, piece.error !== 0 ? piece.error : invalid ? errno.EIO : 0);
+    this.#finish(piece, piece.error !== 0 ? piece.error : gone ? errno.EIO : 0);
   }
 
   #write(piece: Piece): void {
@@ -239,7 +256,7 @@ export class SnapshotHandler implements ExportHandler {
         return;
       }
     }
-    if (piece.kind === PieceKind.Durable) return this.#finish(piece, 0);
+    if (piece.kind === PieceKind.Durable) return this.#finish(piece, this.#isGone() ? errno.EIO : 0);
     this.#io.sync(piece, cowFile(this.#snapshot.index));
   }
 }
