@@ -68,6 +68,35 @@ function* originPiece(shell: FakeShell, offset: number, data: Uint8Array): Clien
   }
 }
 
+/** A write that must be alone in its gate: it reads, modifies and writes (the merging volume has none here). */
+export function* exclusiveOriginWrite(shell: FakeShell, offset: number, data: Uint8Array): ClientSteps {
+  const { originPorts } = shell;
+  const token = shell.token();
+  shell.later(() => shell.core.needExclusive(token, 0));
+  yield* shell.exclusive(token);
+  const end = (): void => {
+    originPorts.writeGate.inside -= 1;
+    shell.later(() => shell.core.exclusiveDone(token, 0));
+  };
+  originPorts.writeGate.inside += 1;
+  if (originPorts.merging >= 0) {
+    end();
+    return yield* originWrite(shell, offset, data);
+  }
+  while (!isKept(shell, offset, data.length)) {
+    const error = yield* askToKeep(shell, offset, data.length);
+    if (error !== 0) {
+      end();
+      return error;
+    }
+  }
+  yield undefined;
+  const error = shell.origin.write(offset, data);
+  yield undefined;
+  end();
+  return error;
+}
+
 /** Settled in every snapshot that must keep it (C-10, 3.). */
 function isKept(shell: FakeShell, offset: number, length: number): boolean {
   for (const index of shell.originPorts.list) {

@@ -30,6 +30,10 @@ export class FakeDisk {
     this.#durable = mayCrash ? bytes.slice() : undefined;
   }
 
+  get mayCrash(): boolean {
+    return this.#durable !== undefined;
+  }
+
   read(position: number, length: number): { readonly error: number; readonly bytes: Uint8Array } {
     this.reads += 1;
     this.#check(position, length);

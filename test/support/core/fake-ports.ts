@@ -109,6 +109,7 @@ export class FakeSnapshotPorts implements SnapshotPorts {
     setState: (state: SnapshotState): void => void (this.state = state),
     setVisible: (sequence: number): void => void (this.visible = sequence),
     setDurable: (sequence: number): void => void (this.durable = sequence),
+    setReserveEpoch: (): void => undefined,
     setMergeRange: (sector: number, sectors: number): void => {
       this.rangeSector = sector;
       this.rangeSectors = sectors;

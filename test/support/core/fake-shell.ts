@@ -173,7 +173,8 @@ export class FakeShell implements Effects {
   }
 
   *exclusive(token: number): Generator<Wait | undefined, void, void> {
-    yield () => this.#exclusives.delete(token) || undefined === true;
+    yield () => this.#exclusives.has(token);
+    this.#exclusives.delete(token);
   }
 
   /** A request has ended. */
@@ -209,18 +210,18 @@ export class FakeShell implements Effects {
       case "format": {
         const header = job.header.slice();
         return this.#sequence(
-          [() => disk.zero(0, 2 * job.chunkBytes), () => disk.flush(), () => disk.write(0, header, true)],
+          [() => disk.zero(0, 2 * job.chunkBytes), () => disk.flush(), ...durableWrite(disk, 0, header)],
           done,
         );
       }
       case "header": {
         const header = job.header.slice();
-        return this.#sequence([() => disk.write(0, header, true)], done);
+        return this.#sequence(durableWrite(disk, 0, header), done);
       }
       case "commit": {
         const bytes = job.bytes.slice();
         const zero = job.zeroArea === -1 ? [] : [() => disk.zero(job.zeroPosition, job.zeroBytes)];
-        return this.#sequence([...zero, () => disk.flush(), () => disk.write(job.position, bytes, true)], done);
+        return this.#sequence([...zero, () => disk.flush(), ...durableWrite(disk, job.position, bytes)], done);
       }
       case "flush":
         return this.#sequence([() => this.disk(job.device).flush()], done);
@@ -320,4 +321,10 @@ export class FakeShell implements Effects {
     });
     this.core.copied(job.id, 0, mask, firstError);
   }
+}
+
+/** On a disk that may crash a durable write is done twice: in between it may be torn. */
+function durableWrite(disk: FakeDisk, position: number, bytes: Uint8Array): readonly (() => number)[] {
+  const once = (): number => disk.write(position, bytes, true);
+  return disk.mayCrash ? [() => disk.write(position, bytes), once] : [once];
 }

@@ -12,7 +12,16 @@ import { SnapshotState } from "../../../src/base/states.ts";
 import { SECTOR_BYTES } from "../../../src/base/units.ts";
 import type { StoreKind } from "../../../src/format/table-line.ts";
 import { FakeDisk } from "./fake-disk.ts";
-import { originFlush, originRead, originWrite, snapshotFlush, snapshotRead, snapshotWrite } from "./fake-client.ts";
+import {
+  exclusiveOriginWrite,
+  originFlush,
+  originRead,
+  originWrite,
+  snapshotFlush,
+  snapshotRead,
+  snapshotWrite,
+} from "./fake-client.ts";
+import type { NoticeKind } from "../../../src/core/ports.ts";
 import type { ClientSteps, Request, ShellOptions } from "./fake-shell.ts";
 import { RegisterModel, stamped, stampsOf } from "./register-model.ts";
 import { SeededRandom } from "./seeded-random.ts";
@@ -60,7 +69,7 @@ export class Simulation {
     this.#originSectors = 40 + random.below(60);
     this.#options = {
       random,
-      registered: true,
+      registered: random.chance(50),
       early: random.chance(60),
       turns: random.chance(30),
       grantParts: random.chance(30),
@@ -101,12 +110,11 @@ export class Simulation {
 
   // ---- requests ----
 
-  #request(): void {
+  #request(of?: SimulatedSnapshot): void {
     const choice = this.#random.below(10);
-    const index =
-      this.#snapshots.size > 0 && this.#random.chance(55) ? this.#random.pick([...this.#snapshots.keys()]) : -1;
-    const snapshot = this.#snapshots.get(index);
-    if (index >= 0 && snapshot?.model === undefined) return;
+    const snapshots = [...this.#snapshots.values()];
+    const snapshot = of ?? (snapshots.length > 0 && this.#random.chance(55) ? this.#random.pick(snapshots) : undefined);
+    if (snapshot !== undefined && snapshot.model === undefined) return;
     const model = snapshot?.model ?? this.#origin;
     if (choice < 4) this.#write(snapshot, model);
     else if (choice < 8) this.#read(snapshot, model);
@@ -125,9 +133,10 @@ export class Simulation {
     const data = stamped(count, stamp);
     const { shell } = this.#volume;
     const end = model.begin(first, count, stamp, this.#clock);
+    const alone = this.#random.chance(10);
     const steps =
       snapshot === undefined
-        ? originWrite(shell, first * SECTOR_BYTES, data)
+        ? (alone ? exclusiveOriginWrite : originWrite)(shell, first * SECTOR_BYTES, data)
         : snapshotWrite(shell, this.#volume.snapshot(snapshot.index), first * SECTOR_BYTES, data);
     this.#watch("write", snapshot, steps, (error) => end(error, this.#clock));
   }
@@ -197,9 +206,10 @@ export class Simulation {
     const roomy = this.#random.chance(70);
     const chunks = Math.ceil(this.#originSectors / chunkSectors);
     const needed = 4 + chunks + Math.ceil(chunks / (chunkSectors * 32));
-    const cowChunks = roomy ? needed : 3 + this.#random.below(needed);
+    const border = 33 + 33 * this.#random.below(3) + this.#random.below(4);
+    const cowChunks = roomy ? needed : this.#random.chance(50) ? border : 3 + this.#random.below(needed);
     const disk = new FakeDisk(
-      new Uint8Array((cowChunks * chunkSectors + this.#random.below(chunkSectors)) * SECTOR_BYTES),
+      this.#garbage((cowChunks * chunkSectors + this.#random.below(chunkSectors)) * SECTOR_BYTES),
       this.#life.crashes,
     );
     const store = this.#random.pick<StoreKind>([
@@ -224,6 +234,14 @@ export class Simulation {
       snapshot.model = new RegisterModel(base);
       this.#breakSometimes(disk);
     });
+  }
+
+  /** A blank header, and behind it stale bytes that look like exceptions. */
+  #garbage(length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    const words = new BigUint64Array(bytes.buffer);
+    if (this.#random.chance(70)) for (let i = 2; i < words.length; i++) words[i] = BigInt(1 + this.#random.below(60));
+    return bytes;
   }
 
   #breakSometimes(disk: FakeDisk): void {
@@ -263,8 +281,10 @@ export class Simulation {
     if (candidates.length === 0) return;
     this.#drain();
     const snapshot = this.#random.pick(candidates);
+    // Its own export goes on: before and after, it shows the same volume.
+    for (let i = this.#random.below(6); i > 0; i--) this.#request(snapshot);
     const operation = shell.operation((id) => shell.core.mergeStart(id, snapshot.index));
-    while (shell.originPorts.merging < 0 && !shell.results.has(operation)) if (!shell.step()) break;
+    this.#stepUntil(() => shell.originPorts.merging >= 0 || shell.results.has(operation));
     if (shell.originPorts.merging < 0) return;
     // From now on both names show the same volume.
     this.#merged = true;
@@ -275,12 +295,22 @@ export class Simulation {
     const { shell } = this.#volume;
     this.#drain();
     const index = shell.originPorts.merging;
-    const { error } = this.#volume.operation((id) => shell.core.mergeStop(id, index));
-    if (error !== 0) return;
+    for (let i = this.#random.below(6); i > 0; i--) this.#request(this.#snapshots.get(index));
+    const operation = shell.operation((id) => shell.core.mergeStop(id, index));
+    this.#stepUntil(() => shell.results.has(operation));
+    if (shell.results.get(operation)?.error !== 0) return;
     this.#merged = false;
     // The bare origin shows itself; what is in its cache must not come into the model.
     this.#volume.origin.flush();
     this.#origin = this.#modelOf(stampsOf(this.#volume.origin.bytes));
+  }
+
+  #stepUntil(condition: () => boolean): void {
+    while (!condition()) {
+      if (!this.#volume.shell.step() && !this.#volume.shell.fireTimer()) break;
+      this.#clock += 1;
+      this.#collect();
+    }
   }
 
   #modelOf(values: readonly number[]): RegisterModel {
@@ -297,13 +327,11 @@ export class Simulation {
     const merging = shell.originPorts.merging;
     const origin = this.#volume.origin.crash(this.#random);
     const before = [...this.#snapshots.values()];
-    const lost = new Set(
-      shell.notices
-        .filter(({ event }) => event === "header-write-failed" || event === "register-failed")
-        .map((notice) => notice.snapshot),
-    );
+    const noticed = (event: NoticeKind): Set<number> =>
+      new Set(shell.notices.filter((notice) => notice.event === event).map((notice) => notice.snapshot));
+    const lost = noticed(this.#options.registered === true ? "register-failed" : "header-write-failed");
     const invalid = new Set([...shell.registry].filter(([, what]) => what === "invalid").map(([index]) => index));
-    const troubled = new Set(shell.notices.filter(({ event }) => event === "invalid").map((notice) => notice.snapshot));
+    const troubled = noticed("invalid");
     this.#volume = new Volume(new FakeDisk(origin, true), this.#options);
     if (merging < 0) this.#must(this.#origin.checkCrash(stampsOf(origin)), "origin");
     this.#merged = false;

@@ -1,0 +1,118 @@
+import { expect, test } from "vitest";
+import { errno } from "../../../src/base/errno.ts";
+import { EntryState, SnapshotState } from "../../../src/base/states.ts";
+import { CoreBench } from "../../support/core/core-bench.ts";
+
+test("a part of a chunk: copy, visible, then look again (E-5)", () => {
+  const bench = new CoreBench(800);
+  const ports = bench.open();
+  bench.core.needChunk(1, 0, 4, false);
+  expect(bench.copies).toMatchObject([{ sector: 32, sectors: 8 }]);
+  bench.copied();
+  expect(bench.released.get(1)).toBe(0);
+  expect(ports.table.newChunkOf(4)).toBe(2);
+});
+
+test("the whole chunk, and first: the worker writes it itself, no copy (E-6, C-12)", () => {
+  const bench = new CoreBench(800);
+  const ports = bench.open();
+  bench.core.needChunk(1, 0, 4, true);
+  expect(bench.take()).toEqual(["grant 1 2"]);
+  expect(ports.table.stateOf(4)).toBe(EntryState.None);
+  bench.core.written(0, 4, 0);
+  expect(ports.table.stateOf(4)).toBe(EntryState.Visible);
+  expect(bench.released.get(1)).toBe(0);
+});
+
+test("writes to a pending chunk queue behind it (E-5, E-7)", () => {
+  const bench = new CoreBench(800);
+  bench.open();
+  bench.core.needChunk(1, 0, 4, true);
+  bench.core.needChunk(2, 0, 4, true);
+  bench.core.needChunk(3, 0, 4, false);
+  expect(bench.granted.size).toBe(1);
+  bench.core.written(0, 4, 0);
+  expect([...bench.released]).toEqual([
+    [1, 0],
+    [2, 0],
+    [3, 0],
+  ]);
+});
+
+test("a granted chunk that cannot be written makes the snapshot Invalid (E-9)", () => {
+  const bench = new CoreBench(800);
+  const ports = bench.open();
+  bench.core.needChunk(1, 0, 4, true);
+  bench.core.needChunk(2, 0, 4, false);
+  bench.core.written(0, 4, errno.EIO);
+  bench.metadataDone();
+  expect(ports.state).toBe(SnapshotState.Invalid);
+  expect([bench.released.get(1), bench.released.get(2)]).toEqual([errno.EIO, errno.EIO]);
+});
+
+test("store P without room: Invalid, header first, then the write fails with ENOSPC (E-8, C-25)", () => {
+  const bench = new CoreBench(800);
+  const ports = bench.open({ cowSectors: 16 });
+  bench.core.needChunk(1, 0, 4, false);
+  expect(bench.released.has(1)).toBe(false);
+  bench.metadataDone();
+  expect(bench.released.get(1)).toBe(errno.ENOSPC);
+  expect(ports.state).toBe(SnapshotState.Invalid);
+  bench.core.needChunk(2, 0, 4, false);
+  expect(bench.released.get(2)).toBe(errno.EIO);
+});
+
+test("store PO without room overflows: the write fails, reads and flushes go on (E-2, E-8, S-57)", () => {
+  const bench = new CoreBench(800);
+  const ports = bench.open({ store: "PO", cowSectors: 24 });
+  bench.core.needChunk(1, 0, 4, false);
+  bench.copied();
+  bench.core.needChunk(2, 0, 5, false);
+  expect(bench.released.get(2)).toBe(errno.ENOSPC);
+  expect(ports.state).toBe(SnapshotState.Overflow);
+  expect(bench.core.status(0).text).toBe("Overflow");
+  bench.core.needChunk(3, 0, 6, false);
+  expect(bench.released.get(3)).toBe(errno.EIO);
+  bench.core.needDurable(4, 0, 1);
+  bench.metadataDone();
+  expect(bench.released.get(4)).toBe(0);
+});
+
+test("growth clears an Overflow, and allocation goes on (S-43, E-45)", () => {
+  const bench = new CoreBench(800);
+  const ports = bench.open({ store: "PO", cowSectors: 16 });
+  bench.core.needChunk(1, 0, 4, false);
+  expect(bench.core.grow(0, 32)).toBe(0);
+  expect(ports.state).toBe(SnapshotState.Active);
+  bench.core.needChunk(2, 0, 4, false);
+  expect(bench.copies).toHaveLength(1);
+});
+
+test("shrinking below what is in use is refused (E-45)", () => {
+  const bench = new CoreBench(800);
+  bench.open({
+    cowSectors: 64,
+    exceptions: [
+      [0, 2],
+      [1, 3],
+    ],
+  });
+  expect(bench.core.grow(0, 31)).toBe(errno.EINVAL);
+  expect(bench.core.grow(0, 32)).toBe(0);
+  expect(bench.core.status(0).text).toBe("32/32 16");
+});
+
+test("a chunk that has become visible meanwhile: look again (C-11)", () => {
+  const bench = new CoreBench(800);
+  bench.open({ exceptions: [[4, 2]] });
+  bench.core.needChunk(1, 0, 4, true);
+  expect(bench.take()).toEqual(["release 1 0"]);
+});
+
+test("with grantParts a worker that is ready to fills the rest of the chunk by itself", () => {
+  const bench = new CoreBench(800, { grantParts: true });
+  bench.open();
+  bench.core.needChunk(1, 0, 4, false);
+  expect(bench.granted.get(1)).toBe(2);
+  expect(bench.copies).toHaveLength(0);
+});
