@@ -17,6 +17,8 @@ export class Allocator {
   #nextFree: Chunk;
   /** Exceptions that have or will get a slot, from the first of area 0 on. */
   #slots: number;
+  /** Reserved and not claimed. */
+  #reserved = 0;
 
   constructor(geometry: CowGeometry, persistent: boolean, cowSectors: Sector, nextFree: Chunk, slots: number) {
     this.#geometry = geometry;
@@ -46,7 +48,12 @@ export class Allocator {
   hasSpace(): boolean {
     const geometry = this.#geometry;
     if (this.#cowSectors < (this.#nextFree + 1) * geometry.chunkSectors) return false;
-    if (!this.#persistent) return true;
+    return !this.#persistent || this.#hasSlot();
+  }
+
+  /** S-42. */
+  #hasSlot(): boolean {
+    const geometry = this.#geometry;
     const next = this.#slots + 1;
     if (next % geometry.exceptionsPerArea !== 0) return true;
     return geometry.areaFits(divFloor(next, geometry.exceptionsPerArea), this.#cowSectors);
@@ -61,6 +68,32 @@ export class Allocator {
     return chunk;
   }
 
+  /**
+   * A chunk that a worker may fill before main knows of the exception, or -1: only where `margin` more chunks are free, so that
+   * reserves never make a store full. Its slot is taken by `claim`; a reserve that is never claimed stays a hole (S-6).
+   */
+  reserve(margin: number): Chunk | -1 {
+    const geometry = this.#geometry;
+    if (this.#cowSectors < (this.#nextFree + margin) * geometry.chunkSectors) return -1;
+    const chunk = this.#nextFree;
+    this.#nextFree = this.#persistent ? geometry.nextDataChunk(chunk) : chunk + 1;
+    this.#reserved += 1;
+    return chunk;
+  }
+
+  /** The slot of a reserved chunk; false: there is none (S-42), nothing has changed. */
+  claim(): boolean {
+    if (this.#persistent && !this.#hasSlot()) return false;
+    this.#slots += 1;
+    this.#reserved -= 1;
+    return true;
+  }
+
+  /** Chunks that are reserved and not claimed: the status does not count them. */
+  get reserved(): number {
+    return this.#reserved;
+  }
+
   /** S-43. */
   resize(cowSectors: Sector): void {
     this.#cowSectors = cowSectors;
@@ -71,5 +104,6 @@ export class Allocator {
     assert(!this.#geometry.isMetadataChunk(nextFree), "a metadata chunk is never handed out");
     this.#nextFree = nextFree;
     this.#slots = slots;
+    this.#reserved = 0;
   }
 }

@@ -165,6 +165,37 @@ export class Core {
     this.#end();
   }
 
+  /**
+   * Chunks that a worker may fill before it asks, so that a first write needs one hop instead of two: runs of [first, count], of at
+   * most `count` chunks together; none where space is short. They are of the snapshot's present `reserveEpoch`.
+   */
+  reserve(index: number, count: number): readonly (readonly [Chunk, number])[] {
+    const snapshot = this.#context.snapshots[index];
+    if (snapshot === undefined) return [];
+    return this.#writer.reserve(snapshot, count);
+  }
+
+  reserveEpoch(index: number): number {
+    return this.#context.snapshots[index]?.reserveEpoch ?? 0;
+  }
+
+  /**
+   * A worker has filled the reserved `newChunk` with all of `chunk`, its own write included. Released with 0: done; with EAGAIN:
+   * the exception was made meanwhile by somebody else, the worker keeps the reserve and looks again.
+   */
+  claim(token: number, index: number, chunk: Chunk, newChunk: Chunk, epoch: number): void {
+    this.#begin();
+    const need = this.#context.needs.take(token);
+    const snapshot = this.#context.snapshots[index];
+    if (snapshot === undefined) need.error = errno.EIO;
+    else {
+      const pending = this.#writer.claim(snapshot, need, chunk, newChunk, epoch);
+      if (pending !== undefined) this.#partDoneOf(pending, 0);
+    }
+    this.#context.needs.done(need, 0);
+    this.#end();
+  }
+
   /** A flush or an FUA write wants everything up to a sequence durable (C-13, C-14). */
   needDurable(token: number, index: number, sequence: number): void {
     this.#begin();

@@ -136,6 +136,7 @@ export class Merge implements Operation {
     if (!this.#gates.acquire()) return false;
     // Requests that wait at main have not been announced: they wait on, and look again when the merge is presented.
     this.snapshot.starting = true;
+    this.snapshot.voidReserves();
     this.#stage = "settle";
     return true;
   }

@@ -134,6 +134,8 @@ export interface SnapshotPorts {
     /** Highest visible sequence number (int32, compared by difference). */
     setVisible(sequence: number): void;
     setDurable(sequence: number): void;
+    /** Reserved chunks of an older epoch are void. */
+    setReserveEpoch(epoch: number): void;
     /** The range being merged, in sectors of the origin; count 0 clears it. */
     setMergeRange(firstSector: Sector, sectors: Sector): void;
   };

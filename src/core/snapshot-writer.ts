@@ -9,11 +9,21 @@
  */
 import { errno } from "../base/errno.ts";
 import { EntryState, SnapshotState } from "../base/states.ts";
+import type { Chunk } from "../base/units.ts";
 import type { CoreContext } from "./context.ts";
 import type { CopyPlanner } from "./copy-planner.ts";
 import type { Drops } from "./drop.ts";
 import type { Need } from "./need.ts";
+import type { PendingException } from "./pending-exception.ts";
 import type { Snapshot } from "./snapshot.ts";
+
+/** Reserves are given only while so many times more chunks are free. */
+const RESERVE_MARGIN = 16;
+
+/** Nothing keeps new exceptions from being made. */
+function isOpen(snapshot: Snapshot): boolean {
+  return snapshot.state === SnapshotState.Active && !snapshot.dropping && !snapshot.starting && !snapshot.removing;
+}
 
 export class SnapshotWriter {
   readonly #context: CoreContext;
@@ -37,6 +47,41 @@ export class SnapshotWriter {
     else if (snapshot.state !== SnapshotState.Active) need.error = errno.EIO;
     else if (snapshot.config.ports.table.stateOf(chunk) === EntryState.None) return this.#start(snapshot, need);
     return false;
+  }
+
+  /** See `Core.reserve`. */
+  reserve(snapshot: Snapshot, count: number): readonly (readonly [Chunk, number])[] {
+    const runs: [Chunk, number][] = [];
+    if (!isOpen(snapshot)) return runs;
+    for (let i = 0; i < count; i++) {
+      const chunk = snapshot.allocator.reserve(RESERVE_MARGIN * count);
+      if (chunk < 0) break;
+      const last = runs[runs.length - 1];
+      if (last !== undefined && last[0] + last[1] === chunk) last[1] += 1;
+      else runs.push([chunk, 1]);
+    }
+    return runs;
+  }
+
+  /** See `Core.claim`; the pending exception, whose data is there, or undefined: the need has its end. */
+  claim(snapshot: Snapshot, need: Need, chunk: Chunk, newChunk: Chunk, epoch: number): PendingException | undefined {
+    const free =
+      isOpen(snapshot) &&
+      epoch === snapshot.reserveEpoch &&
+      snapshot.pending.get(chunk) === undefined &&
+      snapshot.config.ports.table.stateOf(chunk) === EntryState.None;
+    if (!free || !snapshot.allocator.claim()) {
+      need.error = errno.EAGAIN;
+      return undefined;
+    }
+    const pending = snapshot.pending.take(snapshot, chunk, newChunk, snapshot.nextSequence());
+    if (snapshot.persistent) snapshot.queue.push(pending);
+    pending.grant = need;
+    need.remaining += 1;
+    pending.partsLeft = 1;
+    snapshot.outstanding += 1;
+    snapshot.counters.grants += 1;
+    return pending;
   }
 
   #start(snapshot: Snapshot, need: Need): boolean {

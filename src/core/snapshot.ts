@@ -25,6 +25,9 @@ import { isAfter, nextSequence } from "./sequence.ts";
 import { SettleBuckets } from "./settle-buckets.ts";
 import type { SnapshotConfig } from "./snapshot-config.ts";
 
+/** An epoch shares a message word with a snapshot's index. */
+const RESERVE_EPOCH_MASK = 0x3fff;
+
 /** Is told when the registry has recorded something. */
 export interface RegistryOwner {
   registered(snapshot: Snapshot, error: number): void;
@@ -63,6 +66,9 @@ export class Snapshot {
 
   /** It is presented in place of the origin, or about to be: one operation from the start to the handover back. */
   merging = false;
+
+  /** Reserved chunks of an older epoch are void: a merge hands chunks out anew (S-64). */
+  reserveEpoch = 0;
 
   allocated = 0;
   visible = 0;
@@ -114,6 +120,12 @@ export class Snapshot {
   setState(state: SnapshotState): void {
     this.state = state;
     this.config.ports.words.setState(state);
+  }
+
+  /** C-38: what workers hold in reserve may be handed out again. */
+  voidReserves(): void {
+    this.reserveEpoch = (this.reserveEpoch + 1) & RESERVE_EPOCH_MASK;
+    this.config.ports.words.setReserveEpoch(this.reserveEpoch);
   }
 
   nextSequence(): number {

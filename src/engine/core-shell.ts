@@ -15,7 +15,7 @@ import { divExact, SECTOR_BYTES } from "../base/units.ts";
 import { fromWords, highWord, lowWord } from "../base/u64.ts";
 import type { Core } from "../core/core.ts";
 import type { CopyJob, Effects, MetadataJob, NoticeKind } from "../core/ports.ts";
-import { ChunkNeed, Message } from "../ring/messages.ts";
+import { ChunkNeed, EPOCH_SHIFT, Message, SNAPSHOT_MASK } from "../ring/messages.ts";
 import type { RingConsumer } from "../ring/spsc-ring.ts";
 import type { Channel } from "./channel.ts";
 import { MetadataSender } from "./metadata-sender.ts";
@@ -217,6 +217,10 @@ export class CoreShell implements Effects {
         return core.needDurable(token, w2, words[at + 3]);
       case Message.NeedRange:
         return core.needRange(token, w2);
+      case Message.NeedReserve:
+        return this.#reserve(channel, w2, words[at + 3]);
+      case Message.Claim:
+        return this.#claim(token, w2, words, at);
       case Message.Written:
         return core.written(w2, fromWords(words[at + 3], words[at + 4]), words[at + 5]);
       case Message.Drained:
@@ -244,6 +248,19 @@ export class CoreShell implements Effects {
 
   #needChunk(token: number, snapshot: number, chunk: number, how: number): void {
     this.core.needChunk(token, snapshot, chunk, how === ChunkNeed.Whole, how === ChunkNeed.Fill);
+  }
+
+  #reserve(channel: Channel, snapshot: number, count: number): void {
+    const tag = snapshot | (this.core.reserveEpoch(snapshot) << EPOCH_SHIFT);
+    for (const [first, run] of this.core.reserve(snapshot, count)) {
+      channel.outbox.send(Message.Reserved, 0, tag, lowWord(first), highWord(first), run);
+    }
+  }
+
+  #claim(token: number, tag: number, words: Int32Array, at: number): void {
+    const chunk = fromWords(words[at + 3], words[at + 4]);
+    const newChunk = fromWords(words[at + 5], words[at + 6]);
+    this.core.claim(token, tag & SNAPSHOT_MASK, chunk, newChunk, tag >>> EPOCH_SHIFT);
   }
 
   #metadataDone(job: MetadataJob, error: number, bytes: Uint8Array | undefined): void {

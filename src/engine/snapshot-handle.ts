@@ -22,6 +22,7 @@ export interface SnapshotHandleParts {
   readonly loaded: LoadedStore;
   readonly tableMemory: SharedArrayBuffer;
   readonly table: TableWriter;
+  readonly reserves: boolean;
   readonly discardZeroesCow: boolean;
   readonly discardPassdownOrigin: boolean;
 }
@@ -52,6 +53,7 @@ export class SnapshotHandle {
       table: parts.tableMemory,
       words,
       cow: parts.cow.describe(cowFile(parts.index)),
+      reserves: parts.reserves,
       discardZeroesCow: parts.discardZeroesCow,
       discardPassdownOrigin: parts.discardPassdownOrigin,
     };

@@ -217,6 +217,7 @@ export class SnapshotSet {
       index: this.#freeIndex(),
       name: options.name,
       store: options.store ?? "P",
+      reserves: this.#options.reserves,
       discardZeroesCow: options.discardZeroesCow ?? false,
       discardPassdownOrigin: options.discardPassdownOrigin ?? false,
     });

@@ -45,6 +45,8 @@ export interface VolumeOptions {
   readonly early?: boolean | undefined;
   /** A first write to a part of a chunk is completed by the worker that serves it, instead of a copy worker. Default true. */
   readonly fills?: boolean | undefined;
+  /** Workers hold a few chunks of each store in reserve, so that a first write needs one hop less; off: chunks are allocated in the order of first writes. Default true. */
+  readonly reserves?: boolean | undefined;
   /** Percentage (1–100) of the time that a merge may take, so that clients' I/O stays usable (E-26). Default 100. */
   readonly mergePercent?: number | undefined;
   /** Registered snapshots that are given up: their stores are marked Invalid, so that the origin may be written without them (E-46). */
@@ -65,6 +67,7 @@ export interface CompleteOptions {
   readonly copyWorkers: number;
   readonly early: boolean;
   readonly fills: boolean;
+  readonly reserves: boolean;
   readonly mergePercent: number;
   readonly abandon: readonly string[];
   readonly log: (line: string) => void;
@@ -98,6 +101,7 @@ export function completeOptions(options: VolumeOptions): CompleteOptions {
     copyWorkers,
     early: options.early ?? true,
     fills: options.fills ?? true,
+    reserves: (options.reserves ?? true) && (options.fills ?? true),
     mergePercent: checkPercent(options.mergePercent ?? 100),
     abandon: options.abandon ?? [],
     log: options.log ?? (() => {}),

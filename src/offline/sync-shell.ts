@@ -183,6 +183,7 @@ export function quietSnapshotPorts(exceptions: ExceptionMap): SnapshotPorts {
       setState: () => undefined,
       setVisible: () => undefined,
       setDurable: () => undefined,
+      setReserveEpoch: () => undefined,
       setMergeRange: () => undefined,
     },
     writeGate: openGate,

@@ -31,6 +31,10 @@ export const Message = {
   NeedExclusive: 8,
   /** [token, gate]: it is done. */
   ExclusiveDone: 9,
+  /** [-, snapshot, count]: the worker would have chunks in reserve (chunk-reserve.ts). */
+  NeedReserve: 13,
+  /** [token, snapshot | epoch << 16, chunk lo, hi, new chunk lo, hi]: a reserved chunk is filled; 0: done, EAGAIN: look again. */
+  Claim: 14,
   /** [connection, reason]: the worker has finished with a connection; main closes it. */
   ConnectionClosed: 10,
   /** [sequence]: a control message from the port has been taken. */
@@ -47,6 +51,8 @@ export const Message = {
   // main → any worker
   /** [token, errno]: 0 is permission to look again (C-11), or the end of a flush. */
   Released: 40,
+  /** [-, snapshot | epoch << 16, first new chunk lo, hi, count]. */
+  Reserved: 47,
   /** [token, snapshot, chunk lo, hi, new chunk lo, hi, whole 0/1]: the worker writes this chunk itself (E-6). */
   Granted: 41,
   /** [-, gate]: a hold has ended. */
@@ -72,6 +78,10 @@ export const Message = {
   /** [operation (IoOp), position lo, hi, bytes, arena offset or -1 for zeroes, 1 if durable (RWF_DSYNC)]. */
   MetadataStep: 63,
 } as const;
+/** A snapshot's index and its reserve epoch share a word. */
+export const EPOCH_SHIFT = 16;
+export const SNAPSHOT_MASK = 0xffff;
+
 /** How a snapshot write would have its chunk copied: by a copy worker; not at all, it covers the chunk; by its own worker. */
 export const ChunkNeed = { Copy: 0, Whole: 1, Fill: 2 } as const;
 export type ChunkNeed = (typeof ChunkNeed)[keyof typeof ChunkNeed];

@@ -61,6 +61,8 @@ export interface SnapshotDescription {
   readonly table: SharedArrayBuffer;
   readonly words: SharedArrayBuffer;
   readonly cow: DeviceDescription;
+  /** Workers may fill chunks that they hold in reserve. */
+  readonly reserves: boolean;
   readonly discardZeroesCow: boolean;
   readonly discardPassdownOrigin: boolean;
 }

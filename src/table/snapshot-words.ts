@@ -1,7 +1,7 @@
 /**
  * The shared words of one snapshot besides its table: state, sequence numbers, the range being merged, tracking, counters.
  *
- *   word 0   state   word 1  visSeq   word 2  durSeq   words 3-15  0
+ *   word 0   state   word 1  visSeq   word 2  durSeq   word 3  epoch of reserved chunks   words 4-15  0
  *   word 16  version │ 17 sectors low │ 18 high │ 19 first sector low │ 20 high     the merge range
  *   word 32  one line of 8 doubles per export worker: counters, written by that worker only
  *   then     tracking.ts
@@ -21,6 +21,7 @@ import { TRACKING_WORDS, Tracking, TrackingReader } from "./tracking.ts";
 const STATE = 0;
 const VISIBLE = 1;
 const DURABLE = 2;
+const RESERVE_EPOCH = 3;
 const VERSION = 16;
 const SECTORS = 17;
 const FIRST = 19;
@@ -77,6 +78,11 @@ export class SnapshotWords {
     Atomics.store(this.#words, DURABLE, sequence);
   }
 
+  /** Reserved chunks of an older epoch are void. */
+  setReserveEpoch(epoch: number): void {
+    Atomics.store(this.#words, RESERVE_EPOCH, epoch);
+  }
+
   /** The range being merged; 0 sectors clear it. */
   setMergeRange(firstSector: Sector, sectors: Sector): void {
     const words = this.#words;
@@ -112,6 +118,11 @@ export class SnapshotWordsReader {
 
   state(): SnapshotState {
     return Atomics.load(this.#words, STATE) as SnapshotState;
+  }
+
+  /** Loaded inside the snapshot's write gate: it changes only while that is closed and drained. */
+  reserveEpoch(): number {
+    return Atomics.load(this.#words, RESERVE_EPOCH);
   }
 
   /** C-13: load this first, then ask `isDurable`. */

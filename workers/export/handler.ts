@@ -16,6 +16,8 @@ export interface ExportHandler {
   look(piece: Piece): void;
   /** Main has granted the piece's chunk: write it at `newChunk` (E-6). */
   granted(piece: Piece, newChunk: number, whole: boolean): void;
+  /** Main has refused the claim of a reserved chunk: look again without one. */
+  claimRefused(piece: Piece): void;
   /** The piece's device operation has ended; `piece.error` says how. */
   deviceDone(piece: Piece): void;
 }

@@ -17,7 +17,7 @@ import { fromWords } from "../../src/base/u64.ts";
 import { COMPLETION_WORDS } from "../../src/ring/io-descriptor.ts";
 import { ExportCounter, exportRow, histogramAt, latencyBucket, WorkerCounter } from "../../src/ring/counters.ts";
 import { FileKind } from "../../src/device/port.ts";
-import { Message } from "../../src/ring/messages.ts";
+import { EPOCH_SHIFT, Message, SNAPSHOT_MASK } from "../../src/ring/messages.ts";
 import type { RingConsumer } from "../../src/ring/spsc-ring.ts";
 import type { Submissions } from "../../src/ring/submissions.ts";
 import type { WorkerLoop } from "../drive.ts";
@@ -146,6 +146,11 @@ export class ExportLoop implements WorkerLoop {
         return this.pieces.released(all[token], words[at + 2]);
       case Message.Granted:
         return this.pieces.granted(all[token], fromWords(words[at + 5], words[at + 6]), words[at + 7] === 1);
+      case Message.Reserved:
+        this.#context
+          .snapshot(words[at + 2] & SNAPSHOT_MASK)
+          .reserve?.add(fromWords(words[at + 3], words[at + 4]), words[at + 5], words[at + 2] >>> EPOCH_SHIFT);
+        return;
       case Message.GateOpened:
         for (const piece of this.#context.unpark(words[at + 2])) this.pieces.released(piece, 0);
         return;

@@ -103,6 +103,10 @@ export class OriginHandler implements ExportHandler {
     throw new Error("the origin's chunks are never granted");
   }
 
+  claimRefused(): void {
+    throw new Error("the origin's chunks are never claimed");
+  }
+
   deviceDone(piece: Piece): void {
     if (piece.kind === PieceKind.Flush && piece.error === 0 && piece.file !== ORIGIN_FILE) {
       this.#io.sync(piece, ORIGIN_FILE);

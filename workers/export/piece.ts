@@ -86,6 +86,10 @@ export class Piece {
   trackedChunk = 0;
   trackedCount = 0;
   parities = 0;
+  /** The reserved chunk that it fills, -1 for none, and its epoch; whether it may try one. */
+  claimed = -1;
+  claimEpoch = 0;
+  mayClaim = true;
   /** Slot in which a granted chunk is put together, -1 for none. */
   fillSlot = -1;
   /** Where the chunk begins on the volume. */

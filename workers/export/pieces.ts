@@ -11,6 +11,7 @@
  * exceptions that they cause.
  */
 import { MAX_PIECES_PER_REQUEST } from "../../src/base/constants.ts";
+import { errno } from "../../src/base/errno.ts";
 import { PAGE_BYTES } from "../../src/ring/slots.ts";
 import type { ExportContext } from "./context.ts";
 import { type Piece, PieceKind, Stage } from "./piece.ts";
@@ -71,9 +72,17 @@ export class Pieces {
   released(piece: Piece, error: number): void {
     this.#context.giveBackFill(piece);
     piece.stage = Stage.Idle;
-    if (error !== 0) this.finish(piece, error);
+    if (error === errno.EAGAIN && piece.claimed >= 0) this.#claimRefused(piece);
+    else if (error !== 0) this.finish(piece, error);
     else if (piece.kind === PieceKind.Written) this.finish(piece, 0);
     else piece.request?.handler?.look(piece);
+  }
+
+  /** Somebody else made the exception meanwhile, or there is no room: from the top, without a reserve. */
+  #claimRefused(piece: Piece): void {
+    piece.mayClaim = false;
+    piece.kind = KIND_OF[(piece.request as Request).operation];
+    piece.request?.handler?.claimRefused(piece);
   }
 
   granted(piece: Piece, newChunk: number, whole: boolean): void {
@@ -125,6 +134,8 @@ export class Pieces {
     piece.memory = this.#memoryOf(request, request.cursor);
     piece.step = 0;
     piece.error = 0;
+    piece.claimed = -1;
+    piece.mayClaim = true;
     request.pieces += 1;
     handler.look(piece);
     if (piece.request === null) {

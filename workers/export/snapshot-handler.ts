@@ -13,7 +13,7 @@ import { errno } from "../../src/base/errno.ts";
 import { EntryState, SnapshotState } from "../../src/base/states.ts";
 import { highWord, lowWord } from "../../src/base/u64.ts";
 import { cowFile } from "../../src/ring/file-table.ts";
-import { ChunkNeed, Message } from "../../src/ring/messages.ts";
+import { ChunkNeed, EPOCH_SHIFT, Message } from "../../src/ring/messages.ts";
 import { ORIGIN_WRITE_GATE } from "../../src/ring/volume-words.ts";
 import { bucketAt, trackableChunks } from "../../src/table/tracking.ts";
 import type { ExportContext } from "./context.ts";
@@ -74,8 +74,14 @@ export class SnapshotHandler implements ExportHandler {
     piece.stage = Stage.Granted;
   }
 
+  claimRefused(piece: Piece): void {
+    this.#snapshot.reserve?.giveBack(piece.claimed, piece.claimEpoch);
+    piece.claimed = -1;
+    this.look(piece);
+  }
+
   deviceDone(piece: Piece): void {
-    if (piece.stage >= Stage.Granted) return this.#written(piece);
+    if (piece.stage >= Stage.Granted) return piece.claimed >= 0 ? this.#claim(piece) : this.#written(piece);
     if (piece.kind === PieceKind.Read) return this.#readDone(piece);
     if (piece.kind === PieceKind.Trim && piece.step === 1) return this.#passDown(piece);
     this.#finish(piece, piece.error !== 0 ? piece.error : this.#isGone() ? errno.EIO : 0);
@@ -195,12 +201,60 @@ export class SnapshotHandler implements ExportHandler {
 
   #needChunk(piece: Piece, chunk: number): void {
     const snapshot = this.#snapshot;
-    this.#context.leave(piece);
     this.#clipToChunk(piece);
+    if (this.#fillReserved(piece)) return;
+    this.#context.leave(piece);
     piece.stage = Stage.Main;
     const whole = piece.length === snapshot.chunkBytes;
     const how = whole ? ChunkNeed.Whole : this.#io.fill.prepare(piece, snapshot) ? ChunkNeed.Fill : ChunkNeed.Copy;
     this.#context.outbox.send(Message.NeedChunk, piece.index, snapshot.index, lowWord(chunk), highWord(chunk), how);
+  }
+
+  /** Fill a reserved chunk at once, inside the write gate, and claim it afterwards (chunk-reserve.ts). */
+  #fillReserved(piece: Piece): boolean {
+    const { index, reserve, words } = this.#snapshot;
+    if (reserve === null || !piece.mayClaim || piece.exclusive) return false;
+    const count = reserve.wanted();
+    if (count > 0) this.#context.outbox.send(Message.NeedReserve, 0, index, count);
+    const epoch = words.reserveEpoch();
+    const whole = piece.length === this.#snapshot.chunkBytes;
+    if (!whole && !this.#io.fill.prepare(piece, this.#snapshot)) return false;
+    const newChunk = reserve.take(epoch);
+    if (newChunk < 0) {
+      this.#context.giveBackFill(piece);
+      return false;
+    }
+    piece.claimed = newChunk;
+    piece.claimEpoch = epoch;
+    this.granted(piece, newChunk, whole);
+    return true;
+  }
+
+  /** The reserved chunk is filled: main decides. An error takes the ordinary way, which knows what a failed copy means (E-9). */
+  #claim(piece: Piece): void {
+    const context = this.#context;
+    if (piece.error !== 0) {
+      piece.error = 0;
+      piece.mayClaim = false;
+      context.leave(piece);
+      context.giveBackFill(piece);
+      return this.claimRefused(piece);
+    }
+    const chunk = this.#snapshot.chunkAt(piece.offset);
+    const tag = this.#snapshot.index | (piece.claimEpoch << EPOCH_SHIFT);
+    const { claimed } = piece;
+    piece.stage = Stage.Main;
+    piece.kind = PieceKind.Written;
+    context.outbox.send(
+      Message.Claim,
+      piece.index,
+      tag,
+      lowWord(chunk),
+      highWord(chunk),
+      lowWord(claimed),
+      highWord(claimed),
+    );
+    context.leave(piece);
   }
 
   /** E-6: the granted chunk is on the COW device, or is not; main publishes, and then releases the piece for good. */

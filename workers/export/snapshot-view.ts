@@ -6,6 +6,7 @@ import type { SnapshotDescription } from "../../src/ring/worker-data.ts";
 import { snapshotReadGate, snapshotWriteGate, type VolumeReader } from "../../src/ring/volume-words.ts";
 import { SnapshotWordsReader } from "../../src/table/snapshot-words.ts";
 import { TableReader } from "../../src/table/table-reader.ts";
+import { ChunkReserve } from "./chunk-reserve.ts";
 import { DeviceView } from "./device-view.ts";
 
 export class SnapshotView {
@@ -14,6 +15,8 @@ export class SnapshotView {
   readonly table: TableReader;
   readonly words: SnapshotWordsReader;
   readonly cow: DeviceView;
+  /** Null: every chunk is asked for. */
+  readonly reserve: ChunkReserve | null;
   readonly writePass: GatePass;
   readonly readPass: GatePass;
   readonly writeGate: number;
@@ -27,6 +30,7 @@ export class SnapshotView {
     this.table = new TableReader(d.table);
     this.words = new SnapshotWordsReader(d.words, worker);
     this.cow = new DeviceView(d.cow);
+    this.reserve = d.reserves ? new ChunkReserve() : null;
     this.writeGate = snapshotWriteGate(d.index);
     this.readGate = snapshotReadGate(d.index);
     this.writePass = volume.pass(this.writeGate);
