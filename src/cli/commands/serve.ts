@@ -12,6 +12,7 @@ import { onInterrupt } from "../interrupt.ts";
 import { DEFAULT_LISTEN, parseListenOption, unixPathOf } from "../listen-option.ts";
 import { collect, optionValue, wholeNumber } from "../option-value.ts";
 import { formatSize } from "../size.ts";
+import { answerSignals } from "../serve-signals.ts";
 import { parseSnapshotOptions } from "../snapshot-option.ts";
 import type { Terminal } from "../terminal.ts";
 import { endOf } from "../volume-end.ts";
@@ -30,7 +31,7 @@ interface ServeOptions {
 
 const HELP = `
 NBD exports: the empty name and 'origin' are the live volume, NAME is a snapshot. A COW file that does not exist is made
-when size= is given. Settings discard_zeroes_cow and discard_passdown_origin may follow as well. A volume remembers its
+when size= is given. SIGUSR1 prints statistics as JSON, SIGHUP takes over the new size of COW devices that have grown. Settings discard_zeroes_cow and discard_passdown_origin may follow as well. A volume remembers its
 snapshots (ORIGIN.snapshots) and does not open without them, for they would miss what is written meanwhile.
 
 Examples:
@@ -71,6 +72,7 @@ async function serve(terminal: Terminal, origin: string, options: ServeOptions):
   const volume = await openVolume(volumeOptions(terminal, origin, options, snapshots));
   leftovers.push(...socketPaths(options));
   try {
+    using _signals = answerSignals(terminal, volume);
     if (!interrupt.requested) announce(terminal, volume, options.json === true);
     await endOf(volume, interrupt);
   } finally {
