@@ -60,7 +60,7 @@ export class ExportContext {
   readonly pieces: Pool<Piece> = new Pool(MAX_PIECES_PER_WORKER, (i) => new Piece(i));
   /** By snapshot index. */
   readonly snapshots: (SnapshotView | undefined)[] = [];
-  /** Requests that have a cursor to move on with and found no piece. */
+  /** Requests that found no piece, each once, oldest first. */
   readonly starved: Request[] = [];
   /** Milliseconds, taken once per turn. */
   now = 0;

@@ -104,7 +104,10 @@ export class ExportLoop implements WorkerLoop {
   }
 
   prepareSleep(): boolean {
-    return !this.#backlog && this.#context.starved.length === 0 && this.#inbox.prepareSleep();
+    const { starved, pieces } = this.#context;
+    // Where no piece is free, all of them are under way: one that ends wakes this worker.
+    const canGoOn = starved.length > 0 && pieces.free() > 0;
+    return !this.#backlog && !canGoOn && this.#inbox.prepareSleep();
   }
 
   awake(): void {

@@ -35,6 +35,8 @@ export class Pieces {
   readonly #completed: (request: Request) => void;
   /** The request whose pieces are being begun: their end does not begin further ones. */
   #advancing: Request | null = null;
+  /** The starved have their turn: they do not queue behind themselves. */
+  #resuming = false;
 
   constructor(context: ExportContext, io: PieceIo, completed: (request: Request) => void) {
     this.#context = context;
@@ -51,17 +53,14 @@ export class Pieces {
 
   /** Begin as many pieces as may be under way. */
   advance(request: Request): void {
-    if (this.#advancing === request) return;
+    if (this.#advancing === request || request.starved) return;
     const outer = this.#advancing;
     this.#advancing = request;
     const long = request.operation === Operation.Zero || request.operation === Operation.Trim;
     const most = long ? LONG_PIECES : MAX_PIECES_PER_REQUEST;
     while (request.cursor < request.end && request.error === 0 && request.pieces < most) {
-      const piece = this.#context.pieces.take();
-      if (piece === null) {
-        this.#context.starved.push(request);
-        break;
-      }
+      const piece = this.#takePiece(request);
+      if (piece === null) break;
       this.#begin(piece, request);
     }
     this.#advancing = outer;
@@ -122,6 +121,20 @@ export class Pieces {
     else this.#maybeEnd(request);
   }
 
+  /**
+   * A piece; null: there is none, or others have waited longer. The request then stands in the list of the starved, once, and
+   * goes on, or ends, only from there: a request that ended meanwhile would be a stale record in that list.
+   */
+  #takePiece(request: Request): Piece | null {
+    const { pieces, starved } = this.#context;
+    const piece = starved.length > 0 && !this.#resuming ? null : pieces.take();
+    if (piece === null) {
+      request.starved = true;
+      starved.push(request);
+    }
+    return piece;
+  }
+
   #begin(piece: Piece, request: Request): void {
     const handler = request.handler as NonNullable<Request["handler"]>;
     const stretch = handler.stretch(request);
@@ -167,7 +180,7 @@ export class Pieces {
   }
 
   #maybeEnd(request: Request): void {
-    if (this.#advancing === request || request.pieces > 0) return;
+    if (this.#advancing === request || request.pieces > 0 || request.starved) return;
     if (request.cursor < request.end && request.error === 0) return;
     if (request.error === 0 && request.durable && !request.finishing) {
       const kind = this.#lastStep(request);
@@ -192,9 +205,8 @@ export class Pieces {
 
   /** A piece without bytes: a flush, or the last step of FUA. */
   #beginLast(request: Request, kind: PieceKind): void {
-    const piece = this.#context.pieces.take();
+    const piece = this.#takePiece(request);
     if (piece === null) {
-      this.#context.starved.push(request);
       request.finishing = false;
       return;
     }
@@ -214,10 +226,13 @@ export class Pieces {
   /** Pieces have come back: let the requests that found none go on. */
   resumeStarved(): void {
     const { starved, pieces } = this.#context;
+    this.#resuming = true;
     while (starved.length > 0 && pieces.free() > 0) {
       const request = starved.shift() as Request;
+      request.starved = false;
       if (request.operation === Operation.Flush) this.#beginLast(request, PieceKind.Flush);
       else this.advance(request);
     }
+    this.#resuming = false;
   }
 }

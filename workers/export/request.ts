@@ -43,6 +43,8 @@ export class Request {
   /** Payload bytes that the slot was taken for. */
   slotBytes = 0;
   pieces = 0;
+  /** It found no piece, and stands in the context's list of those. */
+  starved = false;
   /** 0, or the first error (positive). */
   error = 0;
   /** The data is done and the last step, making it durable, has begun. */
