@@ -16,6 +16,7 @@ import type { Chunk, Sector } from "../base/units.ts";
 import { Committer } from "./committer.ts";
 import { CoreContext } from "./context.ts";
 import { DEFAULT_CORE_OPTIONS, type CoreOptions } from "./core-options.ts";
+import { CopyEnds } from "./copy-ends.ts";
 import { CopyJobs } from "./copy-jobs.ts";
 import { CopyPlanner } from "./copy-planner.ts";
 import { Drops } from "./drop.ts";
@@ -24,7 +25,6 @@ import type { LoadedStore } from "./loaded-store.ts";
 import { LifeCycle } from "./life-cycle.ts";
 import type { Need } from "./need.ts";
 import { OriginKeeper } from "./origin-keeper.ts";
-import type { PendingException } from "./pending-exception.ts";
 import type { Effects, OriginPorts } from "./ports.ts";
 import { isAfter } from "./sequence.ts";
 import { Settler } from "./settler.ts";
@@ -43,7 +43,7 @@ export class Core {
   readonly #keeper: OriginKeeper;
   readonly #writer: SnapshotWriter;
   readonly #life: LifeCycle;
-  readonly #partDone: (pending: PendingException, error: number) => void;
+  readonly #ends: CopyEnds;
   /** An event is being handled: effects must not call back. */
   #inside = false;
 
@@ -55,6 +55,7 @@ export class Core {
     this.#drops = new Drops(context);
     this.#settler = new Settler(context.needs);
     this.#committer = new Committer(context, this.#settler, this.#drops);
+    this.#ends = new CopyEnds(this.#committer, this.#drops);
     const planner = new CopyPlanner(context, this.#copies);
     this.#keeper = new OriginKeeper(context, this.#drops, planner);
     this.#writer = new SnapshotWriter(context, this.#drops, planner);
@@ -64,7 +65,6 @@ export class Core {
       copies: this.#copies,
       drops: this.#drops,
     });
-    this.#partDone = (pending, error) => this.#copyPartDone(pending, error);
   }
 
   // ---- life cycle: each is answered by `finished(operation, …)` ----
@@ -190,7 +190,7 @@ export class Core {
     if (snapshot === undefined) need.error = errno.EIO;
     else {
       const pending = this.#writer.claim(snapshot, need, chunk, newChunk, epoch);
-      if (pending !== undefined) this.#partDoneOf(pending, 0);
+      if (pending !== undefined) this.#ends.partDone(pending, 0);
     }
     this.#context.needs.done(need, 0);
     this.#end();
@@ -249,7 +249,7 @@ export class Core {
       pending.grant = null;
       this.#context.needs.done(grant, errno.EIO);
     } else {
-      this.#partDoneOf(pending, error);
+      this.#ends.partDone(pending, error);
     }
     this.#end();
   }
@@ -259,7 +259,7 @@ export class Core {
   /** A copy has ended: bit i of `failedTargets` is target i, `writeError` the first of their errors. */
   copied(job: number, readError: number, failedTargets: number, writeError: number): void {
     this.#begin();
-    this.#copies.ended(job, readError, failedTargets, writeError, this.#partDone);
+    this.#copies.ended(job, readError, failedTargets, writeError, this.#ends.copyPartDone);
     this.#end();
   }
 
@@ -344,30 +344,6 @@ export class Core {
           : undefined;
     if (full !== undefined && need.remaining === 1) full.parked.push(need);
     else this.#context.needs.done(need, 0);
-  }
-
-  #copyPartDone(pending: PendingException, error: number): void {
-    const { snapshot } = pending;
-    if (pending.partsLeft === 1) {
-      snapshot.copies -= 1;
-      if (error === 0 && !pending.failed) snapshot.counters.copies += 1;
-    }
-    this.#partDoneOf(pending, error);
-  }
-
-  /** A part of the exception's data is on the COW device, or has failed (S-50, E-9, E-15). */
-  #partDoneOf(pending: PendingException, error: number): void {
-    const { snapshot } = pending;
-    pending.partsLeft -= 1;
-    if (error !== 0) {
-      pending.failed = true;
-      this.#drops.begin(snapshot, error, false);
-    }
-    if (pending.partsLeft > 0) return;
-    snapshot.outstanding -= 1;
-    if (pending.dead) return;
-    if (!pending.failed) this.#committer.copied(pending);
-    else if (pending.grant !== null) pending.ready = true;
   }
 
   #begin(): void {

@@ -218,3 +218,17 @@ test("a transient store commits nothing: visible is durable and settled (S-13)",
   expect(ports.table.newChunkOf(0)).toBe(0);
   expect(bench.core.status(0).text).toBe("8/64 0");
 });
+
+test("an area that was missing behind a full one is zeroed and flushed once the device has grown (S-42)", () => {
+  const bench = new CoreBench(80);
+  const exceptions = Array.from({ length: 32 }, (_, i) => [i, 2 + i] as const);
+  bench.open({ chunk: 1, cowSectors: 34, exceptions });
+  expect(bench.core.status(0).text).toBe("35/34 3");
+  expect(bench.core.grow(0, 100)).toBe(0);
+  expect(bench.metadataJobs).toMatchObject([{ kind: "commit", zeroArea: 1, zeroPosition: 34 * 512, zeroBytes: 512 }]);
+  bench.core.needOrigin(1, 50, 1);
+  bench.copied();
+  bench.metadataDone();
+  expect(bench.groupOf(bench.metadataDone())).toEqual([[50, 35]]);
+  expect(bench.released.get(1)).toBe(0);
+});

@@ -98,6 +98,7 @@ test("a failed read fails every snapshot that waited for it, and the origin writ
   bench.open();
   bench.core.needOrigin(1, 0, 8);
   bench.copied(errno.EIO);
+  expect(bench.ports.map(({ table }) => table.count())).toEqual([0, 0]);
   bench.metadataDone(0);
   expect(bench.released.has(1)).toBe(false);
   bench.metadataDone(1);

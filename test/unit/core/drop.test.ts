@@ -1,0 +1,110 @@
+import { expect, test } from "vitest";
+import { errno } from "../../../src/base/errno.ts";
+import { SnapshotState } from "../../../src/base/states.ts";
+import { decodeHeader } from "../../../src/format/disk-header.ts";
+import { CoreBench } from "../../support/core/core-bench.ts";
+
+test("register, header, state, then the releases (S-70, E-15, C-25)", () => {
+  const bench = new CoreBench(800);
+  const ports = bench.open({ registered: true });
+  bench.core.needOrigin(1, 0, 8);
+  bench.clear();
+  bench.copied(errno.EIO);
+  expect(bench.take()).toEqual(["register 0 invalid"]);
+  bench.core.registered(0, 0);
+  expect(bench.take()).toEqual(["header 0"]);
+  expect([ports.state, bench.released.size]).toEqual([SnapshotState.Active, 0]);
+  const job = bench.metadataDone();
+  expect(job.kind === "header" && decodeHeader(job.header)).toMatchObject({ valid: 0, chunkSectors: 8 });
+  expect(bench.take()).toEqual(["notice 0 invalid", "release 1 0"]);
+  expect(ports.state).toBe(SnapshotState.Invalid);
+  expect(bench.core.status(0).text).toBe("Invalid");
+});
+
+test("a header that cannot be written is tried again, reported, and the origin goes on (S-70)", () => {
+  const bench = new CoreBench(800, { headerAttempts: 3 });
+  bench.open({ cowSectors: 16 });
+  bench.core.needOrigin(1, 0, 8);
+  for (let i = 0; i < 3; i++) {
+    expect(bench.released.has(1)).toBe(false);
+    bench.metadataDone(0, errno.EIO);
+  }
+  expect(bench.take()).toEqual([
+    "header 0",
+    "header 0",
+    "header 0",
+    "notice 0 header-write-failed",
+    "notice 0 invalid",
+    "release 1 0",
+  ]);
+});
+
+test("what comes while the snapshot is dropped waits for its end (C-25)", () => {
+  const bench = new CoreBench(800);
+  bench.open({ cowSectors: 16 });
+  bench.core.needOrigin(1, 0, 8);
+  bench.core.needOrigin(2, 80, 8);
+  bench.core.needChunk(3, 0, 20, true);
+  expect(bench.released.size).toBe(0);
+  bench.metadataDone();
+  expect([...bench.released].sort()).toEqual([
+    [1, 0],
+    [2, 0],
+    [3, errno.EIO],
+  ]);
+});
+
+test("a header never overlaps an area write (S-56), and a full store first commits what is good", () => {
+  const bench = new CoreBench(800, { early: true });
+  bench.open({ cowSectors: 32 });
+  bench.core.needOrigin(1, 0, 8);
+  bench.copied();
+  bench.core.needChunk(2, 0, 5, false);
+  bench.copied();
+  bench.core.needChunk(3, 0, 6, false);
+  expect(bench.metadataJobs.map(({ kind }) => kind)).toEqual(["commit"]);
+  bench.metadataDone();
+  expect(bench.groupOf(bench.metadataDone())).toEqual([
+    [0, 2],
+    [5, 3],
+  ]);
+  expect(bench.metadataJobs.map(({ kind }) => kind)).toEqual(["header"]);
+  bench.metadataDone();
+  expect(bench.released.get(3)).toBe(errno.ENOSPC);
+});
+
+test("a flush of a snapshot that turns Invalid fails (E-1, S-57)", () => {
+  const bench = new CoreBench(800, { early: true });
+  bench.open();
+  bench.core.needChunk(1, 0, 5, false);
+  bench.copied();
+  bench.core.needDurable(2, 0, 1);
+  bench.metadataDone(0, errno.EIO);
+  bench.metadataDone();
+  expect(bench.released.get(2)).toBe(errno.EIO);
+  bench.core.needDurable(3, 0, 1);
+  expect(bench.released.get(3)).toBe(errno.EIO);
+});
+
+test("copies that end after their snapshot is Invalid change nothing (C-25)", () => {
+  const bench = new CoreBench(800);
+  const ports = bench.open();
+  bench.core.needOrigin(1, 0, 8);
+  bench.core.needOrigin(2, 8, 8);
+  bench.copied(errno.EIO);
+  bench.metadataDone();
+  bench.copied();
+  expect(ports.table.count()).toBe(0);
+  expect([...bench.released]).toEqual([
+    [1, 0],
+    [2, 0],
+  ]);
+});
+
+test("an Invalid snapshot asks nothing of origin writes (E-13)", () => {
+  const bench = new CoreBench(800);
+  bench.open({ spoil: (image) => void (image[4] = 0), exceptions: [] });
+  expect(bench.core.status(0).text).toBe("Invalid");
+  bench.core.needOrigin(1, 0, 8);
+  expect(bench.released.get(1)).toBe(0);
+});
