@@ -18,7 +18,9 @@ export class Allocator {
   /** Exceptions that have or will get a slot, from the first of area 0 on. */
   #slots: number;
   /** Reserved and not claimed. */
-  #reserved = 0;
+  readonly #reserved = new Set<Chunk>();
+  /** Below `nextFree`, and taken back from the workers: these are handed out first. */
+  #free: Chunk[] = [];
 
   constructor(geometry: CowGeometry, persistent: boolean, cowSectors: Sector, nextFree: Chunk, slots: number) {
     this.#geometry = geometry;
@@ -47,8 +49,8 @@ export class Allocator {
 
   hasSpace(): boolean {
     const geometry = this.#geometry;
-    if (this.#cowSectors < (this.#nextFree + 1) * geometry.chunkSectors) return false;
-    return !this.#persistent || this.#hasSlot();
+    const room = this.#cowSectors >= (this.#nextFree + 1) * geometry.chunkSectors;
+    return (room || this.#free.length > 0) && (!this.#persistent || this.#hasSlot());
   }
 
   /** S-42. */
@@ -62,10 +64,8 @@ export class Allocator {
   /** The new chunk, or -1 for no space: then nothing has changed. */
   allocate(): Chunk | -1 {
     if (!this.hasSpace()) return -1;
-    const chunk = this.#nextFree;
-    this.#nextFree = this.#persistent ? this.#geometry.nextDataChunk(chunk) : chunk + 1;
     this.#slots += 1;
-    return chunk;
+    return this.#free.shift() ?? this.#takeNext();
   }
 
   /**
@@ -75,23 +75,33 @@ export class Allocator {
   reserve(margin: number): Chunk | -1 {
     const geometry = this.#geometry;
     if (this.#cowSectors < (this.#nextFree + margin) * geometry.chunkSectors) return -1;
-    const chunk = this.#nextFree;
-    this.#nextFree = this.#persistent ? geometry.nextDataChunk(chunk) : chunk + 1;
-    this.#reserved += 1;
+    const chunk = this.#takeNext();
+    this.#reserved.add(chunk);
     return chunk;
   }
 
   /** The slot of a reserved chunk; false: there is none (S-42), nothing has changed. */
-  claim(): boolean {
+  claim(chunk: Chunk): boolean {
     if (this.#persistent && !this.#hasSlot()) return false;
+    assert(this.#reserved.delete(chunk), "the chunk is in reserve");
     this.#slots += 1;
-    this.#reserved -= 1;
     return true;
   }
 
-  /** Chunks that are reserved and not claimed: the status does not count them. */
+  /** Nobody fills a reserved chunk any more: they are free again. */
+  reclaim(): void {
+    this.#free = [...this.#free, ...this.#reserved].sort((a, b) => a - b);
+    this.#reserved.clear();
+  }
+
+  /** Chunks that are reserved and not claimed. */
   get reserved(): number {
-    return this.#reserved;
+    return this.#reserved.size;
+  }
+
+  /** Chunks below `nextFree` that hold nothing, because they are or were reserved: the status does not count them. */
+  get unused(): number {
+    return this.#reserved.size + this.#free.length;
   }
 
   /** S-43. */
@@ -104,6 +114,13 @@ export class Allocator {
     assert(!this.#geometry.isMetadataChunk(nextFree), "a metadata chunk is never handed out");
     this.#nextFree = nextFree;
     this.#slots = slots;
-    this.#reserved = 0;
+    this.#reserved.clear();
+    this.#free = [];
+  }
+
+  #takeNext(): Chunk {
+    const chunk = this.#nextFree;
+    this.#nextFree = this.#persistent ? this.#geometry.nextDataChunk(chunk) : chunk + 1;
+    return chunk;
   }
 }

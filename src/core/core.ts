@@ -26,6 +26,7 @@ import { LifeCycle } from "./life-cycle.ts";
 import type { Need } from "./need.ts";
 import { OriginKeeper } from "./origin-keeper.ts";
 import type { Effects, OriginPorts } from "./ports.ts";
+import { Reclaims } from "./reclaim.ts";
 import { isAfter } from "./sequence.ts";
 import { Settler } from "./settler.ts";
 import type { SnapshotConfig } from "./snapshot-config.ts";
@@ -56,9 +57,10 @@ export class Core {
     this.#settler = new Settler(context.needs);
     this.#committer = new Committer(context, this.#settler, this.#drops);
     this.#ends = new CopyEnds(this.#committer, this.#drops);
+    const reclaims = new Reclaims(context, this.#gates);
     const planner = new CopyPlanner(context, this.#copies);
-    this.#keeper = new OriginKeeper(context, this.#drops, planner);
-    this.#writer = new SnapshotWriter(context, this.#drops, planner);
+    this.#keeper = new OriginKeeper(context, this.#drops, planner, reclaims);
+    this.#writer = new SnapshotWriter(context, this.#drops, planner, reclaims);
     this.#life = new LifeCycle(context, {
       gates: this.#gates,
       keeper: this.#keeper,

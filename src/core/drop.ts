@@ -133,5 +133,6 @@ class Drop implements Operation, MetadataOwner {
     needs.end(snapshot.dropWriters, errno.EIO);
     needs.end(snapshot.dropKeepers, 0);
     needs.end(snapshot.transition, 0);
+    needs.end(snapshot.reclaimed, 0);
   }
 }

@@ -62,6 +62,12 @@ export class Gates {
     return held !== undefined && held.queue[0] === holder && isDrained(held);
   }
 
+  /** It is closed, and has been seen empty since. */
+  isEmpty(gate: number): boolean {
+    const held = this.#held.get(gate);
+    return held !== undefined && isDrained(held);
+  }
+
   /** Give a gate back, or leave its queue. */
   leave(gate: number, holder: object): void {
     const held = this.#held.get(gate);

@@ -14,17 +14,20 @@ import type { CoreContext } from "./context.ts";
 import type { CopyPlanner } from "./copy-planner.ts";
 import type { Drops } from "./drop.ts";
 import type { Need } from "./need.ts";
+import type { Reclaims } from "./reclaim.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 export class OriginKeeper {
   readonly #context: CoreContext;
   readonly #drops: Drops;
   readonly #planner: CopyPlanner;
+  readonly #reclaims: Reclaims;
 
-  constructor(context: CoreContext, drops: Drops, planner: CopyPlanner) {
+  constructor(context: CoreContext, drops: Drops, planner: CopyPlanner, reclaims: Reclaims) {
     this.#context = context;
     this.#drops = drops;
     this.#planner = planner;
+    this.#reclaims = reclaims;
   }
 
   /**
@@ -58,6 +61,7 @@ export class OriginKeeper {
         if (limited && snapshot.copies >= options.cowThreshold) return true;
         const newChunk = snapshot.allocator.allocate();
         if (newChunk < 0) {
+          if (this.#reclaims.wait(snapshot, need)) return false;
           this.#drops.begin(snapshot, errno.ENOSPC, true);
           needs.wait(snapshot.dropKeepers, need);
           return false;

@@ -15,6 +15,7 @@ import type { CopyPlanner } from "./copy-planner.ts";
 import type { Drops } from "./drop.ts";
 import type { Need } from "./need.ts";
 import type { PendingException } from "./pending-exception.ts";
+import type { Reclaims } from "./reclaim.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** Reserves are given only while so many times more chunks are free. */
@@ -22,18 +23,26 @@ const RESERVE_MARGIN = 16;
 
 /** Nothing keeps new exceptions from being made. */
 function isOpen(snapshot: Snapshot): boolean {
-  return snapshot.state === SnapshotState.Active && !snapshot.dropping && !snapshot.starting && !snapshot.removing;
+  return (
+    snapshot.state === SnapshotState.Active &&
+    !snapshot.dropping &&
+    !snapshot.starting &&
+    !snapshot.removing &&
+    !snapshot.reclaiming
+  );
 }
 
 export class SnapshotWriter {
   readonly #context: CoreContext;
   readonly #drops: Drops;
   readonly #planner: CopyPlanner;
+  readonly #reclaims: Reclaims;
 
-  constructor(context: CoreContext, drops: Drops, planner: CopyPlanner) {
+  constructor(context: CoreContext, drops: Drops, planner: CopyPlanner, reclaims: Reclaims) {
     this.#context = context;
     this.#drops = drops;
     this.#planner = planner;
+    this.#reclaims = reclaims;
   }
 
   /** The need waits for what it asked for, or is given its end. True: the limit of copies in flight stopped it (E-25). */
@@ -70,8 +79,13 @@ export class SnapshotWriter {
       epoch === snapshot.reserveEpoch &&
       snapshot.pending.get(chunk) === undefined &&
       snapshot.config.ports.table.stateOf(chunk) === EntryState.None;
-    if (!free || !snapshot.allocator.claim()) {
+    if (!free) {
       need.error = errno.EAGAIN;
+      return undefined;
+    }
+    // There is a chunk but no slot for it (S-42): asking again would not help.
+    if (!snapshot.allocator.claim(newChunk)) {
+      this.#noSpace(snapshot, need);
       return undefined;
     }
     const pending = snapshot.pending.take(snapshot, chunk, newChunk, snapshot.nextSequence());
@@ -96,6 +110,7 @@ export class SnapshotWriter {
     if (!grant && snapshot.copies >= options.cowThreshold) return true;
     const newChunk = snapshot.allocator.allocate();
     if (newChunk < 0) {
+      if (this.#reclaims.wait(snapshot, need)) return false;
       this.#noSpace(snapshot, need);
       return false;
     }

@@ -67,6 +67,8 @@ export class Snapshot {
   /** It is presented in place of the origin, or about to be: one operation from the start to the handover back. */
   merging = false;
 
+  /** Chunks in reserve are being taken back. */
+  reclaiming = false;
   /** Reserved chunks of an older epoch are void: a merge hands chunks out anew (S-64). */
   reserveEpoch = 0;
 
@@ -95,6 +97,8 @@ export class Snapshot {
   /** Origin writes that wait for the drop, to look again. */
   readonly dropKeepers: NeedList = new NeedList();
   readonly transition: NeedList = new NeedList();
+  /** Needs that found no room while workers have chunks in reserve. */
+  readonly reclaimed: NeedList = new NeedList();
   /** Needs past the threshold of E-25, in the order of arrival. */
   readonly parked: Need[] = [];
   registry: RegistryOwner | undefined;

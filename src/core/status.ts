@@ -49,7 +49,7 @@ export function snapshotStatus(snapshot: Snapshot, mergeFraction: number): Snaps
 
 function storeUsage(snapshot: Snapshot): StoreUsage {
   const { geometry, allocator, area } = snapshot;
-  const nextFree = snapshot.mergeNextFree < 0 ? allocator.nextFree - allocator.reserved : snapshot.mergeNextFree;
+  const nextFree = snapshot.mergeNextFree < 0 ? allocator.nextFree - allocator.unused : snapshot.mergeNextFree;
   const areas =
     area === undefined
       ? 0

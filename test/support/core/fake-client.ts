@@ -307,6 +307,12 @@ function* writePiece(shell: FakeShell, snapshot: FakeSnapshot, piece: Piece, dat
       shell.leave(ports.writeGate, write);
       return error;
     }
+    const reserve = shell.takeReserve(snapshot);
+    if (reserve !== undefined) {
+      const error = yield* claimedWrite(shell, snapshot, piece, data, reserve);
+      if (error !== errno.EAGAIN) return error;
+      continue;
+    }
     shell.leave(ports.writeGate, write);
     const token = shell.token();
     const whole = data.length === chunkBytes;
@@ -315,6 +321,33 @@ function* writePiece(shell: FakeShell, snapshot: FakeSnapshot, piece: Piece, dat
     if (grantedChunk >= 0) return yield* grantedWrite(shell, snapshot, piece, data, token, grantedChunk);
     if (error !== 0) return error;
   }
+}
+
+/** A reserved chunk is filled inside the write gate, then claimed; EAGAIN: somebody else has made the exception. */
+function* claimedWrite(
+  shell: FakeShell,
+  snapshot: FakeSnapshot,
+  piece: Piece,
+  data: Uint8Array,
+  reserve: { readonly chunk: number; readonly epoch: number },
+): ClientSteps {
+  const chunkBytes = snapshot.chunkSectors * SECTOR_BYTES;
+  const start = piece.chunk * chunkBytes;
+  yield undefined;
+  const read = shell.origin.read(start, Math.min(chunkBytes, shell.origin.bytes.length - start));
+  read.bytes.set(data, piece.offset - start);
+  yield undefined;
+  const failed = read.error || snapshot.disk.write(reserve.chunk * chunkBytes, read.bytes);
+  yield undefined;
+  const token = shell.token();
+  if (failed === 0) {
+    shell.later(() => shell.core.claim(token, snapshot.index, piece.chunk, reserve.chunk, reserve.epoch));
+  }
+  shell.leave(snapshot.ports.writeGate, snapshotGates(snapshot).write);
+  if (failed !== 0) return errno.EIO;
+  const { error } = yield* shell.answer(token);
+  if (error === errno.EAGAIN) shell.reserves.get(snapshot.index)?.push(reserve);
+  return error;
 }
 
 /** E-6; of a part of a chunk, the rest comes from the origin. */

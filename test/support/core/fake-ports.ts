@@ -103,13 +103,14 @@ export class FakeSnapshotPorts implements SnapshotPorts {
   state: SnapshotState = SnapshotState.Absent;
   visible = 0;
   durable = 0;
+  reserveEpoch = 0;
   rangeSector = 0;
   rangeSectors = 0;
   readonly words = {
     setState: (state: SnapshotState): void => void (this.state = state),
     setVisible: (sequence: number): void => void (this.visible = sequence),
     setDurable: (sequence: number): void => void (this.durable = sequence),
-    setReserveEpoch: (): void => undefined,
+    setReserveEpoch: (epoch: number): void => void (this.reserveEpoch = epoch),
     setMergeRange: (sector: number, sectors: number): void => {
       this.rangeSector = sector;
       this.rangeSectors = sectors;

@@ -44,6 +44,8 @@ export interface FakeSnapshot {
 export interface ShellOptions extends Partial<CoreOptions> {
   readonly metadataBlockBytes?: number;
   readonly registered?: boolean;
+  /** Clients fill reserved chunks before they ask. */
+  readonly reserves?: boolean;
   /** Undefined: first come, first served. */
   readonly random?: SeededRandom | undefined;
 }
@@ -61,6 +63,8 @@ export class FakeShell implements Effects {
   readonly snapshots = new Map<number, FakeSnapshot>();
   readonly notices: { readonly snapshot: number; readonly event: NoticeKind; readonly error: number }[] = [];
   readonly registry = new Map<number, string>();
+  /** Chunks in reserve, by snapshot; empty unless `reserves` is on. */
+  readonly reserves = new Map<number, { readonly chunk: number; readonly epoch: number }[]>();
   readonly results = new Map<number, { readonly error: number; readonly message: string }>();
   registerError = 0;
   readonly #options: ShellOptions;
@@ -75,7 +79,13 @@ export class FakeShell implements Effects {
   constructor(origin: FakeDisk, options: ShellOptions = {}) {
     this.origin = origin;
     this.#options = options;
-    const { metadataBlockBytes: _block, registered: _registered, random: _random, ...core } = options;
+    const {
+      metadataBlockBytes: _block,
+      registered: _registered,
+      reserves: _reserves,
+      random: _random,
+      ...core
+    } = options;
     this.core = new Core(this, this.originPorts, origin.bytes.length / SECTOR_BYTES, core);
   }
 
@@ -116,6 +126,22 @@ export class FakeShell implements Effects {
     const operation = this.#nextOperation++;
     start(operation);
     return operation;
+  }
+
+  /** A chunk of the present epoch that may be filled at once, or undefined: then some are asked for. */
+  takeReserve(snapshot: FakeSnapshot): { readonly chunk: number; readonly epoch: number } | undefined {
+    if (this.#options.reserves !== true) return undefined;
+    const { index, ports } = snapshot;
+    const kept = (this.reserves.get(index) ?? []).filter(({ epoch }) => epoch === ports.reserveEpoch);
+    this.reserves.set(index, kept);
+    if (kept.length > 0) return kept.shift();
+    this.later(() => {
+      const epoch = this.core.reserveEpoch(index);
+      for (const [first, count] of this.core.reserve(index, 1)) {
+        for (let i = 0; i < count; i++) kept.push({ chunk: first + i, epoch });
+      }
+    });
+    return undefined;
   }
 
   // ---- running ----

@@ -73,6 +73,7 @@ export class Simulation {
       early: random.chance(60),
       turns: random.chance(30),
       grantParts: random.chance(30),
+      reserves: random.chance(40),
       cowThreshold: random.pick([1, 3, 2048]),
       chunksPerNeed: random.pick([1, 4, 256]),
       groupCount: random.pick([2, 7, 1024]),
@@ -356,7 +357,13 @@ export class Simulation {
       }
       const { error, bytes } = this.#volume.read(snapshot.index, 0, origin.length);
       this.#must(error === 0 ? snapshot.model.checkCrash(stampsOf(bytes)) : errnoName(error), this.#name(snapshot));
-      this.#snapshots.set(snapshot.index, { ...snapshot, disk, model: this.#modelOf(stampsOf(bytes)) });
+      this.#snapshots.set(snapshot.index, {
+        ...snapshot,
+        disk,
+        // Chunks that were handed out and not committed are holes now (S-6): an exact size may not suffice any more.
+        roomy: false,
+        model: this.#modelOf(stampsOf(bytes)),
+      });
     }
     this.seen["crash"] = (this.seen["crash"] ?? 0) + 1;
   }

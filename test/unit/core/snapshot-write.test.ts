@@ -116,3 +116,58 @@ test("with grantParts a worker that is ready to fills the rest of the chunk by i
   expect(bench.granted.get(1)).toBe(2);
   expect(bench.copies).toHaveLength(0);
 });
+
+test("a reserved chunk that was filled is claimed: visible, and the write is done", () => {
+  const bench = new CoreBench(800);
+  const ports = bench.open();
+  expect(bench.core.reserve(0, 3)).toEqual([[2, 3]]);
+  expect(bench.core.status(0).text).toBe("16/4096 16");
+  bench.core.claim(1, 0, 9, 3, 0);
+  expect(bench.released.get(1)).toBe(0);
+  expect(ports.table.newChunkOf(9)).toBe(3);
+});
+
+test("a claim is refused where the exception has been made by somebody else, or the reserve is void", () => {
+  const bench = new CoreBench(800);
+  bench.open();
+  bench.core.reserve(0, 2);
+  bench.core.needOrigin(1, 72, 8);
+  bench.core.claim(2, 0, 9, 2, 0);
+  expect(bench.released.get(2)).toBe(errno.EAGAIN);
+  bench.core.claim(3, 0, 10, 2, 1);
+  expect(bench.released.get(3)).toBe(errno.EAGAIN);
+});
+
+test("a claim without a slot is a store without room, not a reason to ask again (E-8, S-42)", () => {
+  const bench = new CoreBench(800);
+  const exceptions = Array.from({ length: 30 }, (_, i) => [i, 2 + i] as const);
+  const ports = bench.open({ chunk: 1, cowSectors: 100, exceptions });
+  expect(bench.core.reserve(0, 2)).toEqual([[32, 2]]);
+  expect(bench.core.grow(0, 34)).toBe(0);
+  bench.core.claim(1, 0, 60, 32, 0);
+  bench.core.claim(2, 0, 61, 33, 0);
+  expect(bench.released.get(1)).toBe(0);
+  expect(bench.released.has(2)).toBe(false);
+  bench.metadataDone();
+  bench.metadataDone();
+  expect([bench.released.get(2), ports.state]).toEqual([errno.ENOSPC, SnapshotState.Invalid]);
+});
+
+test("a store is full only when the reserves are back: epoch, empty gate, then their chunks are used (C-38)", () => {
+  const bench = new CoreBench(800, { early: false });
+  const ports = bench.open({ cowSectors: 160 });
+  expect(bench.core.reserve(0, 1)).toEqual([[2, 1]]);
+  for (let chunk = 0; chunk < 17; chunk++) bench.core.needChunk(chunk, 0, chunk, true);
+  expect(bench.granted.get(16)).toBe(19);
+  ports.writeGate.count = 1;
+  bench.core.needChunk(50, 0, 50, true);
+  bench.core.needOrigin(51, 480, 8);
+  expect([ports.reserveEpoch, ports.writeGate.closed, bench.released.size]).toEqual([1, true, 0]);
+  bench.core.claim(52, 0, 70, 2, 0);
+  expect(bench.released.get(52)).toBe(errno.EAGAIN);
+  ports.writeGate.count = 0;
+  bench.core.gateDrained(2);
+  expect([bench.released.get(50), bench.released.get(51), ports.writeGate.closed]).toEqual([0, 0, false]);
+  bench.core.needChunk(53, 0, 50, true);
+  expect(bench.granted.get(53)).toBe(2);
+});
