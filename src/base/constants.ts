@@ -104,6 +104,9 @@ export const CLOSE_GRACE_MS = 5000;
 /** Requests of one export worker that are under way; a connection past it is not read until one ends. */
 export const MAX_REQUESTS_PER_WORKER = 1024;
 
+/** Of these, one connection has at most so many: a client that sends and does not read must not take them all. */
+export const MAX_REQUESTS_PER_CONNECTION = 256;
+
 /** Device operations of one export worker that are under way or wait. */
 export const MAX_PIECES_PER_WORKER = 2048;
 
@@ -123,3 +126,4 @@ export const DIRECT_RECEIVE_BYTES: number = 16 * 1024;
 export const MAX_REPLIES_PER_SEND = 256;
 
 assert(MAX_PIECES_PER_WORKER >= MAX_REQUESTS_PER_WORKER);
+assert(MAX_REQUESTS_PER_CONNECTION < MAX_REQUESTS_PER_WORKER);

@@ -63,7 +63,7 @@ export const Message = {
   Adopt: 44,
   /** [sequence]: take one message from the port (a new snapshot's memory, a file). */
   Control: 45,
-  /** [-, cut 0/1]: end: drain, answer Stopped, leave the loop. Cut: do not wait for clients that do not read their replies. */
+  /** [-, StopHow]: end: drain, answer Stopped, leave the loop. */
   Stop: 46,
 
   // main → copy worker; a CopyRead is followed by its CopyWrites in the same ring
@@ -85,5 +85,12 @@ export const SNAPSHOT_MASK = 0xffff;
 /** How a snapshot write would have its chunk copied: by a copy worker; not at all, it covers the chunk; by its own worker. */
 export const ChunkNeed = { Copy: 0, Whole: 1, Fill: 2 } as const;
 export type ChunkNeed = (typeof ChunkNeed)[keyof typeof ChunkNeed];
+
+/**
+ * How a worker stops: when everything is answered and read; without waiting for clients that do not read their replies; without
+ * waiting for main, which cannot answer any more because another worker has died.
+ */
+export const StopHow = { Drain: 0, Cut: 1, Abandon: 2 } as const;
+export type StopHow = (typeof StopHow)[keyof typeof StopHow];
 
 export type Message = (typeof Message)[keyof typeof Message];

@@ -20,6 +20,7 @@ import { createSnapshotWords, SnapshotWords } from "../../src/table/snapshot-wor
 import { createTable } from "../../src/table/table-layout.ts";
 import { TableWriter } from "../../src/table/table-writer.ts";
 import { assembleExportLoop } from "../../workers/export/assembly.ts";
+import type { ExportContext } from "../../workers/export/context.ts";
 import type { ExportLoop } from "../../workers/export/loop.ts";
 import { dataPattern } from "./data-pattern.ts";
 import { ExportClient } from "./export-client.ts";
@@ -58,6 +59,8 @@ export class ExportBench {
   readonly chunkBytes: number;
   /** What the worker has sent and the test has not taken. */
   messages: number[][] = [];
+  /** Main takes no message: the ring fills up. */
+  deaf = false;
   /** The loop wants to sleep: nothing is left that it could do by itself. */
   asleep = false;
   readonly #options: BenchOptions;
@@ -115,6 +118,10 @@ export class ExportBench {
     snapshot.words.setState(SnapshotState.Active);
     this.volume.setList([index]);
     return snapshot;
+  }
+
+  get context(): ExportContext {
+    return this.loop.context;
   }
 
   control(control: ExportControl): void {
@@ -185,13 +192,11 @@ export class ExportBench {
 
   /** One step and one turn, as drive.ts makes them. */
   turn(): void {
-    this.loop.step(this.#completions);
+    if (!this.loop.ended) this.loop.step(this.#completions);
     this.#completions = 0;
     this.#collect();
-    if (this.loop.ended) {
-      this.asleep = true;
-      return;
-    }
+    this.asleep = this.loop.ended;
+    if (this.loop.ended) return;
     const sleep = this.loop.prepareSleep();
     this.#completions = this.ring.turn(this.loop.submissions.take(), sleep);
     this.asleep = sleep && this.#completions === 0;
@@ -208,6 +213,7 @@ export class ExportBench {
   }
 
   #collect(): void {
+    if (this.deaf) return;
     for (let at = this.#inbox.peek(); at >= 0; at = this.#inbox.peek()) {
       this.messages.push([...this.#inbox.words.subarray(at, at + 8)]);
       this.#inbox.advance();

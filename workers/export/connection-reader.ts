@@ -5,7 +5,12 @@
  * rest of a long payload is received straight into its slot, with the inbox behind it in the same receive. A header that
  * finds no free slot or record stays unparsed: the connection is stalled, and nothing more is read from its socket.
  */
-import { DIRECT_RECEIVE_BYTES, INBOX_BYTES, MAX_HELD_BYTES_PER_CONNECTION } from "../../src/base/constants.ts";
+import {
+  DIRECT_RECEIVE_BYTES,
+  INBOX_BYTES,
+  MAX_HELD_BYTES_PER_CONNECTION,
+  MAX_REQUESTS_PER_CONNECTION,
+} from "../../src/base/constants.ts";
 import { Handshake } from "../../src/nbd/wire/handshake.ts";
 import { Command, CommandFlag, REQUEST_BYTES } from "../../src/nbd/wire/protocol.ts";
 import { decodeRequest, newRequestFields } from "../../src/nbd/wire/request.ts";
@@ -80,8 +85,14 @@ export class ConnectionReader {
     this.#events.changed(connection);
   }
 
+  /** Somebody waits for slots or records that have come back since `resumeStalled`. */
+  get canResume(): boolean {
+    return this.#stalled.length > 0 && this.#context.returned;
+  }
+
   /** Slots or records have come back. */
   resumeStalled(): void {
+    this.#context.returned = false;
     for (let n = this.#stalled.length; n > 0; n--) {
       const connection = this.#stalled.shift() as Connection;
       connection.stalled = false;
@@ -106,6 +117,8 @@ export class ConnectionReader {
     const request = connection.receiving;
     const rest = request === null ? 0 : request.end - request.offset - connection.received;
     const room = INBOX_BYTES - connection.writtenTo;
+    // Full of handshake options that wait until the answers before them have left; parsing then comes back here.
+    if (room === 0) return;
     connection.directBytes = rest >= DIRECT_RECEIVE_BYTES ? rest : 0;
     if (request !== null && connection.directBytes > 0) {
       const at = connection.receiveVector / 4;
@@ -144,7 +157,7 @@ export class ConnectionReader {
     const stop = handshake.feed(this.#bytes, inbox + connection.readAt, inbox + connection.writtenTo);
     connection.readAt = stop - inbox;
     this.#events.changed(connection);
-    if (handshake.state === "closing") connection.ending = true;
+    if (handshake.state === "closing") this.end(connection);
     if (handshake.state !== "transmission" || handshake.outputLength > 0) return false;
     connection.export = handshake.chosen ?? null;
     connection.handshake = null;
@@ -170,7 +183,7 @@ export class ConnectionReader {
     decodeRequest(this.#view, connection.inbox + connection.readAt, fields);
     const verdict = judgeRequest(fields, target.sizeBytes, target.readOnly);
     if (verdict === Verdict.Goodbye || verdict === Verdict.Disconnect) {
-      connection.ending = true;
+      this.end(connection);
       return false;
     }
     const request = this.#newRequest(connection, target, verdict);
@@ -195,7 +208,7 @@ export class ConnectionReader {
   #newRequest(connection: Connection, target: WorkerExport, verdict: number): Request | null {
     const fields = this.#fields;
     const { requests, slots } = this.#context;
-    const request = requests.take();
+    const request = connection.requests < MAX_REQUESTS_PER_CONNECTION ? requests.take() : null;
     if (request === null) return null;
     const execute = verdict === Verdict.Execute;
     const operation = execute ? operationOf(fields.type) : Operation.Nothing;

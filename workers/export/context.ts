@@ -62,6 +62,8 @@ export class ExportContext {
   readonly snapshots: (SnapshotView | undefined)[] = [];
   /** Requests that found no piece, each once, oldest first. */
   readonly starved: Request[] = [];
+  /** A slot or a record has come back. */
+  returned = false;
   /** Milliseconds, taken once per turn. */
   now = 0;
   readonly #parked = new Map<number, Piece[]>();
@@ -124,6 +126,7 @@ export class ExportContext {
     request.next = null;
     request.connection = null;
     this.requests.give(request);
+    this.returned = true;
   }
 
   /** The piece waits no more for a grant, or has used it. */
@@ -131,6 +134,7 @@ export class ExportContext {
     if (piece.fillSlot === -1) return;
     this.slots.give(piece.fillSlot);
     piece.fillSlot = -1;
+    this.returned = true;
   }
 
   /** The pieces that were parked at a gate; it has opened. */

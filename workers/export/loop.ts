@@ -17,7 +17,7 @@ import { fromWords } from "../../src/base/u64.ts";
 import { COMPLETION_WORDS } from "../../src/ring/io-descriptor.ts";
 import { ExportCounter, exportRow, histogramAt, latencyBucket, WorkerCounter } from "../../src/ring/counters.ts";
 import { FileKind } from "../../src/device/port.ts";
-import { EPOCH_SHIFT, Message, SNAPSHOT_MASK } from "../../src/ring/messages.ts";
+import { EPOCH_SHIFT, Message, SNAPSHOT_MASK, StopHow } from "../../src/ring/messages.ts";
 import type { RingConsumer } from "../../src/ring/spsc-ring.ts";
 import type { Submissions } from "../../src/ring/submissions.ts";
 import type { WorkerLoop } from "../drive.ts";
@@ -58,6 +58,9 @@ export class ExportLoop implements WorkerLoop {
   readonly #settle: (connection: Connection) => void;
   #open = 0;
   #stopping = false;
+  /** Main answers no more. */
+  #abandoned = false;
+  #saidStopped = false;
   #ended = false;
   #backlog = false;
 
@@ -87,6 +90,11 @@ export class ExportLoop implements WorkerLoop {
     return this.#ended;
   }
 
+  /** Pools and devices: for the tests. */
+  get context(): ExportContext {
+    return this.#context;
+  }
+
   step(completions: number): void {
     this.#context.now = performance.now();
     const words = this.#context.ring.completions;
@@ -95,6 +103,7 @@ export class ExportLoop implements WorkerLoop {
       this.#complete(words[at], words[at + 1]);
     }
     this.#takeMessages();
+    if (this.#abandoned) this.pieces.abandonWaiting();
     this.pieces.resumeStarved();
     this.#reader.resumeStalled();
     this.#sender.flush(this.#settle);
@@ -106,7 +115,7 @@ export class ExportLoop implements WorkerLoop {
   prepareSleep(): boolean {
     const { starved, pieces } = this.#context;
     // Where no piece is free, all of them are under way: one that ends wakes this worker.
-    const canGoOn = starved.length > 0 && pieces.free() > 0;
+    const canGoOn = (starved.length > 0 && pieces.free() > 0) || this.#reader.canResume;
     return !this.#backlog && !canGoOn && this.#inbox.prepareSleep();
   }
 
@@ -144,6 +153,7 @@ export class ExportLoop implements WorkerLoop {
   #message(words: Int32Array, at: number): void {
     const { all } = this.#context.pieces;
     const token = words[at + 1];
+    if (this.#abandoned && isAnswer(words[at])) return;
     switch (words[at]) {
       case Message.Released:
         return this.pieces.released(all[token], words[at + 2]);
@@ -166,7 +176,7 @@ export class ExportLoop implements WorkerLoop {
         this.#context.outbox.send(Message.ControlTaken, 0, words[at + 2]);
         return;
       case Message.Stop:
-        return this.#stop(words[at + 2] === 1);
+        return this.#stop(words[at + 2]);
       default:
         throw new Error(`unknown message ${words[at]} from main`);
     }
@@ -199,21 +209,23 @@ export class ExportLoop implements WorkerLoop {
     this.counters[WorkerCounter.Connections] = this.#open;
   }
 
-  /** `cut`: nor wait for clients that do not read their replies. */
-  #stop(cut: boolean): void {
+  #stop(how: number): void {
     this.#stopping = true;
+    if (how === StopHow.Abandon) this.#abandoned = true;
     for (const connection of this.#connections) {
       if (connection.id === -1) continue;
       this.#reader.end(connection);
-      if (cut) this.#sender.cut(connection);
+      if (how === StopHow.Cut) this.#sender.cut(connection);
     }
   }
 
+  /** The loop ends when main's ring has taken its last word. */
   #end(): void {
-    if (this.#ended || this.#context.pieces.used() > 0) return;
-    this.#ended = true;
-    this.#context.outbox.send(Message.Stopped, 0);
-    this.#context.outbox.flush();
+    if (this.#context.pieces.used() > 0) return;
+    if (!this.#saidStopped) this.#context.outbox.send(Message.Stopped, 0);
+    this.#saidStopped = true;
+    this.#backlog = this.#context.outbox.flush();
+    this.#ended = !this.#backlog;
   }
 
   #completed(request: Request): void {
@@ -231,5 +243,18 @@ export class ExportLoop implements WorkerLoop {
     else if (request.operation === Operation.Read) counters[row + ExportCounter.ReadBytes] += bytes;
     else if (request.operation === Operation.Write) counters[row + ExportCounter.WrittenBytes] += bytes;
     counters[histogramAt(index, request.operation) + latencyBucket(now - request.startedAt)] += 1;
+  }
+}
+
+/** What main sends to a piece that waits for it. */
+function isAnswer(kind: number): boolean {
+  switch (kind) {
+    case Message.Released:
+    case Message.Granted:
+    case Message.GateOpened:
+    case Message.ExclusiveGranted:
+      return true;
+    default:
+      return false;
   }
 }

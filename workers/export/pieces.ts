@@ -94,6 +94,16 @@ export class Pieces {
     piece.request?.handler?.look(piece);
   }
 
+  /** Main answers no more: what waits for it, or for a gate, fails. */
+  abandonWaiting(): void {
+    for (const piece of this.#context.pieces.all) {
+      const waits = piece.stage === Stage.Gate || piece.stage === Stage.Main || piece.stage === Stage.Exclusive;
+      if (piece.request === null || !waits) continue;
+      this.#context.giveBackFill(piece);
+      this.finish(piece, errno.EIO);
+    }
+  }
+
   /** A completion of the piece's device operation. */
   deviceCompleted(piece: Piece, result: number): void {
     if (this.#io.completed(piece, result)) piece.request?.handler?.deviceDone(piece);
@@ -176,6 +186,8 @@ export class Pieces {
     if (piece.memory !== -1) piece.memory += done;
     piece.step = 0;
     piece.error = 0;
+    piece.claimed = -1;
+    piece.mayClaim = true;
     piece.request?.handler?.look(piece);
   }
 
