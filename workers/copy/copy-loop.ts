@@ -58,6 +58,7 @@ export class CopyLoop implements WorkerLoop {
   readonly #spare: CopyJob[] = [];
   #underWay = 0;
   #stopping = false;
+  #saidStopped = false;
   #ended = false;
   #backlog = false;
 
@@ -225,11 +226,12 @@ export class CopyLoop implements WorkerLoop {
     this.#spare.push(job);
   }
 
+  /** The loop ends when main's ring has taken its last word. */
   #end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#outbox.send(Message.Stopped, 0);
-    this.#outbox.flush();
+    if (!this.#saidStopped) this.#outbox.send(Message.Stopped, 0);
+    this.#saidStopped = true;
+    this.#backlog = this.#outbox.flush();
+    this.#ended = !this.#backlog;
   }
 }
 

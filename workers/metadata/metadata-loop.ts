@@ -53,6 +53,7 @@ export class MetadataLoop implements WorkerLoop {
   #arriving: MetadataJob | null = null;
   #underWay = 0;
   #stopping = false;
+  #saidStopped = false;
   #ended = false;
   #backlog = false;
 
@@ -184,7 +185,8 @@ export class MetadataLoop implements WorkerLoop {
   #completed(user: number, result: number): void {
     const job = this.#jobs.all[user >> OPERATION_BITS];
     const expected = job.lengths[user & OPERATION_MASK];
-    if (result < 0 && result !== -errno.ECANCELED) job.error = -result;
+    // What follows a failed operation is cancelled: its own error counts, where there is one.
+    if (result < 0 && (result !== -errno.ECANCELED || job.error === 0)) job.error = -result;
     else if (result >= 0 && result < expected) job.error = errno.EIO;
     job.pending -= 1;
     if (job.pending > 0) return;
@@ -202,10 +204,12 @@ export class MetadataLoop implements WorkerLoop {
     this.#jobs.give(job);
   }
 
+  /** The loop ends when main's ring has taken its last word. */
   #end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#parts.outbox.send(Message.Stopped, 0);
-    this.#parts.outbox.flush();
+    const { outbox } = this.#parts;
+    if (!this.#saidStopped) outbox.send(Message.Stopped, 0);
+    this.#saidStopped = true;
+    this.#backlog = outbox.flush();
+    this.#ended = !this.#backlog;
   }
 }

@@ -106,6 +106,23 @@ describe("metadata worker", () => {
     expect(bench.answers).toEqual([[Message.MetadataDone, 1, 5]]);
   });
 
+  it("a cancelled write is no success, also where nothing before it has failed", () => {
+    const bench = new Bench();
+    bench.ring.fault = (o) => (o.op === IoOp.Write ? -125 : undefined);
+    bench.job(1, [FLUSH, [IoOp.Write, 0, 512, metadataSlotAddress(0), 1]]);
+    bench.run();
+    expect(bench.answers).toEqual([[Message.MetadataDone, 1, 125]]);
+  });
+
+  it("the error that broke a chain is reported, whatever the order of completions", () => {
+    const bench = new Bench();
+    bench.ring.fault = (o) => (o.op === IoOp.Sync ? -28 : undefined);
+    bench.ring.reversed = true;
+    bench.job(1, [FLUSH, [IoOp.Write, 4096, 512, metadataSlotAddress(0), 1], FLUSH]);
+    bench.run();
+    expect(bench.answers).toEqual([[Message.MetadataDone, 1, 28]]);
+  });
+
   it("zeroes an area that is larger than the zero region, and than one batch", () => {
     const bench = new Bench(16);
     bench.job(1, [[IoOp.Write, 0, 40 * METADATA_ZERO_BYTES, -1, 0], FLUSH]);
