@@ -41,6 +41,8 @@ export interface BenchOptions {
   readonly originAlign?: number;
   readonly cowAlign?: number;
   readonly readOnly?: boolean;
+  /** Workers keep chunks in reserve. */
+  readonly reserves?: boolean;
 }
 
 /** What main knows of a snapshot. */
@@ -110,6 +112,7 @@ export class ExportBench {
     const description = {
       ...{ index, name: `s${index}`, chunkBytes, table, words },
       cow: { file: cowFile(index), align, inline: align === 1 },
+      reserves: this.#options.reserves ?? false,
       discardZeroesCow: discards.zeroes ?? false,
       discardPassdownOrigin: discards.passdown ?? false,
     };

@@ -11,12 +11,11 @@
  * the range only while no write is announced, so a writer that has entered and sees no range may look up and write (C-39).
  * These functions run inside the gates that origin-handler.ts has entered.
  */
-import { MAX_PIECE_BYTES } from "../../src/base/constants.ts";
 import { EntryState } from "../../src/base/states.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
 import { Message } from "../../src/ring/messages.ts";
 import type { ExportContext } from "./context.ts";
-import { needExclusive, needOrigin, settledEverywhere, zeroStretch } from "./origin-handler.ts";
+import { needExclusive, needOrigin, settledEverywhere, toPieceEnd, zeroStretch } from "./origin-handler.ts";
 import { type Piece, PieceKind, Stage } from "./piece.ts";
 import type { PieceIo } from "./piece-io.ts";
 import { Operation, type Request } from "./request.ts";
@@ -37,8 +36,9 @@ export class MergingHandler {
   stretch(request: Request, merging: number): number {
     const length = request.end - request.cursor;
     if (request.operation === Operation.Read) return length;
-    const inChunk = Math.min(length, this.#context.snapshot(merging).toChunkEnd(request.cursor), MAX_PIECE_BYTES);
-    return request.operation === Operation.Zero ? zeroStretch(request.cursor, inChunk) : inChunk;
+    const { cursor } = request;
+    const inChunk = Math.min(length, this.#context.snapshot(merging).toChunkEnd(cursor), toPieceEnd(cursor));
+    return request.operation === Operation.Zero ? zeroStretch(cursor, inChunk) : inChunk;
   }
 
   read(piece: Piece, merging: number): void {

@@ -26,6 +26,14 @@ import { type Piece, PieceKind, Stage } from "./piece.ts";
 import type { PieceIo } from "./piece-io.ts";
 import { Operation, type Request } from "./request.ts";
 
+/**
+ * Bytes that a write's piece may have. Pieces of one request meet where every device has a block's end: a piece that ends inside of
+ * a block lays the rest of the block, as it is on the device, behind its bytes in memory, where the next piece has its own.
+ */
+export function toPieceEnd(offset: number): number {
+  return MAX_PIECE_BYTES - (offset % MAX_PIECE_BYTES);
+}
+
 /** Bytes of a piece of zeroes that begins here: parts of pages are pieces of their own, for they carry data. */
 export function zeroStretch(offset: number, length: number): number {
   const head = offset % PAGE_BYTES;
@@ -89,7 +97,7 @@ export class OriginHandler implements ExportHandler {
     const merging = this.#context.volume.merging();
     if (merging >= 0) return this.#merging.stretch(request, merging);
     if (request.operation === Operation.Read) return length;
-    const bounded = Math.min(length, MAX_PIECE_BYTES - (request.cursor % MAX_PIECE_BYTES));
+    const bounded = Math.min(length, toPieceEnd(request.cursor));
     return request.operation === Operation.Zero ? zeroStretch(request.cursor, bounded) : bounded;
   }
 

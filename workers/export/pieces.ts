@@ -12,6 +12,7 @@
  */
 import { MAX_PIECES_PER_REQUEST } from "../../src/base/constants.ts";
 import { errno } from "../../src/base/errno.ts";
+import { alignDown, alignUp } from "../../src/base/units.ts";
 import { PAGE_BYTES } from "../../src/ring/slots.ts";
 import type { ExportContext } from "./context.ts";
 import { type Piece, PieceKind, Stage } from "./piece.ts";
@@ -169,13 +170,17 @@ export class Pieces {
     }
   }
 
-  /** Arena address of the byte at `offset`; the edges of a request of zeroes have a page each. */
+  /**
+   * Arena address of the byte at `offset`. Zeroes carry data only in the pages that they cover in part: the first page of their
+   * slot is for the head, the third for the tail, for the second may get what stands behind the head.
+   */
   #memoryOf(request: Request, offset: number): number {
     if (request.memory === -1) return -1;
     if (request.operation !== Operation.Zero) return request.memory + (offset - request.offset);
-    if (offset === request.offset && offset % PAGE_BYTES !== 0) return request.memory;
-    const tail = request.end - offset < PAGE_BYTES;
-    return tail ? request.memory - (request.offset % PAGE_BYTES) + 2 * PAGE_BYTES : -1;
+    const before = request.offset % PAGE_BYTES;
+    if (before !== 0 && offset < alignUp(request.offset, PAGE_BYTES)) return request.memory + (offset - request.offset);
+    if (offset < alignDown(request.end, PAGE_BYTES)) return -1;
+    return request.memory - before + 2 * PAGE_BYTES + (offset % PAGE_BYTES);
   }
 
   #goOn(piece: Piece): void {

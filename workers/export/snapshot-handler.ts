@@ -8,7 +8,6 @@
  *          read the origin, state again (C-4),     Released: look again     Granted: write the chunk there,
  *          end the tracking (C-5)                                           Written, wait for Released: done
  */
-import { MAX_PIECE_BYTES } from "../../src/base/constants.ts";
 import { errno } from "../../src/base/errno.ts";
 import { EntryState, SnapshotState } from "../../src/base/states.ts";
 import { highWord, lowWord } from "../../src/base/u64.ts";
@@ -18,7 +17,7 @@ import { ORIGIN_WRITE_GATE } from "../../src/ring/volume-words.ts";
 import { bucketAt, trackableChunks } from "../../src/table/tracking.ts";
 import type { ExportContext } from "./context.ts";
 import type { ExportHandler } from "./handler.ts";
-import { needExclusive, zeroStretch } from "./origin-handler.ts";
+import { needExclusive, toPieceEnd, zeroStretch } from "./origin-handler.ts";
 import { type Piece, PieceKind, Stage } from "./piece.ts";
 import type { PieceIo } from "./piece-io.ts";
 import { Operation, type Request } from "./request.ts";
@@ -47,7 +46,7 @@ export class SnapshotHandler implements ExportHandler {
   stretch(request: Request): number {
     const length = request.end - request.cursor;
     if (request.operation === Operation.Read) return length;
-    const bounded = Math.min(length, MAX_PIECE_BYTES);
+    const bounded = Math.min(length, toPieceEnd(request.cursor));
     return request.operation === Operation.Zero ? zeroStretch(request.cursor, bounded) : bounded;
   }
 
