@@ -48,6 +48,12 @@ export const GROUP_COUNT_MAX = 1024;
 /** Milliseconds that a group may wait without a waiter (S-54). */
 export const GROUP_WAIT_MS = 50;
 
+/** Chunks that one step of a merge takes: each step costs a flush of the origin and one write per area, and holds back writes to its range. */
+export const MERGE_CHUNKS_PER_STEP = 1024;
+
+/** Copies of a merge under way at a time. */
+export const MERGE_COPIES = 32;
+
 /** Attempts to write the header of a snapshot that is being dropped (S-70). */
 export const HEADER_WRITE_ATTEMPTS = 3;
 

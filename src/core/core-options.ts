@@ -8,6 +8,8 @@ import {
   MAX_CHUNKS_PER_NEED,
   MAX_COPY_BYTES,
   MAX_COPY_TARGETS,
+  MERGE_CHUNKS_PER_STEP,
+  MERGE_COPIES,
 } from "../base/constants.ts";
 
 export interface CoreOptions {
@@ -47,10 +49,10 @@ export const DEFAULT_CORE_OPTIONS: CoreOptions = {
   copyTargets: MAX_COPY_TARGETS,
   headerAttempts: HEADER_WRITE_ATTEMPTS,
   grantParts: false,
-  mergeChunks: 256,
+  mergeChunks: MERGE_CHUNKS_PER_STEP,
   mergeBatches: true,
   mergePaced: false,
-  mergeCopies: 8,
+  mergeCopies: MERGE_COPIES,
 };
 
 /** E-26: milliseconds to rest after `busy` milliseconds of background copying, so that it takes `percent` (1–100) of the time. */

@@ -47,6 +47,8 @@ export interface VolumeOptions {
   readonly fills?: boolean | undefined;
   /** Workers hold a few chunks of each store in reserve, so that a first write needs one hop less; off: chunks are allocated in the order of first writes. Default true. */
   readonly reserves?: boolean | undefined;
+  /** S-69: a merge takes runs from several areas at once; off: one run per flush (S-60…S-64). Default true. */
+  readonly mergeBatches?: boolean | undefined;
   /** Percentage (1–100) of the time that a merge may take, so that clients' I/O stays usable (E-26). Default 100. */
   readonly mergePercent?: number | undefined;
   /** Registered snapshots that are given up: their stores are marked Invalid, so that the origin may be written without them (E-46). */
@@ -69,6 +71,7 @@ export interface CompleteOptions {
   readonly fills: boolean;
   readonly reserves: boolean;
   readonly mergePercent: number;
+  readonly mergeBatches: boolean;
   readonly abandon: readonly string[];
   readonly log: (line: string) => void;
 }
@@ -102,6 +105,7 @@ export function completeOptions(options: VolumeOptions): CompleteOptions {
     early: options.early ?? true,
     fills: options.fills ?? true,
     reserves: (options.reserves ?? true) && (options.fills ?? true),
+    mergeBatches: options.mergeBatches ?? true,
     mergePercent: checkPercent(options.mergePercent ?? 100),
     abandon: options.abandon ?? [],
     log: options.log ?? (() => {}),

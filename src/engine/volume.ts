@@ -228,6 +228,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
       turns: true,
       grantParts: options.fills,
       mergePaced: options.mergePercent < 100,
+      mergeBatches: options.mergeBatches,
     };
     this.#shell.attach(new Core(this.#shell, ports, sectorsOf(origin.file.sizeBytes), coreOptions));
     this.#shell.turn();
