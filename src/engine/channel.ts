@@ -9,6 +9,7 @@
  * All shared memory of a worker is held here until its thread has ended, for the kernel may write into it until then.
  */
 import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { SnapringError } from "../base/errno.ts";
 import { closeWakeHandle, newWakeHandle, waker } from "../device/wake-handle.ts";
 import { newSharedPages } from "../device/shared-pages.ts";
 import { createCounters } from "../ring/counters.ts";
@@ -51,6 +52,7 @@ export class Channel {
   #sent = 0;
   readonly #taken: ((error: Error | undefined) => void)[] = [];
   #stopped: (() => void) | undefined;
+  #closed = false;
   readonly stopped: Promise<void>;
 
   constructor(options: ChannelOptions) {
@@ -78,6 +80,7 @@ export class Channel {
 
   /** Resolves when the worker has taken the message. The caller flushes the outbox. */
   control(message: unknown): Promise<void> {
+    if (this.dead) return Promise.reject(new SnapringError("EIO", `${this.role} worker ${this.index} has died`));
     this.#port.postMessage(message);
     this.outbox.send(Message.Control, 0, this.#sent++);
     return new Promise((resolve, reject) => {
@@ -110,8 +113,14 @@ export class Channel {
     this.#stopped?.();
   }
 
-  /** Its thread has ended. */
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** Its thread has ended. A second call does nothing. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#port.close();
     closeWakeHandle(this.workerData.wakeWorker);
   }

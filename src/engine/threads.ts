@@ -13,7 +13,7 @@ import { CLOSE_GRACE_MS } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
 import { COPY_ARENA_BYTES } from "../ring/copy-arena.ts";
 import { EXPORT_ARENA_BYTES } from "../ring/export-arena.ts";
-import { Message } from "../ring/messages.ts";
+import { Message, StopHow } from "../ring/messages.ts";
 import { METADATA_ARENA_BYTES } from "../ring/metadata-arena.ts";
 import type { ExportWorkerData, RingMode, WakeHandle } from "../ring/worker-data.ts";
 import { Channel, type ChannelOptions, type WorkerRole } from "./channel.ts";
@@ -69,25 +69,44 @@ export class Threads {
       ),
     ];
     ready.push(...threads.copies.map((channel) => threads.#runCopyTask(channel, options)));
-    await Promise.all(ready);
+    try {
+      await Promise.all(ready);
+    } catch (error) {
+      // Those that have begun would keep the process alive.
+      await Promise.allSettled(ready);
+      await threads.abandon();
+      throw error;
+    }
     return threads;
   }
 
   /** Stop workers that have nothing left to do but what is under way; resolves when their threads have ended. */
   async stop(channels: readonly Channel[]): Promise<void> {
-    const tell = (cut: number): void => {
-      for (const channel of channels) {
-        channel.outbox.send(Message.Stop, 0, cut);
+    await this.#end(channels, StopHow.Drain, (channel) => channel.stopped);
+  }
+
+  /** A worker has died: nobody waits for it, or for what main would have answered. Resolves when every thread has ended. */
+  async abandon(): Promise<void> {
+    await this.#end(this.all, StopHow.Abandon, () => undefined);
+  }
+
+  /** `said`: what main must have heard from a worker before its thread is let go. */
+  async #end(channels: readonly Channel[], how: StopHow, said: (channel: Channel) => unknown): Promise<void> {
+    const ending = channels.filter((channel) => !channel.isClosed);
+    const tell = (stop: StopHow): void => {
+      for (const channel of ending) {
+        if (channel.dead || channel.isClosed) continue;
+        channel.outbox.send(Message.Stop, 0, stop);
         channel.outbox.flush();
       }
     };
-    tell(0);
-    const grace = setTimeout(() => tell(1), CLOSE_GRACE_MS);
-    await Promise.all(channels.map((channel) => channel.stopped));
+    tell(how);
+    const grace = setTimeout(() => tell(StopHow.Cut), CLOSE_GRACE_MS);
+    await Promise.all(ending.map(said));
+    await Promise.all(ending.map((channel) => this.#exits.get(channel)));
     clearTimeout(grace);
-    await Promise.all(channels.map((channel) => this.#exits.get(channel)));
-    for (const channel of channels) channel.close();
-    if (channels.some((channel) => channel.role === "copy")) await this.#pool.destroy();
+    for (const channel of ending) channel.close();
+    if (ending.some((channel) => channel.role === "copy")) await this.#pool.destroy();
   }
 
   #spawn(channel: Channel, name: string, data: object, options: ThreadOptions): Promise<void> {

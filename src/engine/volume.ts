@@ -85,11 +85,17 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   #registered: RegisteredSet | undefined;
   #closing: Promise<void> | undefined;
   #dead: Error | undefined;
+  /** Resolves when a worker dies, if one does. */
+  readonly #death: Promise<void>;
+  #died: (() => void) | undefined;
 
   /** Use `openVolume`. */
   constructor(options: CompleteOptions) {
     super();
     this.#options = options;
+    this.#death = new Promise((resolve) => {
+      this.#died = resolve;
+    });
   }
 
   /** What clients may ask for. */
@@ -245,14 +251,8 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     const threads = this.#threads;
     const shell = this.#shell;
     if (threads !== undefined && shell !== undefined) {
-      if (this.#dead === undefined) {
-        await threads.stop(threads.exports);
-        const { error, message } = await shell.operate((operation) => shell.core.close(operation));
-        if (error !== 0) this.#options.log(`closing: ${message}`);
-        await threads.stop([threads.metadata, ...threads.copies]);
-      } else {
-        await threads.stop(threads.all.filter((channel) => !channel.dead));
-      }
+      if (this.#dead === undefined) await Promise.race([this.#drain(threads, shell), this.#death]);
+      if (this.#dead !== undefined) await threads.abandon();
     }
     this.#pacer?.close();
     shell?.end();
@@ -263,10 +263,18 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     this.emit("close");
   }
 
+  async #drain(threads: Threads, shell: CoreShell): Promise<void> {
+    await threads.stop(threads.exports);
+    const { error, message } = await shell.operate((operation) => shell.core.close(operation));
+    if (error !== 0) this.#options.log(`closing: ${message}`);
+    await threads.stop([threads.metadata, ...threads.copies]);
+  }
+
   /** A worker has died: nothing can be promised any more; what is durable stays so. */
   #fail(error: Error): void {
     if (this.#dead !== undefined) return;
     this.#dead = error;
+    this.#died?.();
     this.#orders.abandon();
     this.#options.log(error.message);
     if (this.listenerCount("error") > 0) this.emit("error", error);
