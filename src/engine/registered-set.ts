@@ -4,6 +4,7 @@
  *   registered, active, not among the options     refused, unless the user gives it up (`abandon`)
  *   given up                                      marked Invalid in its header where its COW device is there; taken out
  *   asked for, not registered                     registered before the origin accepts a write
+ *   registered, Invalid, and asked for            Invalid it is, whatever its header says: that may not have been written (S-70)
  */
 import { existsSync, realpathSync } from "node:fs";
 import { SnapringError } from "../base/errno.ts";
@@ -30,6 +31,7 @@ export class RegisteredSet {
     for (const name of options.abandon) await set.#abandon(name, options.log);
     const given = new Set(options.snapshots.map((s) => realPath(s.cow)));
     for (const [name, { cow, state }] of registry.snapshots) {
+      if (state === "invalid" && given.has(cow) && existsSync(cow)) markInvalid(cow);
       if (state !== "active" || given.has(cow)) continue;
       throw new SnapringError(
         "EBUSY",
@@ -40,6 +42,12 @@ export class RegisteredSet {
       );
     }
     return set;
+  }
+
+  /** The origin may have been written without this COW device. A store that is made anew on it is another snapshot. */
+  isInvalid(cow: string): boolean {
+    const real = realPath(cow);
+    return [...this.#registry.snapshots.values()].some((entry) => entry.cow === real && entry.state === "invalid");
   }
 
   /** Before the origin accepts a write: every persistent snapshot that is served is registered. */

@@ -10,6 +10,7 @@ import { MAX_SNAPSHOTS } from "../base/constants.ts";
 import { errnoName, type ErrnoName, SnapringError } from "../base/errno.ts";
 import { SnapshotState } from "../base/states.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
+import type { LoadedStore } from "../core/loaded-store.ts";
 import { formatTableLine } from "../format/table-line.ts";
 import { cowFile } from "../ring/file-table.ts";
 import type { VolumeWords } from "../ring/volume-words.ts";
@@ -18,7 +19,7 @@ import type { CoreShell } from "./core-shell.ts";
 import type { RegisteredSet } from "./registered-set.ts";
 import { SnapshotHandle } from "./snapshot-handle.ts";
 import type { SnapshotStats } from "./stats.ts";
-import { openStore } from "./store-opening.ts";
+import { type OpenedStore, openStore } from "./store-opening.ts";
 import type { Threads } from "./threads.ts";
 import type { SnapshotStatus } from "./volume.ts";
 import type { VolumeDevice } from "./volume-device.ts";
@@ -46,12 +47,10 @@ export class SnapshotSet {
     this.#registered = registered;
   }
 
-  names(): string[] {
-    return this.handles().map((handle) => handle.name);
-  }
-
-  handles(): SnapshotHandle[] {
-    return [...this.#handles.values()];
+  /** What the core has: not what is just being introduced or forgotten. */
+  served(): SnapshotHandle[] {
+    const known = new Set(this.#shell?.core.snapshots());
+    return this.#all().filter((handle) => known.has(handle.index));
   }
 
   at(index: number): SnapshotHandle | undefined {
@@ -59,7 +58,7 @@ export class SnapshotSet {
   }
 
   find(name: string): SnapshotHandle {
-    const handle = this.handles().find((h) => h.name === name);
+    const handle = this.served().find((h) => h.name === name);
     if (handle === undefined) throw new SnapringError("ENOENT", `there is no snapshot '${name}'`);
     return handle;
   }
@@ -78,7 +77,7 @@ export class SnapshotSet {
     this.#shell = shell;
     this.#threads = threads;
     this.#words = words;
-    for (const handle of this.handles()) {
+    for (const handle of this.#all()) {
       const invalid = handle.loaded.state === "invalid";
       if (handle.persistent) {
         await this.#registered.record(handle.name, handle.cow.file.path, invalid ? "invalid" : "active");
@@ -92,7 +91,7 @@ export class SnapshotSet {
 
   /** E-40. */
   async create(options: SnapshotOptions): Promise<void> {
-    checkName(options.name, new Set(this.names()));
+    checkName(options.name, this.#names());
     if (this.#options.readOnly) throw new SnapringError("EPERM", "the volume is read-only");
     const handle = await this.#open(options);
     const shell = this.#shell as CoreShell;
@@ -154,7 +153,7 @@ export class SnapshotSet {
 
   async stopMerge(): Promise<void> {
     const shell = this.#shell as CoreShell;
-    const merging = this.handles().find((h) => shell.core.status(h.index).state === SnapshotState.Merging);
+    const merging = this.served().find((h) => shell.core.status(h.index).state === SnapshotState.Merging);
     if (merging === undefined) throw new SnapringError("ENOENT", "no snapshot is being merged");
     await this.#operate(merging.name, (operation) => shell.core.mergeStop(operation, merging.index));
   }
@@ -205,15 +204,30 @@ export class SnapshotSet {
   }
 
   closeDevices(): void {
-    for (const handle of this.handles()) handle.cow.close();
+    for (const handle of this.#all()) handle.cow.close();
     this.#handles.clear();
   }
 
   async #open(options: SnapshotOptions): Promise<SnapshotHandle> {
     const { readOnly, direct, log } = this.#options;
     const opened = await openStore(options, { origin: this.#origin, direct, readOnly, log });
+    try {
+      // Another order may have taken the name while the store was opened.
+      checkName(options.name, this.#names());
+      return this.#adopt(options, opened);
+    } catch (error) {
+      opened.cow.close();
+      throw error;
+    }
+  }
+
+  #adopt(options: SnapshotOptions, opened: OpenedStore): SnapshotHandle {
+    // What the register calls Invalid is Invalid, also where its header could not be written then (S-70).
+    const invalid = this.#registered.isInvalid(opened.cow.file.path) && opened.loaded.state === "active";
+    const loaded: LoadedStore = invalid ? { ...opened.loaded, state: "invalid" } : opened.loaded;
     const handle = new SnapshotHandle({
       ...opened,
+      loaded,
       index: this.#freeIndex(),
       name: options.name,
       store: options.store ?? "P",
@@ -223,6 +237,14 @@ export class SnapshotSet {
     });
     this.#handles.set(handle.index, handle);
     return handle;
+  }
+
+  #all(): SnapshotHandle[] {
+    return [...this.#handles.values()];
+  }
+
+  #names(): Set<string> {
+    return new Set(this.#all().map((handle) => handle.name));
   }
 
   #freeIndex(): number {

@@ -103,7 +103,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     const sizeBytes = this.#originDevice.file.sizeBytes;
     const { readOnly } = this.#options;
     const addresses = this.#listener?.addresses ?? [];
-    return ["origin", ...this.#snapshots.names()].map((name) => ({
+    return ["origin", ...this.#snapshots.served().map((handle) => handle.name)].map((name) => ({
       name,
       sizeBytes,
       readOnly,
@@ -113,7 +113,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
 
   stats(): VolumeStats {
     const workers = this.#threads?.exports ?? [];
-    const handles = this.#snapshots.handles();
+    const handles = this.#snapshots.served();
     return {
       snapshots: handles.map((handle) => this.#snapshots.stats(handle)),
       exports: [
