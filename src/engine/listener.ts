@@ -6,7 +6,7 @@
  *
  * A stale Unix socket file is taken over, a live one refused; the file is removed at the end.
  */
-import { lstatSync, unlinkSync } from "node:fs";
+import { lstatSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { SnapringError } from "../base/errno.ts";
 import { Message } from "../ring/messages.ts";
@@ -126,14 +126,17 @@ async function takeOverStale(path: string): Promise<void> {
       probe.destroy();
       resolve(true);
     });
-    probe.once("error", () => resolve(false));
+    // Refused: nobody listens any more. Anything else, a full queue or a lack of permission, may be a live server.
+    probe.once("error", (error: NodeJS.ErrnoException) =>
+      resolve(error.code !== "ECONNREFUSED" && error.code !== "ENOENT"),
+    );
   });
   if (live) {
     throw new SnapringError("EADDRINUSE", `cannot listen on ${path}: another server is listening there`, {
       hint: "stop it, or choose another path",
     });
   }
-  unlinkSync(path);
+  rmSync(path, { force: true });
 }
 
 function listenError(address: ListenAddress, error: NodeJS.ErrnoException): SnapringError {

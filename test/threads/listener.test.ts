@@ -1,0 +1,82 @@
+/**
+ * The socket file of another server: taken over only where nobody listens on it any more.
+ */
+import { spawn } from "node:child_process";
+import { existsSync, statSync } from "node:fs";
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
+import { afterEach, expect, test } from "vitest";
+import { Listener } from "../../src/engine/listener.ts";
+import { makeScratch, type Scratch } from "../support/free-socket.ts";
+
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+async function scratch(): Promise<Scratch> {
+  const made = await makeScratch();
+  ends.push(() => made.remove());
+  return made;
+}
+
+async function listener(): Promise<Listener> {
+  const made = new Listener([]);
+  ends.push(() => made.stop());
+  return made;
+}
+
+/** Listens, says so, and then does nothing any more: who connects waits in its queue, until that is full. */
+const BUSY = `
+  const server = require("node:net").createServer();
+  server.listen({ path: process.argv[1], backlog: 1 }, () => {
+    require("node:fs").writeSync(1, "ready");
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  });`;
+
+test("a server that is too busy to accept keeps its socket", async () => {
+  // Its queue was full, so the probe failed: that was taken for nobody, and the live server's file was removed.
+  const path = (await scratch()).file("socket");
+  const busy = spawn(process.execPath, ["-e", BUSY, path], { stdio: ["ignore", "pipe", "inherit"] });
+  ends.push(() => busy.kill("SIGKILL"));
+  await once(busy.stdout, "data");
+  const waiting: Socket[] = [];
+  ends.push(() => waiting.forEach((socket) => socket.destroy()));
+  for (let full = false; !full; ) {
+    const socket = connect(path);
+    waiting.push(socket);
+    full = await new Promise((resolve) => {
+      socket.once("connect", () => resolve(false)).once("error", () => resolve(true));
+    });
+    expect(waiting.length).toBeLessThan(100);
+  }
+  const inode = statSync(path).ino;
+  await expect((await listener()).listen({ unix: path })).rejects.toMatchObject({ code: "EADDRINUSE" });
+  expect(statSync(path).ino).toBe(inode);
+});
+
+test("the file of a server that was killed is taken over", async () => {
+  const path = (await scratch()).file("socket");
+  const killed = spawn(process.execPath, ["-e", BUSY, path], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(killed.stdout, "data");
+  killed.kill("SIGKILL");
+  await once(killed, "exit");
+  expect(existsSync(path)).toBe(true);
+  const own = await listener();
+  await own.listen({ unix: path });
+  expect(own.addresses).toEqual([{ unix: path }]);
+  await own.stop();
+  expect(existsSync(path)).toBe(false);
+});
+
+test("a live server keeps its socket, and a second address that is refused does not keep the first", async () => {
+  const folder = await scratch();
+  const live = createServer().listen(folder.file("live"));
+  ends.push(() => live.close());
+  await once(live, "listening");
+  const own = await listener();
+  await own.listen({ unix: folder.file("own") });
+  await expect(own.listen({ unix: folder.file("live") })).rejects.toMatchObject({ code: "EADDRINUSE" });
+  await own.stop();
+  expect([existsSync(folder.file("own")), existsSync(folder.file("live"))]).toEqual([false, true]);
+});
