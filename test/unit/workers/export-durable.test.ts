@@ -1,0 +1,135 @@
+/**
+ * Flushes, FUA and trims of a snapshot: what must be durable, and what may go.
+ */
+import { describe, expect, it } from "vitest";
+import { SnapshotState } from "../../../src/base/states.ts";
+import { Command, CommandFlag } from "../../../src/nbd/wire/protocol.ts";
+import { IoArg, IoOp } from "../../../src/ring/io-descriptor.ts";
+import { Message } from "../../../src/ring/messages.ts";
+import { cowFile } from "../../../src/ring/file-table.ts";
+import { bucketOf } from "../../../src/table/tracking.ts";
+import { type BenchSnapshot, ExportBench } from "../../support/export-bench.ts";
+import { dataPattern } from "../../support/data-pattern.ts";
+
+const CHUNK = 16384;
+const EIO = 5;
+const _EAGAIN = 11;
+const _NBD_ENOSPC = 28;
+const _ENOSPC = 28;
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
+
+function chunkOf(device: Uint8Array, chunk: number): Uint8Array {
+  return device.subarray(chunk * CHUNK, (chunk + 1) * CHUNK);
+}
+
+/** [file, position, length] of the operations of a kind, in order. */
+function operations(bench: ExportBench, op: number): number[][] {
+  return bench.ring.log.filter((o) => o.op === op).map((o) => [o.file, o.position, o.length]);
+}
+
+/** Tracked reads of a chunk's bucket, both parities. */
+function _tracked(snapshot: BenchSnapshot, chunk: number): number {
+  const { tracking } = snapshot.words;
+  return tracking.readers(bucketOf(chunk), 0) + tracking.readers(bucketOf(chunk), 1);
+}
+
+describe("what must be durable", () => {
+  it("a flush asks main for what is visible and not durable, then flushes the device (C-13)", () => {
+    const bench = new ExportBench();
+    const snapshot = bench.addSnapshot();
+    const client = bench.connect("s0");
+    snapshot.words.setVisible(7);
+    snapshot.words.setDurable(6);
+    const flush = client.request(Command.Flush, 0, 0);
+    bench.run();
+    const [need] = bench.take(Message.NeedDurable);
+    expect(need.slice(2, 4)).toEqual([0, 7]);
+    expect(operations(bench, IoOp.Sync)).toEqual([]);
+    snapshot.words.setDurable(7);
+    bench.release(need[1]);
+    bench.run();
+    expect(operations(bench, IoOp.Sync)).toEqual([[cowFile(0), 0, 0]]);
+    expect(client.errors()).toEqual({ [flush]: 0 });
+  });
+
+  it("a flush of a snapshot that has turned invalid meanwhile fails (C-13)", () => {
+    const bench = new ExportBench();
+    const snapshot = bench.addSnapshot();
+    const client = bench.connect("s0");
+    bench.ring.held = (o) => o.op === IoOp.Sync;
+    const flush = client.request(Command.Flush, 0, 0);
+    bench.run();
+    snapshot.words.setState(SnapshotState.Invalid);
+    bench.ring.held = () => false;
+    bench.run();
+    expect(client.errors()).toEqual({ [flush]: EIO });
+  });
+
+  it.each([
+    ["write", Command.Write, 512],
+    ["write of zeroes", Command.WriteZeroes, 512],
+    ["write of whole zero pages", Command.WriteZeroes, 8192],
+  ])("a %s with FUA is durable on the device, and so is its exception (C-14)", (_, command, length) => {
+    const bench = new ExportBench();
+    const snapshot = bench.addSnapshot();
+    bench.publish(snapshot, 0, 3);
+    snapshot.words.setVisible(1);
+    const client = bench.connect("s0");
+    const payload = command === Command.Write ? dataPattern(length, 3) : new Uint8Array(0);
+    const write = client.request(command, 4096, length, CommandFlag.Fua, payload);
+    bench.run();
+    const written = bench.ring.log.filter((o) => o.op === IoOp.Write || o.op === IoOp.Allocate);
+    expect(written.map((o) => [o.op, o.argument])).toEqual([[IoOp.Write, IoArg.Dsync]]);
+    expect(client.replies()).toEqual([]);
+    const [token] = bench.tokens(Message.NeedDurable);
+    snapshot.words.setDurable(1);
+    bench.release(token);
+    bench.run();
+    expect(client.errors()).toEqual({ [write]: 0 });
+  });
+
+  it("a trim with FUA ends with a flush", () => {
+    const bench = new ExportBench();
+    bench.publish(bench.addSnapshot(0, { zeroes: true }), 0, 3);
+    const client = bench.connect("s0");
+    const trim = client.request(Command.Trim, 0, CHUNK, CommandFlag.Fua);
+    bench.run();
+    expect(operations(bench, IoOp.Sync)).toEqual([[cowFile(0), 0, 0]]);
+    expect(client.errors()).toEqual({ [trim]: 0 });
+  });
+});
+
+describe("trims (E-12)", () => {
+  it("leave the data as it is, without discard_zeroes_cow", () => {
+    const bench = new ExportBench();
+    const snapshot = bench.addSnapshot();
+    bench.publish(snapshot, 0, 3, true, 0x11);
+    const client = bench.connect("s0");
+    const trim = client.request(Command.Trim, 0, 4 * CHUNK);
+    bench.run();
+    expect(client.errors()).toEqual({ [trim]: 0 });
+    expect(same(chunkOf(snapshot.cow, 3), Buffer.alloc(CHUNK, 0x11))).toBe(true);
+  });
+
+  it("zero what has an exception with it, run by run, and nothing else", () => {
+    const bench = new ExportBench();
+    const snapshot = bench.addSnapshot(0, { zeroes: true });
+    for (const [chunk, newChunk] of [
+      [1, 10],
+      [2, 11],
+      [5, 20],
+    ])
+      bench.publish(snapshot, chunk, newChunk, true, 0x11);
+    const client = bench.connect("s0");
+    const trim = client.request(Command.Trim, 1000, 5 * CHUNK);
+    bench.run();
+    expect(client.errors()).toEqual({ [trim]: 0 });
+    expect(same(snapshot.cow.subarray(10 * CHUNK, 12 * CHUNK), Buffer.alloc(2 * CHUNK))).toBe(true);
+    const last = Buffer.alloc(CHUNK, 0x11).fill(0, 0, 1000);
+    expect(same(chunkOf(snapshot.cow, 20), last)).toBe(true);
+    expect(same(bench.origin, dataPattern(bench.origin.length, 1))).toBe(true);
+  });
+});
