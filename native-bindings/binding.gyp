@@ -15,7 +15,9 @@
         "src/poll.cc",
         "src/request.cc",
         "src/ring.cc",
-        "src/uring.cc"
+        "src/socket_io.cc",
+        "src/uring.cc",
+        "src/uring_setup.cc"
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],
       "cflags": ["-O2"],

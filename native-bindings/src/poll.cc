@@ -16,21 +16,17 @@
 
 #include "inline_io.h"
 #include "ring.h"
+#include "socket_io.h"
 
 namespace snapring {
 
 namespace {
-
-// Not a result of any operation: it has been parked, or stays so.
-constexpr int32_t kParked = INT32_MIN;
 
 uint64_t microseconds() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1000000 + static_cast<uint64_t>(now.tv_nsec) / 1000;
 }
-
-bool isOut(const Op& op) { return op.request.op == kSend || op.request.op == kSendVector; }
 
 class PollRing final : public Ring {
  public:
@@ -46,7 +42,6 @@ class PollRing final : public Ring {
   void end(uint32_t slot, int32_t result);
   int32_t start(uint32_t slot);
   int32_t startStream(uint32_t slot);
-  int32_t transfer(Op* op);
   int32_t readEvent(Op* op);
   int32_t cancel(int32_t user);
   void park(uint32_t slot);
@@ -147,27 +142,8 @@ int32_t PollRing::start(uint32_t slot) {
 int32_t PollRing::startStream(uint32_t slot) {
   Op& op = ops_.at(slot);
   if (op.request.op == kEventRead) return kParked;
-  if ((isOut(op) ? op.file->parkedOut : op.file->parkedIn) > 0) return kParked;
-  return transfer(&op);
-}
-
-int32_t PollRing::transfer(Op* op) {
-  const bool out = isOut(*op);
-  const bool whole = out || (op->request.argument & MSG_WAITALL) != 0;
-  for (;;) {
-    msghdr message = {};
-    message.msg_iov = op->vector;
-    message.msg_iovlen = op->vectorCount;
-    const int more = static_cast<int>(op->request.argument & MSG_MORE);
-    const ssize_t moved = out ? sendmsg(op->file->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL | more)
-                              : recvmsg(op->file->fd, &message, MSG_DONTWAIT);
-    if (moved < 0 && errno == EINTR) continue;
-    if (moved < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return kParked;
-    if (moved < 0) return op->done > 0 ? static_cast<int32_t>(op->done) : -errno;
-    op->done += static_cast<uint64_t>(moved);
-    if (moved == 0 || !whole || op->done == op->total) return static_cast<int32_t>(op->done);
-    advanceVector(op, static_cast<uint64_t>(moved));
-  }
+  if ((isSend(op) ? op.file->parkedOut : op.file->parkedIn) > 0) return kParked;
+  return transferSocket(&op);
 }
 
 // Poll has said that there is something, but who reads the same event elsewhere may have been quicker: never block.
@@ -199,11 +175,11 @@ int32_t PollRing::cancel(int32_t user) {
 void PollRing::park(uint32_t slot) {
   Op& op = ops_.at(slot);
   parked_.push_back(slot);
-  if (op.file != nullptr) (isOut(op) ? op.file->parkedOut : op.file->parkedIn)++;
+  if (op.file != nullptr) (isSend(op) ? op.file->parkedOut : op.file->parkedIn)++;
 }
 
 void PollRing::unpark(Op* op) {
-  if (op->file != nullptr) (isOut(*op) ? op->file->parkedOut : op->file->parkedIn)--;
+  if (op->file != nullptr) (isSend(*op) ? op->file->parkedOut : op->file->parkedIn)--;
 }
 
 int PollRing::sleep(bool wait) {
@@ -216,7 +192,7 @@ int PollRing::sleep(bool wait) {
     }
     const Op& op = ops_.at(slot);
     if (op.file == nullptr) deadline = std::min(deadline, op.deadline);
-    const short events = isOut(op) ? POLLOUT : POLLIN;
+    const short events = isSend(op) ? POLLOUT : POLLIN;
     polled_.push_back({op.file == nullptr ? -1 : op.file->fd, events, 0});
   }
   timespec limit = {0, 0};
@@ -259,9 +235,9 @@ int32_t PollRing::retry(uint32_t slot, short ready) {
     op.file->blockedIn = pass_;
     return readEvent(&op);
   }
-  uint64_t& blocked = isOut(op) ? op.file->blockedOut : op.file->blockedIn;
+  uint64_t& blocked = isSend(op) ? op.file->blockedOut : op.file->blockedIn;
   if (blocked == pass_) return kParked;
-  const int32_t result = transfer(&op);
+  const int32_t result = transferSocket(&op);
   if (result == kParked) blocked = pass_;
   return result;
 }

@@ -46,7 +46,9 @@ struct Op {
   uint64_t total = 0;
   msghdr message;
   __kernel_timespec timeout;
-  // The poll ring's: bytes moved so far, deadline, the file while parked, and the linked operation behind this one.
+  // A send of the io_uring ring, under way in the kernel: the file is held.
+  bool sending = false;
+  // Bytes moved so far; the poll ring's: deadline, the file while parked, and the linked operation behind this one.
   uint64_t done = 0;
   uint64_t deadline = 0;
   File* file = nullptr;

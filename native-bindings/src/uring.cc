@@ -9,23 +9,10 @@
 
 #include "inline_io.h"
 #include "ring.h"
+#include "socket_io.h"
+#include "uring_setup.h"
 
-// Debian 12's liburing is older than the kernels it runs on.
-#ifndef IORING_SETUP_SUBMIT_ALL
-#define IORING_SETUP_SUBMIT_ALL (1U << 7)
-#endif
-#ifndef IORING_SETUP_COOP_TASKRUN
-#define IORING_SETUP_COOP_TASKRUN (1U << 8)
-#endif
-#ifndef IORING_SETUP_TASKRUN_FLAG
-#define IORING_SETUP_TASKRUN_FLAG (1U << 9)
-#endif
-#ifndef IORING_SETUP_SINGLE_ISSUER
-#define IORING_SETUP_SINGLE_ISSUER (1U << 12)
-#endif
-#ifndef IORING_SETUP_DEFER_TASKRUN
-#define IORING_SETUP_DEFER_TASKRUN (1U << 13)
-#endif
+// Debian 12's liburing is older than the kernels it runs on (see uring_setup.h, too).
 #ifndef IORING_SQ_TASKRUN
 #define IORING_SQ_TASKRUN (1U << 2)
 #endif
@@ -47,34 +34,10 @@ namespace {
 constexpr uint64_t kOwn = ~uint64_t{0};
 // The kernel registers at most 1 GiB in one buffer.
 constexpr uint64_t kPieceBytes = uint64_t{1} << 30;
-constexpr uint32_t kFeatures = IORING_FEAT_NODROP | IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_FAST_POLL;
 // Rounds of 100 ms in which a ring that is closed waits for what it cannot cancel (a disk that is busy).
 constexpr int kDrainRounds = 100;
 // A queue that the kernel does not take from for so long (each round gives it room first) is out of order.
 constexpr int kSubmitRounds = 64;
-
-constexpr uint32_t kSetups[] = {
-    IORING_SETUP_SUBMIT_ALL | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-    IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
-    0,
-};
-
-int setUp(io_uring* ring, uint32_t entries, uint32_t completions, uint32_t* flags) {
-  int status = -EINVAL;
-  for (uint32_t setup : kSetups) {
-    io_uring_params parameters = {};
-    parameters.flags = setup | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
-    parameters.cq_entries = completions;
-    status = io_uring_queue_init_params(entries, ring, &parameters);
-    *flags = setup;
-    if (status == 0 && (parameters.features & kFeatures) != kFeatures) {
-      io_uring_queue_exit(ring);
-      return -ENOSYS;
-    }
-    if (status != -EINVAL) return status;
-  }
-  return status;
-}
 
 class Uring final : public Ring {
  public:
@@ -91,6 +54,8 @@ class Uring final : public Ring {
   void startChain();
   bool isMixed(size_t i);
   size_t runInlinePart();
+  bool sendAtOnce(uint32_t slot);
+  int32_t afterSend(Op* op, int32_t result);
   int makeRoom(size_t entries);
   void fill(io_uring_sqe* sqe, uint32_t slot);
   void fillTransfer(io_uring_sqe* sqe, const Op& op, bool write);
@@ -103,6 +68,8 @@ class Uring final : public Ring {
 
   io_uring ring_ = {};
   bool open_ = false;
+  // Something is queued that is worth an enter of its own: not only receives and wake-ups that wait for others anyway.
+  bool urgent_ = false;
 };
 
 Uring::~Uring() {
@@ -117,7 +84,7 @@ Uring::~Uring() {
 int Uring::open() {
   const uint32_t entries = memory_.queueEntries != 0 ? memory_.queueEntries : memory_.capacity;
   const uint32_t completions = entries * 2 < 256 ? 256 : entries * 2;
-  const int status = setUp(&ring_, entries, completions, &facts_.setupFlags);
+  const int status = setUpUring(&ring_, entries, completions, &facts_.setupFlags);
   if (status != 0) return status;
   open_ = true;
   // Saves the look-up of the ring's own descriptor in each enter; a kernel without it works as well.
@@ -167,8 +134,10 @@ int Uring::turn(uint32_t count, bool wait) {
   for (;;) {
     const bool ready = io_uring_cq_ready(&ring_) > 0;
     const bool sleep = wait && out_ == 0 && !ready && ops_.active() > 0;
+    // With completions at hand the loop comes back at once: what can wait goes with the next enter.
+    const bool lazy = out_ > 0 && !urgent_;
     int status = 0;
-    if (sleep || io_uring_sq_ready(&ring_) > 0 || (!ready && kernelHasNews())) status = enter(sleep);
+    if (sleep || (!lazy && io_uring_sq_ready(&ring_) > 0) || (!ready && kernelHasNews())) status = enter(sleep);
     harvest(false);
     // Short of memory, or of room for completions: what was harvested makes some; the rest of the queue is kept.
     if (status < 0 && status != -EAGAIN && status != -EBUSY) return status;
@@ -186,6 +155,7 @@ void Uring::startChain() {
       if (isMixed(i)) return failChain(0, i, -EINVAL);
     }
   }
+  if (chain_.size() == 1 && sendAtOnce(chain_[0])) return;
   const size_t first = runInlinePart();
   const size_t rest = chain_.size() - first;
   if (rest == 0) return;
@@ -214,6 +184,28 @@ size_t Uring::runInlinePart() {
   return chain_.size();
 }
 
+// True: the send is over. What finds no room in the socket goes on in the kernel, behind what went there before.
+bool Uring::sendAtOnce(uint32_t slot) {
+  Op& op = ops_.at(slot);
+  if (!isSend(op)) return false;
+  const int32_t result = op.file->parkedOut > 0 ? kParked : transferSocket(&op);
+  if (result != kParked) {
+    counters_.inlined++;
+    finish(slot, result);
+    return true;
+  }
+  return false;
+}
+
+// The kernel's part of a send has ended.
+int32_t Uring::afterSend(Op* op, int32_t result) {
+  op->sending = false;
+  op->file->parkedOut--;
+  FileTable::release(op->file);
+  if (op->done == 0) return result;
+  return static_cast<int32_t>(op->done) + (result > 0 ? result : 0);
+}
+
 // A chain must not be torn over two submissions. 0, or -errno: nothing of it was queued.
 int Uring::makeRoom(size_t entries) {
   if (entries > *ring_.sq.kring_entries) return -EINVAL;
@@ -232,12 +224,18 @@ int Uring::makeRoom(size_t entries) {
 void Uring::fill(io_uring_sqe* sqe, uint32_t slot) {
   *sqe = {};
   Op& op = ops_.at(slot);
+  if (op.request.op != kReceive && op.request.op != kReceiveVector && op.request.op != kEventRead) urgent_ = true;
   sqe->user_data = slot;
   if (op.file != nullptr) {
     sqe->fd = facts_.registeredFiles ? static_cast<int>(op.request.file) : op.file->fd;
     if (facts_.registeredFiles) sqe->flags |= IOSQE_FIXED_FILE;
   } else {
     sqe->fd = -1;
+  }
+  if (isSend(op)) {
+    op.file->parkedOut++;
+    FileTable::hold(op.file);
+    op.sending = true;
   }
   if (op.request.link) sqe->flags |= IOSQE_IO_LINK;
   switch (op.request.op) {
@@ -306,7 +304,7 @@ void Uring::fillMessage(io_uring_sqe* sqe, Op* op) {
   if (op->request.op == kSend || op->request.op == kReceive) {
     sqe->opcode = send ? IORING_OP_SEND : IORING_OP_RECV;
     sqe->addr = reinterpret_cast<uint64_t>(op->vector->iov_base);
-    sqe->len = static_cast<uint32_t>(op->total);
+    sqe->len = static_cast<uint32_t>(op->total - op->done);
     return;
   }
   op->message = {};
@@ -332,6 +330,7 @@ bool Uring::kernelHasNews() const {
 int Uring::enter(bool wait) {
   for (;;) {
     counters_.enters++;
+    urgent_ = false;
     const int status = wait ? io_uring_submit_and_wait(&ring_, 1) : io_uring_submit_and_get_events(&ring_);
     if (status >= 0) return 0;
     if (status != -EINTR) return status;
@@ -345,7 +344,11 @@ void Uring::harvest(bool everything) {
   io_uring_cqe* cqe;
   io_uring_for_each_cqe(&ring_, head, cqe) {
     if (!everything && !hasRoom()) break;
-    if (cqe->user_data != kOwn) finish(static_cast<uint32_t>(cqe->user_data), cqe->res);
+    if (cqe->user_data != kOwn) {
+      const uint32_t slot = static_cast<uint32_t>(cqe->user_data);
+      Op& op = ops_.at(slot);
+      finish(slot, op.sending ? afterSend(&op, cqe->res) : cqe->res);
+    }
     seen++;
   }
   io_uring_cq_advance(&ring_, seen);
@@ -371,23 +374,6 @@ void Uring::drain() {
 }
 
 }  // namespace
-
-int probeUring() {
-  io_uring ring;
-  uint32_t flags = 0;
-  const int status = setUp(&ring, 4, 8, &flags);
-  if (status != 0) return status;
-  io_uring_probe* probe = io_uring_get_probe_ring(&ring);
-  bool able = probe != nullptr;
-  for (int op : {IORING_OP_READ, IORING_OP_WRITE, IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE,
-                 IORING_OP_SEND, IORING_OP_RECV, IORING_OP_SENDMSG, IORING_OP_RECVMSG, IORING_OP_TIMEOUT,
-                 IORING_OP_ASYNC_CANCEL}) {
-    able = able && io_uring_opcode_supported(probe, op);
-  }
-  if (probe != nullptr) io_uring_free_probe(probe);
-  io_uring_queue_exit(&ring);
-  return able ? 0 : -ENOSYS;
-}
 
 std::unique_ptr<Ring> makeUring(const RingMemory& memory, int* status) {
   std::unique_ptr<Uring> ring(new Uring(memory));
