@@ -143,9 +143,14 @@ export class OriginHandler implements ExportHandler {
     this.#io.write(piece, origin, piece.offset, piece.request?.durable === true);
   }
 
-  /** A flush of the merging volume takes both devices: the COW device here, the origin when that is done. */
+  /**
+   * A flush of the merging volume takes both devices: the COW device here, the origin when that is done. Inside the read gate, so
+   * that the merge does not end, and the COW device does not go, before it is over (C-38).
+   */
   #flush(piece: Piece): void {
-    const merging = this.#context.volume.merging();
+    const context = this.#context;
+    if (!context.enter(piece, context.originReadPass, ORIGIN_READ_GATE)) return;
+    const merging = context.volume.merging();
     this.#io.sync(piece, merging >= 0 ? cowFile(merging) : ORIGIN_FILE);
   }
 }

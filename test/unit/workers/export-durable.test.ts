@@ -7,15 +7,11 @@ import { Command, CommandFlag } from "../../../src/nbd/wire/protocol.ts";
 import { IoArg, IoOp } from "../../../src/ring/io-descriptor.ts";
 import { Message } from "../../../src/ring/messages.ts";
 import { cowFile } from "../../../src/ring/file-table.ts";
-import { bucketOf } from "../../../src/table/tracking.ts";
-import { type BenchSnapshot, ExportBench } from "../../support/export-bench.ts";
+import { ExportBench } from "../../support/export-bench.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 
 const CHUNK = 16384;
 const EIO = 5;
-const _EAGAIN = 11;
-const _NBD_ENOSPC = 28;
-const _ENOSPC = 28;
 
 function same(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
@@ -28,12 +24,6 @@ function chunkOf(device: Uint8Array, chunk: number): Uint8Array {
 /** [file, position, length] of the operations of a kind, in order. */
 function operations(bench: ExportBench, op: number): number[][] {
   return bench.ring.log.filter((o) => o.op === op).map((o) => [o.file, o.position, o.length]);
-}
-
-/** Tracked reads of a chunk's bucket, both parities. */
-function _tracked(snapshot: BenchSnapshot, chunk: number): number {
-  const { tracking } = snapshot.words;
-  return tracking.readers(bucketOf(chunk), 0) + tracking.readers(bucketOf(chunk), 1);
 }
 
 describe("what must be durable", () => {

@@ -7,15 +7,12 @@ import { Command } from "../../../src/nbd/wire/protocol.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
 import { EPOCH_SHIFT, Message } from "../../../src/ring/messages.ts";
 import { snapshotWriteGate } from "../../../src/ring/volume-words.ts";
-import { bucketOf } from "../../../src/table/tracking.ts";
 import { type BenchSnapshot, ExportBench } from "../../support/export-bench.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 
 const CHUNK = 16384;
 const EIO = 5;
 const EAGAIN = 11;
-const _NBD_ENOSPC = 28;
-const _ENOSPC = 28;
 
 function same(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
@@ -23,17 +20,6 @@ function same(a: Uint8Array, b: Uint8Array): boolean {
 
 function chunkOf(device: Uint8Array, chunk: number): Uint8Array {
   return device.subarray(chunk * CHUNK, (chunk + 1) * CHUNK);
-}
-
-/** [file, position, length] of the operations of a kind, in order. */
-function _operations(bench: ExportBench, op: number): number[][] {
-  return bench.ring.log.filter((o) => o.op === op).map((o) => [o.file, o.position, o.length]);
-}
-
-/** Tracked reads of a chunk's bucket, both parities. */
-function _tracked(snapshot: BenchSnapshot, chunk: number): number {
-  const { tracking } = snapshot.words;
-  return tracking.readers(bucketOf(chunk), 0) + tracking.readers(bucketOf(chunk), 1);
 }
 
 describe("chunks in reserve", () => {

@@ -14,7 +14,6 @@ import { dataPattern } from "../../support/data-pattern.ts";
 
 const CHUNK = 16384;
 const EIO = 5;
-const _EAGAIN = 11;
 const NBD_ENOSPC = 28;
 const ENOSPC = 28;
 
