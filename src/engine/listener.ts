@@ -4,9 +4,13 @@
  *   node:net accepts ─▶ descriptor number ─▶ Adopt to the worker with the fewest connections
  *   the socket object stays here, paused and never read, until the worker says ConnectionClosed; then it is destroyed
  *
+ * Addresses are bound before anything is written: a server that cannot be reached must not have formatted or registered
+ * a store. Clients that come then wait until the volume is open.
+ *
  * A stale Unix socket file is taken over, a live one refused; the file is removed at the end.
  */
-import { lstatSync, rmSync } from "node:fs";
+import { existsSync, lstatSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { SnapringError } from "../base/errno.ts";
 import { Message } from "../ring/messages.ts";
@@ -29,18 +33,15 @@ export function parseListenAddress(text: string): ListenAddress {
 }
 
 export class Listener {
-  readonly #workers: readonly Channel[];
-  readonly #load: number[];
+  #workers: readonly Channel[] = [];
+  #load: number[] = [];
+  /** Accepted before there were workers. */
+  readonly #waiting: Socket[] = [];
   readonly #servers: Server[] = [];
   readonly #addresses: ListenAddress[] = [];
   readonly #sockets = new Map<number, { readonly socket: Socket; readonly worker: number }>();
   #nextId = 1;
   #closed = false;
-
-  constructor(workers: readonly Channel[]) {
-    this.#workers = workers;
-    this.#load = workers.map(() => 0);
-  }
 
   /** Where clients may connect: TCP port 0 has become a real one. */
   get addresses(): readonly ListenAddress[] {
@@ -67,6 +68,13 @@ export class Listener {
     this.#addresses.push(address.unix !== undefined ? address : { host: address.host, port });
   }
 
+  /** The volume is open: clients get their workers, those who came too early first. */
+  serve(workers: readonly Channel[]): void {
+    this.#workers = workers;
+    this.#load = workers.map(() => 0);
+    for (const socket of this.#waiting.splice(0)) this.#accept(socket);
+  }
+
   /** A worker has finished with a connection. */
   connectionClosed(id: number): void {
     const entry = this.#sockets.get(id);
@@ -86,6 +94,7 @@ export class Listener {
 
   /** After the workers have ended. */
   close(): void {
+    for (const socket of this.#waiting.splice(0)) socket.destroy();
     for (const { socket } of this.#sockets.values()) socket.destroy();
     this.#sockets.clear();
   }
@@ -94,6 +103,10 @@ export class Listener {
     const fd = descriptorOf(socket);
     if (this.#closed || fd < 0) {
       socket.destroy();
+      return;
+    }
+    if (this.#workers.length === 0) {
+      this.#waiting.push(socket);
       return;
     }
     socket.on("error", () => {});
@@ -148,6 +161,9 @@ function listenError(address: ListenAddress, error: NodeJS.ErrnoException): Snap
     EADDRNOTAVAIL: "this machine has no such address",
     ENOTFOUND: "there is no such host",
   };
-  const code = error.code === "EACCES" || error.code === "ENOENT" ? error.code : "EADDRINUSE";
-  return new SnapringError(code, `cannot listen on ${where}: ${why[error.code ?? ""] ?? error.message}`);
+  // For a Unix socket in a folder that is missing node says EACCES.
+  const missing = address.unix !== undefined && !existsSync(dirname(address.unix));
+  const said = missing ? "ENOENT" : (error.code ?? "");
+  const code = said === "EACCES" || said === "ENOENT" ? said : "EADDRINUSE";
+  return new SnapringError(code, `cannot listen on ${where}: ${why[said] ?? error.message}`);
 }

@@ -22,6 +22,8 @@ export interface SnapshotHandleParts {
   readonly loaded: LoadedStore;
   readonly tableMemory: SharedArrayBuffer;
   readonly table: TableWriter;
+  /** Its COW file was made when it was opened. */
+  readonly made: boolean;
   readonly reserves: boolean;
   readonly discardZeroesCow: boolean;
   readonly discardPassdownOrigin: boolean;
@@ -36,6 +38,7 @@ export class SnapshotHandle {
   readonly table: TableWriter;
   readonly words: SnapshotWords;
   readonly description: SnapshotDescription;
+  readonly made: boolean;
 
   constructor(parts: SnapshotHandleParts) {
     this.index = parts.index;
@@ -44,6 +47,7 @@ export class SnapshotHandle {
     this.cow = parts.cow;
     this.loaded = parts.loaded;
     this.table = parts.table;
+    this.made = parts.made;
     const words = createSnapshotWords();
     this.words = new SnapshotWords(words);
     this.description = {

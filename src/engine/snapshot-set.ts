@@ -6,6 +6,7 @@
  *
  * A worker has a snapshot's memory before the core lists it, and keeps its descriptor until the core has let it go.
  */
+import { rmSync } from "node:fs";
 import { MAX_SNAPSHOTS } from "../base/constants.ts";
 import { errnoName, type ErrnoName, SnapringError } from "../base/errno.ts";
 import { SnapshotState } from "../base/states.ts";
@@ -31,6 +32,9 @@ const STATE_NAMES: Readonly<Record<number, SnapshotStats["state"]>> = {
   [SnapshotState.Invalid]: "invalid",
   [SnapshotState.Merging]: "merging",
 };
+
+/** What a creation is refused with while the store is still blank. */
+const REFUSALS: readonly string[] = ["EINVAL", "EBUSY"];
 
 export class SnapshotSet {
   readonly #options: CompleteOptions;
@@ -65,10 +69,15 @@ export class SnapshotSet {
 
   /** Open every store of the options; nothing is written yet. */
   async openStores(): Promise<void> {
-    for (const options of this.#options.snapshots) {
-      const { loaded } = await this.#open(options);
-      // Copies read whole chunks of the origin: they must be whole device blocks there.
-      if ((loaded.chunkSectors * SECTOR_BYTES) % this.#origin.align !== 0) this.#origin.useBuffered();
+    try {
+      for (const options of this.#options.snapshots) {
+        const { loaded } = await this.#open(options);
+        // Copies read whole chunks of the origin: they must be whole device blocks there.
+        if ((loaded.chunkSectors * SECTOR_BYTES) % this.#origin.align !== 0) this.#origin.useBuffered();
+      }
+    } catch (error) {
+      for (const handle of this.#handles.values()) removeMade(handle);
+      throw error;
     }
   }
 
@@ -116,6 +125,8 @@ export class SnapshotSet {
       );
     } catch (error) {
       await this.#forget(handle);
+      // Refused before anything was written; a store whose creation failed later may be registered, and stays.
+      if (error instanceof SnapringError && REFUSALS.includes(error.code)) removeMade(handle);
       throw error;
     }
   }
@@ -217,6 +228,7 @@ export class SnapshotSet {
       return this.#adopt(options, opened);
     } catch (error) {
       opened.cow.close();
+      removeMade(opened);
       throw error;
     }
   }
@@ -293,4 +305,9 @@ export class SnapshotSet {
     const { error, message } = await (this.#shell as CoreShell).operate(event);
     if (error !== 0) throw new SnapringError(errnoName(error) as ErrnoName, `${name}: ${message}`);
   }
+}
+
+/** A COW file that was made for a snapshot that is not to be. */
+function removeMade({ made, cow }: { readonly made: boolean; readonly cow: VolumeDevice }): void {
+  if (made) rmSync(cow.file.path, { force: true });
 }

@@ -6,7 +6,7 @@
  * Reads go through the page cache with node:fs: nothing else runs yet. Opening writes nothing (S-36); a new store is formatted by
  * the core, through the metadata worker, when the snapshot is opened there.
  */
-import { closeSync, constants, existsSync, ftruncateSync, openSync, read } from "node:fs";
+import { closeSync, constants, existsSync, ftruncateSync, openSync, read, unlinkSync } from "node:fs";
 import { AREA_READ_AHEAD } from "../base/constants.ts";
 import { errnoOf, SnapringError, type ErrnoName } from "../base/errno.ts";
 import { divCeil, divExact, SECTOR_BYTES } from "../base/units.ts";
@@ -24,6 +24,8 @@ export interface OpenedStore {
   readonly loaded: LoadedStore;
   readonly tableMemory: SharedArrayBuffer;
   readonly table: TableWriter;
+  /** The COW file was made for it, and can go again as long as nothing is in it. */
+  readonly made: boolean;
 }
 
 export interface StoreSurroundings {
@@ -36,15 +38,17 @@ export interface StoreSurroundings {
 /** Throws a SnapringError that names the COW device: what the rules S-12…S-39 refuse, ENOENT, EBUSY … */
 export async function openStore(options: SnapshotOptions, around: StoreSurroundings): Promise<OpenedStore> {
   const readOnly = around.readOnly && options.store !== "N";
-  makeCowFile(options);
-  const cow = new VolumeDevice({
-    path: options.cow,
-    what: `cow of ${options.name}`,
-    readOnly,
-    direct: around.direct,
-    origin: around.origin.file,
-  });
+  checkChunkSize(options);
+  const made = makeCowFile(options, readOnly);
+  let cow: VolumeDevice | undefined;
   try {
+    cow = new VolumeDevice({
+      path: options.cow,
+      what: `cow of ${options.name}`,
+      readOnly,
+      direct: around.direct,
+      origin: around.origin.file,
+    });
     const found = new ExceptionCollector();
     const loaded = options.store === "N" ? transient(options, cow) : await load(options, cow, around.origin, found);
     for (const warning of loaded.warnings) around.log(`${options.cow}: ${warning}`);
@@ -56,25 +60,39 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
     const tableMemory = createTable({ originChunks });
     const table = new TableWriter(tableMemory);
     table.loadSettled(found.columns());
-    return { cow, loaded, tableMemory, table };
+    return { cow, loaded, tableMemory, table, made };
   } catch (error) {
-    cow.close();
+    cow?.close();
+    if (made) unlinkSync(options.cow);
     throw withPath(options.cow, error);
   }
 }
 
-/** A COW file that does not exist is made where a size is given, else refused. */
-function makeCowFile(options: SnapshotOptions): void {
-  if (existsSync(options.cow)) return;
-  if (options.size === undefined) {
+/** Rounded up to sectors it would be another size than the one that was asked for. */
+function checkChunkSize({ name, chunkSize = 0 }: SnapshotOptions): void {
+  if (Number.isSafeInteger(chunkSize) && chunkSize >= 0 && chunkSize % SECTOR_BYTES === 0) return;
+  throw new SnapringError("EINVAL", `chunk size of ${name} is not a multiple of ${SECTOR_BYTES} bytes: ${chunkSize}`);
+}
+
+/** True: it was made. A COW file that does not exist is made where a size is given, else refused. */
+function makeCowFile(options: SnapshotOptions, readOnly: boolean): boolean {
+  if (existsSync(options.cow)) return false;
+  if (options.size === undefined || readOnly) {
     throw new SnapringError("ENOENT", `cow of ${options.name} ${options.cow} does not exist`, {
-      hint: "give it a size to have it made",
+      hint: readOnly ? "a read-only volume makes no files" : "give it a size to have it made",
     });
   }
   try {
     const fd = openSync(options.cow, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600);
-    ftruncateSync(fd, options.size);
-    closeSync(fd);
+    try {
+      ftruncateSync(fd, options.size);
+    } catch (error) {
+      unlinkSync(options.cow);
+      throw error;
+    } finally {
+      closeSync(fd);
+    }
+    return true;
   } catch (error) {
     throw systemError(error, `cannot make ${options.cow}`);
   }
@@ -94,7 +112,7 @@ async function load(
   const loader = new StoreLoader(
     {
       cowBytes: cow.file.sizeBytes,
-      chunkSectors: Math.ceil((options.chunkSize ?? 0) / SECTOR_BYTES),
+      chunkSectors: divExact(options.chunkSize ?? 0, SECTOR_BYTES),
       blocks: { cow: cow.file.logicalBlockBytes, origin: origin.file.logicalBlockBytes },
       originSectors: origin.file.sectors,
     },

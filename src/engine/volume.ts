@@ -180,6 +180,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     const { readOnly, direct } = options;
     this.#origin = new VolumeDevice({ path: options.origin, what: "origin", readOnly, direct });
     this.#sayTail(this.#origin);
+    await this.#listen();
     this.#registered = await RegisteredSet.open(this.#origin, options);
     const set = new SnapshotSet(options, this.#origin, this.#registered);
     this.#set = set;
@@ -187,7 +188,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     await set.openStores();
     await this.#startThreads(this.#origin);
     await set.attach(this.#shell as CoreShell, this.#threads as Threads, new VolumeWords(this.#words));
-    await this.#listen();
+    this.#listener?.serve((this.#threads as Threads).exports);
   }
 
   get #originDevice(): VolumeDevice {
@@ -241,7 +242,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   }
 
   async #listen(): Promise<void> {
-    this.#listener = new Listener((this.#threads as Threads).exports);
+    this.#listener = new Listener();
     for (const address of this.#options.listen.map(parseListenAddress)) await this.#listener.listen(address);
   }
 
