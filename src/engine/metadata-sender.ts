@@ -163,13 +163,20 @@ function zeroStep(position: number, bytes: number): Step {
   return { operation: IoOp.Write, position, bytes, address: -1, durable: false };
 }
 
-/** At most: parts that are all zero take none. */
+/** Image slots of a job: parts of what is written that are all zero take none. */
 function slotsNeeded(job: MetadataJob): number {
   if (job.kind === "readArea") return Math.ceil(job.length / METADATA_SLOT_BYTES);
-  if (job.kind === "commit") return Math.ceil(job.bytes.length / METADATA_SLOT_BYTES);
-  return job.kind === "flush" ? 0 : Math.ceil(job.header.length / METADATA_SLOT_BYTES);
+  if (job.kind === "flush") return 0;
+  const bytes = job.kind === "commit" ? job.bytes : job.header;
+  let slots = 0;
+  for (let at = 0; at < bytes.length; at += METADATA_SLOT_BYTES) {
+    if (!isZero(bytes.subarray(at, at + METADATA_SLOT_BYTES))) slots += 1;
+  }
+  return slots;
 }
 
+const ZEROES = Buffer.alloc(METADATA_SLOT_BYTES);
+
 function isZero(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0);
+  return ZEROES.compare(bytes, 0, bytes.length, 0, bytes.length) === 0;
 }

@@ -129,7 +129,8 @@ export class MetadataLoop implements WorkerLoop {
     job.steps.push({
       operation: words[at + 2] as IoOp,
       position: fromWords(words[at + 3], words[at + 4]),
-      bytes: words[at + 5],
+      // Two chunks of a gibibyte are 2^31.
+      bytes: words[at + 5] >>> 0,
       address: words[at + 6],
       durable: words[at + 7] === 1,
     });

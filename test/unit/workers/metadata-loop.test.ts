@@ -133,6 +133,16 @@ describe("metadata worker", () => {
     expect(bench.operations[bench.operations.length - 1].op).toBe(IoOp.Sync);
   });
 
+  it("zeroes two chunks of a gibibyte: a length of 2^31 is not a negative one", () => {
+    const bench = new Bench();
+    bench.job(1, [[IoOp.Write, 0, 2 ** 31 | 0, -1, 0], FLUSH]);
+    bench.run();
+    // The test's device is smaller; what counts is that it is asked for its bytes.
+    expect(bench.operations[0].length).toBe(METADATA_ZERO_BYTES);
+    expect(bench.cow.every((b) => b === 0)).toBe(true);
+    expect(bench.answers).toEqual([[Message.MetadataDone, 1, 5]]);
+  });
+
   it("reads an area into the slots that main has named (S-60)", () => {
     const bench = new Bench();
     bench.cow.fill(7, 8192, 12288);

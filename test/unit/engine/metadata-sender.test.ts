@@ -1,0 +1,81 @@
+import { expect, it } from "vitest";
+import type { MetadataJob } from "../../../src/core/ports.ts";
+import type { Channel } from "../../../src/engine/channel.ts";
+import { MetadataSender } from "../../../src/engine/metadata-sender.ts";
+import { Message } from "../../../src/ring/messages.ts";
+import { METADATA_ARENA_BYTES, METADATA_SLOT_BYTES, METADATA_SLOTS } from "../../../src/ring/metadata-arena.ts";
+import { Outbox } from "../../../src/ring/outbox.ts";
+import { createRing, RingConsumer } from "../../../src/ring/spsc-ring.ts";
+
+const MIB = 2 ** 20;
+
+class Bench {
+  readonly arena = new SharedArrayBuffer(METADATA_ARENA_BYTES);
+  readonly sender: MetadataSender;
+  readonly done: [number, number][] = [];
+  readonly #outbox: Outbox;
+  readonly #inbox: RingConsumer;
+
+  constructor() {
+    const ring = createRing(4096);
+    this.#outbox = new Outbox(ring, () => {});
+    this.#inbox = new RingConsumer(ring);
+    const channel = { arena: this.arena, outbox: this.#outbox } as unknown as Channel;
+    this.sender = new MetadataSender(channel, (job, error) => this.done.push([job.snapshot, error]));
+  }
+
+  /** What was sent: [kind, words 1 … 7]. */
+  sent(): number[][] {
+    this.#outbox.flush();
+    const found: number[][] = [];
+    for (let at = this.#inbox.peek(); at >= 0; at = this.#inbox.peek()) {
+      found.push([...this.#inbox.words.subarray(at, at + 8)]);
+      this.#inbox.advance();
+    }
+    return found;
+  }
+}
+
+function commit(snapshot: number, bytes: Uint8Array): MetadataJob {
+  return { kind: "commit", snapshot, zeroArea: -1, zeroPosition: 0, zeroBytes: 0, position: 4096, bytes };
+}
+
+it("takes an area that is larger than the arena, for most of it is zero", () => {
+  // A chunk, and so an area, may have a gibibyte; rewriting one of more than 32 MiB was an assertion in main.
+  const bench = new Bench();
+  const area = new Uint8Array(64 * MIB);
+  area[5] = 1;
+  area[64 * MIB - 1] = 2;
+  bench.sender.send(commit(0, area));
+  const steps = bench.sent().filter(([kind]) => kind === Message.MetadataStep);
+  expect(steps).toHaveLength(1 + (64 * MIB) / METADATA_SLOT_BYTES);
+  const withBytes = steps.filter((step) => step[6] > 0);
+  expect(withBytes.map((step) => step[3])).toEqual([4096, 4096 + 64 * MIB - METADATA_SLOT_BYTES]);
+  const memory = new Uint8Array(bench.arena);
+  expect([memory[withBytes[0][6] + 5], memory[withBytes[1][6] + METADATA_SLOT_BYTES - 1]]).toEqual([1, 2]);
+});
+
+it("jobs that find no slots wait in order, with the bytes that they had when they were sent (C-21)", () => {
+  const bench = new Bench();
+  const half = new Uint8Array((METADATA_SLOTS / 2) * METADATA_SLOT_BYTES).fill(1);
+  bench.sender.send(commit(0, half));
+  bench.sender.send(commit(1, half));
+  const small = new Uint8Array(512).fill(3);
+  bench.sender.send(commit(2, small));
+  bench.sender.send({ kind: "flush", snapshot: 3, device: 0 });
+  small.fill(9);
+  const jobs = bench.sent().filter(([kind]) => kind === Message.MetadataJob);
+  expect(jobs.map((job) => job[2])).toEqual([1, 2]);
+  bench.sender.done(jobs[0][1], 0);
+  const next = bench.sent();
+  expect(next.filter(([kind]) => kind === Message.MetadataJob).map((job) => job[2])).toEqual([3, 0]);
+  const write = next.find((step) => step[0] === Message.MetadataStep && step[6] > 0) as number[];
+  expect(new Uint8Array(bench.arena)[write[6]]).toBe(3);
+  for (const [, id] of [jobs[1], ...next.filter(([kind]) => kind === Message.MetadataJob)]) bench.sender.done(id, 5);
+  expect(bench.done).toEqual([
+    [0, 0],
+    [1, 5],
+    [2, 5],
+    [3, 5],
+  ]);
+});
