@@ -135,7 +135,7 @@ describe("metadata worker", () => {
 
   it("zeroes two chunks of a gibibyte: a length of 2^31 is not a negative one", () => {
     const bench = new Bench();
-    bench.job(1, [[IoOp.Write, 0, 2 ** 31 | 0, -1, 0], FLUSH]);
+    bench.job(1, [[IoOp.Write, 0, (2 ** 31) | 0, -1, 0], FLUSH]);
     bench.run();
     // The test's device is smaller; what counts is that it is asked for its bytes.
     expect(bench.operations[0].length).toBe(METADATA_ZERO_BYTES);
