@@ -35,22 +35,22 @@ function snapshotGates(snapshot: FakeSnapshot): { readonly write: number; readon
 // ---- the origin ----
 
 /** `data` undefined: a discard, which is a write of zeroes on the origin (E-16). */
-export function* originWrite(shell: FakeShell, offset: number, data: Uint8Array): ClientSteps {
+export function* originWrite(shell: FakeShell, offset: number, data: Uint8Array, fua = false): ClientSteps {
   for (let at = 0; at < data.length; at += PIECE_BYTES) {
     const piece = data.subarray(at, at + PIECE_BYTES);
-    const error = yield* originPiece(shell, offset + at, piece);
+    const error = yield* originPiece(shell, offset + at, piece, fua);
     if (error !== 0) return error;
   }
   return 0;
 }
 
-function* originPiece(shell: FakeShell, offset: number, data: Uint8Array): ClientSteps {
+function* originPiece(shell: FakeShell, offset: number, data: Uint8Array, fua: boolean): ClientSteps {
   const { originPorts } = shell;
   for (;;) {
     yield* enter(shell, originPorts.writeGate, 0);
     if (originPorts.merging >= 0) {
       const snapshot = shell.snapshots.get(originPorts.merging)!;
-      const outcome = yield* mergingWrite(shell, snapshot, offset, data, originPorts.writeGate, 0);
+      const outcome = yield* mergingWrite(shell, snapshot, offset, data, originPorts.writeGate, 0, fua);
       if (outcome !== "again") return outcome;
       continue;
     }
@@ -61,7 +61,7 @@ function* originPiece(shell: FakeShell, offset: number, data: Uint8Array): Clien
       continue;
     }
     yield undefined;
-    const error = shell.origin.write(offset, data);
+    const error = shell.origin.write(offset, data, fua);
     yield undefined;
     shell.leave(originPorts.writeGate, 0);
     return error;
@@ -149,6 +149,7 @@ function* mergingWrite(
   data: Uint8Array,
   gate: FakeGate,
   number: number,
+  fua: boolean,
 ): Steps<number | "again"> {
   const { ports } = snapshot;
   const chunkBytes = snapshot.chunkSectors * SECTOR_BYTES;
@@ -177,7 +178,7 @@ function* mergingWrite(
   for (const { piece, device, position } of places) {
     yield undefined;
     const part = data.subarray(piece.offset - offset, piece.offset - offset + piece.length);
-    failed ||= shell.disk(device).write(position, part);
+    failed ||= shell.disk(device).write(position, part, fua);
   }
   yield undefined;
   shell.leave(gate, number);
@@ -268,30 +269,41 @@ function* readPiece(shell: FakeShell, snapshot: FakeSnapshot, piece: Piece, into
   return invalid ? errno.EIO : read.error;
 }
 
+/** `fua`: C-14. */
 export function* snapshotWrite(
   shell: FakeShell,
   snapshot: FakeSnapshot,
   offset: number,
   data: Uint8Array,
+  fua = false,
 ): ClientSteps {
   const chunkBytes = snapshot.chunkSectors * SECTOR_BYTES;
   for (const piece of chunkPieces(offset, data.length, chunkBytes)) {
     const part = data.subarray(piece.offset - offset, piece.offset - offset + piece.length);
-    const error = yield* writePiece(shell, snapshot, piece, part);
+    const error = yield* writePiece(shell, snapshot, piece, part, fua);
     if (error !== 0) return error;
   }
-  return 0;
+  if (!fua) return 0;
+  const error = yield* awaitDurable(shell, snapshot);
+  if (error !== 0) return error;
+  return (snapshot.ports.state as SnapshotState) === SnapshotState.Invalid ? errno.EIO : 0;
 }
 
 /** C-12. */
-function* writePiece(shell: FakeShell, snapshot: FakeSnapshot, piece: Piece, data: Uint8Array): ClientSteps {
+function* writePiece(
+  shell: FakeShell,
+  snapshot: FakeSnapshot,
+  piece: Piece,
+  data: Uint8Array,
+  fua: boolean,
+): ClientSteps {
   const { ports, chunkSectors, disk } = snapshot;
   const chunkBytes = chunkSectors * SECTOR_BYTES;
   const { write } = snapshotGates(snapshot);
   for (;;) {
     yield* enter(shell, ports.writeGate, write);
     if (ports.state === SnapshotState.Merging) {
-      const outcome = yield* mergingWrite(shell, snapshot, piece.offset, data, ports.writeGate, write);
+      const outcome = yield* mergingWrite(shell, snapshot, piece.offset, data, ports.writeGate, write, fua);
       if (outcome !== "again") return outcome;
       continue;
     }
@@ -302,14 +314,14 @@ function* writePiece(shell: FakeShell, snapshot: FakeSnapshot, piece: Piece, dat
     if (ports.table.stateOf(piece.chunk) !== EntryState.None) {
       const position = ports.table.newChunkOf(piece.chunk) * chunkBytes + (piece.offset % chunkBytes);
       yield undefined;
-      const error = disk.write(position, data);
+      const error = disk.write(position, data, fua);
       yield undefined;
       shell.leave(ports.writeGate, write);
       return error;
     }
     const reserve = shell.takeReserve(snapshot);
     if (reserve !== undefined) {
-      const error = yield* claimedWrite(shell, snapshot, piece, data, reserve);
+      const error = yield* claimedWrite(shell, snapshot, piece, data, reserve, fua);
       if (error !== errno.EAGAIN) return error;
       continue;
     }
@@ -318,7 +330,7 @@ function* writePiece(shell: FakeShell, snapshot: FakeSnapshot, piece: Piece, dat
     const whole = data.length === chunkBytes;
     shell.later(() => shell.core.needChunk(token, snapshot.index, piece.chunk, whole));
     const { error, grantedChunk } = yield* shell.answer(token);
-    if (grantedChunk >= 0) return yield* grantedWrite(shell, snapshot, piece, data, token, grantedChunk);
+    if (grantedChunk >= 0) return yield* grantedWrite(shell, snapshot, piece, data, token, grantedChunk, fua);
     if (error !== 0) return error;
   }
 }
@@ -330,6 +342,7 @@ function* claimedWrite(
   piece: Piece,
   data: Uint8Array,
   reserve: { readonly chunk: number; readonly epoch: number },
+  fua: boolean,
 ): ClientSteps {
   const chunkBytes = snapshot.chunkSectors * SECTOR_BYTES;
   const start = piece.chunk * chunkBytes;
@@ -337,7 +350,7 @@ function* claimedWrite(
   const read = shell.origin.read(start, Math.min(chunkBytes, shell.origin.bytes.length - start));
   read.bytes.set(data, piece.offset - start);
   yield undefined;
-  const failed = read.error || snapshot.disk.write(reserve.chunk * chunkBytes, read.bytes);
+  const failed = read.error || snapshot.disk.write(reserve.chunk * chunkBytes, read.bytes, fua);
   yield undefined;
   const token = shell.token();
   if (failed === 0) {
@@ -358,6 +371,7 @@ function* grantedWrite(
   data: Uint8Array,
   token: number,
   newChunk: number,
+  fua: boolean,
 ): ClientSteps {
   const chunkBytes = snapshot.chunkSectors * SECTOR_BYTES;
   const start = piece.chunk * chunkBytes;
@@ -367,8 +381,19 @@ function* grantedWrite(
   const bytes = read.bytes.slice();
   bytes.set(data, piece.offset - start);
   yield undefined;
-  const error = read.error || snapshot.disk.write(newChunk * chunkBytes, bytes);
+  const error = read.error || snapshot.disk.write(newChunk * chunkBytes, bytes, fua);
   shell.later(() => shell.core.written(snapshot.index, piece.chunk, error));
+  return (yield* shell.answer(token)).error;
+}
+
+/** C-13, steps 1 and 2. */
+function* awaitDurable(shell: FakeShell, snapshot: FakeSnapshot): ClientSteps {
+  const { ports } = snapshot;
+  const { visible } = ports;
+  yield undefined;
+  if (((visible - ports.durable) | 0) <= 0) return 0;
+  const token = shell.token();
+  shell.later(() => shell.core.needDurable(token, snapshot.index, visible));
   return (yield* shell.answer(token)).error;
 }
 
@@ -376,14 +401,8 @@ function* grantedWrite(
 export function* snapshotFlush(shell: FakeShell, snapshot: FakeSnapshot): ClientSteps {
   const { ports } = snapshot;
   if (ports.state === SnapshotState.Invalid) return errno.EIO;
-  const { visible } = ports;
-  yield undefined;
-  if (((visible - ports.durable) | 0) > 0) {
-    const token = shell.token();
-    shell.later(() => shell.core.needDurable(token, snapshot.index, visible));
-    const { error } = yield* shell.answer(token);
-    if (error !== 0) return error;
-  }
+  const failed = yield* awaitDurable(shell, snapshot);
+  if (failed !== 0) return failed;
   yield undefined;
   const merging = ports.state === SnapshotState.Merging;
   const error = snapshot.disk.flush() || (merging ? shell.origin.flush() : 0);

@@ -4,7 +4,8 @@
  *   - A write is visible at once. Until a flush that begins after it, or if it was made with FUA, it may be lost in a crash,
  *     kept, or torn into 512-byte blocks, each block on its own; of several writes to a block any one may be what is kept.
  *   - A block that was made durable never goes back to an older state.
- *   - A read or write may fail, by a function of the test's; a failed write may have changed any of its blocks.
+ *   - A read, write or flush may fail, by a function of the test's. With a generator a failed write has changed any of its blocks
+ *     (so that a short one is among them); without one it has changed nothing. A failed flush has made nothing durable.
  *   - Writes after `freeze` are dropped silently (the power is gone, nobody has noticed).
  */
 import { SECTOR_BYTES } from "../../../src/base/units.ts";
@@ -20,6 +21,10 @@ export class FakeDisk {
   reads = 0;
   writes = 0;
   flushes = 0;
+  /** Calls that have failed. */
+  failures = 0;
+  /** Decides which blocks of a failed write have changed. */
+  random: SeededRandom | undefined;
   #durable: Uint8Array | undefined;
   /** Block → what was written there since it was last made durable, in order. */
   readonly #volatile = new Map<number, Uint8Array[]>();
@@ -37,15 +42,19 @@ export class FakeDisk {
   read(position: number, length: number): { readonly error: number; readonly bytes: Uint8Array } {
     this.reads += 1;
     this.#check(position, length);
-    return { error: this.fault("read", position, length), bytes: this.bytes.slice(position, position + length) };
+    const error = this.#fault("read", position, length);
+    return { error, bytes: this.bytes.slice(position, position + length) };
   }
 
   /** The error number. */
   write(position: number, data: Uint8Array, durable = false): number {
     this.writes += 1;
     this.#check(position, data.length);
-    const error = this.fault("write", position, data.length);
-    if (error !== 0) return error;
+    const error = this.#fault("write", position, data.length);
+    if (error !== 0) {
+      this.#writeSome(position, data);
+      return error;
+    }
     for (let at = 0; at < data.length; at += 4096)
       this.#writePage(position + at, data.subarray(at, at + 4096), durable);
     return 0;
@@ -57,18 +66,19 @@ export class FakeDisk {
 
   flush(): number {
     this.flushes += 1;
-    const error = this.fault("flush", 0, 0);
+    const error = this.#fault("flush", 0, 0);
     if (error !== 0) return error;
     for (const [block, versions] of this.#volatile) this.#durable!.set(versions.at(-1)!, block * SECTOR_BYTES);
     this.#volatile.clear();
     return 0;
   }
 
-  /** The device becomes larger: zeroes behind what was there (E-45). */
-  grow(length: number): void {
+  /** The device becomes larger: `behind` comes behind what was there, or zeroes (E-45). */
+  grow(length: number, behind: Uint8Array = new Uint8Array(0)): void {
     const larger = (bytes: Uint8Array): Uint8Array => {
       const grown = new Uint8Array(length);
       grown.set(bytes);
+      grown.set(behind.subarray(0, length - bytes.length), bytes.length);
       return grown;
     };
     this.bytes = larger(this.bytes);
@@ -84,6 +94,25 @@ export class FakeDisk {
       if (kept > 0) after.set(versions[kept - 1]!, block * SECTOR_BYTES);
     }
     return after;
+  }
+
+  /** What has been made durable, whatever comes. */
+  get durableBytes(): Uint8Array {
+    return this.#durable ?? this.bytes;
+  }
+
+  #fault(kind: "read" | "write" | "flush", position: number, length: number): number {
+    const error = this.fault(kind, position, length);
+    if (error !== 0) this.failures += 1;
+    return error;
+  }
+
+  #writeSome(position: number, data: Uint8Array): void {
+    if (this.random === undefined) return;
+    const percent = this.random.pick([0, 50, 100]);
+    for (let at = 0; at < data.length; at += SECTOR_BYTES) {
+      if (this.random.chance(percent)) this.#writePage(position + at, data.subarray(at, at + SECTOR_BYTES), false);
+    }
   }
 
   #writePage(position: number, data: Uint8Array, durable: boolean): void {

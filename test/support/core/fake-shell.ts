@@ -48,6 +48,14 @@ export interface ShellOptions extends Partial<CoreOptions> {
   readonly reserves?: boolean;
   /** Undefined: first come, first served. */
   readonly random?: SeededRandom | undefined;
+  /** Gets a line for each effect. */
+  readonly trace?: ((line: string) => void) | undefined;
+}
+
+interface Task {
+  readonly run: () => void;
+  /** Of the device that it does I/O on, -1 for none. */
+  readonly device: number;
 }
 
 interface Running {
@@ -67,8 +75,10 @@ export class FakeShell implements Effects {
   readonly reserves = new Map<number, { readonly chunk: number; readonly epoch: number }[]>();
   readonly results = new Map<number, { readonly error: number; readonly message: string }>();
   registerError = 0;
+  /** This device is slow: nothing happens on it while anything else can. -1: none. */
+  stalled = -1;
   readonly #options: ShellOptions;
-  readonly #tasks: (() => void)[] = [];
+  readonly #tasks: Task[] = [];
   readonly #running: Running[] = [];
   readonly #timers: number[] = [];
   readonly #answers = new Map<number, Answer>();
@@ -84,6 +94,7 @@ export class FakeShell implements Effects {
       registered: _registered,
       reserves: _reserves,
       random: _random,
+      trace: _trace,
       ...core
     } = options;
     this.core = new Core(this, this.originPorts, origin.bytes.length / SECTOR_BYTES, core);
@@ -152,8 +163,8 @@ export class FakeShell implements Effects {
     return request;
   }
 
-  later(task: () => void): void {
-    this.#tasks.push(task);
+  later(run: () => void, device = -1): void {
+    this.#tasks.push({ run, device });
   }
 
   /** One step; false if there is nothing to do but wait for a timer. */
@@ -161,8 +172,10 @@ export class FakeShell implements Effects {
     const ready = this.#running.filter((running) => running.wait === undefined || running.wait());
     const choices = this.#tasks.length + ready.length;
     if (choices === 0) return this.#options.turns === true && this.#turn();
-    const choice = this.#options.random?.below(choices) ?? 0;
-    if (choice < this.#tasks.length) this.#tasks.splice(choice, 1)[0]!();
+    let choice = this.#options.random?.below(choices) ?? 0;
+    if (this.#tasks[choice]?.device === this.stalled && this.stalled >= 0)
+      choice = this.#unstalled(ready.length, choice);
+    if (choice < this.#tasks.length) this.#tasks.splice(choice, 1)[0]!.run();
     else this.#advance(ready[choice - this.#tasks.length]!);
     if (this.#options.turns === true && (this.#options.random?.chance(30) ?? true)) this.core.turn();
     return true;
@@ -222,15 +235,21 @@ export class FakeShell implements Effects {
   // ---- effects ----
 
   copy(job: CopyJob): void {
+    const { id, source, sector, sectors, targets } = job;
+    if (this.#options.trace !== undefined) {
+      const to = targets.map((target) => `${target.device}:${target.sector}+${target.sectors}`);
+      this.#options.trace(`copy ${id}: ${source}:${sector}+${sectors} → ${to.join(" ")}`);
+    }
     this.later(() => {
-      const { error, bytes } = this.disk(job.source).read(job.sector * SECTOR_BYTES, job.sectors * SECTOR_BYTES);
-      if (error !== 0) return this.core.copied(job.id, error, 0, 0);
-      this.later(() => this.#writeTargets(job, bytes));
-    });
+      const { error, bytes } = this.disk(source).read(sector * SECTOR_BYTES, sectors * SECTOR_BYTES);
+      if (error !== 0) return this.core.copied(id, error, 0, 0);
+      this.#writeTargets(job, bytes);
+    }, source);
   }
 
   metadata(job: MetadataJob): void {
-    const disk = this.snapshots.get(job.snapshot)!.disk;
+    const { disk } = this.snapshots.get(job.snapshot)!;
+    this.#options.trace?.(describeJob(job));
     const done = (error: number): void => this.core.metadataDone(job.snapshot, error);
     switch (job.kind) {
       case "format": {
@@ -238,24 +257,26 @@ export class FakeShell implements Effects {
         return this.#sequence(
           [() => disk.zero(0, 2 * job.chunkBytes), () => disk.flush(), ...durableWrite(disk, 0, header)],
           done,
+          1 + job.snapshot,
         );
       }
       case "header": {
         const header = job.header.slice();
-        return this.#sequence(durableWrite(disk, 0, header), done);
+        return this.#sequence(durableWrite(disk, 0, header), done, 1 + job.snapshot);
       }
       case "commit": {
         const bytes = job.bytes.slice();
         const zero = job.zeroArea === -1 ? [] : [() => disk.zero(job.zeroPosition, job.zeroBytes)];
-        return this.#sequence([...zero, () => disk.flush(), ...durableWrite(disk, job.position, bytes)], done);
+        const parts = [...zero, () => disk.flush(), ...durableWrite(disk, job.position, bytes)];
+        return this.#sequence(parts, done, 1 + job.snapshot);
       }
       case "flush":
-        return this.#sequence([() => this.disk(job.device).flush()], done);
+        return this.#sequence([() => this.disk(job.device).flush()], done, job.device);
       case "readArea":
         return this.later(() => {
           const { error, bytes } = disk.read(job.position, job.length);
           this.core.areaRead(job.snapshot, error, bytes);
-        });
+        }, 1 + job.snapshot);
     }
   }
 
@@ -268,10 +289,12 @@ export class FakeShell implements Effects {
   }
 
   release(token: number, error: number): void {
+    this.#options.trace?.(`release ${token} ${error}`);
     this.#answer(token, { error, grantedChunk: -1 });
   }
 
   register(snapshot: number, what: "active" | "removed" | "invalid"): void {
+    this.#options.trace?.(`register ${snapshot} ${what}`);
     this.later(() => {
       if (this.registerError === 0) this.registry.set(snapshot, what);
       this.core.registered(snapshot, this.registerError);
@@ -279,11 +302,13 @@ export class FakeShell implements Effects {
   }
 
   finished(operation: number, error: number, message: string): void {
+    this.#options.trace?.(`finished ${operation}: ${error} ${message}`);
     if (this.results.has(operation)) throw new Error("an operation ends twice");
     this.results.set(operation, { error, message });
   }
 
   notice(snapshot: number, event: NoticeKind, error: number): void {
+    this.#options.trace?.(`notice ${snapshot}: ${event} ${error}`);
     this.notices.push({ snapshot, event, error });
   }
 
@@ -318,34 +343,45 @@ export class FakeShell implements Effects {
     this.#running.splice(this.#running.indexOf(running), 1);
   }
 
+  /** A choice that is not of the slow device, if there is one. */
+  #unstalled(ready: number, choice: number): number {
+    const other = this.#tasks.findIndex((task) => task.device !== this.stalled);
+    if (other >= 0) return other;
+    return ready > 0 ? this.#tasks.length : choice;
+  }
+
   #turn(): boolean {
     this.core.turn();
     return this.#tasks.length > 0 || this.#running.some((running) => running.wait === undefined || running.wait());
   }
 
   /** Parts of a metadata job, each only if the one before it has succeeded; other things happen in between. */
-  #sequence(parts: readonly (() => number)[], done: (error: number) => void): void {
+  #sequence(parts: readonly (() => number)[], done: (error: number) => void, device: number): void {
     const [first, ...rest] = parts;
     this.later(() => {
       const error = first!();
       if (error !== 0 || rest.length === 0) done(error);
-      else this.#sequence(rest, done);
-    });
+      else this.#sequence(rest, done, device);
+    }, device);
   }
 
+  /** The targets, in any order; the job ends with the last of them. */
   #writeTargets(job: CopyJob, bytes: Uint8Array): void {
     let mask = 0;
     let firstError = 0;
+    let left = job.targets.length;
     job.targets.forEach((target, i) => {
       const from = target.offsetSectors * SECTOR_BYTES;
       const part = bytes.subarray(from, from + target.sectors * SECTOR_BYTES);
       if (part.length !== target.sectors * SECTOR_BYTES) throw new Error("a target is larger than what was read");
-      const error = this.disk(target.device).write(target.sector * SECTOR_BYTES, part);
-      if (error === 0) return;
-      mask |= 1 << i;
-      firstError ||= error;
+      this.later(() => {
+        const error = this.disk(target.device).write(target.sector * SECTOR_BYTES, part);
+        if (error !== 0) mask |= 1 << i;
+        firstError ||= error;
+        left -= 1;
+        if (left === 0) this.core.copied(job.id, 0, mask, firstError);
+      }, target.device);
     });
-    this.core.copied(job.id, 0, mask, firstError);
   }
 }
 
@@ -353,4 +389,10 @@ export class FakeShell implements Effects {
 function durableWrite(disk: FakeDisk, position: number, bytes: Uint8Array): readonly (() => number)[] {
   const once = (): number => disk.write(position, bytes, true);
   return disk.mayCrash ? [() => disk.write(position, bytes), once] : [once];
+}
+
+function describeJob(job: MetadataJob): string {
+  const { kind, snapshot } = job;
+  if (kind === "commit") return `commit ${snapshot}: zero area ${job.zeroArea}, ${job.position}+${job.bytes.length}`;
+  return kind === "flush" ? `flush device ${job.device} for ${snapshot}` : `${kind} ${snapshot}`;
 }

@@ -1,7 +1,7 @@
 /**
  * What a read of a volume may return, sector by sector, while writes overlap, and what a crash may leave.
  *
- * Every write fills its sectors with its own number. A value is right unless a later write had certainly replaced it:
+ * Every write fills its sectors with its own number, but for zeroes, which are 0 every time. A value is right unless a later write had certainly replaced it:
  *
  *   now           W may be read unless some W' began after W had ended and ended before the read began
  *   after a crash the same, where W' counts only if it was acknowledged and then flushed (or FUA)
@@ -9,7 +9,7 @@
  * A write that failed may have happened or not, for ever. `base` is what was there before any write: one value, or several
  * where origin writes were in flight while the snapshot was made; the first read that shows one of them fixes it.
  */
-import { SECTOR_BYTES } from "../../../src/base/units.ts";
+import { SECTOR_BYTES } from "../../src/base/units.ts";
 
 interface Write {
   readonly value: number;
@@ -75,7 +75,9 @@ export class RegisterModel {
       const sector = first + i;
       const allowed = this.candidates(sector, start, end);
       if (!allowed.includes(value)) return `sector ${sector} reads ${value}, allowed ${allowed.join(" ")}`;
-      if (this.#base[sector]!.has(value)) this.#base[sector] = new Set([value]);
+      const base = this.#base[sector]!;
+      const written = this.#writes[sector]!.some((write) => write.value === value);
+      if (base.size > 1 && base.has(value) && !written) this.#base[sector] = new Set([value]);
     }
     return undefined;
   }

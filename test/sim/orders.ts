@@ -1,0 +1,220 @@
+/**
+ * What the owner of a volume does in a life: snapshots are made, dropped, merged and stopped; COW devices grow; disks break.
+ */
+import { MAX_SNAPSHOTS } from "../../src/base/constants.ts";
+import { SECTOR_BYTES } from "../../src/base/units.ts";
+import type { StoreKind } from "../../src/format/table-line.ts";
+import type { FakeDisk } from "../support/core/fake-disk.ts";
+import { storeImage, type ExceptionPair } from "../support/store-image.ts";
+import { RegisterModel, stamped, stampsOf } from "./register-model.ts";
+import { request } from "./requests.ts";
+import { decodeStore, viewOf } from "./store-decoder.ts";
+import { modelOf, type SimulatedSnapshot, type World } from "./world.ts";
+
+export function createSnapshot(world: World): void {
+  const { random, swarm } = world;
+  if (world.snapshots.size >= (swarm.on.has("severalSnapshots") ? 3 : 1)) return;
+  // A slot is used again only when no request can still name it: here, never.
+  if (world.nextIndex >= MAX_SNAPSHOTS) return;
+  const index = world.nextIndex++;
+  const chunkSectors = random.pick(swarm.on.has("largeChunks") ? [1, 2, 4, 8] : [1, 1, 2]);
+  const roomy = !swarm.on.has("smallStores") || random.chance(60);
+  const disk = world.newDisk(garbage(world, cowBytes(world, chunkSectors, roomy)));
+  const store = drawStore(world);
+  const snapshot: SimulatedSnapshot = {
+    ...{ index, store, disk, chunkSectors, roomy },
+    ...{ model: undefined, since: world.clock, of: world.origin, dropped: false },
+  };
+  world.note(`create ${world.name(snapshot)}, ${disk.bytes.length / SECTOR_BYTES} sectors`);
+  world.snapshots.set(index, snapshot);
+  const mayFail = world.merging >= 0;
+  const operation = world.volume.createLater(index, { disk, store, chunkSectors });
+  world.order(operation, (error) => {
+    if (error !== 0) {
+      const reason = mayFail || world.volume.origin.failures > 0;
+      world.must(reason ? undefined : "a creation fails for no reason", world.name(snapshot));
+      world.snapshots.delete(index);
+      world.volume.shell.detach(index);
+      return;
+    }
+    world.count("create");
+    snapshot.model = new RegisterModel(candidates(world, snapshot));
+    breakSometimes(world, disk);
+  });
+}
+
+/** What a snapshot may show whose creation has not ended earlier than now: any state of the origin since it was ordered. */
+export function candidates(world: World, { of, since }: SimulatedSnapshot): (readonly number[])[] {
+  return Array.from({ length: world.swarm.originSectors }, (_, sector) => of!.candidates(sector, since, world.clock));
+}
+
+function drawStore(world: World): StoreKind {
+  const { random, swarm } = world;
+  const kind = random.pick<StoreKind>(["P", "PO", "N"]);
+  if (kind === "PO") return swarm.on.has("overflowStores") ? "PO" : "P";
+  const lasting = swarm.on.has("crashes") || swarm.on.has("merges");
+  return kind === "N" && swarm.on.has("transientStores") && !lasting ? "N" : "P";
+}
+
+function cowBytes(world: World, chunkSectors: number, roomy: boolean): number {
+  const { random, swarm } = world;
+  const chunks = Math.ceil(swarm.originSectors / chunkSectors);
+  const needed = 4 + chunks + Math.ceil(chunks / (chunkSectors * 32));
+  const border = 33 + 33 * random.below(3) + random.below(4);
+  const cowChunks = roomy ? needed : random.chance(50) ? border : 3 + random.below(needed);
+  return (cowChunks * chunkSectors + random.below(chunkSectors)) * SECTOR_BYTES;
+}
+
+/** A blank header, and behind it stale bytes that look like exceptions. */
+function garbage(world: World, length: number): Uint8Array {
+  const { random } = world;
+  const bytes = new Uint8Array(length);
+  const words = new BigUint64Array(bytes.buffer);
+  if (random.chance(70)) for (let i = 2; i < words.length; i++) words[i] = BigInt(1 + random.below(60));
+  return bytes;
+}
+
+/** From now on a disk may fail; after a while it may be well again. */
+export function breakSometimes(world: World, disk: FakeDisk, name: "cowFaults" | "originFaults" = "cowFaults"): void {
+  const { random, swarm } = world;
+  if (!swarm.on.has(name) || !random.chance(60)) return;
+  const percent = random.pick([1, 3, 10]);
+  const error = random.pick([5, 5, 28]);
+  const kinds = random.pick([["write"], ["flush"], ["read"], ["write", "flush", "read"]]);
+  let calls = random.pick([30, 300, Number.POSITIVE_INFINITY]);
+  disk.fault = (kind) => (calls-- > 0 && kinds.includes(kind) && random.chance(percent) ? error : 0);
+}
+
+/** A store that somebody else has made: holes, any order, stale bytes behind the end marker; perhaps its last area is full. */
+export function openPrefilled(world: World): void {
+  const { random, swarm } = world;
+  const index = world.nextIndex++;
+  const chunkSectors = random.pick([1, 1, 2]);
+  const perArea = chunkSectors * 32;
+  const originChunks = Math.floor(swarm.originSectors / chunkSectors);
+  const full = originChunks >= perArea && random.chance(50);
+  const count = full ? perArea : random.below(originChunks);
+  const areas = 1 + Math.floor(count / perArea);
+  // Where an area is full, the device may end right behind its data.
+  const ends = full && random.chance(60);
+  const chunks = ends ? 2 + perArea : 1 + areas * (perArea + 1) + 4 + originChunks;
+  const oldChunks = shuffled(world, originChunks).slice(0, count);
+  const dataChunks = shuffled(world, ends ? chunks : 2 + 2 * count).filter(
+    (chunk) => chunk > 1 && chunk % (perArea + 1) !== 1 && chunk < chunks,
+  );
+  const pairs = oldChunks.slice(0, dataChunks.length).map((chunk, i): ExceptionPair => [chunk, dataChunks[i]!]);
+  const image = storeImage(chunks * chunkSectors * SECTOR_BYTES, chunkSectors, pairs);
+  for (const [, newChunk] of pairs) {
+    image.set(stamped(chunkSectors, world.stamp++), newChunk * chunkSectors * SECTOR_BYTES);
+  }
+  if (random.chance(60)) spoilTail(world, image, chunkSectors, pairs.length);
+  const disk = world.newDisk(image);
+  const decoded = decodeStore(image, swarm.originSectors * SECTOR_BYTES);
+  const view = viewOf(decoded, image, world.volume.origin.bytes);
+  const store = drawStore(world) === "PO" ? "PO" : "P";
+  world.note(`open snapshot ${index} with ${pairs.length} exceptions, ${chunks} chunks of ${chunkSectors}`);
+  world.volume.open(index, { disk, store, chunkSectors: 0 });
+  world.snapshots.set(index, {
+    ...{ index, store, disk, chunkSectors, roomy: false, model: modelOf(stampsOf(view)) },
+    ...{ since: 0, of: undefined, dropped: false },
+  });
+  world.count("prefilled");
+}
+
+function shuffled(world: World, count: number): number[] {
+  const numbers = Array.from({ length: count }, (_, i) => i);
+  for (let i = count - 1; i > 0; i--) {
+    const j = world.random.below(i + 1);
+    [numbers[i], numbers[j]] = [numbers[j]!, numbers[i]!];
+  }
+  return numbers;
+}
+
+/** Behind the end marker stands what was there before (S-7). */
+function spoilTail(world: World, image: Uint8Array, chunkSectors: number, count: number): void {
+  const perArea = chunkSectors * 32;
+  const areaChunk = 1 + Math.floor(count / perArea) * (perArea + 1);
+  const words = new BigUint64Array(image.buffer);
+  const first = (areaChunk * chunkSectors * SECTOR_BYTES) / 8 + 2 * ((count % perArea) + 1);
+  const end = ((areaChunk + 1) * chunkSectors * SECTOR_BYTES) / 8;
+  for (let i = first; i < Math.min(end, words.length); i++) words[i] = BigInt(2 + world.random.below(60));
+}
+
+export function dropSnapshot(world: World): void {
+  const candidates = world.live().filter((snapshot) => snapshot.index !== world.merging);
+  if (candidates.length === 0) return;
+  const snapshot = world.random.pick(candidates);
+  const { shell } = world.volume;
+  world.note(`drop ${world.name(snapshot)}`);
+  const operation = shell.operation((id) => shell.core.dropSnapshot(id, snapshot.index));
+  if (shell.results.get(operation)?.error) return;
+  snapshot.dropped = true;
+  world.order(operation, () => {
+    const lost = shell.notices.some(
+      ({ snapshot: s, event }) => s === snapshot.index && event === "header-write-failed",
+    );
+    if (snapshot.store !== "N" && !lost) {
+      const { state } = decodeStore(snapshot.disk.durableBytes, 0);
+      world.must(state === "invalid" ? undefined : "is dropped, and its header is valid", world.name(snapshot));
+    }
+    world.snapshots.delete(snapshot.index);
+    shell.detach(snapshot.index);
+    world.count("drop");
+  });
+}
+
+/** What comes with the new space is not blank. */
+export function growCow(world: World): void {
+  const candidates = world.live();
+  if (candidates.length === 0) return;
+  const snapshot = world.random.pick(candidates);
+  const { disk, index, chunkSectors } = snapshot;
+  const more = world.random.below(20) * chunkSectors * SECTOR_BYTES;
+  const behind = garbage(world, more);
+  disk.grow(disk.bytes.length + more, behind);
+  world.note(`${world.name(snapshot)} grows to ${disk.bytes.length / SECTOR_BYTES} sectors`);
+  world.volume.shell.core.grow(index, disk.bytes.length / SECTOR_BYTES);
+  world.count("grow");
+}
+
+/** While nothing else is under way a snapshot takes the origin's place; then the clients come back. */
+export function startOrStopMerge(world: World): void {
+  const { shell } = world.volume;
+  if (world.merging >= 0) return void stopMerge(world);
+  const candidates = world.live().filter((snapshot) => snapshot.store !== "N");
+  if (candidates.length === 0) return;
+  world.drain();
+  const snapshot = world.random.pick(candidates);
+  // Its own export goes on: before and after, it shows the same volume.
+  for (let i = world.random.below(6); i > 0; i--) request(world, snapshot);
+  world.note(`merge ${world.name(snapshot)}`);
+  const operation = shell.operation((id) => shell.core.mergeStart(id, snapshot.index));
+  world.stepUntil(() => shell.originPorts.merging >= 0 || shell.results.has(operation));
+  if (shell.originPorts.merging < 0) return;
+  // From now on both names show the same volume.
+  world.count("merge");
+  world.merging = snapshot.index;
+  world.origin = snapshot.model!;
+}
+
+function stopMerge(world: World): void {
+  const { shell, origin } = world.volume;
+  world.drain();
+  const index = world.merging;
+  const snapshot = world.snapshots.get(index)!;
+  for (let i = world.random.below(6); i > 0; i--) request(world, snapshot);
+  world.note(`stop the merge of ${world.name(snapshot)}`);
+  const operation = shell.operation((id) => shell.core.mergeStop(id, index));
+  world.stepUntil(() => shell.results.has(operation));
+  if (shell.results.get(operation)?.error !== 0) return;
+  const merged = world.volume.snapshot(index).ports.table.count() === 0;
+  world.merging = -1;
+  // The bare origin shows itself; what is in its cache must not come into the model.
+  const { fault } = origin;
+  origin.fault = () => 0;
+  origin.flush();
+  origin.fault = fault;
+  const values = stampsOf(origin.bytes);
+  if (merged) world.must(world.origin.check(0, values, world.clock, world.clock), "what was merged");
+  world.origin = modelOf(values);
+}

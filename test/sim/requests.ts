@@ -1,0 +1,90 @@
+/**
+ * The clients of a life: reads, writes, zeroes, flushes and FUA writes of any size, on the origin and on snapshots.
+ */
+import { SECTOR_BYTES } from "../../src/base/units.ts";
+import {
+  exclusiveOriginWrite,
+  originFlush,
+  originRead,
+  originWrite,
+  snapshotFlush,
+  snapshotRead,
+  snapshotWrite,
+} from "../support/core/fake-client.ts";
+import type { ClientSteps } from "../support/core/fake-shell.ts";
+import { stamped, stampsOf, type RegisterModel } from "./register-model.ts";
+import type { SimulatedSnapshot, World } from "./world.ts";
+
+/** One request, of any kind, to any volume or to the one given. */
+export function request(world: World, of?: SimulatedSnapshot): void {
+  const { random, swarm } = world;
+  const { weights } = swarm;
+  const choice = random.below(100);
+  const toSnapshot = random.chance(weights.toSnapshot);
+  const snapshots = world.live();
+  const snapshot = of ?? (toSnapshot && snapshots.length > 0 ? random.pick(snapshots) : undefined);
+  const model = snapshot === undefined ? world.origin : snapshot.model;
+  if (model === undefined) return;
+  if (choice < weights.write) write(world, snapshot, model);
+  else if (choice < weights.write + weights.read || !swarm.on.has("flushes")) read(world, snapshot, model);
+  else flush(world, snapshot, model);
+}
+
+function range(world: World): { readonly first: number; readonly count: number } {
+  const { random, swarm } = world;
+  const large = random.chance(20) && swarm.on.has("largeRequests");
+  const count = 1 + random.below(large ? 30 : 6);
+  const first = random.below(swarm.originSectors);
+  return { first, count: Math.min(count, swarm.originSectors - first) };
+}
+
+function write(world: World, snapshot: SimulatedSnapshot | undefined, model: RegisterModel): void {
+  const { random, swarm } = world;
+  const { first, count } = range(world);
+  const zeroes = random.chance(10) && swarm.on.has("zeroes");
+  const fua = random.chance(15) && swarm.on.has("fua");
+  const alone = random.chance(10) && swarm.on.has("exclusives") && !fua;
+  const stamp = zeroes ? 0 : world.stamp++;
+  const data = stamped(count, stamp);
+  const end = model.begin(first, count, stamp, world.clock);
+  const at = first * SECTOR_BYTES;
+  const { shell } = world.volume;
+  world.note(`write ${stamp}${fua ? " FUA" : ""} to ${world.name(snapshot)} ${first}+${count}`);
+  const steps = ((): ClientSteps => {
+    if (snapshot !== undefined) return snapshotWrite(shell, world.volume.snapshot(snapshot.index), at, data, fua);
+    return alone ? exclusiveOriginWrite(shell, at, data) : originWrite(shell, at, data, fua);
+  })();
+  world.watch("write", snapshot, steps, (error) => {
+    world.note(`write ${stamp} ends: ${error}`);
+    end(error, world.clock, fua);
+  });
+}
+
+function read(world: World, snapshot: SimulatedSnapshot | undefined, model: RegisterModel): void {
+  const { first, count } = range(world);
+  const bytes = new Uint8Array(count * SECTOR_BYTES);
+  const start = world.clock;
+  const at = first * SECTOR_BYTES;
+  const { shell } = world.volume;
+  world.note(`read ${world.name(snapshot)} ${first}+${count}`);
+  const steps =
+    snapshot === undefined
+      ? originRead(shell, at, bytes)
+      : snapshotRead(shell, world.volume.snapshot(snapshot.index), at, bytes);
+  world.watch("read", snapshot, steps, (error) => {
+    world.note(`read of ${start} ends: ${error}, ${stampsOf(bytes).join(" ")}`);
+    if (error === 0) world.must(model.check(first, stampsOf(bytes), start, world.clock), world.name(snapshot));
+  });
+}
+
+function flush(world: World, snapshot: SimulatedSnapshot | undefined, model: RegisterModel): void {
+  const start = world.clock;
+  const { shell } = world.volume;
+  world.note(`flush ${world.name(snapshot)}`);
+  const steps =
+    snapshot === undefined ? originFlush(shell) : snapshotFlush(shell, world.volume.snapshot(snapshot.index));
+  world.watch("flush", snapshot, steps, (error) => {
+    world.note(`flush of ${start} ends: ${error}`);
+    if (error === 0) model.flushed(start);
+  });
+}

@@ -1,0 +1,70 @@
+/**
+ * Runs of many lives: what the suite, `npm run sim` and the mutants have in common.
+ */
+import { live } from "./simulation.ts";
+import { SWITCHES, type Switch } from "./swarm.ts";
+
+/** A life that fails, as small as it is known. */
+export interface Failure {
+  readonly seed: number;
+  readonly plain: boolean;
+  readonly steps: number;
+  readonly without: readonly Switch[];
+  readonly message: string;
+}
+
+/** Steps of a life, unless something else is asked for; a failing seed is replayed with the same number. */
+export const LIFE_STEPS = 1000;
+
+export interface LifeKind {
+  readonly seed: number;
+  readonly plain: boolean;
+  readonly steps: number;
+  readonly without?: readonly Switch[] | undefined;
+}
+
+/** Undefined: the life was right. `seen` gets what happened. */
+export function tryLife(kind: LifeKind, seen: Record<string, number> = {}): Failure | undefined {
+  const { seed, plain, steps, without = [] } = kind;
+  try {
+    const counts = live({ seed, plain, steps, without: new Set(without) });
+    for (const [what, count] of Object.entries(counts)) seen[what] = (seen[what] ?? 0) + count;
+    return undefined;
+  } catch (error) {
+    return { seed, plain, steps, without, message: (error as Error).message };
+  }
+}
+
+/** The line that runs it again. */
+export function replayLine({ seed, plain, steps, without }: LifeKind): string {
+  const options = [`--seed ${seed}`, ...(plain ? ["--plain"] : []), `--steps ${steps}`];
+  if (without !== undefined && without.length > 0) options.push(`--without ${without.join(",")}`);
+  return `npm run sim -- ${options.join(" ")}`;
+}
+
+/** Fewer things that happen, then fewer steps, while it still fails in some way. */
+export function shrink(failure: Failure): Failure {
+  let smallest = failure;
+  for (const name of SWITCHES) {
+    if (smallest.without.includes(name)) continue;
+    smallest = tryLife({ ...smallest, without: [...smallest.without, name] }) ?? smallest;
+  }
+  // A life of fewer steps is another one only in its end, so halving finds a short one, not always the shortest.
+  for (let low = 0; smallest.steps - low > 1; ) {
+    const steps = Math.floor((low + smallest.steps) / 2);
+    const shorter = tryLife({ ...smallest, steps });
+    if (shorter === undefined) low = steps;
+    else smallest = shorter;
+  }
+  return smallest;
+}
+
+/** For a test: throws a line that replays the first life that fails, and says what happened in all. */
+export function liveMany(firstSeed: number, count: number, plain: boolean): Readonly<Record<string, number>> {
+  const seen: Record<string, number> = {};
+  for (let seed = firstSeed; seed < firstSeed + count; seed++) {
+    const failure = tryLife({ seed, plain, steps: LIFE_STEPS }, seen);
+    if (failure !== undefined) throw new Error(`${failure.message}\n${replayLine(failure)}`);
+  }
+  return seen;
+}

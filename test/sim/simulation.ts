@@ -1,0 +1,68 @@
+/**
+ * A random life of a volume, from one seed: clients, creations, drops, merges, full and growing devices, failing and slow disks,
+ * power cuts; every answer checked against a plain model (register-model.ts). Depth A: the pure core, on fake disks.
+ *
+ * What is checked: no read is wrong; an origin request never fails because of a snapshot (E-15); a snapshot fails only for a
+ * reason; every request and order is answered; after a power cut S-80…S-84. The same seed always lives the same life.
+ */
+import { SeededRandom } from "../support/core/seeded-random.ts";
+import { breakSometimes, createSnapshot, dropSnapshot, growCow, openPrefilled, startOrStopMerge } from "./orders.ts";
+import { cutPower } from "./power-cut.ts";
+import { request } from "./requests.ts";
+import { drawSwarm, type Switch } from "./swarm.ts";
+import { World } from "./world.ts";
+
+export interface LifeOptions {
+  readonly seed: number;
+  readonly steps: number;
+  /** Without S-57, S-54 and S-55: the kernel's commit rule. */
+  readonly plain: boolean;
+  /** What shall not happen. */
+  readonly without?: ReadonlySet<Switch> | undefined;
+  readonly trace?: ((line: string) => void) | undefined;
+}
+
+/** Neighbouring seeds are to have nothing in common. */
+const SPREAD = 0x9e3779b1;
+/** A slow disk is slow for so many steps at most. */
+const SLOW_STEPS = 60;
+
+/** Live it; throws what is wrong. Returns what happened how often. */
+export function live(options: LifeOptions): Readonly<Record<string, number>> {
+  const random = new SeededRandom(Math.imul(options.seed + 1, SPREAD));
+  const swarm = drawSwarm(random, options.plain, options.without ?? new Set());
+  const world = new World(random, swarm, options.trace);
+  world.note(`${options.plain ? "plain, " : ""}with ${[...swarm.on].join(" ")}`);
+  if (swarm.on.has("prefilledStores")) openPrefilled(world);
+  breakSometimes(world, world.volume.origin, "originFaults");
+  let slowUntil = 0;
+  for (let i = 0; i < options.steps; i++) {
+    world.clock += 1;
+    happen(world);
+    const { shell } = world.volume;
+    if (swarm.on.has("slowDisks") && shell.stalled < 0 && world.perMille(swarm.weights.slow)) {
+      shell.stalled = random.pick([0, ...[...shell.snapshots.keys()].map((index) => 1 + index)]);
+      slowUntil = i + random.below(SLOW_STEPS);
+    } else if (i >= slowUntil) shell.stalled = -1;
+    shell.step();
+    world.collect();
+  }
+  world.volume.shell.stalled = -1;
+  world.drain();
+  world.readEverything();
+  if (swarm.on.has("crashes")) cutPower(world);
+  world.readEverything();
+  return world.seen;
+}
+
+/** What comes from outside at a step. */
+function happen(world: World): void {
+  const { on, weights } = world.swarm;
+  if (world.perMille(weights.request)) request(world);
+  if (world.perMille(weights.create)) createSnapshot(world);
+  if (on.has("drops") && world.perMille(weights.drop)) dropSnapshot(world);
+  if (on.has("growth") && world.perMille(weights.grow)) growCow(world);
+  if (on.has("merges") && world.perMille(weights.merge)) startOrStopMerge(world);
+  if (on.has("timers") && world.perMille(weights.timer)) world.volume.shell.fireTimer();
+  if (on.has("crashes") && world.perMille(weights.crash)) cutPower(world);
+}

@@ -1,0 +1,114 @@
+/**
+ * What one life of a volume is like, drawn from its seed: which things happen at all, how often, and how the core is set.
+ *
+ * Swarm testing: a life in which everything happens a little rarely reaches a corner; one without crashes, or with hardly
+ * anything but merges, does. Every draw is made whatever is switched off, so that a failing seed can be shrunk: the rest of the
+ * life stays as near to the same as it can. A plain life has the kernel's commit rule: without S-57, S-54 and S-55.
+ */
+import type { SeededRandom } from "../support/core/seeded-random.ts";
+import type { ShellOptions } from "../support/core/fake-shell.ts";
+
+export const SWITCHES = [
+  "crashes",
+  "cowFaults",
+  "originFaults",
+  "slowDisks",
+  "merges",
+  "drops",
+  "growth",
+  "smallStores",
+  "prefilledStores",
+  "overflowStores",
+  "transientStores",
+  "severalSnapshots",
+  "largeChunks",
+  "largeRequests",
+  "zeroes",
+  "fua",
+  "flushes",
+  "exclusives",
+  "reserves",
+  "timers",
+  "turns",
+  "grantParts",
+  "limits",
+  "mergeBatches",
+  "registry",
+] as const;
+export type Switch = (typeof SWITCHES)[number];
+
+/** Chances in a thousand steps. */
+export interface Weights {
+  readonly request: number;
+  readonly create: number;
+  readonly drop: number;
+  readonly grow: number;
+  readonly merge: number;
+  readonly crash: number;
+  readonly timer: number;
+  readonly slow: number;
+  /** Of a request: that it goes to a snapshot; that it is a read, a write; percent. */
+  readonly toSnapshot: number;
+  readonly read: number;
+  readonly write: number;
+}
+
+export interface Swarm {
+  readonly plain: boolean;
+  readonly on: ReadonlySet<Switch>;
+  readonly weights: Weights;
+  readonly originSectors: number;
+  readonly options: ShellOptions;
+}
+
+/** Things that most lives should have are rarely off. */
+const OFTEN: ReadonlySet<Switch> = new Set<Switch>(["crashes", "flushes", "severalSnapshots", "timers"]);
+const RARELY: ReadonlySet<Switch> = new Set<Switch>(["transientStores", "originFaults"]);
+
+export function drawSwarm(random: SeededRandom, plain: boolean, without: ReadonlySet<Switch>): Swarm {
+  const on = new Set<Switch>();
+  for (const name of SWITCHES) {
+    const drawn = random.chance(OFTEN.has(name) ? 85 : RARELY.has(name) ? 20 : 50);
+    if (drawn && !without.has(name)) on.add(name);
+  }
+  const weights: Weights = {
+    request: random.pick([60, 120, 250]),
+    create: random.pick([5, 10, 20]),
+    drop: random.pick([1, 3, 6]),
+    grow: random.pick([2, 5, 10]),
+    merge: random.pick([2, 5, 12]),
+    crash: random.pick([1, 2, 5]),
+    timer: random.pick([5, 20]),
+    slow: random.pick([5, 20]),
+    toSnapshot: random.pick([30, 55, 80]),
+    read: random.pick([20, 40, 60]),
+    write: random.pick([30, 40]),
+  };
+  const originSectors = 40 + random.below(60);
+  return { plain, on, weights, originSectors, options: drawOptions(random, plain, on) };
+}
+
+function drawOptions(random: SeededRandom, plain: boolean, on: ReadonlySet<Switch>): ShellOptions {
+  const limits = {
+    cowThreshold: random.pick([1, 3, 2048]),
+    chunksPerNeed: random.pick([1, 4, 256]),
+    copyBytes: random.pick([1024, 4096, 1 << 20]),
+    copyTargets: random.pick([1, 2, 31]),
+    mergeChunks: random.pick([1, 5, 40]),
+    mergeCopies: random.pick([1, 4]),
+  };
+  const groupCount = random.pick([2, 7, 1024]);
+  const metadataBlockBytes = random.pick([512, 512, 4096]);
+  return {
+    random,
+    registered: on.has("registry"),
+    turns: on.has("turns"),
+    grantParts: on.has("grantParts"),
+    reserves: on.has("reserves"),
+    mergeBatches: on.has("mergeBatches"),
+    ...(on.has("limits") ? limits : {}),
+    early: !plain,
+    groupCount: plain ? 1 << 30 : groupCount,
+    metadataBlockBytes: plain ? 1 << 20 : metadataBlockBytes,
+  };
+}

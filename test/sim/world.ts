@@ -1,0 +1,206 @@
+/**
+ * What a life has at a moment: the volume on its fake disks, the models that say what may be read, the requests and orders that
+ * have not been answered, and the clock. The parts of the simulator change it; nothing happens by itself.
+ */
+import { errnoName } from "../../src/base/errno.ts";
+import { SECTOR_BYTES } from "../../src/base/units.ts";
+import type { StoreKind } from "../../src/format/table-line.ts";
+import { FakeDisk } from "../support/core/fake-disk.ts";
+import type { ClientSteps, Request } from "../support/core/fake-shell.ts";
+import type { SeededRandom } from "../support/core/seeded-random.ts";
+import { Volume } from "../support/core/volume.ts";
+import { RegisterModel, stampsOf } from "./register-model.ts";
+import type { Swarm } from "./swarm.ts";
+
+export interface SimulatedSnapshot {
+  readonly index: number;
+  readonly store: StoreKind;
+  readonly disk: FakeDisk;
+  readonly chunkSectors: number;
+  /** It has room for the whole origin. */
+  readonly roomy: boolean;
+  /** What it may show; undefined until its creation has ended. */
+  model: RegisterModel | undefined;
+  /** The moment at which its creation was ordered, and the origin's model then. */
+  readonly since: number;
+  readonly of: RegisterModel | undefined;
+  /** Its user has ordered its drop. */
+  dropped: boolean;
+}
+
+/** What is under way comes to its end sooner, or never. */
+const STEPS_MAX = 100_000;
+
+export type RequestKind = "read" | "write" | "flush";
+
+interface Watched {
+  readonly request: Request;
+  readonly ended: (error: number) => void;
+}
+
+export class World {
+  readonly random: SeededRandom;
+  readonly swarm: Swarm;
+  readonly snapshots = new Map<number, SimulatedSnapshot>();
+  /** What happened how often. */
+  readonly seen: Record<string, number> = {};
+  readonly #trace: ((line: string) => void) | undefined;
+  readonly #watched: Watched[] = [];
+  readonly #orders: { readonly operation: number; readonly then: (error: number) => void }[] = [];
+  volume: Volume;
+  origin: RegisterModel;
+  /** The snapshot that is presented in place of the origin, -1 for none. */
+  merging = -1;
+  clock = 1;
+  stamp = 1;
+  nextIndex = 0;
+
+  constructor(random: SeededRandom, swarm: Swarm, trace: ((line: string) => void) | undefined) {
+    this.random = random;
+    this.swarm = swarm;
+    this.#trace = trace;
+    const { originSectors } = swarm;
+    this.volume = this.newVolume(this.newDisk(new Uint8Array(originSectors * SECTOR_BYTES)));
+    this.origin = new RegisterModel(Array.from({ length: originSectors }, () => [0]));
+  }
+
+  newDisk(bytes: Uint8Array): FakeDisk {
+    const disk = new FakeDisk(bytes, this.swarm.on.has("crashes"));
+    disk.random = this.random;
+    return disk;
+  }
+
+  newVolume(origin: FakeDisk): Volume {
+    const traced = this.#trace === undefined ? {} : { trace: (line: string): void => this.note(line) };
+    return new Volume(origin, { ...this.swarm.options, ...traced });
+  }
+
+  note(line: string): void {
+    this.#trace?.(`${String(this.clock).padStart(5)}  ${line}`);
+  }
+
+  /** True in so many of a thousand cases. */
+  perMille(weight: number): boolean {
+    return this.random.below(1000) < weight;
+  }
+
+  count(what: string): void {
+    this.seen[what] = (this.seen[what] ?? 0) + 1;
+  }
+
+  /** The oracle's word: undefined is right. */
+  must(wrong: string | undefined, where: string): void {
+    if (wrong !== undefined) throw new Error(`${where}: ${wrong}`);
+  }
+
+  name(snapshot: SimulatedSnapshot | undefined): string {
+    return snapshot === undefined
+      ? "origin"
+      : `snapshot ${snapshot.index} (${snapshot.store} ${snapshot.chunkSectors})`;
+  }
+
+  /** Snapshots whose creation has ended, and that nobody has dropped. */
+  live(): readonly SimulatedSnapshot[] {
+    return [...this.snapshots.values()].filter((snapshot) => snapshot.model !== undefined && !snapshot.dropped);
+  }
+
+  // ---- requests and orders ----
+
+  watch(
+    kind: RequestKind,
+    snapshot: SimulatedSnapshot | undefined,
+    steps: ClientSteps,
+    then: (error: number) => void,
+  ): void {
+    const request = this.volume.start(steps);
+    const ended = (error: number): void => {
+      this.count(error === 0 ? kind : `${kind} failed`);
+      if (error !== 0) this.mayFail(kind, snapshot, error);
+      then(error);
+    };
+    this.#watched.push({ request, ended });
+  }
+
+  /** A request fails only for a reason: a disk that has failed, or a snapshot without room (E-8, E-15). */
+  mayFail(kind: string, snapshot: SimulatedSnapshot | undefined, error: number): void {
+    const origin = this.volume.origin.failures > 0;
+    if (snapshot === undefined) {
+      const presented = this.snapshots.get(this.merging);
+      const reason = origin || (presented !== undefined && presented.disk.failures > 0);
+      this.must(reason ? undefined : `a ${kind} fails with ${errnoName(error)} for no reason`, "origin");
+    } else if (this.snapshots.get(snapshot.index) === snapshot && !this.mayBeInvalid(snapshot)) {
+      this.must(`a ${kind} fails with ${errnoName(error)} for no reason`, this.name(snapshot));
+    }
+  }
+
+  mayBeInvalid(snapshot: SimulatedSnapshot): boolean {
+    return snapshot.dropped || !snapshot.roomy || snapshot.disk.failures > 0 || this.volume.origin.failures > 0;
+  }
+
+  /** An order to the core; `then` gets its end. */
+  order(operation: number, then: (error: number) => void): void {
+    this.#orders.push({ operation, then });
+  }
+
+  collect(): void {
+    const { results } = this.volume.shell;
+    for (let i = this.#orders.length - 1; i >= 0; i--) {
+      const { operation, then } = this.#orders[i]!;
+      const result = results.get(operation);
+      if (result === undefined) continue;
+      this.#orders.splice(i, 1);
+      then(result.error);
+    }
+    for (let i = this.#watched.length - 1; i >= 0; i--) {
+      const { request, ended } = this.#watched[i]!;
+      if (!request.done) continue;
+      this.#watched.splice(i, 1);
+      ended(request.error);
+    }
+  }
+
+  /** The power is gone: nobody gets an answer. */
+  forget(): void {
+    this.#watched.length = 0;
+    this.#orders.length = 0;
+  }
+
+  // ---- time ----
+
+  stepUntil(condition: () => boolean): void {
+    const end = this.clock + STEPS_MAX;
+    while (!condition()) {
+      this.must(this.clock < end ? undefined : "it never comes to rest", "volume");
+      if (!this.volume.shell.step() && !this.volume.shell.fireTimer()) break;
+      this.clock += 1;
+      this.collect();
+    }
+  }
+
+  /** Let everything come to its end: every request is answered. A merge goes as far as it can. */
+  drain(): void {
+    this.stepUntil(() => false);
+    this.collect();
+    const left = this.#watched.length;
+    this.must(left === 0 ? undefined : `${left} requests are never answered`, "volume");
+    this.must(this.volume.shell.core.waiting === 0 ? undefined : "tokens are left at main", "volume");
+    this.must(this.#orders.length === 0 ? undefined : "an order never ends", "volume");
+  }
+
+  /** Everything as it is now, against the models. */
+  readEverything(): void {
+    for (const snapshot of [undefined, ...this.live()]) {
+      const model = snapshot === undefined ? this.origin : snapshot.model!;
+      this.clock += 2;
+      const length = this.swarm.originSectors * SECTOR_BYTES;
+      const { error, bytes } = this.volume.read(snapshot?.index ?? "origin", 0, length);
+      if (error === 0) this.must(model.check(0, stampsOf(bytes), this.clock - 1, this.clock), this.name(snapshot));
+      else this.mayFail("read", snapshot, error);
+    }
+  }
+}
+
+/** What is certain: one value for each sector. */
+export function modelOf(values: readonly number[]): RegisterModel {
+  return new RegisterModel(values.map((value) => [value]));
+}
