@@ -18,8 +18,8 @@ export function createSnapshot(world: World): void {
   if (world.nextIndex >= MAX_SNAPSHOTS) return;
   const index = world.nextIndex++;
   const chunkSectors = random.pick(swarm.on.has("largeChunks") ? [1, 2, 4, 8] : [1, 1, 2]);
-  const roomy = !swarm.on.has("smallStores") || random.chance(60);
-  const disk = world.newDisk(garbage(world, cowBytes(world, chunkSectors, roomy)));
+  const roomy = !swarm.on.has("smallStores") || random.chance(45);
+  const disk = world.newDisk(garbage(world, cowBytes(world, chunkSectors, roomy), 16));
   const store = drawStore(world);
   const snapshot: SimulatedSnapshot = {
     ...{ index, store, disk, chunkSectors, roomy },
@@ -38,6 +38,8 @@ export function createSnapshot(world: World): void {
       return;
     }
     world.count("create");
+    const unknown = world.swarm.on.has("registry") && world.volume.shell.registry.get(index) !== "active";
+    world.must(unknown ? "is made, and not registered (E-46)" : undefined, world.name(snapshot));
     snapshot.model = new RegisterModel(candidates(world, snapshot));
     breakSometimes(world, disk);
   });
@@ -60,17 +62,21 @@ function cowBytes(world: World, chunkSectors: number, roomy: boolean): number {
   const { random, swarm } = world;
   const chunks = Math.ceil(swarm.originSectors / chunkSectors);
   const needed = 4 + chunks + Math.ceil(chunks / (chunkSectors * 32));
-  const border = 33 + 33 * random.below(3) + random.below(4);
-  const cowChunks = roomy ? needed : random.chance(50) ? border : 3 + random.below(needed);
+  // An area is full where the device ends, or nearly so.
+  const perArea = 32 * chunkSectors;
+  const border = 2 + perArea + (perArea + 1) * random.pick([0, 0, 1]) + random.pick([0, 0, 1, 2]);
+  // Soon nothing is left but what workers have in reserve.
+  const tight = random.chance(50) && swarm.on.has("reserves") ? 20 + random.below(6) : border;
+  const cowChunks = roomy ? needed : random.chance(60) ? tight : 3 + random.below(needed);
   return (cowChunks * chunkSectors + random.below(chunkSectors)) * SECTOR_BYTES;
 }
 
-/** A blank header, and behind it stale bytes that look like exceptions. */
-function garbage(world: World, length: number): Uint8Array {
+/** Stale bytes that look like exceptions; the first `blank` of them are none. */
+function garbage(world: World, length: number, blank: number): Uint8Array {
   const { random } = world;
   const bytes = new Uint8Array(length);
   const words = new BigUint64Array(bytes.buffer);
-  if (random.chance(70)) for (let i = 2; i < words.length; i++) words[i] = BigInt(1 + random.below(60));
+  if (random.chance(70)) for (let i = blank / 8; i < words.length; i++) words[i] = BigInt(1 + random.below(60));
   return bytes;
 }
 
@@ -78,7 +84,7 @@ function garbage(world: World, length: number): Uint8Array {
 export function breakSometimes(world: World, disk: FakeDisk, name: "cowFaults" | "originFaults" = "cowFaults"): void {
   const { random, swarm } = world;
   if (!swarm.on.has(name) || !random.chance(60)) return;
-  const percent = random.pick([1, 3, 10]);
+  const percent = random.pick([1, 3, 10, 30]);
   const error = random.pick([5, 5, 28]);
   const kinds = random.pick([["write"], ["flush"], ["read"], ["write", "flush", "read"]]);
   let calls = random.pick([30, 300, Number.POSITIVE_INFINITY]);
@@ -93,7 +99,9 @@ export function openPrefilled(world: World): void {
   const perArea = chunkSectors * 32;
   const originChunks = Math.floor(swarm.originSectors / chunkSectors);
   const full = originChunks >= perArea && random.chance(50);
-  const count = full ? perArea : random.below(originChunks);
+  // The end marker may be just before the end of a block: one exception more, and it stands in the next one.
+  const blockEnd = originChunks > 32 && random.chance(50);
+  const count = full ? perArea : blockEnd ? 30 + random.below(2) : random.below(originChunks);
   const areas = 1 + Math.floor(count / perArea);
   // Where an area is full, the device may end right behind its data.
   const ends = full && random.chance(60);
@@ -114,11 +122,14 @@ export function openPrefilled(world: World): void {
   const store = drawStore(world) === "PO" ? "PO" : "P";
   world.note(`open snapshot ${index} with ${pairs.length} exceptions, ${chunks} chunks of ${chunkSectors}`);
   world.volume.open(index, { disk, store, chunkSectors: 0 });
-  world.snapshots.set(index, {
+  const snapshot: SimulatedSnapshot = {
     ...{ index, store, disk, chunkSectors, roomy: false, model: modelOf(stampsOf(view)) },
     ...{ since: 0, of: undefined, dropped: false },
-  });
+  };
+  world.snapshots.set(index, snapshot);
   world.count("prefilled");
+  // Before the first origin write finds no room in it.
+  if (ends && swarm.on.has("growth") && random.chance(60)) growCow(world, snapshot);
 }
 
 function shuffled(world: World, count: number): number[] {
@@ -164,23 +175,38 @@ export function dropSnapshot(world: World): void {
 }
 
 /** What comes with the new space is not blank. */
-export function growCow(world: World): void {
+export function growCow(world: World, of?: SimulatedSnapshot): void {
   const candidates = world.live();
   if (candidates.length === 0) return;
-  const snapshot = world.random.pick(candidates);
+  const snapshot = of ?? world.random.pick(candidates);
   const { disk, index, chunkSectors } = snapshot;
   const more = world.random.below(20) * chunkSectors * SECTOR_BYTES;
-  const behind = garbage(world, more);
+  const behind = garbage(world, more, 0);
   disk.grow(disk.bytes.length + more, behind);
   world.note(`${world.name(snapshot)} grows to ${disk.bytes.length / SECTOR_BYTES} sectors`);
   world.volume.shell.core.grow(index, disk.bytes.length / SECTOR_BYTES);
   world.count("grow");
+  // Where the last area is full, what comes behind it stays stale until it is zeroed: nobody can do that at once (S-42).
+  if (!hasFullEnd(world, snapshot)) return;
+  world.stepUntil(() => !hasFullEnd(world, snapshot));
+  world.must(hasFullEnd(world, snapshot) ? "has stale bytes behind its last area" : undefined, world.name(snapshot));
+}
+
+/** The area behind the last full one has just come onto the device, and holds stale bytes durably. */
+function hasFullEnd(world: World, { disk, store }: SimulatedSnapshot): boolean {
+  if (store === "N" || disk.failures > 0) return false;
+  try {
+    decodeStore(disk.durableBytes, world.swarm.originSectors * SECTOR_BYTES);
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 /** While nothing else is under way a snapshot takes the origin's place; then the clients come back. */
 export function startOrStopMerge(world: World): void {
   const { shell } = world.volume;
-  if (world.merging >= 0) return void stopMerge(world);
+  if (world.merging >= 0) return world.random.chance(30) ? resumeMerge(world) : stopMerge(world);
   const candidates = world.live().filter((snapshot) => snapshot.store !== "N");
   if (candidates.length === 0) return;
   world.drain();
@@ -188,6 +214,9 @@ export function startOrStopMerge(world: World): void {
   // Its own export goes on: before and after, it shows the same volume.
   for (let i = world.random.below(6); i > 0; i--) request(world, snapshot);
   world.note(`merge ${world.name(snapshot)}`);
+  breakSometimes(world, snapshot.disk);
+  breakSometimes(world, world.volume.origin, "originFaults");
+  world.steps(world.random.below(20));
   const operation = shell.operation((id) => shell.core.mergeStart(id, snapshot.index));
   world.stepUntil(() => shell.originPorts.merging >= 0 || shell.results.has(operation));
   if (shell.originPorts.merging < 0) return;
@@ -197,12 +226,20 @@ export function startOrStopMerge(world: World): void {
   world.origin = snapshot.model!;
 }
 
+/** Go on, where it has failed; else it is refused. Its end may never come: a paced merge rests. */
+function resumeMerge(world: World): void {
+  const { shell } = world.volume;
+  world.note(`merge snapshot ${world.merging} again`);
+  shell.operation((id) => shell.core.mergeStart(id, world.merging));
+}
+
 function stopMerge(world: World): void {
   const { shell, origin } = world.volume;
   world.drain();
   const index = world.merging;
   const snapshot = world.snapshots.get(index)!;
   for (let i = world.random.below(6); i > 0; i--) request(world, snapshot);
+  world.steps(world.random.below(20));
   world.note(`stop the merge of ${world.name(snapshot)}`);
   const operation = shell.operation((id) => shell.core.mergeStop(id, index));
   world.stepUntil(() => shell.results.has(operation));

@@ -12,60 +12,86 @@ import { RegisterModel, stampsOf } from "./register-model.ts";
 import { decodeStore, viewOf, type DecodedStore } from "./store-decoder.ts";
 import { modelOf, type SimulatedSnapshot, type World } from "./world.ts";
 
-/** What was known of a snapshot outside of its store. */
-interface Record {
-  readonly registered: string | undefined;
-  /** Its header or its registration could not be made invalid (S-70): nothing is promised any more. */
-  readonly lost: boolean;
+/** A snapshot before the cut, and what may be said of it after. */
+interface Candidate {
+  readonly snapshot: SimulatedSnapshot;
+  readonly mayBeInvalid: boolean;
+  readonly model: RegisterModel;
 }
 
+interface Found {
+  readonly snapshot: SimulatedSnapshot;
+  readonly cow: Uint8Array;
+  readonly decoded: DecodedStore;
+}
+
+/** The power fails now. */
 export function cutPower(world: World): void {
-  const { shell, origin: disk } = world.volume;
   world.note("the power fails");
+  const { origin, found } = inspect(world);
   world.forget();
-  shell.stalled = -1;
-  const origin = disk.crash(world.random);
-  if (world.merging < 0) world.must(world.origin.checkCrash(stampsOf(origin)), "origin");
-  const event: NoticeKind = world.swarm.on.has("registry") ? "register-failed" : "header-write-failed";
-  const before = [...world.snapshots.values()].map((snapshot) => ({
-    snapshot,
-    record: {
-      registered: shell.registry.get(snapshot.index),
-      lost: shell.notices.some((notice) => notice.snapshot === snapshot.index && notice.event === event),
-    },
-    may: world.mayBeInvalid(snapshot),
-    // Before the origin's model is a new one.
-    model: snapshot.model ?? new RegisterModel(candidates(world, snapshot)),
-  }));
   world.volume = world.newVolume(world.newDisk(origin));
   world.snapshots.clear();
   world.merging = -1;
   world.origin = modelOf(stampsOf(origin));
-  for (const { snapshot, record, may, model } of before) reopen(world, snapshot, record, may, model);
+  for (const one of found) reopen(world, one);
   world.count("crash");
 }
 
-function reopen(
-  world: World,
-  snapshot: SimulatedSnapshot,
-  record: Record,
-  mayBeInvalid: boolean,
-  model: RegisterModel,
-): void {
-  if (record.lost || record.registered === "invalid" || record.registered === "removed") return;
-  // A creation that has not come to its registration has made nothing yet.
-  if (snapshot.model === undefined && record.registered !== "active") return;
+/** What if the power failed now: the bytes that might be left are looked at, and the life goes on. */
+export function glanceAtCut(world: World): void {
+  world.promised = false;
+  inspect(world);
+  world.count("glance");
+}
+
+/** Bytes that a cut may leave, and the stores in them that are promised to be right. */
+function inspect(world: World): { readonly origin: Uint8Array; readonly found: readonly Found[] } {
+  const origin = world.volume.origin.crash(world.random);
+  if (world.merging < 0) world.must(world.origin.checkCrash(stampsOf(origin)), "origin");
+  const found: Found[] = [];
+  for (const candidate of candidatesOf(world)) {
+    const { snapshot } = candidate;
+    const cow = snapshot.disk.crash(world.random);
+    const decoded = decode(world, snapshot, cow);
+    check(world, candidate, decoded, cow, origin);
+    if (decoded.state === "active" || !snapshot.dropped) found.push({ snapshot, cow, decoded });
+  }
+  return { origin, found };
+}
+
+function candidatesOf(world: World): readonly Candidate[] {
+  const { shell } = world.volume;
+  const event: NoticeKind = world.swarm.on.has("registry") ? "register-failed" : "header-write-failed";
+  const found: Candidate[] = [];
+  for (const snapshot of world.snapshots.values()) {
+    const registered = shell.registry.get(snapshot.index);
+    const lost = shell.notices.some((notice) => notice.snapshot === snapshot.index && notice.event === event);
+    if (snapshot.store === "N" || lost || registered === "invalid" || registered === "removed") continue;
+    // A creation that has not come to its registration has made nothing yet.
+    if (snapshot.model === undefined && registered !== "active") continue;
+    const model = snapshot.model ?? new RegisterModel(candidates(world, snapshot));
+    found.push({ snapshot, mayBeInvalid: world.mayBeInvalid(snapshot), model });
+  }
+  return found;
+}
+
+/** S-80…S-83, by the bytes alone. */
+function check(world: World, candidate: Candidate, decoded: DecodedStore, cow: Uint8Array, origin: Uint8Array): void {
+  const { snapshot, mayBeInvalid, model } = candidate;
   const name = world.name(snapshot);
-  const origin = world.volume.origin.bytes;
-  const cow = snapshot.disk.crash(world.random);
-  const decoded = decode(world, snapshot, cow);
   if (decoded.state === "invalid") {
     world.must(mayBeInvalid ? undefined : "is invalid after the crash for no reason", name);
-    if (snapshot.dropped) return;
   } else {
     world.must(decoded.state === "active" ? undefined : "has no header after the crash", name);
     world.must(model.checkCrash(stampsOf(viewOf(decoded, cow, origin))), name);
   }
+}
+
+/** The engine's word: the same state and the same view, and opening alone writes nothing (S-84). */
+function reopen(world: World, { snapshot, cow, decoded }: Found): void {
+  const name = world.name(snapshot);
+  const origin = world.volume.origin.bytes;
   const disk = world.newDisk(cow.slice());
   const { store, chunkSectors, index } = snapshot;
   const opened = world.volume.open(index, { disk, store, chunkSectors });

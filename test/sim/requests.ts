@@ -15,6 +15,15 @@ import type { ClientSteps } from "../support/core/fake-shell.ts";
 import { stamped, stampsOf, type RegisterModel } from "./register-model.ts";
 import type { SimulatedSnapshot, World } from "./world.ts";
 
+/** Some requests at once, now and then all to one snapshot: they meet each other. */
+export function requests(world: World): void {
+  const { random } = world;
+  const snapshots = world.live();
+  const many = random.chance(10) ? 1 + random.below(8) : 1;
+  const of = many > 1 && snapshots.length > 0 && random.chance(50) ? random.pick(snapshots) : undefined;
+  for (let i = 0; i < many; i++) request(world, of);
+}
+
 /** One request, of any kind, to any volume or to the one given. */
 export function request(world: World, of?: SimulatedSnapshot): void {
   const { random, swarm } = world;

@@ -7,8 +7,8 @@
  */
 import { SeededRandom } from "../support/core/seeded-random.ts";
 import { breakSometimes, createSnapshot, dropSnapshot, growCow, openPrefilled, startOrStopMerge } from "./orders.ts";
-import { cutPower } from "./power-cut.ts";
-import { request } from "./requests.ts";
+import { cutPower, glanceAtCut } from "./power-cut.ts";
+import { requests } from "./requests.ts";
 import { drawSwarm, type Switch } from "./swarm.ts";
 import { World } from "./world.ts";
 
@@ -58,11 +58,14 @@ export function live(options: LifeOptions): Readonly<Record<string, number>> {
 /** What comes from outside at a step. */
 function happen(world: World): void {
   const { on, weights } = world.swarm;
-  if (world.perMille(weights.request)) request(world);
+  if (world.perMille(weights.request)) requests(world);
   if (world.perMille(weights.create)) createSnapshot(world);
   if (on.has("drops") && world.perMille(weights.drop)) dropSnapshot(world);
   if (on.has("growth") && world.perMille(weights.grow)) growCow(world);
   if (on.has("merges") && world.perMille(weights.merge)) startOrStopMerge(world);
   if (on.has("timers") && world.perMille(weights.timer)) world.volume.shell.fireTimer();
-  if (on.has("crashes") && world.perMille(weights.crash)) cutPower(world);
+  if (on.has("pacedMerges") && world.perMille(weights.pace)) world.volume.shell.core.mergeContinue();
+  if (!on.has("crashes")) return;
+  if (world.perMille(weights.crash)) cutPower(world);
+  else if (world.perMille(world.promised ? 10 * weights.glance : weights.glance)) glanceAtCut(world);
 }

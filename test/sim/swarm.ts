@@ -13,6 +13,7 @@ export const SWITCHES = [
   "cowFaults",
   "originFaults",
   "slowDisks",
+  "slowClients",
   "merges",
   "drops",
   "growth",
@@ -33,6 +34,7 @@ export const SWITCHES = [
   "grantParts",
   "limits",
   "mergeBatches",
+  "pacedMerges",
   "registry",
 ] as const;
 export type Switch = (typeof SWITCHES)[number];
@@ -47,6 +49,10 @@ export interface Weights {
   readonly crash: number;
   readonly timer: number;
   readonly slow: number;
+  /** That a merge may go on (E-26). */
+  readonly pace: number;
+  /** That it is looked at what a cut would leave. */
+  readonly glance: number;
   /** Of a request: that it goes to a snapshot; that it is a read, a write; percent. */
   readonly toSnapshot: number;
   readonly read: number;
@@ -68,7 +74,7 @@ const RARELY: ReadonlySet<Switch> = new Set<Switch>(["transientStores", "originF
 export function drawSwarm(random: SeededRandom, plain: boolean, without: ReadonlySet<Switch>): Swarm {
   const on = new Set<Switch>();
   for (const name of SWITCHES) {
-    const drawn = random.chance(OFTEN.has(name) ? 85 : RARELY.has(name) ? 20 : 50);
+    const drawn = random.chance(OFTEN.has(name) ? 85 : RARELY.has(name) ? 25 : 50);
     if (drawn && !without.has(name)) on.add(name);
   }
   const weights: Weights = {
@@ -80,11 +86,13 @@ export function drawSwarm(random: SeededRandom, plain: boolean, without: Readonl
     crash: random.pick([1, 2, 5]),
     timer: random.pick([5, 20]),
     slow: random.pick([5, 20]),
+    pace: random.pick([20, 100]),
+    glance: random.pick([10, 40]),
     toSnapshot: random.pick([30, 55, 80]),
     read: random.pick([20, 40, 60]),
     write: random.pick([30, 40]),
   };
-  const originSectors = 40 + random.below(60);
+  const originSectors = random.pick([40, 40, 80]) + random.below(60);
   return { plain, on, weights, originSectors, options: drawOptions(random, plain, on) };
 }
 
@@ -106,6 +114,8 @@ function drawOptions(random: SeededRandom, plain: boolean, on: ReadonlySet<Switc
     grantParts: on.has("grantParts"),
     reserves: on.has("reserves"),
     mergeBatches: on.has("mergeBatches"),
+    mergePaced: on.has("pacedMerges"),
+    slowClients: on.has("slowClients") ? 5 : 0,
     ...(on.has("limits") ? limits : {}),
     early: !plain,
     groupCount: plain ? 1 << 30 : groupCount,

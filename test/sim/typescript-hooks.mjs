@@ -1,7 +1,7 @@
 /**
  * Module hooks that run the TypeScript sources as they are, on any Node that we support, and plant mutants in them.
  *
- *   import("…/simulation.ts?mutant=…")   the query is a patch, base64url of JSON {file, find, replace}
+ *   import("…/simulation.ts?mutant=…")   the query is a patch, base64url of JSON [{file, find, replace} …]
  *        └─ imports of it inherit the query, so a mutant has module instances of its own; the file on disk is never touched
  *
  * Registered by typescript.mjs; runs on Node's hooks thread.
@@ -25,10 +25,11 @@ export async function resolve(specifier, context, next) {
 export async function load(url, context, next) {
   const [path, query] = url.split("?");
   if (!path.endsWith(".ts")) return next(url, context);
-  const patch = query === undefined ? undefined : decode(query);
   const format = "module";
-  if (patch !== undefined && path.endsWith(patch.file)) {
-    return { format, shortCircuit: true, source: compile(patched(await readFile(fileURLToPath(path), "utf8"), patch)) };
+  const edits = query === undefined ? [] : decode(query).filter((edit) => path.endsWith(`/${edit.file}`));
+  if (edits.length > 0) {
+    const text = edits.reduce(patched, await readFile(fileURLToPath(path), "utf8"));
+    return { format, shortCircuit: true, source: compile(text) };
   }
   let source = compiled.get(path);
   if (source === undefined) {

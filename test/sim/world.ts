@@ -54,6 +54,8 @@ export class World {
   clock = 1;
   stamp = 1;
   nextIndex = 0;
+  /** Something has been acknowledged since it was last looked at what a cut would leave. */
+  promised = false;
 
   constructor(random: SeededRandom, swarm: Swarm, trace: ((line: string) => void) | undefined) {
     this.random = random;
@@ -117,6 +119,7 @@ export class World {
       this.count(error === 0 ? kind : `${kind} failed`);
       if (error !== 0) this.mayFail(kind, snapshot, error);
       then(error);
+      if (kind !== "read" && error === 0) this.promised = true;
     };
     this.#watched.push({ request, ended });
   }
@@ -165,10 +168,24 @@ export class World {
     this.#orders.length = 0;
   }
 
+  get underWay(): number {
+    return this.#watched.length;
+  }
+
   // ---- time ----
+
+  /** A few steps, in which nothing comes from outside. */
+  steps(count: number): void {
+    for (let i = 0; i < count; i++) {
+      this.clock += 1;
+      this.volume.shell.step();
+      this.collect();
+    }
+  }
 
   stepUntil(condition: () => boolean): void {
     const end = this.clock + STEPS_MAX;
+    this.volume.shell.stalled = -1;
     while (!condition()) {
       this.must(this.clock < end ? undefined : "it never comes to rest", "volume");
       if (!this.volume.shell.step() && !this.volume.shell.fireTimer()) break;

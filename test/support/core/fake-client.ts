@@ -300,6 +300,7 @@ function* writePiece(
   const { ports, chunkSectors, disk } = snapshot;
   const chunkBytes = chunkSectors * SECTOR_BYTES;
   const { write } = snapshotGates(snapshot);
+  let mayClaim = true;
   for (;;) {
     yield* enter(shell, ports.writeGate, write);
     if (ports.state === SnapshotState.Merging) {
@@ -319,10 +320,11 @@ function* writePiece(
       shell.leave(ports.writeGate, write);
       return error;
     }
-    const reserve = shell.takeReserve(snapshot);
+    const reserve = mayClaim ? shell.takeReserve(snapshot) : undefined;
     if (reserve !== undefined) {
       const error = yield* claimedWrite(shell, snapshot, piece, data, reserve, fua);
       if (error !== errno.EAGAIN) return error;
+      mayClaim = false;
       continue;
     }
     shell.leave(ports.writeGate, write);

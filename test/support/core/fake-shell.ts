@@ -18,6 +18,10 @@ import type { FakeDisk } from "./fake-disk.ts";
 import { FakeOriginPorts, type FakeSnapshotPorts, type FakeGate } from "./fake-ports.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 
+const SLOW_STEPS = 80;
+/** Chunks that are kept in reserve. */
+const RESERVES = 3;
+
 export interface Answer {
   readonly error: number;
   readonly grantedChunk: number;
@@ -48,6 +52,8 @@ export interface ShellOptions extends Partial<CoreOptions> {
   readonly reserves?: boolean;
   /** Undefined: first come, first served. */
   readonly random?: SeededRandom | undefined;
+  /** Percent of a client's steps after which it is slow for a while. */
+  readonly slowClients?: number;
   /** Gets a line for each effect. */
   readonly trace?: ((line: string) => void) | undefined;
 }
@@ -62,6 +68,8 @@ interface Running {
   readonly steps: ClientSteps;
   readonly request: Request;
   wait: Wait | undefined;
+  /** A slow client: nothing of it happens before this step while anything else can. */
+  heldUntil: number;
 }
 
 export class FakeShell implements Effects {
@@ -83,6 +91,7 @@ export class FakeShell implements Effects {
   readonly #timers: number[] = [];
   readonly #answers = new Map<number, Answer>();
   readonly #exclusives = new Set<number>();
+  #steps = 0;
   #nextToken = 1;
   #nextOperation = 1;
 
@@ -95,6 +104,7 @@ export class FakeShell implements Effects {
       reserves: _reserves,
       random: _random,
       trace: _trace,
+      slowClients: _slow,
       ...core
     } = options;
     this.core = new Core(this, this.originPorts, origin.bytes.length / SECTOR_BYTES, core);
@@ -145,21 +155,24 @@ export class FakeShell implements Effects {
     const { index, ports } = snapshot;
     const kept = (this.reserves.get(index) ?? []).filter(({ epoch }) => epoch === ports.reserveEpoch);
     this.reserves.set(index, kept);
-    if (kept.length > 0) return kept.shift();
+    if (kept.length < RESERVES) this.#askReserve(index, kept);
+    return kept.shift();
+  }
+
+  #askReserve(index: number, kept: { readonly chunk: number; readonly epoch: number }[]): void {
     this.later(() => {
       const epoch = this.core.reserveEpoch(index);
       for (const [first, count] of this.core.reserve(index, 1)) {
         for (let i = 0; i < count; i++) kept.push({ chunk: first + i, epoch });
       }
     });
-    return undefined;
   }
 
   // ---- running ----
 
   start(steps: ClientSteps): Request {
     const request: Request = { done: false, error: 0 };
-    this.#running.push({ steps, request, wait: undefined });
+    this.#running.push({ steps, request, wait: undefined, heldUntil: 0 });
     return request;
   }
 
@@ -169,7 +182,10 @@ export class FakeShell implements Effects {
 
   /** One step; false if there is nothing to do but wait for a timer. */
   step(): boolean {
-    const ready = this.#running.filter((running) => running.wait === undefined || running.wait());
+    this.#steps += 1;
+    const able = this.#running.filter((running) => running.wait === undefined || running.wait());
+    const quick = able.filter((running) => running.heldUntil <= this.#steps);
+    const ready = quick.length > 0 || this.#tasks.length > 0 ? quick : able;
     const choices = this.#tasks.length + ready.length;
     if (choices === 0) return this.#options.turns === true && this.#turn();
     let choice = this.#options.random?.below(choices) ?? 0;
@@ -337,6 +353,8 @@ export class FakeShell implements Effects {
   #advance(running: Running): void {
     const { done, value } = running.steps.next();
     running.wait = done === true ? undefined : value;
+    const { random, slowClients = 0 } = this.#options;
+    if (slowClients > 0 && random?.chance(slowClients)) running.heldUntil = this.#steps + random.below(SLOW_STEPS);
     if (done !== true) return;
     running.request.done = true;
     running.request.error = value;

@@ -1,0 +1,124 @@
+/**
+ * Mutants of the merge (S-60…S-69, E-30…E-36, C-32…C-39).
+ */
+import { edit, mutant, type Mutant } from "./mutant.ts";
+
+const MERGE = "src/core/merge.ts";
+const STEP = "src/core/merge-step.ts";
+
+export const MERGE_MUTANTS: readonly Mutant[] = [
+  mutant(
+    "merge without origin flush (S-63)",
+    "The exceptions are gone, the merged data is in a cache.",
+    edit(
+      STEP,
+      `    this.#stage = "wait";
+    this.#afterWait = "erase";
+    this.#snapshot.channel.start(this, { kind: "flush", snapshot: this.#snapshot.index, device: ORIGIN_DEVICE });`,
+      '    this.#stage = "erase";',
+    ),
+  ),
+  mutant(
+    "a failed origin flush is no failure",
+    "As before, where the disk says so itself.",
+    edit(STEP, "if (error !== 0) this.#fail(error);", "if (error !== 0 && this.#written) this.#fail(error);"),
+  ),
+  mutant(
+    "a failed erasing write counts as done (S-68)",
+    "Memory has forgotten what is on disk: a write to the origin is undone by the next opening.",
+    edit(STEP, "if (error !== 0) this.#fail(error);", "if (error !== 0 && !this.#written) this.#fail(error);"),
+  ),
+  mutant(
+    "range open to writes after a failed erasing write",
+    "A write goes to a COW chunk whose exception may be gone on disk.",
+    edit(STEP, "return this.#erasing && this.#error !== 0;", "return false;"),
+  ),
+  mutant(
+    "a failed copy back counts as done",
+    "The exception is erased, the origin never got the data.",
+    edit("src/core/merge-copier.ts", "    if (error !== 0) this.#error = error;\n", ""),
+  ),
+  mutant(
+    "range set while writes are in flight (W_RANGE)",
+    "The merger copies, the write lands on COW, and is erased.",
+    edit(
+      STEP,
+      "    if (!this.#gates.acquire()) return false;\n    const { chunkSectors }",
+      "    const { chunkSectors }",
+    ),
+  ),
+  mutant(
+    "range never set",
+    "As before, for writes that begin during the copy (W_LOOKUP).",
+    edit(STEP, "words.setMergeRange(sector, sectors);", "words.setMergeRange(sector, 0);"),
+  ),
+  mutant(
+    "range cleared before the entries are gone (C-37)",
+    "A write finds no range and an exception, and is written where nobody reads.",
+    edit(
+      STEP,
+      "    this.#erasing = true;\n    this.#written = true;",
+      "    this.#erasing = true;\n    this.#written = true;\n    this.#snapshot.config.ports.words.setMergeRange(0, 0);",
+    ),
+  ),
+  mutant(
+    "other snapshots do not keep what the merge overwrites (C-33)",
+    "They show the merged data.",
+    edit(STEP, "while (this.#kept < runs.length) {", "while (this.#kept < 0) {"),
+  ),
+  mutant(
+    "merge waits for the commit only, not for tracked reads (W_S2)",
+    "A read of the other snapshot, still on its way, gets merged data.",
+    edit(
+      "src/core/committer.ts",
+      "    for (const pending of this.#group) this.#settler.add(pending);\n",
+      `    for (const pending of this.#group) {
+      this.#context.needs.end(pending.keepers, 0);
+      ports.table.settle(pending.oldChunk);
+      snapshot.pending.give(pending);
+    }
+`,
+    ),
+  ),
+  mutant(
+    "merge starts with exceptions that are not committed (W_VIS)",
+    "It goes by the list on disk: what is only visible is never merged.",
+    edit(
+      MERGE,
+      "if (snapshot.pending.count > 0 || snapshot.queue.length > 0 || snapshot.channel.isBusy) return false;",
+      "if (snapshot.channel.isBusy) return false;",
+    ),
+  ),
+  mutant(
+    "merge left without draining (W_REUSE)",
+    "An old request still holds a new chunk that is handed out again.",
+    edit(
+      MERGE,
+      "    if (!this.#gates.acquire()) return false;\n    this.#context.origin.setMerging(-1);",
+      "    this.#gates.acquire();\n    this.#context.origin.setMerging(-1);",
+    ),
+  ),
+  mutant(
+    "the status value of S-64 used for allocation",
+    "With holes it lies below chunks in use: they are overwritten.",
+    edit(
+      MERGE,
+      "snapshot.allocator.restart(area.nextFree(), area.exceptions);",
+      "snapshot.allocator.restart(snapshot.mergeNextFree < 0 ? area.nextFree() : snapshot.mergeNextFree, area.exceptions);",
+    ),
+  ),
+  mutant(
+    "entries of the wrong end removed",
+    "The table forgets the first exceptions, the disk the last ones.",
+    edit(STEP, "for (let slot = to - 1; slot >= from; slot--)", "for (let slot = 0; slot < to - from; slot++)"),
+  ),
+  mutant(
+    "one exception too many erased",
+    "Its data was not copied back.",
+    edit(
+      STEP,
+      "segment.image.bytes.slice(), segment.from, segment.to)",
+      "segment.image.bytes.slice(), Math.max(0, segment.from - 1), segment.to)",
+    ),
+  ),
+];

@@ -1,0 +1,133 @@
+/**
+ * Mutants of opening, allocation and dropping (S-7, S-30…S-43, S-70, C-25).
+ */
+import { edit, mutant, type Mutant } from "./mutant.ts";
+
+const ALLOCATOR = "src/core/allocator.ts";
+const LOADER = "src/core/store-loader.ts";
+const WRITER = "src/core/snapshot-writer.ts";
+const SHELL = "test/support/core/fake-shell.ts";
+
+export const STORE_MUTANTS: readonly Mutant[] = [
+  mutant(
+    "end marker off by one",
+    "The last exception of a full area is not read.",
+    edit(LOADER, "slot < metadata.slots && metadata", "slot < metadata.slots - 1 && metadata"),
+  ),
+  mutant(
+    "stale tail kept (S-7)",
+    "What stands behind the end marker comes back to life when the marker's slot is filled.",
+    edit(
+      "src/core/committer.ts",
+      "    if (area.stale && repairArea(this.#context, this.#drops, snapshot)) return;\n",
+      "",
+    ),
+  ),
+  mutant(
+    "area missed after growth (S-42)",
+    "The area behind a full last one is what the new space happens to hold.",
+    edit(
+      "src/core/committer.ts",
+      "    if (area.missing && repairArea(this.#context, this.#drops, snapshot)) return;\n",
+      "",
+    ),
+  ),
+  mutant(
+    "last slot of an area given out without a next area (S-42)",
+    "Nobody can zero the next area: the store is lost, or cannot be opened.",
+    edit(
+      ALLOCATOR,
+      "return geometry.areaFits(divFloor(next, geometry.exceptionsPerArea), this.#cowSectors);",
+      "return true;",
+    ),
+  ),
+  mutant(
+    "chunks of areas given out for data (S-4)",
+    "Data overwrites the next area.",
+    edit(ALLOCATOR, "this.#persistent ? this.#geometry.nextDataChunk(chunk) : chunk + 1", "chunk + 1"),
+  ),
+  mutant(
+    "next free chunk is the last one in use (S-36)",
+    "After opening, the first new exception overwrites the data of an old one.",
+    edit(LOADER, "Math.max(FIRST_DATA_CHUNK, this.#largestNew + 1)", "Math.max(FIRST_DATA_CHUNK, this.#largestNew)"),
+  ),
+  mutant(
+    "space counted one chunk too many (S-40)",
+    "The last chunk lies behind the end of the device.",
+    edit(
+      ALLOCATOR,
+      "const room = this.#cowSectors >= (this.#nextFree + 1) * geometry.chunkSectors;",
+      "const room = this.#cowSectors >= this.#nextFree * geometry.chunkSectors;",
+    ),
+  ),
+  mutant(
+    "header without FUA (M_DROP)",
+    "A cut brings a snapshot back that misses data of the origin.",
+    edit(
+      SHELL,
+      "return this.#sequence(durableWrite(disk, 0, header), done,",
+      "return this.#sequence([() => disk.write(0, header)], done,",
+    ),
+  ),
+  mutant(
+    "origin released before the header of S-70",
+    "The state says Invalid, the origin is written, a cut: the header is still valid.",
+    edit(
+      "src/core/drop.ts",
+      '    snapshot.saving = false;\n    this.#stage = "register";',
+      '    snapshot.saving = false;\n    snapshot.setState(SnapshotState.Invalid);\n    this.#stage = "register";',
+    ),
+  ),
+  mutant(
+    "new store formatted header first (S-31)",
+    "A cut between header and area makes stale bytes look like exceptions.",
+    edit(
+      SHELL,
+      "[() => disk.zero(0, 2 * job.chunkBytes), () => disk.flush(), ...durableWrite(disk, 0, header)]",
+      "[...durableWrite(disk, 0, header), () => disk.zero(header.length, 2 * job.chunkBytes - header.length)]",
+    ),
+  ),
+  mutant(
+    "creation without a flush of the origin (C-30)",
+    "What the snapshot shows is in the cache of the origin only.",
+    edit(
+      "src/core/creation.ts",
+      "    if (!this.#plan.online) return true;\n    this.#stage",
+      "    if (this.#plan) return true;\n    this.#stage",
+    ),
+  ),
+  mutant(
+    "creation does not wait for writes in flight (W_GEN)",
+    "A write that has looked before the snapshot was listed hits the origin after it.",
+    edit("src/core/creation.ts", "if (!this.#gates.acquire()) return false;", "this.#gates.acquire();"),
+  ),
+  mutant(
+    "registered after the answer (W_REG)",
+    "The origin starts without its snapshot.",
+    edit(
+      "src/core/creation.ts",
+      '    this.#stage = "wait";\n    this.#snapshot.registry = this;',
+      "    this.#snapshot.registry = { registered: () => {} };",
+    ),
+  ),
+  mutant(
+    "a claim of an older epoch is taken",
+    "The chunk has been handed out to somebody else meanwhile.",
+    edit(WRITER, "      epoch === snapshot.reserveEpoch &&\n", ""),
+  ),
+  mutant(
+    "a claim does not look for a pending exception",
+    "Two exceptions for one chunk: the later one hides what the first has kept.",
+    edit(WRITER, "      snapshot.pending.get(chunk) === undefined &&\n", ""),
+  ),
+  mutant(
+    "reserves taken back while workers still fill them",
+    "Two writes land in one chunk.",
+    edit("src/core/reclaim.ts", "if (!this.#gates.isEmpty(this.#gate)) return false;", ""),
+  ),
+  mutant(
+    "only the first snapshot is asked (E-13)",
+    "The others never get what they wait for.",
+    edit("src/core/origin-keeper.ts", "of this.#context.listed)", "of this.#context.listed.slice(0, 1))"),
+  ),
+];
