@@ -100,6 +100,16 @@ napi_value facts(napi_env env, napi_callback_info info) {
   return object;
 }
 
+// reserveFile(fd, bytes): 0 or -errno.
+napi_value reserve(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  int fd;
+  double bytes;
+  if (!toArguments(env, info, 2, values, nullptr) || !toFd(env, values[0], 0, &fd)) return nullptr;
+  if (!toInteger(env, values[1], "bytes: not a size", 1, kSafeMax, &bytes)) return nullptr;
+  return fromInt(env, reserveFile(fd, static_cast<uint64_t>(bytes)));
+}
+
 // socketPair(): [fd, fd], or -errno.
 napi_value pair(napi_env env, napi_callback_info info) {
   if (!toArguments(env, info, 0, nullptr, nullptr)) return nullptr;
@@ -186,6 +196,7 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"lockFile", lock},
       {"unlockFile", ofDescriptor<unlockFile>},
       {"deviceFacts", facts},
+      {"reserveFile", reserve},
       {"duplicateFile", ofDescriptor<duplicateFile>},
       {"shutdownSocket", ofDescriptor<shutdownSocket>},
       {"socketPair", pair},

@@ -109,4 +109,12 @@ int lockFile(int fd, bool exclusive, int32_t* holder) {
 
 int unlockFile(int fd) { return flock(fd, LOCK_UN) == 0 ? 0 : -errno; }
 
+int reserveFile(int fd, uint64_t bytes) {
+  int status;
+  do {
+    status = fallocate(fd, 0, 0, static_cast<off_t>(bytes));
+  } while (status != 0 && errno == EINTR);
+  return status == 0 ? 0 : -errno;
+}
+
 }  // namespace snapring

@@ -31,6 +31,8 @@ int deviceFacts(int fd, DeviceFacts* facts);
 // The lock belongs to the open file description: it goes with the last descriptor of it.
 int lockFile(int fd, bool exclusive, int32_t* holder);
 int unlockFile(int fd);
+// Gives a file its size and reserves the space for it. 0 or -errno.
+int reserveFile(int fd, uint64_t bytes);
 
 }  // namespace snapring
 

@@ -47,6 +47,8 @@ function apply(options: Mutable<SnapshotOptions>, setting: string, whole: string
     options.discardZeroesCow = true;
   } else if (key === "discard_passdown_origin" && value === undefined) {
     options.discardPassdownOrigin = true;
+  } else if (key === "sparse" && value === undefined) {
+    options.sparse = true;
   } else if (value === undefined || value === "") {
     throw wrong(whole, `'${setting}' is not a setting (a path with a comma cannot be written here)`);
   } else if (key === "chunk") {

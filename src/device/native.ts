@@ -77,6 +77,8 @@ export interface Native {
   lockFile(fd: number, exclusive: boolean): [number, number];
   unlockFile(fd: number): number;
   deviceFacts(fd: number): NativeFacts | number;
+  /** Gives a file its size and reserves the space: 0 or -errno. */
+  reserveFile(fd: number, bytes: number): number;
   duplicateFile(fd: number): number;
   shutdownSocket(fd: number): number;
   socketPair(): [number, number] | number;

@@ -6,13 +6,13 @@
  * Reads go through the page cache with node:fs: nothing else runs yet. Opening writes nothing (S-36); a new store is formatted by
  * the core, through the metadata worker, when the snapshot is opened there.
  */
-import { closeSync, constants, existsSync, ftruncateSync, openSync, read, unlinkSync } from "node:fs";
+import { existsSync, read, unlinkSync } from "node:fs";
 import { AREA_READ_AHEAD } from "../base/constants.ts";
 import { errnoOf, SnapringError, type ErrnoName } from "../base/errno.ts";
 import { divCeil, divExact, SECTOR_BYTES } from "../base/units.ts";
 import { type LoadedStore, transientStore } from "../core/loaded-store.ts";
 import { type ReadRange, StoreLoader } from "../core/store-loader.ts";
-import { systemError } from "../device/system-error.ts";
+import { makeFile } from "../device/new-file.ts";
 import { createTable } from "../table/table-layout.ts";
 import { TableWriter } from "../table/table-writer.ts";
 import { ExceptionCollector } from "./exception-collector.ts";
@@ -82,20 +82,8 @@ function makeCowFile(options: SnapshotOptions, readOnly: boolean): boolean {
       hint: readOnly ? "a read-only volume makes no files" : "give it a size to have it made",
     });
   }
-  try {
-    const fd = openSync(options.cow, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600);
-    try {
-      ftruncateSync(fd, options.size);
-    } catch (error) {
-      unlinkSync(options.cow);
-      throw error;
-    } finally {
-      closeSync(fd);
-    }
-    return true;
-  } catch (error) {
-    throw systemError(error, `cannot make ${options.cow}`);
-  }
+  makeFile(options.cow, options.size, options.sparse ?? false);
+  return true;
 }
 
 function transient(options: SnapshotOptions, cow: VolumeDevice): LoadedStore {

@@ -16,6 +16,7 @@ import { CowGeometry, FIRST_DATA_CHUNK } from "../format/cow-geometry.ts";
 import { decodeHeader, encodeHeader, SNAP_MAGIC } from "../format/disk-header.ts";
 import { formatStatus } from "../format/status-line.ts";
 import { DeviceFile } from "../device/device-file.ts";
+import { makeFile } from "../device/new-file.ts";
 import { systemError } from "../device/system-error.ts";
 
 /** Header, area 0 and one chunk of data: less can store nothing. */
@@ -33,6 +34,8 @@ export interface CreateStoreOptions {
   /** The device that will be snapshotted, if it is known: its block size counts, and it must be another one. */
   readonly origin?: string | undefined;
   readonly force?: boolean | undefined;
+  /** The file that is made reserves no space. */
+  readonly sparse?: boolean | undefined;
 }
 
 export interface CreatedStore {
@@ -76,7 +79,7 @@ function createFile(options: CreateStoreOptions, origin: DeviceFile | undefined)
     });
   }
   const geometry = checkedGeometry(options, options.sectors, SECTOR_BYTES, origin?.logicalBlockBytes);
-  makeFile(options.cow, options.sectors * SECTOR_BYTES);
+  makeFile(options.cow, options.sectors * SECTOR_BYTES, options.sparse === true);
   try {
     const cow = new DeviceFile(options.cow, "write", "COW file");
     try {
@@ -156,24 +159,6 @@ function format(cow: DeviceFile, geometry: CowGeometry, overContent: boolean): C
   const usage = { allocatedSectors, totalSectors: cow.sectors, metadataSectors: allocatedSectors };
   const status = formatStatus({ invalid: false, mergeFailed: false, overflow: false, usage });
   return { chunkSectors, totalSectors: cow.sectors, status };
-}
-
-function makeFile(path: string, bytes: number): void {
-  let fd: number;
-  try {
-    fd = openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o666);
-  } catch (error) {
-    throw systemError(error, `cannot make COW file ${path}`);
-  }
-  try {
-    ftruncateSync(fd, bytes);
-    fsyncSync(fd);
-  } catch (error) {
-    rmSync(path, { force: true });
-    throw systemError(error, `cannot give COW file ${path} its size`);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 function resize(cow: DeviceFile, bytes: number): void {

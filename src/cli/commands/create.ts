@@ -14,11 +14,12 @@ interface CreateOptions {
   readonly chunkSize?: number;
   readonly origin?: string;
   readonly force?: boolean;
+  readonly sparse?: boolean;
   readonly json?: boolean;
 }
 
 const HELP = `
-The file is made sparse: it takes space as chunks are copied. It needs three chunks at least. A snapshot that is to survive
+The space of a file is reserved; with --sparse it is taken as chunks are copied, and may run out then. It needs three chunks at least. A snapshot that is to survive
 a rewrite of its whole origin needs the origin's size, a chunk more for every 1024 (chunks of 16K; 256 with 4K), and three.
 
 Examples:
@@ -34,6 +35,7 @@ export function createCommand(terminal: Terminal): Command {
     .option("--chunk-size <SIZE>", "unit of copy-on-write, a power of two (default: 16K)", optionValue(parseSectors))
     .option("--origin <ORIGIN>", "the volume to be snapshotted, to check that the two fit together")
     .option("--force", "overwrite a store, or whatever is there")
+    .option("--sparse", "reserve no space for the file")
     .option("--json", "print the result, and errors, as JSON")
     .addHelpText("after", HELP)
     .action((cow: string, options: CreateOptions) => create(terminal, cow, options));
@@ -46,6 +48,7 @@ function create(terminal: Terminal, cow: string, options: CreateOptions): void {
     chunkSectors: options.chunkSize,
     origin: options.origin,
     force: options.force,
+    sparse: options.sparse,
   });
   const { chunkSectors, totalSectors, status } = created;
   if (options.json === true) {

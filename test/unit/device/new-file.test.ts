@@ -1,0 +1,47 @@
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { loadNative } from "../../../src/device/native.ts";
+import { makeFile } from "../../../src/device/new-file.ts";
+
+const MIB = 1024 * 1024;
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "snapring-new-file-"));
+});
+
+afterEach(() => rmSync(folder, { recursive: true }));
+
+it("has its size, reads as zeroes, and is its owner's alone", () => {
+  const path = join(folder, "cow");
+  makeFile(path, MIB, false);
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+  expect(readFileSync(path).equals(Buffer.alloc(MIB))).toBe(true);
+});
+
+it.skipIf(loadNative().native === undefined)("reserves its space (native)", () => {
+  const path = join(folder, "cow");
+  makeFile(path, MIB, false);
+  expect(statSync(path).blocks * 512).toBeGreaterThanOrEqual(MIB);
+});
+
+it("takes no space where it is to be sparse", () => {
+  const path = join(folder, "cow");
+  makeFile(path, MIB, true);
+  expect(statSync(path).blocks).toBe(0);
+});
+
+it("does not touch a file that is there", () => {
+  const path = join(folder, "cow");
+  makeFile(path, 4096, true);
+  expect(() => makeFile(path, MIB, false)).toThrow(path);
+  expect(statSync(path).size).toBe(4096);
+});
+
+it("leaves nothing behind where there is no room", () => {
+  const path = join(folder, "cow");
+  expect(() => makeFile(path, 2 ** 52, false)).toThrow();
+  expect(() => statSync(path)).toThrow("ENOENT");
+});
