@@ -4,11 +4,15 @@
  *   step: completions, then messages, then what they make possible; fills the batch
  *   turn: the batch goes to the kernel in one call, which sleeps if nothing is left to do
  *
+ * A worker that was asked to busy-poll does not sleep at once: it goes on with turns that do not wait, in which its inbox is looked at,
+ * too. Nobody has to wake it meanwhile.
+ *
  * The loop is a plain object, so that a simulator may turn several of them on one thread in an order of its own.
  */
 import type { IoRing } from "../src/device/port.ts";
 import { WorkerCounter } from "../src/ring/counters.ts";
 import type { Submissions } from "../src/ring/submissions.ts";
+import type { BusyPoll } from "./busy-poll.ts";
 
 export interface WorkerLoop {
   readonly submissions: Submissions;
@@ -24,17 +28,21 @@ export interface WorkerLoop {
 /** A busy worker publishes its totals once in so many turns; before a sleep it always does. */
 const COUNT_EVERY = 256;
 
-export function drive(loop: WorkerLoop, ring: IoRing): void {
+export function drive(loop: WorkerLoop, ring: IoRing, busyPoll?: BusyPoll): void {
   let completions = 0;
   let turns = 0;
   for (;;) {
     loop.step(completions);
     if (loop.ended) return count(loop.counters, ring);
-    const sleep = loop.prepareSleep();
-    completions = ring.turn(loop.submissions.take(), sleep);
+    const batch = loop.submissions.take();
+    const worked = completions > 0 || batch > 0;
+    const polls = busyPoll?.goesOn(worked) === true;
+    const sleep = !polls && loop.prepareSleep();
+    completions = ring.turn(batch, sleep);
     loop.awake();
     turns += 1;
     if (sleep) loop.counters[WorkerCounter.Sleeps] += 1;
+    if (polls && batch === 0 && completions === 0) loop.counters[WorkerCounter.Spins] += 1;
     if (sleep || turns % COUNT_EVERY === 0) count(loop.counters, ring);
   }
 }

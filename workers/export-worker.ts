@@ -8,6 +8,7 @@ import { waker } from "../src/device/wake-handle.ts";
 import { EXPORT_REGISTERED_BYTES } from "../src/ring/export-arena.ts";
 import { ORIGIN_FILE } from "../src/ring/file-table.ts";
 import type { ExportControl, ExportWorkerData, WorkerData } from "../src/ring/worker-data.ts";
+import { BusyPoll } from "./busy-poll.ts";
 import { drive } from "./drive.ts";
 import { assembleExportLoop } from "./export/assembly.ts";
 
@@ -27,6 +28,6 @@ const loop = assembleExportLoop(data, ring, waker(data.wakeMain), () => {
   return receiveMessageOnPort(data.port)?.message as ExportControl;
 });
 parentPort?.postMessage({ ready: ring.kind });
-drive(loop, ring);
+drive(loop, ring, data.busyPollUs > 0 ? new BusyPoll(data.busyPollUs, () => performance.now()) : undefined);
 ring.close();
 data.port.close();

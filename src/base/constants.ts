@@ -48,6 +48,12 @@ export const GROUP_COUNT_MAX = 1024;
 /** Milliseconds that a group may wait without a waiter (S-54). */
 export const GROUP_WAIT_MS = 50;
 
+/** The longest wait that may be asked for: what a crash loses of writes that nobody flushed. */
+export const GROUP_WAIT_MS_MAX = 60_000;
+
+/** Microseconds that an idle worker may be told to poll before it sleeps; more would only be a thread that never sleeps. */
+export const BUSY_POLL_US_MAX = 1_000_000;
+
 /** Chunks that one step of a merge takes: each step costs a flush of the origin and one write per area, and holds back writes to its range. */
 export const MERGE_CHUNKS_PER_STEP = 1024;
 

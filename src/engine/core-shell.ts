@@ -10,7 +10,6 @@
  * once. A token carries the worker that asked: worker × 65536 + piece. The core never sees rings, the workers never decide.
  */
 import { assert } from "../base/assert.ts";
-import { GROUP_WAIT_MS } from "../base/constants.ts";
 import { divExact, SECTOR_BYTES } from "../base/units.ts";
 import { fromWords, highWord, lowWord } from "../base/u64.ts";
 import type { Core } from "../core/core.ts";
@@ -39,6 +38,7 @@ export class CoreShell implements Effects {
   readonly #threads: Threads;
   readonly #events: ShellEvents;
   readonly #metadata: MetadataSender;
+  readonly #groupWaitMs: number;
   readonly #operations = new Map<number, (error: number, message: string) => void>();
   readonly #timers = new Map<number, NodeJS.Timeout>();
   #core: Core | undefined;
@@ -48,9 +48,11 @@ export class CoreShell implements Effects {
   #again = false;
   #ended = false;
 
-  constructor(threads: Threads, events: ShellEvents) {
+  /** `groupWaitMs`: the time of S-54. */
+  constructor(threads: Threads, events: ShellEvents, groupWaitMs: number) {
     this.#threads = threads;
     this.#events = events;
+    this.#groupWaitMs = groupWaitMs;
     this.#metadata = new MetadataSender(threads.metadata, (job, error, bytes) => this.#metadataDone(job, error, bytes));
   }
 
@@ -165,7 +167,7 @@ export class CoreShell implements Effects {
     const timer = setTimeout(() => {
       this.#timers.delete(snapshot);
       this.#later(() => this.core.tick(snapshot));
-    }, GROUP_WAIT_MS);
+    }, this.#groupWaitMs);
     timer.unref();
     this.#timers.set(snapshot, timer);
   }

@@ -54,6 +54,8 @@ export interface WorkerStats {
   readonly enters: number;
   readonly turns: number;
   readonly sleeps: number;
+  /** Turns while busy-polling: among `turns`, with nothing to submit and nothing completed. */
+  readonly spins: number;
   readonly submitted: number;
   readonly completed: number;
   readonly inline: number;
@@ -79,6 +81,7 @@ export function workerStats(channel: Channel): WorkerStats {
     enters: counters[WorkerCounter.Enters],
     turns: counters[WorkerCounter.Turns],
     sleeps: counters[WorkerCounter.Sleeps],
+    spins: counters[WorkerCounter.Spins],
     submitted: counters[WorkerCounter.Submitted],
     completed: counters[WorkerCounter.Completed],
     inline: counters[WorkerCounter.Inline],

@@ -5,7 +5,15 @@
  * with their words.
  */
 import { availableParallelism } from "node:os";
-import { MAX_EXPORT_NAME_BYTES, MAX_EXPORT_WORKERS, MAX_SNAPSHOTS } from "../base/constants.ts";
+import {
+  BUSY_POLL_US_MAX,
+  GROUP_COUNT_MAX,
+  GROUP_WAIT_MS,
+  GROUP_WAIT_MS_MAX,
+  MAX_EXPORT_NAME_BYTES,
+  MAX_EXPORT_WORKERS,
+  MAX_SNAPSHOTS,
+} from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
 import type { RingMode } from "../ring/worker-data.ts";
 
@@ -20,6 +28,8 @@ export interface SnapshotOptions {
   readonly store?: "P" | "PO" | "N" | undefined;
   /** Bytes: make the COW file with this size where it does not exist. */
   readonly size?: number | undefined;
+  /** The file that is made reserves no space: it may fail later when the file system is full, and is slower. Default false. */
+  readonly sparse?: boolean | undefined;
   /** E-12. */
   readonly discardZeroesCow?: boolean | undefined;
   readonly discardPassdownOrigin?: boolean | undefined;
@@ -51,6 +61,12 @@ export interface VolumeOptions {
   readonly mergeBatches?: boolean | undefined;
   /** Percentage (1–100) of the time that a merge may take, so that clients' I/O stays usable (E-26). Default 100. */
   readonly mergePercent?: number | undefined;
+  /** Milliseconds (0–60000) that exceptions may wait in a group that nobody waits for, before it is written (S-54). Default 50. */
+  readonly groupWaitMs?: number | undefined;
+  /** Exceptions (1–1024) that make a group be written without a waiter; none is larger (S-54). Default 1024. */
+  readonly groupCount?: number | undefined;
+  /** Microseconds (0–1000000) that a thread that serves clients polls after its last work before it sleeps. Default 0: it sleeps at once. */
+  readonly busyPoll?: number | undefined;
   /** Registered snapshots that are given up: their stores are marked Invalid, so that the origin may be written without them (E-46). */
   readonly abandon?: readonly string[] | undefined;
   /** One line, for people. */
@@ -72,6 +88,9 @@ export interface CompleteOptions {
   readonly reserves: boolean;
   readonly mergePercent: number;
   readonly mergeBatches: boolean;
+  readonly groupWaitMs: number;
+  readonly groupCount: number;
+  readonly busyPoll: number;
   readonly abandon: readonly string[];
   readonly log: (line: string) => void;
 }
@@ -83,8 +102,8 @@ export function completeOptions(options: VolumeOptions): CompleteOptions {
   const io = options.io ?? "auto";
   const workers = options.workers ?? Math.min(DEFAULT_WORKERS_MAX, availableParallelism());
   const copyWorkers = options.copyWorkers ?? 1;
-  checkCount("workers", workers);
-  checkCount("copyWorkers", copyWorkers);
+  checkWhole("workers", workers, 1, MAX_EXPORT_WORKERS);
+  checkWhole("copyWorkers", copyWorkers, 1, MAX_EXPORT_WORKERS);
   const snapshots = options.snapshots ?? [];
   if (snapshots.length > MAX_SNAPSHOTS) throw invalid(`more than ${MAX_SNAPSHOTS} snapshots of one origin`);
   const names = new Set<string>();
@@ -107,6 +126,9 @@ export function completeOptions(options: VolumeOptions): CompleteOptions {
     reserves: (options.reserves ?? true) && (options.fills ?? true),
     mergeBatches: options.mergeBatches ?? true,
     mergePercent: checkPercent(options.mergePercent ?? 100),
+    groupWaitMs: checkWhole("groupWaitMs", options.groupWaitMs ?? GROUP_WAIT_MS, 0, GROUP_WAIT_MS_MAX),
+    groupCount: checkWhole("groupCount", options.groupCount ?? GROUP_COUNT_MAX, 1, GROUP_COUNT_MAX),
+    busyPoll: checkWhole("busyPoll", options.busyPoll ?? 0, 0, BUSY_POLL_US_MAX),
     abandon: options.abandon ?? [],
     log: options.log ?? (() => {}),
   };
@@ -119,9 +141,9 @@ export function checkName(name: string, taken: { has(name: string): boolean }): 
   if (taken.has(name)) throw invalid(`there are two snapshots named '${name}'`);
 }
 
-function checkCount(what: string, count: number): void {
-  if (Number.isSafeInteger(count) && count >= 1 && count <= MAX_EXPORT_WORKERS) return;
-  throw invalid(`${what} must be a whole number from 1 to ${MAX_EXPORT_WORKERS}`);
+function checkWhole(what: string, value: number, min: number, max: number): number {
+  if (Number.isSafeInteger(value) && value >= min && value <= max) return value;
+  throw invalid(`${what} must be a whole number from ${min} to ${max}`);
 }
 
 function checkPercent(percent: number): number {

@@ -16,7 +16,7 @@ import type { NoticeKind, OriginPorts } from "../core/ports.ts";
 import { loadNative, probeUring } from "../device/native.ts";
 import { ORIGIN_FILE } from "../ring/file-table.ts";
 import { createVolumeWords, ORIGIN_READ_GATE, ORIGIN_WRITE_GATE, VolumeWords } from "../ring/volume-words.ts";
-import { CoreShell, sectorsOf } from "./core-shell.ts";
+import { CoreShell, sectorsOf, type ShellEvents } from "./core-shell.ts";
 import { type ListenAddress, Listener, parseListenAddress } from "./listener.ts";
 import { MainWake } from "./main-wake.ts";
 import { MergePacer } from "./merge-pacer.ts";
@@ -214,6 +214,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
         origin: origin.describe(ORIGIN_FILE),
         originBytes: origin.file.sizeBytes,
         readOnly: options.readOnly,
+        busyPollUs: options.busyPoll,
       },
       died: (_channel, error) => this.#fail(error),
     });
@@ -224,18 +225,20 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
       setList: (snapshots) => words.setList(snapshots),
       setMerging: (snapshot) => words.setMerging(snapshot),
     };
-    this.#shell = new CoreShell(this.#threads, {
+    const events: ShellEvents = {
       register: (index, what) => this.#snapshots.register(index, what),
       notice: (index, event, error) => this.#notice(index, event, error),
       connectionClosed: (id) => this.#listener?.connectionClosed(id),
       turned: () => {},
-    });
+    };
+    this.#shell = new CoreShell(this.#threads, events, options.groupWaitMs);
     const coreOptions = {
       early: options.early,
       turns: true,
       grantParts: options.fills,
       mergePaced: options.mergePercent < 100,
       mergeBatches: options.mergeBatches,
+      groupCount: options.groupCount,
     };
     this.#shell.attach(new Core(this.#shell, ports, sectorsOf(origin.file.sizeBytes), coreOptions));
     this.#shell.turn();

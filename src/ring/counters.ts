@@ -22,6 +22,7 @@ export const WorkerCounter = {
   MetadataJobs: 8,
   MetadataBytes: 9,
   Connections: 10,
+  Spins: 11,
 } as const;
 
 export const ExportCounter = {

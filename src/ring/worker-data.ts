@@ -51,6 +51,8 @@ export interface ExportWorkerData {
   readonly origin: DeviceDescription;
   readonly originBytes: number;
   readonly readOnly: boolean;
+  /** Microseconds that the worker polls after its last work before it sleeps. */
+  readonly busyPollUs: number;
 }
 
 /** A snapshot as an export worker sees it; sent before it is listed. */

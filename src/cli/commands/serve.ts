@@ -6,7 +6,7 @@
  */
 import { loadLibrary } from "../library.ts";
 import { Command, Option } from "commander";
-import { MAX_EXPORT_WORKERS } from "../../base/constants.ts";
+import { BUSY_POLL_US_MAX, MAX_EXPORT_WORKERS } from "../../base/constants.ts";
 import type { SnapshotOptions, Volume, VolumeOptions } from "../../engine/volume.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { DEFAULT_LISTEN, parseListenOption, unixPathOf } from "../listen-option.ts";
@@ -25,6 +25,7 @@ interface ServeOptions {
   readonly io: "auto" | "uring" | "sync";
   readonly readOnly?: boolean;
   readonly workers?: number;
+  readonly busyPoll?: number;
   readonly abandon?: readonly string[];
   readonly json?: boolean;
 }
@@ -54,6 +55,11 @@ export function serveCommand(terminal: Terminal): Command {
     .addOption(new Option("--io <KIND>", "how to do I/O").choices(["auto", "uring", "sync"]).default("auto"))
     .option("--read-only", "clients may not write to the live volume or a snapshot")
     .option("--workers <N>", "threads that serve clients", optionValue(wholeNumber(1, MAX_EXPORT_WORKERS)))
+    .option(
+      "--busy-poll <MICROSECONDS>",
+      "an idle thread polls for so long before it sleeps: steadier with few requests in flight, for up to a processor each (default: 0)",
+      optionValue(wholeNumber(0, BUSY_POLL_US_MAX)),
+    )
     .option(
       "--abandon <NAME>",
       "give a registered snapshot up: it becomes invalid, the volume opens without it",
@@ -94,6 +100,7 @@ function volumeOptions(
     io: options.io,
     readOnly: options.readOnly === true,
     ...(options.workers === undefined ? {} : { workers: options.workers }),
+    ...(options.busyPoll === undefined ? {} : { busyPoll: options.busyPoll }),
     ...(options.abandon === undefined ? {} : { abandon: options.abandon }),
     log: (line) => terminal.err(`snapring serve: ${line}\n`),
   };
