@@ -1,20 +1,19 @@
 /**
  * snapring as a server under measurement: by chunk size, by the state of its COW file, by the number of snapshots.
  *
- *   sparse       a file of holes, as `size=` makes it: the default
- *   fallocated   its blocks are reserved, but unwritten
+ *   reserved     its space is reserved (fallocate), but unwritten, as `size=` makes it: the default
+ *   sparse       a file of holes
  *   written      every block was written before
  *
  * Direct writes beyond what a file has written go through kernel threads and journal entries, which the three show.
  */
 import { fileURLToPath } from "node:url";
-import { run } from "./child.ts";
 import type { Place } from "./place.ts";
 import type { ServerKind } from "./server-kind.ts";
 import { SETTING_NAMES, type Setting, type SettingName } from "./setting.ts";
 import { GIB, KIB } from "./workload.ts";
 
-export type CowState = "sparse" | "fallocated" | "written";
+export type CowState = "reserved" | "sparse" | "written";
 
 /** The built command line, beside the built bench. */
 export const SNAPRING: string = fileURLToPath(new URL("../src/cli/main.js", import.meta.url));
@@ -34,10 +33,10 @@ interface Shape {
 }
 
 export const SNAPRING_KINDS: readonly ServerKind[] = [
-  snapring("snapring-16k", "snapring, 16 KiB chunks, sparse COW file", {}),
-  snapring("snapring-4k", "snapring, 4 KiB chunks, sparse COW file", { chunkBytes: 4 * KIB }),
-  snapring("snapring-16k-fallocated", "snapring, 16 KiB chunks, fallocated COW file", {
-    cowState: "fallocated",
+  snapring("snapring-16k", "snapring, 16 KiB chunks, COW file with reserved space", {}),
+  snapring("snapring-4k", "snapring, 4 KiB chunks, COW file with reserved space", { chunkBytes: 4 * KIB }),
+  snapring("snapring-16k-sparse", "snapring, 16 KiB chunks, sparse COW file", {
+    cowState: "sparse",
     only: WRITES,
     settings: ["direct"],
   }),
@@ -63,19 +62,19 @@ function snapring(name: string, text: string, shape: Shape): ServerKind {
     snapshotExport: "snap",
     snapshotWritable: true,
     originExport: "origin",
-    prepare: (place) => prepareCow(place, name, shape.cowState ?? "sparse"),
+    prepare: (place) => prepareCow(place, shape.cowState ?? "reserved"),
     command: (place) => serveCommand(place, name, shape),
   };
 }
 
-async function prepareCow(place: Place, name: string, state: CowState): Promise<void> {
-  if (state === "fallocated") await run(["fallocate", "-l", String(COW_BYTES), place.cow(name)]);
+async function prepareCow(place: Place, state: CowState): Promise<void> {
   if (state === "written") place.makeWrittenCow(COW_BYTES);
 }
 
 function serveCommand(place: Place, name: string, shape: Shape): string[] {
   const chunk = (shape.chunkBytes ?? CHUNK_DEFAULT) / KIB;
-  const settings = `size=${COW_BYTES / GIB}G,chunk=${chunk}K`;
+  const sparse = shape.cowState === "sparse" ? ",sparse" : "";
+  const settings = `size=${COW_BYTES / GIB}G,chunk=${chunk}K${sparse}`;
   const snapshots = Array.from({ length: shape.snapshots ?? 1 }, (_, i) => {
     const cow = shape.cowState === "written" ? place.writtenCow : place.cow(i === 0 ? name : `${name}-${i}`);
     return ["--snapshot", `${i === 0 ? "snap" : `snap${i}`}=${cow},${settings}`];

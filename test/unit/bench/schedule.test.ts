@@ -33,7 +33,7 @@ describe("the schedule", () => {
       "qsd-cbw",
       "snapring-16k",
       "snapring-4k",
-      "snapring-16k-fallocated",
+      "snapring-16k-sparse",
       "snapring-16k-written",
       "snapring-16k-x8",
     ]);
