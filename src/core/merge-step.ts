@@ -7,8 +7,10 @@
  *
  * Nothing in memory changes before the write that it stands for has succeeded. A failure before the first erasing write
  * leaves everything as it was. A failed erasing write leaves it open what is on disk: then the range stays closed to writes,
- * for a write that went to the COW device could be erased with its exception (`isOpen`); a retry ends that.
+ * for a write that went to the COW device could be erased with its exception (`isOpen`). The retry erases what is left of the
+ * failed step and reads nothing: an area that was erased after all reads as zeroes, and chunk 0 is the header.
  */
+import { errno } from "../base/errno.ts";
 import { MetadataArea } from "../format/metadata-area.ts";
 import type { CoreContext } from "./context.ts";
 import type { CopyJobs } from "./copy-jobs.ts";
@@ -45,26 +47,34 @@ export class MergeStep implements MetadataOwner {
   #written = false;
   #error = 0;
 
-  /** `open`: the step before this one failed while it was erasing, and has left its range in place. */
+  /** `open`: the step before this one failed while it was erasing, and has left its range in place: this one ends it. */
   constructor(
     context: CoreContext,
     gates: Gates,
     keeper: OriginKeeper,
     copies: CopyJobs,
     snapshot: Snapshot,
-    open: boolean,
+    open: MergeStep | undefined,
   ) {
     this.#context = context;
     this.#snapshot = snapshot;
     this.#keeper = keeper;
     this.#copies = copies;
     this.#gates = new GateSet(gates, [ORIGIN_WRITE_GATE, snapshotWriteGate(snapshot.index)]);
-    this.#rangeSet = open;
-    this.#erasing = open;
+    this.#rangeSet = open !== undefined;
+    this.#erasing = open !== undefined;
+    if (open !== undefined) this.#takeOver(open);
     const area = snapshot.area!;
     this.#area = area.area;
     this.#to = area.committed;
     this.#image = area.metadata;
+  }
+
+  /** What the failed step has copied and not erased: its range has been closed since, so the copies are still good. */
+  #takeOver(failed: MergeStep): void {
+    this.#segments.push(...failed.#segments);
+    this.#chosen = failed.#segments.reduce((sum, { from, to }) => sum + to - from, 0);
+    this.#stage = "erase";
   }
 
   /** It has ended, with `error` or with `merged` exceptions (none: the store is empty). */
@@ -114,8 +124,14 @@ export class MergeStep implements MetadataOwner {
   metadataDone(snapshot: Snapshot, error: number, bytes: Uint8Array | undefined): void {
     this.#stage = this.#afterWait;
     if (error !== 0) this.#fail(error);
-    else if (bytes !== undefined) this.#image = new MetadataArea(bytes.slice());
+    else if (bytes !== undefined) this.#areaRead(new MetadataArea(bytes.slice()));
     else if (this.#afterWait === "erase" && this.#written) this.#erased(snapshot);
+  }
+
+  /** An area behind the current one is full: anything else was not written by this store, and must not be copied. */
+  #areaRead(image: MetadataArea): void {
+    for (let slot = 0; slot < this.#to; slot++) if (image.newChunk(slot) === 0) return this.#fail(errno.EIO);
+    this.#image = image;
   }
 
   #choose(): boolean {

@@ -188,7 +188,7 @@ export class Merge implements Operation {
 
   #newStep(): void {
     const { gates, keeper, copies } = this.#parts;
-    const open = this.#step?.isOpen === true;
+    const open = this.#step?.isOpen === true ? this.#step : undefined;
     if (this.#mayNotGoOn()) return;
     this.#step = new MergeStep(this.#context, gates, keeper, copies, this.snapshot, open);
     this.#stage = "step";

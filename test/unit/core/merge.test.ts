@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { errno } from "../../../src/base/errno.ts";
 import { EntryState, SnapshotState } from "../../../src/base/states.ts";
+import { MetadataArea } from "../../../src/format/metadata-area.ts";
 import { ORIGIN_READ_GATE } from "../../../src/core/gates.ts";
 import { throttleRest } from "../../../src/core/core-options.ts";
 import type { ExceptionPair } from "../../support/store-image.ts";
@@ -132,10 +133,44 @@ test("a failed erase: the range stays closed to writes, for nobody knows what is
   bench.operation((id) => bench.core.mergeStart(id, 0));
   bench.core.needRange(3, 0);
   expect(bench.released.has(3)).toBe(false);
-  bench.copied();
-  bench.metadataDone();
   bench.metadataDone();
   expect([bench.released.get(3), ports.rangeSectors, ports.table.count()]).toEqual([0, 0, 0]);
+});
+
+/**
+ * The write that erases area 0 fails, but reaches the disk. The retry used to read the area again, took its zeroes for 32
+ * exceptions, and copied chunk 0 of the COW device, the header, over chunk 0 of the origin. Found by the simulator, seed 416.
+ */
+test("a failed erase that reached the disk: the retry erases again and reads nothing (S-68)", () => {
+  const exceptions = Array.from({ length: 34 }, (_, i) => [i * 2, 2 + i + (i >= 32 ? 1 : 0)] as const);
+  const bench = new CoreBench(80, { mergeBatches: true, mergeChunks: 40 });
+  bench.open({ chunk: 1, cowSectors: 200, exceptions });
+  bench.operation((id) => bench.core.mergeStart(id, 0));
+  const area = new Uint8Array(512);
+  exceptions.slice(0, 32).forEach(([oldChunk, newChunk], slot) => {
+    new MetadataArea(area).set(slot, oldChunk, newChunk);
+  });
+  bench.metadataJobs.pop();
+  bench.core.areaRead(0, 0, area);
+  while (bench.copies.length > 0) bench.copied();
+  bench.metadataDone(); // the origin's flush
+  bench.metadataDone(); // area 1
+  bench.metadataDone(0, errno.EIO); // area 0
+  expect(bench.core.status(0).text).toBe("Merge failed");
+  const again = bench.operation((id) => bench.core.mergeStart(id, 0));
+  expect(bench.metadataJobs.at(-1)).toMatchObject({ kind: "commit", position: 512 });
+  expect(bench.copies).toEqual([]);
+  bench.metadataDone();
+  expect([bench.finishedWith.get(again), bench.ports[0]!.table.count()]).toEqual([0, 0]);
+});
+
+test("an area behind the current one that is not full is not merged (S-60, S-68)", () => {
+  const exceptions = Array.from({ length: 34 }, (_, i) => [i * 2, 2 + i + (i >= 32 ? 1 : 0)] as const);
+  const bench = new CoreBench(80, { mergeBatches: true, mergeChunks: 40 });
+  bench.open({ chunk: 1, cowSectors: 200, exceptions });
+  const operation = bench.operation((id) => bench.core.mergeStart(id, 0));
+  bench.core.areaRead(0, 0, new Uint8Array(512));
+  expect([bench.finishedWith.get(operation), bench.copies.length]).toEqual([errno.EIO, 0]);
 });
 
 test("a failed area read changes nothing, and a retry reads it again (S-60, S-68)", () => {
