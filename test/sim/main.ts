@@ -3,14 +3,15 @@
  *
  *   --minutes M        (1) fresh seeds, with and without S-57/S-54/S-55 by turns; a failing one is shrunk and printed as a line
  *   --seed N           one life; prints everything that happens in it
+ *   --depth core|threads   the core alone, or with rings and worker loops; by turns if it is not given
  *   --plain            without S-57, S-54 and S-55
  *   --steps K          length of a life
  *   --without a,b      what shall not happen (swarm.ts)
  *   --from N           the first of the fresh seeds
  */
 import { parseArgs } from "node:util";
-import { LIFE_STEPS, replayLine, shrink, tryLife, type LifeKind } from "./seeds.ts";
-import { live } from "./simulation.ts";
+import { replayLine, shrink, STEPS, tryLife, type LifeKind } from "./seeds.ts";
+import { live, type Depth } from "./simulation.ts";
 import { SWITCHES, type Switch } from "./swarm.ts";
 
 const PROGRESS_MS = 5000;
@@ -20,22 +21,29 @@ const { values } = parseArgs({
     minutes: { type: "string", default: "1" },
     seed: { type: "string" },
     plain: { type: "boolean", default: false },
-    steps: { type: "string", default: String(LIFE_STEPS) },
+    depth: { type: "string" },
+    steps: { type: "string" },
     without: { type: "string", default: "" },
     from: { type: "string" },
   },
 });
 
-const steps = Number(values.steps);
+const depths = (values.depth === undefined ? ["core", "threads"] : [values.depth]) as Depth[];
+if (depths.some((depth) => !(depth in STEPS))) throw new Error(`there is no depth ${values.depth}`);
 const without = values.without.split(",").filter((name) => name !== "") as Switch[];
 const unknown = without.filter((name) => !SWITCHES.includes(name));
 if (unknown.length > 0) throw new Error(`nothing is called ${unknown.join(", ")}; there is ${SWITCHES.join(", ")}`);
-if (values.seed !== undefined) replay({ seed: Number(values.seed), plain: values.plain, steps, without });
+if (values.seed !== undefined)
+  replay({ depth: depths[0]!, seed: Number(values.seed), plain: values.plain, steps: stepsOf(depths[0]!) });
 else search(Number(values.minutes), Number(values.from ?? Date.now() % 1_000_000_000));
 
-function replay({ seed, plain, steps: length }: LifeKind): void {
+function stepsOf(depth: Depth): number {
+  return Number(values.steps ?? STEPS[depth]);
+}
+
+function replay({ depth, seed, plain, steps }: LifeKind): void {
   try {
-    live({ seed, plain, steps: length, without: new Set(without), trace: (line) => console.log(line) });
+    live({ depth, seed, plain, steps, without: new Set(without), trace: (line) => console.log(line) });
     console.log(`seed ${seed}: right`);
   } catch (error) {
     console.log((error as Error).stack);
@@ -47,11 +55,13 @@ function search(minutes: number, from: number): void {
   const start = performance.now();
   let shown = start;
   let lives = 0;
+  let steps = 0;
   let failures = 0;
   for (let seed = from; performance.now() < start + minutes * 60_000; seed++) {
-    for (const plain of [false, true]) {
-      const failure = tryLife({ seed, plain, steps, without });
+    for (const kind of kindsOf(seed)) {
+      const failure = tryLife(kind);
       lives += 1;
+      steps += kind.steps;
       if (failure === undefined) continue;
       failures += 1;
       console.log(`seed ${seed}: ${failure.message}\n  ${replayLine(failure)}`);
@@ -60,13 +70,18 @@ function search(minutes: number, from: number): void {
     }
     if (performance.now() < shown + PROGRESS_MS) continue;
     shown = performance.now();
-    report(lives, shown - start, failures);
+    report(lives, steps, shown - start, failures);
   }
-  report(lives, performance.now() - start, failures);
+  report(lives, steps, performance.now() - start, failures);
   process.exitCode = failures === 0 ? 0 : 1;
 }
 
-function report(lives: number, milliseconds: number, failures: number): void {
-  const perSecond = Math.round((lives * steps * 1000) / milliseconds);
-  console.log(`${lives} lives, ${lives * steps} steps, ${perSecond} steps per second, ${failures} failures`);
+function kindsOf(seed: number): readonly LifeKind[] {
+  const plains = values.plain ? [true] : [false, true];
+  return depths.flatMap((depth) => plains.map((plain) => ({ depth, seed, plain, steps: stepsOf(depth), without })));
+}
+
+function report(lives: number, steps: number, milliseconds: number, failures: number): void {
+  const perSecond = Math.round((steps * 1000) / milliseconds);
+  console.log(`${lives} lives, ${steps} steps, ${perSecond} steps per second, ${failures} failures`);
 }

@@ -28,17 +28,17 @@ export function createSnapshot(world: World): void {
   world.note(`create ${world.name(snapshot)}, ${disk.bytes.length / SECTOR_BYTES} sectors`);
   world.snapshots.set(index, snapshot);
   const mayFail = world.merging >= 0;
-  const operation = world.volume.createLater(index, { disk, store, chunkSectors });
+  const operation = world.volume.create(index, { disk, store, chunkSectors });
   world.order(operation, (error) => {
     if (error !== 0) {
       const reason = mayFail || world.volume.origin.failures > 0;
       world.must(reason ? undefined : "a creation fails for no reason", world.name(snapshot));
       world.snapshots.delete(index);
-      world.volume.shell.detach(index);
+      world.volume.detach(index);
       return;
     }
     world.count("create");
-    const unknown = world.swarm.on.has("registry") && world.volume.shell.registry.get(index) !== "active";
+    const unknown = world.swarm.on.has("registry") && world.volume.registry.get(index) !== "active";
     world.must(unknown ? "is made, and not registered (E-46)" : undefined, world.name(snapshot));
     snapshot.model = new RegisterModel(candidates(world, snapshot));
     breakSometimes(world, disk);
@@ -155,13 +155,13 @@ export function dropSnapshot(world: World): void {
   const candidates = world.live().filter((snapshot) => snapshot.index !== world.merging);
   if (candidates.length === 0) return;
   const snapshot = world.random.pick(candidates);
-  const { shell } = world.volume;
+  const { volume } = world;
   world.note(`drop ${world.name(snapshot)}`);
-  const operation = shell.operation((id) => shell.core.dropSnapshot(id, snapshot.index));
-  if (shell.results.get(operation)?.error) return;
+  const operation = volume.order((id) => volume.core.dropSnapshot(id, snapshot.index));
+  if (volume.results.get(operation)?.error) return;
   snapshot.dropped = true;
   world.order(operation, () => {
-    const lost = shell.notices.some(
+    const lost = volume.notices.some(
       ({ snapshot: s, event }) => s === snapshot.index && event === "header-write-failed",
     );
     if (snapshot.store !== "N" && !lost) {
@@ -169,7 +169,7 @@ export function dropSnapshot(world: World): void {
       world.must(state === "invalid" ? undefined : "is dropped, and its header is valid", world.name(snapshot));
     }
     world.snapshots.delete(snapshot.index);
-    shell.detach(snapshot.index);
+    volume.detach(snapshot.index);
     world.count("drop");
   });
 }
@@ -184,7 +184,7 @@ export function growCow(world: World, of?: SimulatedSnapshot): void {
   const behind = garbage(world, more, 0);
   disk.grow(disk.bytes.length + more, behind);
   world.note(`${world.name(snapshot)} grows to ${disk.bytes.length / SECTOR_BYTES} sectors`);
-  world.volume.shell.core.grow(index, disk.bytes.length / SECTOR_BYTES);
+  world.volume.grow(index, disk.bytes.length / SECTOR_BYTES);
   world.count("grow");
   // Where the last area is full, what comes behind it stays stale until it is zeroed: nobody can do that at once (S-42).
   if (!hasFullEnd(world, snapshot)) return;
@@ -205,7 +205,7 @@ function hasFullEnd(world: World, { disk, store }: SimulatedSnapshot): boolean {
 
 /** While nothing else is under way a snapshot takes the origin's place; then the clients come back. */
 export function startOrStopMerge(world: World): void {
-  const { shell } = world.volume;
+  const { volume } = world;
   if (world.merging >= 0) return world.random.chance(30) ? resumeMerge(world) : stopMerge(world);
   const candidates = world.live().filter((snapshot) => snapshot.store !== "N");
   if (candidates.length === 0) return;
@@ -217,9 +217,9 @@ export function startOrStopMerge(world: World): void {
   breakSometimes(world, snapshot.disk);
   breakSometimes(world, world.volume.origin, "originFaults");
   world.steps(world.random.below(20));
-  const operation = shell.operation((id) => shell.core.mergeStart(id, snapshot.index));
-  world.stepUntil(() => shell.originPorts.merging >= 0 || shell.results.has(operation));
-  if (shell.originPorts.merging < 0) return;
+  const operation = volume.order((id) => volume.core.mergeStart(id, snapshot.index));
+  world.stepUntil(() => volume.merging >= 0 || volume.results.has(operation));
+  if (volume.merging < 0) return;
   // From now on both names show the same volume.
   world.count("merge");
   world.merging = snapshot.index;
@@ -228,23 +228,24 @@ export function startOrStopMerge(world: World): void {
 
 /** Go on, where it has failed; else it is refused. Its end may never come: a paced merge rests. */
 function resumeMerge(world: World): void {
-  const { shell } = world.volume;
-  world.note(`merge snapshot ${world.merging} again`);
-  shell.operation((id) => shell.core.mergeStart(id, world.merging));
+  const { volume, merging } = world;
+  world.note(`merge snapshot ${merging} again`);
+  volume.order((id) => volume.core.mergeStart(id, merging));
 }
 
 function stopMerge(world: World): void {
-  const { shell, origin } = world.volume;
+  const { volume } = world;
+  const { origin } = volume;
   world.drain();
   const index = world.merging;
   const snapshot = world.snapshots.get(index)!;
   for (let i = world.random.below(6); i > 0; i--) request(world, snapshot);
   world.steps(world.random.below(20));
   world.note(`stop the merge of ${world.name(snapshot)}`);
-  const operation = shell.operation((id) => shell.core.mergeStop(id, index));
-  world.stepUntil(() => shell.results.has(operation));
-  if (shell.results.get(operation)?.error !== 0) return;
-  const merged = world.volume.snapshot(index).ports.table.count() === 0;
+  const operation = volume.order((id) => volume.core.mergeStop(id, index));
+  world.stepUntil(() => volume.results.has(operation));
+  if (volume.results.get(operation)?.error !== 0) return;
+  const merged = volume.entries(index) === 0;
   world.merging = -1;
   // The bare origin shows itself; what is in its cache must not come into the model.
   const { fault } = origin;

@@ -30,6 +30,7 @@ export function cutPower(world: World): void {
   world.note("the power fails");
   const { origin, found } = inspect(world);
   world.forget();
+  world.volume.end();
   world.volume = world.newVolume(world.newDisk(origin));
   world.snapshots.clear();
   world.merging = -1;
@@ -61,12 +62,12 @@ function inspect(world: World): { readonly origin: Uint8Array; readonly found: r
 }
 
 function candidatesOf(world: World): readonly Candidate[] {
-  const { shell } = world.volume;
+  const { volume } = world;
   const event: NoticeKind = world.swarm.on.has("registry") ? "register-failed" : "header-write-failed";
   const found: Candidate[] = [];
   for (const snapshot of world.snapshots.values()) {
-    const registered = shell.registry.get(snapshot.index);
-    const lost = shell.notices.some((notice) => notice.snapshot === snapshot.index && notice.event === event);
+    const registered = volume.registry.get(snapshot.index);
+    const lost = volume.notices.some((notice) => notice.snapshot === snapshot.index && notice.event === event);
     if (snapshot.store === "N" || lost || registered === "invalid" || registered === "removed") continue;
     // A creation that has not come to its registration has made nothing yet.
     if (snapshot.model === undefined && registered !== "active") continue;
@@ -94,13 +95,13 @@ function reopen(world: World, { snapshot, cow, decoded }: Found): void {
   const origin = world.volume.origin.bytes;
   const disk = world.newDisk(cow.slice());
   const { store, chunkSectors, index } = snapshot;
-  const opened = world.volume.open(index, { disk, store, chunkSectors });
+  world.volume.open(index, { disk, store, chunkSectors });
   world.must(same(disk.bytes, cow) ? undefined : "is written to by opening alone (S-84)", name);
-  const invalid = opened.ports.state === SnapshotState.Invalid;
+  const invalid = world.volume.state(index) === SnapshotState.Invalid;
   world.must(invalid === (decoded.state === "invalid") ? undefined : "is opened in another state", name);
   if (invalid) return dropInvalid(world, index);
   const view = viewOf(decoded, cow, origin);
-  const { error, bytes } = world.volume.read(index, 0, origin.length);
+  const { error, bytes } = world.readWhole(index);
   world.must(error === 0 ? undefined : errnoName(error), name);
   world.must(same(bytes, view) ? undefined : "reads otherwise than its bytes say", name);
   // Chunks that were handed out and not committed are holes now (S-6): an exact size may not suffice any more.
@@ -119,13 +120,13 @@ function decode(world: World, snapshot: SimulatedSnapshot, cow: Uint8Array): Dec
 }
 
 function dropInvalid(world: World, index: number): void {
-  const { shell } = world.volume;
-  const operation = shell.operation((id) => shell.core.dropSnapshot(id, index));
-  shell.run();
-  world.must(shell.results.get(operation)?.error === 0 ? undefined : "an invalid snapshot stays", `snapshot ${index}`);
-  shell.detach(index);
+  const { volume } = world;
+  const operation = volume.order((id) => volume.core.dropSnapshot(id, index));
+  world.stepUntil(() => volume.results.has(operation));
+  world.must(volume.results.get(operation)?.error === 0 ? undefined : "an invalid snapshot stays", `snapshot ${index}`);
+  volume.detach(index);
 }
 
 function same(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  return Buffer.compare(a, b) === 0;
 }

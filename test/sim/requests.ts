@@ -1,17 +1,7 @@
 /**
- * The clients of a life: reads, writes, zeroes, flushes and FUA writes of any size, on the origin and on snapshots.
+ * The clients of a life: reads, writes, zeroes, trims, flushes and FUA writes of any size, on the origin and on snapshots.
  */
 import { SECTOR_BYTES } from "../../src/base/units.ts";
-import {
-  exclusiveOriginWrite,
-  originFlush,
-  originRead,
-  originWrite,
-  snapshotFlush,
-  snapshotRead,
-  snapshotWrite,
-} from "../support/core/fake-client.ts";
-import type { ClientSteps } from "../support/core/fake-shell.ts";
 import { stamped, stampsOf, type RegisterModel } from "./register-model.ts";
 import type { SimulatedSnapshot, World } from "./world.ts";
 
@@ -53,46 +43,46 @@ function write(world: World, snapshot: SimulatedSnapshot | undefined, model: Reg
   const zeroes = random.chance(10) && swarm.on.has("zeroes");
   const fua = random.chance(15) && swarm.on.has("fua");
   const alone = random.chance(10) && swarm.on.has("exclusives") && !fua;
+  const at = first * SECTOR_BYTES;
+  if (zeroes && random.chance(30)) return trim(world, snapshot, model, first, count);
   const stamp = zeroes ? 0 : world.stamp++;
   const data = stamped(count, stamp);
   const end = model.begin(first, count, stamp, world.clock);
-  const at = first * SECTOR_BYTES;
-  const { shell } = world.volume;
   world.note(`write ${stamp}${fua ? " FUA" : ""} to ${world.name(snapshot)} ${first}+${count}`);
-  const steps = ((): ClientSteps => {
-    if (snapshot !== undefined) return snapshotWrite(shell, world.volume.snapshot(snapshot.index), at, data, fua);
-    return alone ? exclusiveOriginWrite(shell, at, data) : originWrite(shell, at, data, fua);
-  })();
-  world.watch("write", snapshot, steps, (error) => {
+  world.ask(snapshot, { kind: "write", at, data, fua, zeroes, alone }, (error) => {
     world.note(`write ${stamp} ends: ${error}`);
     end(error, world.clock, fua);
   });
 }
 
+/** Advisory: each sector may be zero from now on, or keep what it has, for ever. */
+function trim(
+  world: World,
+  snapshot: SimulatedSnapshot | undefined,
+  model: RegisterModel,
+  first: number,
+  count: number,
+): void {
+  model.begin(first, count, 0, world.clock);
+  world.note(`trim ${world.name(snapshot)} ${first}+${count}`);
+  world.ask(snapshot, { kind: "trim", at: first * SECTOR_BYTES, length: count * SECTOR_BYTES }, () => {});
+}
+
 function read(world: World, snapshot: SimulatedSnapshot | undefined, model: RegisterModel): void {
   const { first, count } = range(world);
-  const bytes = new Uint8Array(count * SECTOR_BYTES);
+  const into = new Uint8Array(count * SECTOR_BYTES);
   const start = world.clock;
-  const at = first * SECTOR_BYTES;
-  const { shell } = world.volume;
   world.note(`read ${world.name(snapshot)} ${first}+${count}`);
-  const steps =
-    snapshot === undefined
-      ? originRead(shell, at, bytes)
-      : snapshotRead(shell, world.volume.snapshot(snapshot.index), at, bytes);
-  world.watch("read", snapshot, steps, (error) => {
-    world.note(`read of ${start} ends: ${error}, ${stampsOf(bytes).join(" ")}`);
-    if (error === 0) world.must(model.check(first, stampsOf(bytes), start, world.clock), world.name(snapshot));
+  world.ask(snapshot, { kind: "read", at: first * SECTOR_BYTES, into }, (error) => {
+    world.note(`read of ${start} ends: ${error}, ${stampsOf(into).join(" ")}`);
+    if (error === 0) world.must(model.check(first, stampsOf(into), start, world.clock), world.name(snapshot));
   });
 }
 
 function flush(world: World, snapshot: SimulatedSnapshot | undefined, model: RegisterModel): void {
   const start = world.clock;
-  const { shell } = world.volume;
   world.note(`flush ${world.name(snapshot)}`);
-  const steps =
-    snapshot === undefined ? originFlush(shell) : snapshotFlush(shell, world.volume.snapshot(snapshot.index));
-  world.watch("flush", snapshot, steps, (error) => {
+  world.ask(snapshot, { kind: "flush" }, (error) => {
     world.note(`flush of ${start} ends: ${error}`);
     if (error === 0) model.flushed(start);
   });

@@ -10,7 +10,7 @@ describe("the kernel's commit rule (S-51…S-53)", () => {
   test.each([1, 101, 201, 301, 401, 501, 601, 701, 801, 901])(
     "the promise holds in lives %i to +99 (S-80…S-84, E-1…E-36, C-10…C-39)",
     (firstSeed) => {
-      const seen = liveMany(firstSeed, LIVES_PER_TEST, true);
+      const seen = liveMany("core", firstSeed, LIVES_PER_TEST, true);
       for (const what of ["read", "write", "flush", "create", "drop", "merge", "crash", "grow", "prefilled"]) {
         expect(seen[what], what).toBeGreaterThan(0);
       }

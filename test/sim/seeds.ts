@@ -1,11 +1,12 @@
 /**
  * Runs of many lives: what the suite, `npm run sim` and the mutants have in common.
  */
-import { live } from "./simulation.ts";
+import { live, type Depth } from "./simulation.ts";
 import { SWITCHES, type Switch } from "./swarm.ts";
 
 /** A life that fails, as small as it is known. */
 export interface Failure {
+  readonly depth: Depth;
   readonly seed: number;
   readonly plain: boolean;
   readonly steps: number;
@@ -14,9 +15,10 @@ export interface Failure {
 }
 
 /** Steps of a life, unless something else is asked for; a failing seed is replayed with the same number. */
-export const LIFE_STEPS = 1000;
+export const STEPS: Readonly<Record<Depth, number>> = { core: 1000, threads: 2000 };
 
 export interface LifeKind {
+  readonly depth: Depth;
   readonly seed: number;
   readonly plain: boolean;
   readonly steps: number;
@@ -25,19 +27,19 @@ export interface LifeKind {
 
 /** Undefined: the life was right. `seen` gets what happened. */
 export function tryLife(kind: LifeKind, seen: Record<string, number> = {}): Failure | undefined {
-  const { seed, plain, steps, without = [] } = kind;
+  const { depth, seed, plain, steps, without = [] } = kind;
   try {
-    const counts = live({ seed, plain, steps, without: new Set(without) });
+    const counts = live({ depth, seed, plain, steps, without: new Set(without) });
     for (const [what, count] of Object.entries(counts)) seen[what] = (seen[what] ?? 0) + count;
     return undefined;
   } catch (error) {
-    return { seed, plain, steps, without, message: (error as Error).message };
+    return { depth, seed, plain, steps, without, message: (error as Error).message };
   }
 }
 
 /** The line that runs it again. */
-export function replayLine({ seed, plain, steps, without }: LifeKind): string {
-  const options = [`--seed ${seed}`, ...(plain ? ["--plain"] : []), `--steps ${steps}`];
+export function replayLine({ depth, seed, plain, steps, without }: LifeKind): string {
+  const options = [`--depth ${depth} --seed ${seed}`, ...(plain ? ["--plain"] : []), `--steps ${steps}`];
   if (without !== undefined && without.length > 0) options.push(`--without ${without.join(",")}`);
   return `npm run sim -- ${options.join(" ")}`;
 }
@@ -60,10 +62,15 @@ export function shrink(failure: Failure): Failure {
 }
 
 /** For a test: throws a line that replays the first life that fails, and says what happened in all. */
-export function liveMany(firstSeed: number, count: number, plain: boolean): Readonly<Record<string, number>> {
+export function liveMany(
+  depth: Depth,
+  firstSeed: number,
+  count: number,
+  plain: boolean,
+): Readonly<Record<string, number>> {
   const seen: Record<string, number> = {};
   for (let seed = firstSeed; seed < firstSeed + count; seed++) {
-    const failure = tryLife({ seed, plain, steps: LIFE_STEPS }, seen);
+    const failure = tryLife({ depth, seed, plain, steps: STEPS[depth] }, seen);
     if (failure !== undefined) throw new Error(`${failure.message}\n${replayLine(failure)}`);
   }
   return seen;

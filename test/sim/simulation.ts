@@ -1,6 +1,6 @@
 /**
  * A random life of a volume, from one seed: clients, creations, drops, merges, full and growing devices, failing and slow disks,
- * power cuts; every answer checked against a plain model (register-model.ts). Depth A: the pure core, on fake disks.
+ * power cuts; every answer checked against a plain model (register-model.ts).
  *
  * What is checked: no read is wrong; an origin request never fails because of a snapshot (E-15); a snapshot fails only for a
  * reason; every request and order is answered; after a power cut S-80…S-84. The same seed always lives the same life.
@@ -8,11 +8,22 @@
 import { SeededRandom } from "../support/core/seeded-random.ts";
 import { breakSometimes, createSnapshot, dropSnapshot, growCow, openPrefilled, startOrStopMerge } from "./orders.ts";
 import { cutPower, glanceAtCut } from "./power-cut.ts";
+import { CoreVolume } from "./core-volume.ts";
 import { requests } from "./requests.ts";
 import { drawSwarm, type Switch } from "./swarm.ts";
-import { World } from "./world.ts";
+import { ThreadsVolume } from "./threads/threads-volume.ts";
+import { World, type VolumeMaker } from "./world.ts";
+
+/** A: the core alone, on a fake shell. B: with rings, tables, dispatch and the loops of the workers. */
+export type Depth = "core" | "threads";
+
+const MAKERS: Readonly<Record<Depth, VolumeMaker>> = {
+  core: (origin, options) => new CoreVolume(origin, options),
+  threads: (origin, options) => new ThreadsVolume(origin, options),
+};
 
 export interface LifeOptions {
+  readonly depth?: Depth | undefined;
   readonly seed: number;
   readonly steps: number;
   /** Without S-57, S-54 and S-55: the kernel's commit rule. */
@@ -31,7 +42,7 @@ const SLOW_STEPS = 60;
 export function live(options: LifeOptions): Readonly<Record<string, number>> {
   const random = new SeededRandom(Math.imul(options.seed + 1, SPREAD));
   const swarm = drawSwarm(random, options.plain, options.without ?? new Set());
-  const world = new World(random, swarm, options.trace);
+  const world = new World(random, swarm, MAKERS[options.depth ?? "core"], options.trace);
   world.note(`${options.plain ? "plain, " : ""}with ${[...swarm.on].join(" ")}`);
   if (swarm.on.has("prefilledStores")) openPrefilled(world);
   breakSometimes(world, world.volume.origin, "originFaults");
@@ -39,19 +50,19 @@ export function live(options: LifeOptions): Readonly<Record<string, number>> {
   for (let i = 0; i < options.steps; i++) {
     world.clock += 1;
     happen(world);
-    const { shell } = world.volume;
-    if (swarm.on.has("slowDisks") && shell.stalled < 0 && world.perMille(swarm.weights.slow)) {
-      shell.stalled = random.pick([0, ...[...shell.snapshots.keys()].map((index) => 1 + index)]);
+    const { volume } = world;
+    if (swarm.on.has("slowDisks") && volume.stalled < 0 && world.perMille(swarm.weights.slow)) {
+      volume.stalled = random.pick([0, ...volume.indices.map((index) => 1 + index)]);
       slowUntil = i + random.below(SLOW_STEPS);
-    } else if (i >= slowUntil) shell.stalled = -1;
-    shell.step();
+    } else if (i >= slowUntil) volume.stalled = -1;
+    volume.step();
     world.collect();
   }
-  world.volume.shell.stalled = -1;
   world.drain();
   world.readEverything();
   if (swarm.on.has("crashes")) cutPower(world);
   world.readEverything();
+  world.volume.end();
   return world.seen;
 }
 
@@ -63,8 +74,8 @@ function happen(world: World): void {
   if (on.has("drops") && world.perMille(weights.drop)) dropSnapshot(world);
   if (on.has("growth") && world.perMille(weights.grow)) growCow(world);
   if (on.has("merges") && world.perMille(weights.merge)) startOrStopMerge(world);
-  if (on.has("timers") && world.perMille(weights.timer)) world.volume.shell.fireTimer();
-  if (on.has("pacedMerges") && world.perMille(weights.pace)) world.volume.shell.core.mergeContinue();
+  if (on.has("timers") && world.perMille(weights.timer)) world.volume.fireTimer();
+  if (on.has("pacedMerges") && world.perMille(weights.pace)) world.volume.mergeContinue();
   if (!on.has("crashes")) return;
   if (world.perMille(weights.crash)) cutPower(world);
   else if (world.perMille(world.promised ? 10 * weights.glance : weights.glance)) glanceAtCut(world);

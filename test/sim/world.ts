@@ -2,14 +2,14 @@
  * What a life has at a moment: the volume on its fake disks, the models that say what may be read, the requests and orders that
  * have not been answered, and the clock. The parts of the simulator change it; nothing happens by itself.
  */
-import { errnoName } from "../../src/base/errno.ts";
+import { errno, errnoName } from "../../src/base/errno.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
 import type { StoreKind } from "../../src/format/table-line.ts";
 import { FakeDisk } from "../support/core/fake-disk.ts";
-import type { ClientSteps, Request } from "../support/core/fake-shell.ts";
+import type { ShellOptions } from "../support/core/fake-shell.ts";
 import type { SeededRandom } from "../support/core/seeded-random.ts";
-import { Volume } from "../support/core/volume.ts";
 import { RegisterModel, stampsOf } from "./register-model.ts";
+import type { Ask, SimRequest, SimVolume } from "./sim-volume.ts";
 import type { Swarm } from "./swarm.ts";
 
 export interface SimulatedSnapshot {
@@ -31,10 +31,11 @@ export interface SimulatedSnapshot {
 /** What is under way comes to its end sooner, or never. */
 const STEPS_MAX = 100_000;
 
-export type RequestKind = "read" | "write" | "flush";
+/** Opens nothing: an empty volume on this origin. */
+export type VolumeMaker = (origin: FakeDisk, options: ShellOptions, swarm: Swarm) => SimVolume;
 
 interface Watched {
-  readonly request: Request;
+  readonly request: SimRequest;
   readonly ended: (error: number) => void;
 }
 
@@ -47,7 +48,8 @@ export class World {
   readonly #trace: ((line: string) => void) | undefined;
   readonly #watched: Watched[] = [];
   readonly #orders: { readonly operation: number; readonly then: (error: number) => void }[] = [];
-  volume: Volume;
+  volume: SimVolume;
+  readonly #make: VolumeMaker;
   origin: RegisterModel;
   /** The snapshot that is presented in place of the origin, -1 for none. */
   merging = -1;
@@ -57,8 +59,9 @@ export class World {
   /** Something has been acknowledged since it was last looked at what a cut would leave. */
   promised = false;
 
-  constructor(random: SeededRandom, swarm: Swarm, trace: ((line: string) => void) | undefined) {
+  constructor(random: SeededRandom, swarm: Swarm, make: VolumeMaker, trace: ((line: string) => void) | undefined) {
     this.random = random;
+    this.#make = make;
     this.swarm = swarm;
     this.#trace = trace;
     const { originSectors } = swarm;
@@ -72,9 +75,9 @@ export class World {
     return disk;
   }
 
-  newVolume(origin: FakeDisk): Volume {
+  newVolume(origin: FakeDisk): SimVolume {
     const traced = this.#trace === undefined ? {} : { trace: (line: string): void => this.note(line) };
-    return new Volume(origin, { ...this.swarm.options, ...traced });
+    return this.#make(origin, { ...this.swarm.options, ...traced }, this.swarm);
   }
 
   note(line: string): void {
@@ -108,13 +111,10 @@ export class World {
 
   // ---- requests and orders ----
 
-  watch(
-    kind: RequestKind,
-    snapshot: SimulatedSnapshot | undefined,
-    steps: ClientSteps,
-    then: (error: number) => void,
-  ): void {
-    const request = this.volume.start(steps);
+  /** Ask for something; `then` gets its end. */
+  ask(snapshot: SimulatedSnapshot | undefined, ask: Ask, then: (error: number) => void): void {
+    const { kind } = ask;
+    const request = this.volume.request(snapshot?.index, ask);
     const ended = (error: number): void => {
       this.count(error === 0 ? kind : `${kind} failed`);
       if (error !== 0) this.mayFail(kind, snapshot, error);
@@ -132,6 +132,8 @@ export class World {
       const reason = origin || (presented !== undefined && presented.disk.failures > 0);
       this.must(reason ? undefined : `a ${kind} fails with ${errnoName(error)} for no reason`, "origin");
     } else if (this.snapshots.get(snapshot.index) === snapshot && !this.mayBeInvalid(snapshot)) {
+      // While it is presented in place of the origin, its own export may be closed.
+      if (error === errno.ESHUTDOWN && !this.volume.servesMerging) return;
       this.must(`a ${kind} fails with ${errnoName(error)} for no reason`, this.name(snapshot));
     }
   }
@@ -146,7 +148,7 @@ export class World {
   }
 
   collect(): void {
-    const { results } = this.volume.shell;
+    const { results } = this.volume;
     for (let i = this.#orders.length - 1; i >= 0; i--) {
       const { operation, then } = this.#orders[i]!;
       const result = results.get(operation);
@@ -178,17 +180,17 @@ export class World {
   steps(count: number): void {
     for (let i = 0; i < count; i++) {
       this.clock += 1;
-      this.volume.shell.step();
+      this.volume.step();
       this.collect();
     }
   }
 
   stepUntil(condition: () => boolean): void {
     const end = this.clock + STEPS_MAX;
-    this.volume.shell.stalled = -1;
+    this.volume.stalled = -1;
     while (!condition()) {
       this.must(this.clock < end ? undefined : "it never comes to rest", "volume");
-      if (!this.volume.shell.step() && !this.volume.shell.fireTimer()) break;
+      if (!this.volume.step() && !this.volume.fireTimer()) break;
       this.clock += 1;
       this.collect();
     }
@@ -200,8 +202,17 @@ export class World {
     this.collect();
     const left = this.#watched.length;
     this.must(left === 0 ? undefined : `${left} requests are never answered`, "volume");
-    this.must(this.volume.shell.core.waiting === 0 ? undefined : "tokens are left at main", "volume");
+    this.must(this.volume.core.waiting === 0 ? undefined : "tokens are left at main", "volume");
     this.must(this.#orders.length === 0 ? undefined : "an order never ends", "volume");
+  }
+
+  /** The whole view, as a client reads it. */
+  readWhole(index: number | undefined): { readonly error: number; readonly bytes: Uint8Array } {
+    const bytes = new Uint8Array(this.swarm.originSectors * SECTOR_BYTES);
+    const request = this.volume.request(index, { kind: "read", at: 0, into: bytes });
+    this.stepUntil(() => request.done);
+    this.must(request.done ? undefined : "a read is never answered", "volume");
+    return { error: request.error, bytes };
   }
 
   /** Everything as it is now, against the models. */
@@ -209,8 +220,7 @@ export class World {
     for (const snapshot of [undefined, ...this.live()]) {
       const model = snapshot === undefined ? this.origin : snapshot.model!;
       this.clock += 2;
-      const length = this.swarm.originSectors * SECTOR_BYTES;
-      const { error, bytes } = this.volume.read(snapshot?.index ?? "origin", 0, length);
+      const { error, bytes } = this.readWhole(snapshot?.index);
       if (error === 0) this.must(model.check(0, stampsOf(bytes), this.clock - 1, this.clock), this.name(snapshot));
       else this.mayFail("read", snapshot, error);
     }

@@ -21,6 +21,11 @@ export class FakeSocket {
     this.#incoming = Buffer.concat([this.#incoming, ...parts]);
   }
 
+  /** A receive would end at once. */
+  get readable(): boolean {
+    return this.gone || this.ended || this.#incoming.length > 0;
+  }
+
   /** A receive: bytes, 0 at the end, -errno, or undefined: nothing yet. */
   receive(into: readonly Uint8Array[]): number | undefined {
     if (this.gone) return -errno.ECONNRESET;

@@ -5,7 +5,7 @@
  *
  * A process of its own, because the mutants are planted by module hooks. The life that fails is then lived without the mutant.
  */
-import { LIFE_STEPS } from "../seeds.ts";
+import { STEPS } from "../seeds.ts";
 import { live } from "../simulation.ts";
 import { MUTANTS } from "./all.ts";
 import type { Mutant } from "./mutant.ts";
@@ -32,11 +32,11 @@ async function judge(mutant: Mutant): Promise<Verdict> {
   const simulation = (await import(`../simulation.ts?mutant=${patch}`)) as { readonly live: typeof live };
   for (let steps = 0, seed = 1; steps < STEPS_MAX && performance.now() < start + MILLISECONDS_MAX; seed++) {
     for (const plain of [false, true]) {
-      steps += LIFE_STEPS;
-      const message = failureOf(() => simulation.live({ seed, plain, steps: LIFE_STEPS }));
+      steps += STEPS.core;
+      const message = failureOf(() => simulation.live({ seed, plain, steps: STEPS.core }));
       if (message === undefined) continue;
       const milliseconds = Math.round(performance.now() - start);
-      const innocent = failureOf(() => live({ seed, plain, steps: LIFE_STEPS })) === undefined;
+      const innocent = failureOf(() => live({ seed, plain, steps: STEPS.core })) === undefined;
       return { name: mutant.name, seed, plain, steps, milliseconds, message, innocent };
     }
   }

@@ -1,0 +1,45 @@
+/**
+ * The product's shell around the core, but for what takes real time: timers go off, and the registry answers, when a life says so.
+ */
+import type { NoticeKind } from "../../../src/core/ports.ts";
+import { CoreShell } from "../../../src/engine/core-shell.ts";
+import type { Threads } from "../../../src/engine/threads.ts";
+import type { SimChannel } from "./sim-thread.ts";
+
+export interface SimThreads {
+  readonly exports: readonly SimChannel[];
+  readonly copies: readonly SimChannel[];
+  readonly metadata: SimChannel;
+  readonly all: readonly SimChannel[];
+}
+
+export class SimShell extends CoreShell {
+  readonly notices: { readonly snapshot: number; readonly event: NoticeKind; readonly error: number }[] = [];
+  readonly results = new Map<number, { readonly error: number }>();
+  readonly registry = new Map<number, string>();
+  readonly timers: number[] = [];
+  /** What is to happen on main, each in a turn of its own. */
+  readonly later: (() => void)[] = [];
+
+  constructor(threads: SimThreads, connectionClosed: (connection: number) => void) {
+    const register = (): Promise<void> => Promise.reject(new Error("this shell registers by itself"));
+    const notice = (snapshot: number, event: NoticeKind, error: number): void =>
+      void this.notices.push({ snapshot, event, error });
+    super(threads as unknown as Threads, { register, notice, connectionClosed, turned: () => {} }, 0);
+  }
+
+  override register(snapshot: number, what: "active" | "removed" | "invalid"): void {
+    this.later.push(() => {
+      this.registry.set(snapshot, what);
+      this.core.registered(snapshot, 0);
+    });
+  }
+
+  override finished(operation: number, error: number): void {
+    this.results.set(operation, { error });
+  }
+
+  override armTimer(snapshot: number): void {
+    if (!this.timers.includes(snapshot)) this.timers.push(snapshot);
+  }
+}

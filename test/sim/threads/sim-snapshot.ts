@@ -1,0 +1,78 @@
+/**
+ * What main keeps of a snapshot in depth B: its store as the loader read it, its table and words in shared memory.
+ */
+import { SECTOR_BYTES } from "../../../src/base/units.ts";
+import type { SnapshotState } from "../../../src/base/states.ts";
+import { transientStore, type LoadedStore } from "../../../src/core/loaded-store.ts";
+import type { SnapshotPorts } from "../../../src/core/ports.ts";
+import { StoreLoader } from "../../../src/core/store-loader.ts";
+import type { Channel } from "../../../src/engine/channel.ts";
+import { ExceptionCollector } from "../../../src/engine/exception-collector.ts";
+import { gatePort } from "../../../src/engine/snapshot-handle.ts";
+import type { StoreKind } from "../../../src/format/table-line.ts";
+import { cowFile } from "../../../src/ring/file-table.ts";
+import { snapshotReadGate, snapshotWriteGate, type VolumeWords } from "../../../src/ring/volume-words.ts";
+import type { SnapshotDescription } from "../../../src/ring/worker-data.ts";
+import { createSnapshotWords, SnapshotWords, SnapshotWordsReader } from "../../../src/table/snapshot-words.ts";
+import { createTable } from "../../../src/table/table-layout.ts";
+import { TableWriter } from "../../../src/table/table-writer.ts";
+import type { FakeDisk } from "../../support/core/fake-disk.ts";
+import type { CowSpec } from "../sim-volume.ts";
+
+export class SimSnapshot {
+  readonly index: number;
+  readonly store: StoreKind;
+  readonly loaded: LoadedStore;
+  readonly table: TableWriter;
+  readonly description: SnapshotDescription;
+  readonly #words: SnapshotWords;
+  readonly #reader: SnapshotWordsReader;
+
+  constructor(index: number, name: string, spec: CowSpec, origin: FakeDisk, reserves: boolean) {
+    this.index = index;
+    this.store = spec.store;
+    const found = new ExceptionCollector();
+    const cowSectors = Math.floor(spec.disk.bytes.length / SECTOR_BYTES);
+    this.loaded =
+      spec.store === "N" ? transientStore(spec.chunkSectors, cowSectors) : load(spec, origin.bytes.length, found);
+    const chunkBytes = this.loaded.chunkSectors * SECTOR_BYTES;
+    const table = createTable({ originChunks: Math.ceil(origin.bytes.length / chunkBytes) });
+    this.table = new TableWriter(table);
+    this.table.loadSettled(found.columns());
+    const words = createSnapshotWords();
+    this.#words = new SnapshotWords(words);
+    this.#reader = new SnapshotWordsReader(words, 0);
+    this.description = {
+      ...{ index, name, chunkBytes, table, words, reserves },
+      cow: { file: cowFile(index), align: SECTOR_BYTES, inline: false },
+      ...{ discardZeroesCow: index % 2 === 1, discardPassdownOrigin: false },
+    };
+  }
+
+  get state(): SnapshotState {
+    return this.#reader.state();
+  }
+
+  ports(volume: VolumeWords, workers: readonly Channel[]): SnapshotPorts {
+    const { table, index } = this;
+    return {
+      ...{ table, tracking: this.#words.tracking, words: this.#words },
+      writeGate: gatePort(volume, snapshotWriteGate(index), workers),
+      readGate: gatePort(volume, snapshotReadGate(index), workers),
+    };
+  }
+}
+
+function load({ disk, chunkSectors }: CowSpec, originBytes: number, found: ExceptionCollector): LoadedStore {
+  const blocks = { origin: SECTOR_BYTES, cow: SECTOR_BYTES };
+  const originSectors = originBytes / SECTOR_BYTES;
+  const loader = new StoreLoader({ cowBytes: disk.bytes.length, chunkSectors, blocks, originSectors }, (o, n) =>
+    found.add(o, n),
+  );
+  for (let range = loader.wanted; range !== undefined; range = loader.wanted) {
+    const { error, bytes } = disk.read(range.position, range.length);
+    if (error !== 0) loader.fail(error);
+    loader.feed(bytes);
+  }
+  return loader.result();
+}

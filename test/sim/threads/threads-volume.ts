@@ -1,0 +1,378 @@
+/**
+ * Depth B: all of a volume but its threads, its kernel and its clock, on one thread.
+ *
+ *   NBD clients ─▶ export loops ─▶ rings ─▶ the shell, the core ─▶ rings ─▶ copy loop, metadata loop
+ *                      └──────────── sim-ring.ts: fake disks ──────────────────┘
+ *
+ * A step is one turn of one worker, one turn of main, or one thing that main waited for: the seed chooses. Who sleeps has no turn
+ * until it is woken by the words that the real threads use. Tables, shared words, gates and message rings are the product's.
+ */
+import { createCounters } from "../../../src/ring/counters.ts";
+import { COPY_ARENA_BYTES, COPY_SEGMENTS, COPY_SLOTS_AT } from "../../../src/ring/copy-arena.ts";
+import { EXPORT_ARENA_BYTES } from "../../../src/ring/export-arena.ts";
+import { cowFile, ORIGIN_FILE } from "../../../src/ring/file-table.ts";
+import { Message } from "../../../src/ring/messages.ts";
+import { METADATA_ARENA_BYTES, METADATA_ZERO_BYTES, METADATA_ZEROES } from "../../../src/ring/metadata-arena.ts";
+import { Outbox } from "../../../src/ring/outbox.ts";
+import { RingConsumer } from "../../../src/ring/spsc-ring.ts";
+import { createVolumeWords, ORIGIN_READ_GATE, ORIGIN_WRITE_GATE, VolumeWords } from "../../../src/ring/volume-words.ts";
+import type { ExportControl, FileControl } from "../../../src/ring/worker-data.ts";
+import { SECTOR_BYTES } from "../../../src/base/units.ts";
+import { SnapshotState } from "../../../src/base/states.ts";
+import { Core } from "../../../src/core/core.ts";
+import type { LoadedStore } from "../../../src/core/loaded-store.ts";
+import type { OriginPorts } from "../../../src/core/ports.ts";
+import { FileKind } from "../../../src/device/port.ts";
+import type { Channel } from "../../../src/engine/channel.ts";
+import { gatePort } from "../../../src/engine/snapshot-handle.ts";
+import type { WorkerLoop } from "../../../workers/drive.ts";
+import { CopyLoop } from "../../../workers/copy/copy-loop.ts";
+import { assembleExportLoop } from "../../../workers/export/assembly.ts";
+import { MetadataLoop } from "../../../workers/metadata/metadata-loop.ts";
+import type { FakeDisk } from "../../support/core/fake-disk.ts";
+import type { ShellOptions } from "../../support/core/fake-shell.ts";
+import type { SeededRandom } from "../../support/core/seeded-random.ts";
+import type { FakeSocket } from "../../support/fake-socket.ts";
+import type { Ask, CowSpec, SimRequest, SimVolume } from "../sim-volume.ts";
+import { SimClients } from "./sim-clients.ts";
+import { SimRing, type SimMachine } from "./sim-ring.ts";
+import { SimShell, type SimThreads } from "./sim-shell.ts";
+import { SimChannel, SimThread } from "./sim-thread.ts";
+import { SimSnapshot } from "./sim-snapshot.ts";
+
+const ORIGIN_FD = 10;
+const COW_FD = 100;
+const SOCKET_FD = 10_000;
+const RING_ENTRIES = 512;
+const JOBS = 8;
+
+/** Arenas are large, and what the last life has left in them is as good as any garbage: made once. */
+const arenas = new Map<string, SharedArrayBuffer>();
+
+function arena(name: string, bytes: number): SharedArrayBuffer {
+  const memory = arenas.get(name) ?? new SharedArrayBuffer(bytes);
+  arenas.set(name, memory);
+  return memory;
+}
+
+/** At most `count` of them are in a life. */
+const EXPORT_WORKERS = 2;
+
+export class ThreadsVolume implements SimVolume {
+  readonly servesMerging = false;
+  readonly origin: FakeDisk;
+  readonly core: Core;
+  readonly #options: ShellOptions;
+  readonly #random: SeededRandom;
+  readonly #disks = new Map<number, FakeDisk>();
+  readonly #sockets = new Map<number, FakeSocket>();
+  readonly #machine: SimMachine;
+  readonly #words = createVolumeWords();
+  readonly #volumeWords = new VolumeWords(this.#words);
+  readonly #threads: SimThread[] = [];
+  readonly #channels: SimThreads;
+  readonly #shell: SimShell;
+  readonly #clients: SimClients;
+  readonly #snapshots = new Map<number, SimSnapshot>();
+  /** Main has something to do. */
+  #mainAwake = true;
+  #merging = -1;
+  #stalled = -1;
+  #nextOperation = 1;
+  #nextConnection = 1;
+
+  constructor(origin: FakeDisk, options: ShellOptions) {
+    this.origin = origin;
+    this.#options = options;
+    this.#random = options.random as SeededRandom;
+    this.#disks.set(ORIGIN_FD, origin);
+    this.#machine = {
+      random: this.#random,
+      disks: this.#disks,
+      sockets: this.#sockets,
+      allocates: this.#random.chance(70),
+      stalled: undefined,
+    };
+    this.#channels = this.#openThreads();
+    this.#shell = new SimShell(this.#channels, (connection) => this.#clients.closed(connection));
+    this.core = new Core(this.#shell, this.#originPorts(), origin.bytes.length / SECTOR_BYTES, coreOptions(options));
+    this.#shell.attach(this.core);
+    this.#clients = new SimClients(this.#random, (socket) => this.#adopt(socket));
+  }
+
+  get notices(): SimVolume["notices"] {
+    return this.#shell.notices;
+  }
+
+  get registry(): SimVolume["registry"] {
+    return this.#shell.registry;
+  }
+
+  get results(): SimVolume["results"] {
+    return this.#shell.results;
+  }
+
+  get merging(): number {
+    return this.#merging;
+  }
+
+  get indices(): readonly number[] {
+    return [...this.#snapshots.keys()];
+  }
+
+  get stalled(): number {
+    return this.#stalled;
+  }
+
+  set stalled(device: number) {
+    this.#stalled = device;
+    this.#machine.stalled = device < 0 ? undefined : this.#disks.get(device === 0 ? ORIGIN_FD : COW_FD + device - 1);
+  }
+
+  request(snapshot: number | undefined, ask: Ask): SimRequest {
+    return this.#clients.request(snapshot === undefined ? "" : nameOf(snapshot), ask);
+  }
+
+  open(index: number, spec: CowSpec): void {
+    const snapshot = this.#introduce(index, spec);
+    const operation = this.#nextOperation++;
+    this.#whenKnown(snapshot, (loaded) => this.core.openSnapshot(operation, this.#config(snapshot), loaded));
+    while (!this.results.has(operation) && this.step());
+    const result = this.results.get(operation);
+    if (result === undefined || result.error !== 0) throw new Error(`snapshot ${index} is not opened`);
+  }
+
+  create(index: number, spec: CowSpec): number {
+    const snapshot = this.#introduce(index, spec);
+    const operation = this.#nextOperation++;
+    this.#whenKnown(snapshot, (loaded) => this.core.createSnapshot(operation, this.#config(snapshot), loaded));
+    return operation;
+  }
+
+  order(start: (operation: number) => void): number {
+    const operation = this.#nextOperation++;
+    start(operation);
+    this.#shell.turn();
+    return operation;
+  }
+
+  grow(index: number, sectors: number): void {
+    this.core.grow(index, sectors);
+    this.#shell.turn();
+  }
+
+  mergeContinue(): void {
+    this.#shell.mergeContinue();
+  }
+
+  detach(index: number): void {
+    this.#snapshots.delete(index);
+    const at = this.#shell.timers.indexOf(index);
+    if (at >= 0) this.#shell.timers.splice(at, 1);
+    this.#tell(
+      { kind: "forget", index, name: nameOf(index) },
+      { file: cowFile(index), fd: -1, inline: false },
+      () => {},
+    );
+  }
+
+  state(index: number): SnapshotState {
+    return this.#snapshots.get(index)?.state ?? SnapshotState.Absent;
+  }
+
+  entries(index: number): number {
+    return this.#snapshots.get(index)!.table.count();
+  }
+
+  step(): boolean {
+    const runnable = this.#threads.filter((thread) => thread.isRunnable);
+    const { later } = this.#shell;
+    const choices = runnable.length + later.length + (this.#mainAwake ? 1 : 0);
+    if (choices === 0) return false;
+    const choice = this.#random.below(choices);
+    if (choice < runnable.length) {
+      runnable[choice]!.turn();
+      this.#clients.collect();
+    } else {
+      this.#mainAwake = false;
+      if (choice - runnable.length < later.length) later.splice(choice - runnable.length, 1)[0]!();
+      this.#shell.turn();
+    }
+    return true;
+  }
+
+  fireTimer(): boolean {
+    const index = this.#shell.timers.shift();
+    if (index === undefined) return false;
+    this.core.tick(index);
+    this.#shell.turn();
+    return true;
+  }
+
+  end(): void {
+    this.#shell.end();
+  }
+
+  // ---- workers ----
+
+  #openThreads(): SimThreads {
+    const workers = 1 + this.#random.below(EXPORT_WORKERS);
+    const exports = Array.from({ length: workers }, (_, i) => this.#exportThread(i));
+    const copies = [this.#copyThread()];
+    const metadata = this.#metadataThread();
+    return { exports, copies, metadata, all: [...exports, ...copies, metadata] };
+  }
+
+  #channel(role: string, index: number, bytes: number, shortPercent: number): { channel: SimChannel; ring: SimRing } {
+    const memory = arena(`${role} ${index}`, bytes);
+    const ring = new SimRing(this.#machine, memory, RING_ENTRIES, shortPercent);
+    const channel = new SimChannel(role, index, memory, 4096, () => {
+      ring.signaled = true;
+    });
+    ring.setFile(ORIGIN_FILE, ORIGIN_FD, FileKind.Async);
+    return { channel, ring };
+  }
+
+  #add(channel: SimChannel, ring: SimRing, loop: WorkerLoop): SimChannel {
+    this.#threads.push(new SimThread(channel, ring, loop));
+    return channel;
+  }
+
+  #exportThread(worker: number): SimChannel {
+    const { channel, ring } = this.#channel("export", worker, EXPORT_ARENA_BYTES, 5);
+    const { arena: memory, toWorker, toMain } = channel;
+    const wake = { fd: -1, word: new SharedArrayBuffer(4) };
+    const origin = { file: ORIGIN_FILE, align: SECTOR_BYTES, inline: false };
+    const loop = assembleExportLoop(
+      {
+        ...{ arena: memory, toWorker, toMain, counters: createCounters(true), wakeWorker: wake, wakeMain: wake },
+        ...{ mode: "auto", originFd: ORIGIN_FD, originInline: false, worker, volume: this.#words, origin },
+        ...{ originBytes: this.origin.bytes.length, readOnly: false, busyPollUs: 0 },
+      },
+      ring,
+      () => this.#wakeMain(),
+      () => channel.controls.shift() as ExportControl,
+    );
+    return this.#add(channel, ring, loop);
+  }
+
+  #copyThread(): SimChannel {
+    const { channel, ring } = this.#channel("copy", 0, COPY_ARENA_BYTES, 5);
+    const loop = new CopyLoop({
+      ring,
+      ...this.#ends(channel),
+      ...{ wakeAddress: 0, slots: COPY_SLOTS_AT, segments: Math.min(COPY_SEGMENTS, 1 + this.#random.below(8)) },
+      control: () => takeFile(channel, ring),
+    });
+    return this.#add(channel, ring, loop);
+  }
+
+  #metadataThread(): SimChannel {
+    const { channel, ring } = this.#channel("metadata", 0, METADATA_ARENA_BYTES, 0);
+    const loop = new MetadataLoop({
+      ring,
+      ...this.#ends(channel),
+      ...{ wakeAddress: 0, zeroAddress: METADATA_ZEROES, zeroBytes: METADATA_ZERO_BYTES, jobs: JOBS },
+      control: () => takeFile(channel, ring),
+    });
+    return this.#add(channel, ring, loop);
+  }
+
+  #ends(channel: SimChannel): { inbox: RingConsumer; outbox: Outbox; counters: Float64Array } {
+    return {
+      inbox: new RingConsumer(channel.toWorker),
+      outbox: new Outbox(channel.toMain, () => this.#wakeMain()),
+      counters: new Float64Array(createCounters(false)),
+    };
+  }
+
+  #wakeMain(): void {
+    this.#mainAwake = true;
+  }
+
+  #adopt(socket: FakeSocket): number {
+    const id = this.#nextConnection++;
+    this.#sockets.set(SOCKET_FD + id, socket);
+    const { outbox } = this.#random.pick(this.#channels.exports);
+    outbox.send(Message.Adopt, id, SOCKET_FD + id);
+    outbox.flush();
+    return id;
+  }
+
+  // ---- snapshots ----
+
+  #originPorts(): OriginPorts {
+    const words = this.#volumeWords;
+    const workers = this.#channels.exports as unknown as readonly Channel[];
+    return {
+      writeGate: gatePort(words, ORIGIN_WRITE_GATE, workers),
+      readGate: gatePort(words, ORIGIN_READ_GATE, workers),
+      setList: (snapshots) => words.setList(snapshots),
+      setMerging: (snapshot) => {
+        this.#merging = snapshot;
+        words.setMerging(snapshot);
+      },
+    };
+  }
+
+  /** Its memory and its device go to every worker; the store has been read. */
+  #introduce(index: number, spec: CowSpec): SimSnapshot {
+    const snapshot = new SimSnapshot(index, nameOf(index), spec, this.origin, this.#options.reserves === true);
+    this.#snapshots.set(index, snapshot);
+    this.#disks.set(COW_FD + index, spec.disk);
+    return snapshot;
+  }
+
+  #whenKnown(snapshot: SimSnapshot, then: (loaded: LoadedStore) => void): void {
+    const fd = COW_FD + snapshot.index;
+    const control: ExportControl = { kind: "snapshot", snapshot: snapshot.description, fd, readOnly: false };
+    const file: FileControl = { file: cowFile(snapshot.index), fd, inline: false };
+    this.#tell(control, file, () => this.#shell.later.push(() => then(snapshot.loaded)));
+  }
+
+  #tell(toExports: ExportControl, toOthers: FileControl, then: () => void): void {
+    const { exports, all } = this.#channels;
+    let left = all.length;
+    for (const channel of all) {
+      channel.expect(exports.includes(channel) ? toExports : toOthers, () => {
+        left -= 1;
+        if (left === 0) then();
+      });
+      channel.outbox.send(Message.Control, 0);
+    }
+    this.#mainAwake = true;
+  }
+
+  #config(snapshot: SimSnapshot): Parameters<Core["openSnapshot"]>[1] {
+    return {
+      index: snapshot.index,
+      store: snapshot.store,
+      ports: snapshot.ports(this.#volumeWords, this.#channels.exports as unknown as readonly Channel[]),
+      metadataBlockBytes: this.#options.metadataBlockBytes ?? SECTOR_BYTES,
+      registered: this.#options.registered ?? false,
+    };
+  }
+}
+
+function nameOf(index: number): string {
+  return `s${index}`;
+}
+
+function takeFile(channel: SimChannel, ring: SimRing): void {
+  const { file, fd } = channel.controls.shift() as FileControl;
+  ring.setFile(file, fd, FileKind.Async);
+}
+
+/** What is the core's of a life's options; groups are formed in turns, as in the product. */
+function coreOptions(options: ShellOptions): ConstructorParameters<typeof Core>[3] {
+  const {
+    metadataBlockBytes: _block,
+    registered: _registered,
+    reserves: _reserves,
+    random: _random,
+    trace: _trace,
+    slowClients: _slow,
+    ...core
+  } = options;
+  return { ...core, turns: true };
+}
