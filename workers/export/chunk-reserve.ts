@@ -14,8 +14,9 @@
  * differs from the order of first writes, so replays that compare images switch it off.
  */
 
-const RESERVE_CHUNKS = 32;
-const LOW_WATER = 12;
+/** A worker that writes little holds little: the reserve doubles each time that it has been used up. */
+const RESERVE_MIN = 4;
+const RESERVE_MAX = 32;
 /** First writes without an answer, before a worker that got nothing asks again. */
 const PATIENCE = 64;
 
@@ -23,6 +24,7 @@ export class ChunkReserve {
   readonly #chunks: number[] = [];
   #epoch = -1;
   #patience = 0;
+  #size = RESERVE_MIN;
 
   /** A chunk to fill, or -1. */
   take(epoch: number): number {
@@ -37,13 +39,15 @@ export class ChunkReserve {
 
   /** How many to ask main for now; 0: none, or an answer is still to come. */
   wanted(): number {
-    if (this.#chunks.length > LOW_WATER) return 0;
+    if (this.#chunks.length > this.#size / 3) return 0;
     if (this.#patience > 0) {
       this.#patience -= 1;
       return 0;
     }
     this.#patience = PATIENCE;
-    return RESERVE_CHUNKS;
+    const wanted = this.#size;
+    this.#size = Math.min(RESERVE_MAX, 2 * this.#size);
+    return wanted;
   }
 
   /** Main has reserved a run. */
