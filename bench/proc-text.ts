@@ -37,6 +37,12 @@ export function parsePeakRssBytes(text: string): number {
   return match === null ? 0 : Number(match[1]) * 1024;
 }
 
+/** VmRSS, likewise. */
+export function parseRssBytes(text: string): number {
+  const match = /^VmRSS:\s+(\d+) kB$/m.exec(text);
+  return match === null ? 0 : Number(match[1]) * 1024;
+}
+
 export function parseThreadSeconds(text: string): number {
   return Number(text.split(" ")[0]) / 1e9;
 }

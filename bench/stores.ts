@@ -1,50 +1,76 @@
 /**
- * `npm run bench:stores`: what large stores cost. Prints one line for each figure, and JSON with `--json`.
+ * `npm run bench:stores`: what large stores cost, and what snapring's own settings change. Prints one line for each figure, or JSON.
  *
- *   open    a store of 10 million scattered exceptions, 16 KiB chunks: seconds, bytes of table per exception, memory
- *   merge   100 000 scattered exceptions, O_DIRECT: in batches (S-69) beside run by run (S-60…S-64); sequential ones likewise
+ *   open       a store of 10 million scattered exceptions, 16 KiB chunks: seconds, bytes of table per exception, memory
+ *   merge      100 000 scattered exceptions, O_DIRECT: in batches (S-69) beside run by run (S-60…S-64); sequential ones likewise
+ *   reads      random reads with a million exceptions beside the same with none
+ *   queue      memory of the server under 10 000 queued first-touch writes
+ *   metadata   commits, and bytes of metadata, per exception
  *
- * Images are sparse and made for the run, in a folder of their own that is removed at the end.
+ * `--only NAMES` (separated by commas) picks some of them; `--groups` and `--busy-poll` measure those settings instead; `--quick` does
+ * with less of everything; `--json`. Images are sparse and made for the run, in folders of their own that are removed at the end.
  */
-import { mkdirSync, mkdtempSync, openSync, rmSync, truncateSync, closeSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, truncateSync } from "node:fs";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { openVolume, type Volume, type VolumeOptions } from "../src/index.ts";
+import { Figures } from "./figures.ts";
 import { type StoreImage, writeStoreImage } from "./store-image.ts";
+import { type Effort, measureBusyPoll, measureGroups, measureMetadata, measureReads } from "./store-questions.ts";
+import { measureQueue } from "./store-queue.ts";
 
 const CHUNK = 16 * 1024;
 const MILLION = 1_000_000;
+const PARTS = ["open", "merge", "reads", "queue", "metadata"];
 
-interface Figure {
-  readonly name: string;
-  readonly value: number;
-  readonly unit: string;
-}
-
-const figures: Figure[] = [];
+const { values } = parseArgs({
+  options: {
+    json: { type: "boolean", default: false },
+    quick: { type: "boolean", default: false },
+    only: { type: "string", default: PARTS.join(",") },
+    groups: { type: "boolean", default: false },
+    "busy-poll": { type: "boolean", default: false },
+  },
+});
+const figures = new Figures(values.json, (line) => process.stdout.write(`${line}\n`));
+const effort: Effort = values.quick ? { rounds: 1, seconds: 1 } : { rounds: 5, seconds: 4 };
 
 async function main(): Promise<void> {
-  const json = process.argv.includes("--json");
-  const quick = process.argv.includes("--quick");
   mkdirSync("var", { recursive: true });
+  if (values.groups) await measureGroups(figures, effort);
+  if (values["busy-poll"]) await measureBusyPoll(figures, effort, "tmpfs");
+  if (!values.groups && !values["busy-poll"]) await measureParts(partsOf(values.only), values.quick);
+  figures.end();
+}
+
+function partsOf(text: string): readonly string[] {
+  const parts = text.split(",");
+  const unknown = parts.find((part) => !PARTS.includes(part));
+  if (unknown !== undefined) throw new Error(`--only: '${unknown}' is none of ${PARTS.join(", ")}`);
+  return parts;
+}
+
+async function measureParts(parts: readonly string[], quick: boolean): Promise<void> {
+  if (parts.includes("open") || parts.includes("merge")) await measureStores(parts, quick);
+  if (parts.includes("reads")) await measureReads(figures, effort);
+  if (parts.includes("queue")) await measureQueue(figures, quick ? 4 : 10);
+  if (parts.includes("metadata")) await measureMetadata(figures, effort);
+}
+
+async function measureStores(parts: readonly string[], quick: boolean): Promise<void> {
   const folder = mkdtempSync(join("var", "bench-stores-"));
   try {
-    await measureOpen(folder, quick ? MILLION : 10 * MILLION);
+    if (parts.includes("open")) await measureOpen(folder, quick ? MILLION : 10 * MILLION);
+    if (!parts.includes("merge")) return;
     const merged = quick ? 2000 : 100_000;
     for (const order of ["scattered", "sequential"] as const) {
       const batches = await measureMerge(folder, merged, order, true);
       const runs = await measureMerge(folder, order === "scattered" ? Math.min(merged, 5000) : merged, order, false);
-      report(`merge ${order}: batches beside run by run`, batches / runs, "×");
+      figures.report(`merge ${order}: batches beside run by run`, batches / runs, "×");
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  if (json) process.stdout.write(`${JSON.stringify(figures)}\n`);
-}
-
-function report(name: string, value: number, unit: string): void {
-  figures.push({ name, value, unit });
-  if (process.argv.includes("--json")) return;
-  process.stdout.write(`${name.padEnd(60)} ${value.toFixed(value < 100 ? 2 : 0)} ${unit}\n`);
 }
 
 function sparse(path: string, bytes: number): string {
@@ -77,13 +103,21 @@ async function measureOpen(folder: string, exceptions: number): Promise<void> {
     times.push(seconds);
     if (round === 0) {
       const [snapshot] = volume.stats().snapshots;
-      report(`open ${exceptions} scattered exceptions: table`, snapshot.tableBytes / exceptions, "bytes per exception");
-      report("  memory of the process beyond an empty one", (process.memoryUsage().rss - before) / 2 ** 20, "MiB");
+      figures.report(
+        `open ${exceptions} scattered exceptions: table`,
+        snapshot.tableBytes / exceptions,
+        "bytes per exception",
+      );
+      figures.report(
+        "  memory of the process beyond an empty one",
+        (process.memoryUsage().rss - before) / 2 ** 20,
+        "MiB",
+      );
     }
     await volume.close();
   }
   times.sort((a, b) => a - b);
-  report(`open ${exceptions} scattered exceptions, warm cache (median of 3)`, times[1], "s");
+  figures.report(`open ${exceptions} scattered exceptions, warm cache (median of 3)`, times[1], "s");
   rmSync(image.path);
   rmSync(origin);
   rmSync(`${origin}.snapshots`, { force: true });
@@ -111,7 +145,11 @@ async function measureMerge(
     await volume.startMerge("s");
     if ((await ended) !== "merged") throw new Error("the merge has failed");
     const rate = exceptions / ((performance.now() - began) / 1000);
-    report(`merge ${exceptions} ${order} exceptions, ${mergeBatches ? "batches" : "run by run"}`, rate, "exceptions/s");
+    figures.report(
+      `merge ${exceptions} ${order} exceptions, ${mergeBatches ? "batches" : "run by run"}`,
+      rate,
+      "exceptions/s",
+    );
     return rate;
   } finally {
     await volume.close();
@@ -119,4 +157,9 @@ async function measureMerge(
   }
 }
 
-await main();
+try {
+  await main();
+} catch (error) {
+  console.error(`bench:stores: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}

@@ -5,6 +5,7 @@ import {
   parseMachineStat,
   parsePeakRssBytes,
   parseProcessStat,
+  parseRssBytes,
   parseThreadSeconds,
 } from "../../../bench/proc-text.ts";
 
@@ -23,6 +24,11 @@ describe("texts of /proc", () => {
   it("a status: the peak of resident memory, 0 for a process without memory", () => {
     expect(parsePeakRssBytes("Name:\tx\nVmHWM:\t   9216 kB\nVmRSS:\t 1 kB\n")).toBe(9216 * 1024);
     expect(parsePeakRssBytes("Name:\tkthread\n")).toBe(0);
+  });
+
+  it("a status: resident memory now", () => {
+    expect(parseRssBytes("Name:\tx\nVmHWM:\t   9216 kB\nVmRSS:\t 1 kB\n")).toBe(1024);
+    expect(parseRssBytes("Name:\tkthread\n")).toBe(0);
   });
 
   it("a thread: nanoseconds on a CPU", () => {
