@@ -11,6 +11,7 @@
  *   native addon      its stamp is the hash of native-bindings/** (and the addon is there)
  *   dist/             its stamp is the hash of src, workers, bench and tsconfig.json
  *   Node 24           (tests) as for npm packages, in .ci/node24
+ *   clinic            (--clinic: profiles) as for npm packages, in .ci/clinic
  *
  * It runs before anything is installed, so it uses node's own modules only, and is plain JavaScript. No step relies on install
  * scripts of dependencies. What the engine can do without (compiler, liburing, addon) is reported in one line and left out;
@@ -62,13 +63,14 @@ function doWithout(line) {
 export class SetupError extends Error {}
 
 /**
- * @param {{ tests: boolean }} options
+ * @param {{ tests: boolean, clinic?: boolean }} options
  */
-export function setup({ tests }) {
+export function setup({ tests, clinic = false }) {
   checkNode();
   debianPackages([...BUILD_PACKAGES, ...(tests ? TEST_PACKAGES : [])]);
   npmPackages(ROOT, "npm packages");
   if (tests && process.arch === "x64") node24Packages();
+  if (clinic) npmPackages(join(ROOT, ".ci/clinic"), "clinic for profiles");
   nativeAddon();
   typescript();
 }
@@ -292,4 +294,4 @@ export function orOneLine(body) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url))
-  orOneLine(() => setup({ tests: !process.argv.includes("--build-only") }));
+  orOneLine(() => setup({ tests: !process.argv.includes("--build-only"), clinic: process.argv.includes("--clinic") }));
