@@ -39,7 +39,9 @@ function range(world: World): { readonly first: number; readonly count: number }
 
 function write(world: World, snapshot: SimulatedSnapshot | undefined, model: RegisterModel): void {
   const { random, swarm } = world;
-  const { first, count } = range(world);
+  // A flood over everything fills a small store at once.
+  const flood = random.chance(5) && swarm.on.has("floods");
+  const { first, count } = flood ? { first: 0, count: swarm.originSectors } : range(world);
   const zeroes = random.chance(10) && swarm.on.has("zeroes");
   const fua = random.chance(15) && swarm.on.has("fua");
   const alone = random.chance(10) && swarm.on.has("exclusives") && !fua;
@@ -69,7 +71,9 @@ function trim(
 }
 
 function read(world: World, snapshot: SimulatedSnapshot | undefined, model: RegisterModel): void {
-  const { first, count } = range(world);
+  const { random, swarm } = world;
+  const whole = random.chance(15) && swarm.on.has("largeRequests");
+  const { first, count } = whole ? { first: 0, count: swarm.originSectors } : range(world);
   const into = new Uint8Array(count * SECTOR_BYTES);
   const start = world.clock;
   world.note(`read ${world.name(snapshot)} ${first}+${count}`);

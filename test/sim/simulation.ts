@@ -30,6 +30,8 @@ export interface LifeOptions {
   readonly plain: boolean;
   /** What shall not happen. */
   readonly without?: ReadonlySet<Switch> | undefined;
+  /** What shall be possible in any case. */
+  readonly having?: ReadonlySet<Switch> | undefined;
   readonly trace?: ((line: string) => void) | undefined;
 }
 
@@ -41,7 +43,10 @@ const SLOW_STEPS = 60;
 /** Live it; throws what is wrong. Returns what happened how often. */
 export function live(options: LifeOptions): Readonly<Record<string, number>> {
   const random = new SeededRandom(Math.imul(options.seed + 1, SPREAD));
-  const swarm = drawSwarm(random, options.plain, options.without ?? new Set());
+  const swarm = drawSwarm(random, options.plain, {
+    without: options.without ?? new Set(),
+    having: options.having ?? new Set(),
+  });
   const world = new World(random, swarm, MAKERS[options.depth ?? "core"], options.trace);
   world.note(`${options.plain ? "plain, " : ""}with ${[...swarm.on].join(" ")}`);
   if (swarm.on.has("prefilledStores")) openPrefilled(world);

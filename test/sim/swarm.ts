@@ -24,6 +24,7 @@ export const SWITCHES = [
   "severalSnapshots",
   "largeChunks",
   "largeRequests",
+  "floods",
   "zeroes",
   "fua",
   "flushes",
@@ -69,13 +70,20 @@ export interface Swarm {
 
 /** Things that most lives should have are rarely off. */
 const OFTEN: ReadonlySet<Switch> = new Set<Switch>(["crashes", "flushes", "severalSnapshots", "timers"]);
-const RARELY: ReadonlySet<Switch> = new Set<Switch>(["transientStores", "originFaults"]);
+const RARELY: ReadonlySet<Switch> = new Set<Switch>(["transientStores", "originFaults", "floods"]);
 
-export function drawSwarm(random: SeededRandom, plain: boolean, without: ReadonlySet<Switch>): Swarm {
+/** What a life is told to be like. */
+export interface Bias {
+  readonly without: ReadonlySet<Switch>;
+  /** What shall be possible in any case. */
+  readonly having: ReadonlySet<Switch>;
+}
+
+export function drawSwarm(random: SeededRandom, plain: boolean, { without, having }: Bias): Swarm {
   const on = new Set<Switch>();
   for (const name of SWITCHES) {
     const drawn = random.chance(OFTEN.has(name) ? 85 : RARELY.has(name) ? 25 : 50);
-    if (drawn && !without.has(name)) on.add(name);
+    if ((drawn || having.has(name)) && !without.has(name)) on.add(name);
   }
   const weights: Weights = {
     request: random.pick([60, 120, 250]),
@@ -105,6 +113,7 @@ function drawOptions(random: SeededRandom, plain: boolean, on: ReadonlySet<Switc
     mergeChunks: random.pick([1, 5, 40]),
     mergeCopies: random.pick([1, 4]),
   };
+  const slowClients = random.pick([5, 5, 20]);
   const groupCount = random.pick([2, 7, 1024]);
   const metadataBlockBytes = random.pick([512, 512, 4096]);
   return {
@@ -115,7 +124,7 @@ function drawOptions(random: SeededRandom, plain: boolean, on: ReadonlySet<Switc
     reserves: on.has("reserves"),
     mergeBatches: on.has("mergeBatches"),
     mergePaced: on.has("pacedMerges"),
-    slowClients: on.has("slowClients") ? 5 : 0,
+    slowClients: on.has("slowClients") ? slowClients : 0,
     ...(on.has("limits") ? limits : {}),
     early: !plain,
     groupCount: plain ? 1 << 30 : groupCount,

@@ -1,7 +1,12 @@
-/** Every mutant, in the order in which the test shows them. */
+/** Every mutant, by the depth of the lives that are to find it, in the order in which the test shows them. */
+import type { Depth } from "../simulation.ts";
 import { COMMIT_MUTANTS } from "./commit.ts";
 import { MERGE_MUTANTS } from "./merge.ts";
 import type { Mutant } from "./mutant.ts";
 import { STORE_MUTANTS } from "./store.ts";
+import { WORKER_MUTANTS } from "./workers.ts";
 
-export const MUTANTS: readonly Mutant[] = [...COMMIT_MUTANTS, ...STORE_MUTANTS, ...MERGE_MUTANTS];
+export const MUTANTS: Readonly<Record<Depth, readonly Mutant[]>> = {
+  core: [...COMMIT_MUTANTS, ...STORE_MUTANTS, ...MERGE_MUTANTS],
+  threads: WORKER_MUTANTS,
+};

@@ -1,7 +1,7 @@
 /**
  * Mutants of visibility, commits and settling (S-50…S-57, C-20…C-24).
  */
-import { edit, mutant, type Mutant } from "./mutant.ts";
+import { edit, inLivesWith, mutant, type Mutant } from "./mutant.ts";
 
 const COMMITTER = "src/core/committer.ts";
 const SETTLER = "src/core/settler.ts";
@@ -90,18 +90,24 @@ export const COMMIT_MUTANTS: readonly Mutant[] = [
       }`,
     ),
   ),
-  mutant(
-    "tracked reads ignored (M_TRACK)",
-    "A read of the snapshot that is on its way to the origin gets the new data.",
-    edit(SETTLER, "if (tracking.readers(bucket, quiet) === 0) return true;", "return true;"),
+  inLivesWith(
+    ["slowClients"],
+    mutant(
+      "tracked reads ignored (M_TRACK)",
+      "A read of the snapshot that is on its way to the origin gets the new data.",
+      edit(SETTLER, "if (tracking.readers(bucket, quiet) === 0) return true;", "return true;"),
+    ),
   ),
-  mutant(
-    "only one of the two counters waited for (W_OLD)",
-    "A reader that loaded the parity two flips ago is missed.",
-    edit(
-      SETTLER,
-      "if (!isDrained(snapshot, bucket)) return;",
-      "if (buckets.phase[bucket] === DrainPhase.BeforeFlip && !isDrained(snapshot, bucket)) return;",
+  inLivesWith(
+    ["slowClients"],
+    mutant(
+      "only one of the two counters waited for (W_OLD)",
+      "A reader that loaded the parity two flips ago is missed.",
+      edit(
+        SETTLER,
+        "if (!isDrained(snapshot, bucket)) return;",
+        "if (buckets.phase[bucket] === DrainPhase.BeforeFlip && !isDrained(snapshot, bucket)) return;",
+      ),
     ),
   ),
   mutant(
@@ -127,6 +133,10 @@ export const COMMIT_MUTANTS: readonly Mutant[] = [
   mutant(
     "a group one exception too long in the books",
     "The next group leaves a slot out: an end marker in the middle of the list.",
-    edit("src/core/area-image.ts", "    this.#committed += count;", "    this.#committed += count === 2 ? 3 : count;"),
+    edit(
+      "src/core/area-image.ts",
+      "    this.#committed += count;",
+      "    this.#committed += Math.min(count === 2 ? 3 : count, this.room);",
+    ),
   ),
 ];

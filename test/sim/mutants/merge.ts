@@ -1,7 +1,7 @@
 /**
  * Mutants of the merge (S-60…S-69, E-30…E-36, C-32…C-39).
  */
-import { edit, mutant, type Mutant } from "./mutant.ts";
+import { edit, inLivesWith, mutant, type Mutant } from "./mutant.ts";
 
 const MERGE = "src/core/merge.ts";
 const STEP = "src/core/merge-step.ts";
@@ -18,20 +18,29 @@ export const MERGE_MUTANTS: readonly Mutant[] = [
       '    this.#stage = "erase";',
     ),
   ),
-  mutant(
-    "a failed origin flush is no failure",
-    "As before, where the disk says so itself.",
-    edit(STEP, "if (error !== 0) this.#fail(error);", "if (error !== 0 && this.#written) this.#fail(error);"),
+  inLivesWith(
+    ["merges", "originFaults", "crashes"],
+    mutant(
+      "a failed origin flush is no failure",
+      "As before, where the disk says so itself.",
+      edit(STEP, "if (error !== 0) this.#fail(error);", "if (error !== 0 && this.#written) this.#fail(error);"),
+    ),
   ),
-  mutant(
-    "a failed erasing write counts as done (S-68)",
-    "Memory has forgotten what is on disk: a write to the origin is undone by the next opening.",
-    edit(STEP, "if (error !== 0) this.#fail(error);", "if (error !== 0 && !this.#written) this.#fail(error);"),
+  inLivesWith(
+    ["merges", "cowFaults", "crashes", "pacedMerges"],
+    mutant(
+      "a failed erasing write counts as done (S-68)",
+      "Memory has forgotten what is on disk: a write to the origin is undone by the next opening.",
+      edit(STEP, "if (error !== 0) this.#fail(error);", "if (error !== 0 && !this.#written) this.#fail(error);"),
+    ),
   ),
-  mutant(
-    "range open to writes after a failed erasing write",
-    "A write goes to a COW chunk whose exception may be gone on disk.",
-    edit(STEP, "return this.#erasing && this.#error !== 0;", "return false;"),
+  inLivesWith(
+    ["merges", "cowFaults", "crashes", "pacedMerges"],
+    mutant(
+      "range open to writes after a failed erasing write",
+      "A write goes to a COW chunk whose exception may be gone on disk.",
+      edit(STEP, "return this.#erasing && this.#error !== 0;", "return false;"),
+    ),
   ),
   mutant(
     "a failed copy back counts as done",
@@ -66,18 +75,21 @@ export const MERGE_MUTANTS: readonly Mutant[] = [
     "They show the merged data.",
     edit(STEP, "while (this.#kept < runs.length) {", "while (this.#kept < 0) {"),
   ),
-  mutant(
-    "merge waits for the commit only, not for tracked reads (W_S2)",
-    "A read of the other snapshot, still on its way, gets merged data.",
-    edit(
-      "src/core/committer.ts",
-      "    for (const pending of this.#group) this.#settler.add(pending);\n",
-      `    for (const pending of this.#group) {
+  inLivesWith(
+    ["slowClients", "merges"],
+    mutant(
+      "merge waits for the commit only, not for tracked reads (W_S2)",
+      "A read of the other snapshot, still on its way, gets merged data.",
+      edit(
+        "src/core/committer.ts",
+        "    for (const pending of this.#group) this.#settler.add(pending);\n",
+        `    for (const pending of this.#group) {
       this.#context.needs.end(pending.keepers, 0);
       ports.table.settle(pending.oldChunk);
       snapshot.pending.give(pending);
     }
 `,
+      ),
     ),
   ),
   mutant(

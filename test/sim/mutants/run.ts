@@ -6,7 +6,7 @@
  * A process of its own, because the mutants are planted by module hooks. The life that fails is then lived without the mutant.
  */
 import { STEPS } from "../seeds.ts";
-import { live } from "../simulation.ts";
+import { live, type Depth } from "../simulation.ts";
 import { MUTANTS } from "./all.ts";
 import type { Mutant } from "./mutant.ts";
 
@@ -26,17 +26,19 @@ export interface Verdict {
   readonly innocent: boolean;
 }
 
-async function judge(mutant: Mutant): Promise<Verdict> {
+async function judge(mutant: Mutant, depth: Depth): Promise<Verdict> {
+  const length = STEPS[depth];
   const patch = Buffer.from(JSON.stringify(mutant.edits)).toString("base64url");
   const start = performance.now();
+  const having = new Set(mutant.having);
   const simulation = (await import(`../simulation.ts?mutant=${patch}`)) as { readonly live: typeof live };
   for (let steps = 0, seed = 1; steps < STEPS_MAX && performance.now() < start + MILLISECONDS_MAX; seed++) {
     for (const plain of [false, true]) {
-      steps += STEPS.core;
-      const message = failureOf(() => simulation.live({ seed, plain, steps: STEPS.core }));
+      steps += length;
+      const message = failureOf(() => simulation.live({ depth, seed, plain, steps: length, having }));
       if (message === undefined) continue;
       const milliseconds = Math.round(performance.now() - start);
-      const innocent = failureOf(() => live({ seed, plain, steps: STEPS.core })) === undefined;
+      const innocent = failureOf(() => live({ depth, seed, plain, steps: length, having })) === undefined;
       return { name: mutant.name, seed, plain, steps, milliseconds, message, innocent };
     }
   }
@@ -55,6 +57,8 @@ function failureOf(life: () => unknown): string | undefined {
 }
 
 const only = process.argv[2] ?? "";
-for (const mutant of MUTANTS) {
-  if (mutant.name.includes(only)) console.log(JSON.stringify(await judge(mutant)));
+for (const depth of (process.argv[3] === undefined ? ["core", "threads"] : [process.argv[3]]) as Depth[]) {
+  for (const mutant of MUTANTS[depth]) {
+    if (mutant.name.includes(only)) console.log(JSON.stringify(await judge(mutant, depth)));
+  }
 }

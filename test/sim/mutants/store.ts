@@ -1,7 +1,7 @@
 /**
  * Mutants of opening, allocation and dropping (S-7, S-30…S-43, S-70, C-25).
  */
-import { edit, mutant, type Mutant } from "./mutant.ts";
+import { edit, inLivesWith, mutant, type Mutant } from "./mutant.ts";
 
 const ALLOCATOR = "src/core/allocator.ts";
 const LOADER = "src/core/store-loader.ts";
@@ -14,31 +14,40 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     "The last exception of a full area is not read.",
     edit(LOADER, "slot < metadata.slots && metadata", "slot < metadata.slots - 1 && metadata"),
   ),
-  mutant(
-    "stale tail kept (S-7)",
-    "What stands behind the end marker comes back to life when the marker's slot is filled.",
-    edit(
-      "src/core/committer.ts",
-      "    if (area.stale && repairArea(this.#context, this.#drops, snapshot)) return;\n",
-      "",
+  inLivesWith(
+    ["prefilledStores", "crashes"],
+    mutant(
+      "stale tail kept (S-7)",
+      "What stands behind the end marker comes back to life when the marker's slot is filled.",
+      edit(
+        "src/core/committer.ts",
+        "    if (area.stale && repairArea(this.#context, this.#drops, snapshot)) return;\n",
+        "",
+      ),
     ),
   ),
-  mutant(
-    "area missed after growth (S-42)",
-    "The area behind a full last one is what the new space happens to hold.",
-    edit(
-      "src/core/committer.ts",
-      "    if (area.missing && repairArea(this.#context, this.#drops, snapshot)) return;\n",
-      "",
+  inLivesWith(
+    ["prefilledStores", "growth"],
+    mutant(
+      "area missed after growth (S-42)",
+      "The area behind a full last one is what the new space happens to hold.",
+      edit(
+        "src/core/committer.ts",
+        "    if (area.missing && repairArea(this.#context, this.#drops, snapshot)) return;\n",
+        "",
+      ),
     ),
   ),
-  mutant(
-    "last slot of an area given out without a next area (S-42)",
-    "Nobody can zero the next area: the store is lost, or cannot be opened.",
-    edit(
-      ALLOCATOR,
-      "return geometry.areaFits(divFloor(next, geometry.exceptionsPerArea), this.#cowSectors);",
-      "return true;",
+  inLivesWith(
+    ["smallStores", "floods"],
+    mutant(
+      "last slot of an area given out without a next area (S-42)",
+      "Nobody can zero the next area: the store is lost, or cannot be opened.",
+      edit(
+        ALLOCATOR,
+        "return geometry.areaFits(divFloor(next, geometry.exceptionsPerArea), this.#cowSectors);",
+        "return true;",
+      ),
     ),
   ),
   mutant(
@@ -110,20 +119,18 @@ export const STORE_MUTANTS: readonly Mutant[] = [
       "    this.#snapshot.registry = { registered: () => {} };",
     ),
   ),
-  mutant(
-    "a claim of an older epoch is taken",
-    "The chunk has been handed out to somebody else meanwhile.",
-    edit(WRITER, "      epoch === snapshot.reserveEpoch &&\n", ""),
+  inLivesWith(
+    ["reserves", "smallStores", "floods"],
+    mutant(
+      "a claim of an older epoch is taken",
+      "The chunk has been handed out to somebody else meanwhile.",
+      edit(WRITER, "      epoch === snapshot.reserveEpoch &&\n", ""),
+    ),
   ),
   mutant(
     "a claim does not look for a pending exception",
     "Two exceptions for one chunk: the later one hides what the first has kept.",
     edit(WRITER, "      snapshot.pending.get(chunk) === undefined &&\n", ""),
-  ),
-  mutant(
-    "reserves taken back while workers still fill them",
-    "Two writes land in one chunk.",
-    edit("src/core/reclaim.ts", "if (!this.#gates.isEmpty(this.#gate)) return false;", ""),
   ),
   mutant(
     "only the first snapshot is asked (E-13)",

@@ -31,6 +31,8 @@ interface SimOperation {
   readonly argument: number;
   /** The operation that it is linked behind. */
   readonly behind: SimOperation | undefined;
+  /** It does not run before this turn. */
+  readonly heldUntil: number;
   /** A durable write that has been done once, as an ordinary one. */
   half: boolean;
   /** Undefined until it has run. */
@@ -46,7 +48,14 @@ export interface SimMachine {
   /** fallocate is supported. */
   readonly allocates: boolean;
   stalled: FakeDisk | undefined;
+  /** Percent of the operations on disks that are slow, each for itself. */
+  readonly slowPercent: number;
+  /** Turns of all rings so far. */
+  turns: number;
 }
+
+/** Turns for which a slow operation does not run. */
+export const SLOW_TURNS = 400;
 
 export class SimRing implements IoRing {
   readonly kind = "fake";
@@ -84,6 +93,7 @@ export class SimRing implements IoRing {
   }
 
   turn(count: number, _wait: boolean): number {
+    this.#machine.turns += 1;
     let before: SimOperation | undefined;
     for (let i = 0; i < count; i++) {
       const operation = this.#decode(i, before);
@@ -98,6 +108,11 @@ export class SimRing implements IoRing {
   /** Something can run or complete without a further submission. */
   get hasWork(): boolean {
     return this.#finished.length > 0 || this.#pending.some((operation) => this.#canRun(operation));
+  }
+
+  /** An operation is slow, and will run. */
+  get isHeld(): boolean {
+    return this.#pending.some((operation) => operation.heldUntil > this.#machine.turns);
   }
 
   copy(target: number, source: number, length: number): void {
@@ -121,8 +136,14 @@ export class SimRing implements IoRing {
     return {
       ...{ op, file: w[1]!, user: w[2]!, address: w[3]! >>> 0, length },
       ...{ position: (w[5]! >>> 0) + w[6]! * 2 ** 32, argument: w[7]! },
-      ...{ behind, half: false, result: undefined },
+      ...{ behind, half: false, result: undefined, heldUntil: this.#hold(w[1]!) },
     };
+  }
+
+  #hold(file: number): number {
+    const { random, slowPercent, turns } = this.#machine;
+    const slow = slowPercent > 0 && this.#disks.has(file) && random.chance(slowPercent);
+    return slow ? turns + random.below(SLOW_TURNS) : 0;
   }
 
   /** Some of those that can run do. */
@@ -144,6 +165,7 @@ export class SimRing implements IoRing {
     if (op === IoOp.EventRead) return this.signaled;
     if (op === IoOp.Receive || op === IoOp.ReceiveVector) return this.#sockets.get(file)?.readable ?? true;
     if (op === IoOp.Send || op === IoOp.SendVector) return this.#sockets.get(file)?.blocked !== true;
+    if (operation.heldUntil > this.#machine.turns) return false;
     const disk = this.#disks.get(file);
     return disk === undefined || disk !== this.#machine.stalled;
   }

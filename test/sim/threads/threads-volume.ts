@@ -35,7 +35,7 @@ import type { SeededRandom } from "../../support/core/seeded-random.ts";
 import type { FakeSocket } from "../../support/fake-socket.ts";
 import type { Ask, CowSpec, SimRequest, SimVolume } from "../sim-volume.ts";
 import { SimClients } from "./sim-clients.ts";
-import { SimRing, type SimMachine } from "./sim-ring.ts";
+import { SimRing, SLOW_TURNS, type SimMachine } from "./sim-ring.ts";
 import { SimShell, type SimThreads } from "./sim-shell.ts";
 import { SimChannel, SimThread } from "./sim-thread.ts";
 import { SimSnapshot } from "./sim-snapshot.ts";
@@ -92,6 +92,8 @@ export class ThreadsVolume implements SimVolume {
       sockets: this.#sockets,
       allocates: this.#random.chance(70),
       stalled: undefined,
+      slowPercent: options.slowClients ?? 0,
+      turns: 0,
     };
     this.#channels = this.#openThreads();
     this.#shell = new SimShell(this.#channels, (connection) => this.#clients.closed(connection));
@@ -188,7 +190,7 @@ export class ThreadsVolume implements SimVolume {
     const runnable = this.#threads.filter((thread) => thread.isRunnable);
     const { later } = this.#shell;
     const choices = runnable.length + later.length + (this.#mainAwake ? 1 : 0);
-    if (choices === 0) return false;
+    if (choices === 0) return this.#skipSlow();
     const choice = this.#random.below(choices);
     if (choice < runnable.length) {
       runnable[choice]!.turn();
@@ -198,6 +200,13 @@ export class ThreadsVolume implements SimVolume {
       if (choice - runnable.length < later.length) later.splice(choice - runnable.length, 1)[0]!();
       this.#shell.turn();
     }
+    return true;
+  }
+
+  /** Nothing else can happen: what is slow comes to its end. */
+  #skipSlow(): boolean {
+    if (!this.#threads.some((thread) => thread.ring.isHeld)) return false;
+    this.#machine.turns += SLOW_TURNS;
     return true;
   }
 

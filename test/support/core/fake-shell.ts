@@ -18,7 +18,7 @@ import type { FakeDisk } from "./fake-disk.ts";
 import { FakeOriginPorts, type FakeSnapshotPorts, type FakeGate } from "./fake-ports.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 
-const SLOW_STEPS = 80;
+const SLOW_STEPS = 100;
 /** Chunks that are kept in reserve. */
 const RESERVES = 3;
 

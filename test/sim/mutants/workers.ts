@@ -1,0 +1,192 @@
+/**
+ * Mutants of the workers' loops, the rings and the shell (C-1…C-14, C-39, S-53, S-56), for lives of depth B.
+ */
+import { edit, inLivesWith, mutant, type Mutant } from "./mutant.ts";
+
+const ORIGIN = "workers/export/origin-handler.ts";
+const SNAPSHOT = "workers/export/snapshot-handler.ts";
+const MERGING = "workers/export/merging-handler.ts";
+const PIECES = "workers/export/pieces.ts";
+const COPY = "workers/copy/copy-loop.ts";
+const SENDER = "src/engine/metadata-sender.ts";
+const SHELL = "src/engine/core-shell.ts";
+
+export const WORKER_MUTANTS: readonly Mutant[] = [
+  mutant(
+    "a worker writes the origin on visible (W_SETTLE)",
+    "The exception is not on disk yet, or a read is still on its way to the origin.",
+    edit(
+      ORIGIN,
+      "if (!snapshot.table.allSettled(first, chunks)) return false;",
+      "for (let i = 0; i < chunks; i++) if (snapshot.table.lookup(first + i, 1) === 0) return false;",
+    ),
+  ),
+  mutant(
+    "an origin write looks before it announces itself (W_GEN)",
+    "Creation drains, the write has found no snapshot, and goes on.",
+    edit(
+      ORIGIN,
+      "    if (!context.enter(piece, context.originWritePass, ORIGIN_WRITE_GATE)) return;\n    const merging",
+      "    const merging",
+    ),
+  ),
+  mutant(
+    "being released is permission to write (W_BLIND)",
+    "A snapshot that was made meanwhile is overlooked.",
+    edit(
+      ORIGIN,
+      "    if (!settledEverywhere(context, piece.offset, piece.length)) return needOrigin(context, piece);\n    const aligned",
+      `    if (piece.step !== 77 && !settledEverywhere(context, piece.offset, piece.length)) {
+      piece.step = 77;
+      return needOrigin(context, piece);
+    }
+    const aligned`,
+    ),
+  ),
+  mutant(
+    "FUA on the origin without FUA",
+    "It is acknowledged, and in a cache.",
+    edit(
+      ORIGIN,
+      "this.#io.write(piece, origin, piece.offset, piece.request?.durable === true);",
+      "this.#io.write(piece, origin, piece.offset, false);",
+    ),
+  ),
+  inLivesWith(
+    ["slowClients"],
+    mutant(
+      "a read of the origin that is not tracked (C-1)",
+      "The settler sees nobody, the origin is overwritten, the read gets the new data.",
+      edit(SNAPSHOT, "if (this.#track(piece, first)) return", "if (first >= 0) return"),
+    ),
+  ),
+  mutant(
+    "nobody tells main that a bucket has drained (W_NONE, C-5)",
+    "The origin write waits for ever.",
+    edit(SNAPSHOT, "if ((drained & 1) === 0) continue;", "if (drained !== 0) continue;"),
+  ),
+  mutant(
+    "a flush without a flush of the device (W_PIGGY)",
+    "A commit's own flush stands in for it; what was written since is in a cache.",
+    edit(SNAPSHOT, "this.#io.sync(piece, cowFile(this.#snapshot.index));", "this.#finish(piece, 0);"),
+  ),
+  mutant(
+    "a flush by the worker alone (W_FLUSH)",
+    "The data is on the device, its exception is not.",
+    edit(SNAPSHOT, "if (!words.isDurable(visible)) {", "if (piece.step < 0 && !words.isDurable(visible)) {"),
+  ),
+  mutant(
+    "FUA without its exception (C-14)",
+    "As before.",
+    edit(PIECES, "return snapshot ? PieceKind.Durable : null;", "return null;"),
+  ),
+  mutant(
+    "a write on the merging volume does not look at the range (W_LOOKUP)",
+    "It lands on COW behind the copy, and is erased.",
+    edit(MERGING, "if (inMergeRange(snapshot, piece)) {", "if (piece.length < 0 && inMergeRange(snapshot, piece)) {"),
+  ),
+  mutant(
+    "a queued write stays announced (W_KEEP)",
+    "The merger waits for it, it waits for the merger.",
+    edit(MERGING, "      context.leave(piece);\n      piece.stage = Stage.Main;", "      piece.stage = Stage.Main;"),
+  ),
+  mutant(
+    "unmapped writes on the merging volume ask no other snapshot (E-30)",
+    "The other snapshots show what was written to the merging volume.",
+    edit(MERGING, "if (!mapped && !settledEverywhere(", "if (piece.length < 0 && !settledEverywhere("),
+  ),
+  mutant(
+    "nobody tells main that a gate is empty",
+    "Creation, merge and drop wait for ever.",
+    edit(
+      "workers/export/context.ts",
+      "if (piece.pass.leave()) this.outbox.send(Message.GateDrained, 0, piece.gate);",
+      "piece.pass.leave();",
+    ),
+  ),
+  mutant(
+    "a message does not wake who sleeps (W_NONE)",
+    "It lies in the ring until something else comes.",
+    edit(
+      "src/ring/spsc-ring.ts",
+      "return Atomics.load(this.words, SLEEPING) === 1 && Atomics.exchange(this.words, SLEEPING, 0) === 1;",
+      "return false;",
+    ),
+  ),
+  mutant(
+    "chunks in reserve outlive their epoch",
+    "A merge has handed them out anew.",
+    edit(
+      "workers/export/chunk-reserve.ts",
+      "    if (epoch !== this.#epoch) this.#chunks.length = 0;\n    return",
+      "    return",
+    ),
+  ),
+  mutant(
+    "the rest of a chunk is not filled from the origin (E-5)",
+    "It shows what the slot had before.",
+    edit(
+      "workers/export/chunk-fill.ts",
+      "piece.fillTo = end === exists ? alignUp(within, origin.align) : exists;",
+      "piece.fillTo = alignUp(within, origin.align);",
+    ),
+  ),
+  mutant(
+    "a short write of a client counts as whole",
+    "Its end is not on the device.",
+    edit(
+      "workers/export/piece-io.ts",
+      "    const before = piece.memory === -1 ? 0 : piece.position % device.align;\n    if (piece.progress >= before + piece.length) return true;",
+      "    const before = piece.memory === -1 ? 0 : piece.position % device.align;\n    if (piece.progress >= before) return true;",
+    ),
+  ),
+  mutant(
+    "a short read of a copy counts as whole",
+    "The exception has what the slot had before.",
+    edit(COPY, "    if (segment.progress < segment.length) return this.#submitRead(segment);\n", ""),
+  ),
+  mutant(
+    "a short write of a copy counts as whole",
+    "The end of the chunk is what the COW device had before.",
+    edit(
+      COPY,
+      "      if (segment.done[target] < segment.overlap(target)) return this.#submitWrite(segment, target);\n",
+      "",
+    ),
+  ),
+  mutant(
+    "steps of a metadata job not linked (S-53)",
+    "The area is written before the flush, or before the next area is zeroed.",
+    edit("workers/metadata/metadata-loop.ts", "      if (pushed > 0) this.submissions.link();\n", ""),
+  ),
+  mutant(
+    "no flush before an area write, in the sender (M_NOFLUSH)",
+    "The exception is on disk, its data is not (S-82).",
+    edit(SENDER, "return [...zero, FLUSH, ...this.#write(", "return [...zero, ...this.#write("),
+  ),
+  mutant(
+    "headers and areas written without FUA, in the sender",
+    "A commit or a drop is reported, and a cut takes it back.",
+    edit(SENDER, "bytes: part.length, address, durable: true }", "bytes: part.length, address, durable: false }"),
+  ),
+  mutant(
+    "the image of a commit is sent without a copy (S-54)",
+    "All commits share one slot: a later one changes the bytes under an earlier one.",
+    edit(SENDER, "    this.#free.push(...sent.slots);\n", "    void sent.slots;\n"),
+    edit(SENDER, "const slot = this.#free.pop();", "const slot = this.#free.at(-1);"),
+  ),
+  mutant(
+    "the shell loses the error of a granted write (E-9)",
+    "The exception is published, its data never arrived.",
+    edit(
+      SHELL,
+      "return core.written(w2, fromWords(words[at + 3], words[at + 4]), words[at + 5]);",
+      "return core.written(w2, fromWords(words[at + 3], words[at + 4]), 0);",
+    ),
+  ),
+  mutant(
+    "the shell loses the errors of copies (S-50)",
+    "As before, for copies.",
+    edit(SHELL, "return core.copied(w1, w2, words[at + 3], words[at + 4]);", "return core.copied(w1, 0, 0, 0);"),
+  ),
+];
