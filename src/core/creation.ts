@@ -9,7 +9,8 @@
  */
 import type { SnapshotState } from "../base/states.ts";
 import type { CoreContext, Operation } from "./context.ts";
-import { ORIGIN_WRITE_GATE, GateSet, type Gates } from "./gates.ts";
+import { ORIGIN_WRITE_GATE } from "../base/gate-numbers.ts";
+import { GateSet, type Gates } from "./gates.ts";
 import type { MetadataOwner } from "./metadata-channel.ts";
 import { ORIGIN_DEVICE } from "./ports.ts";
 import type { RegistryOwner, Snapshot } from "./snapshot.ts";

@@ -11,18 +11,6 @@ import { assert } from "../base/assert.ts";
 import type { CoreContext } from "./context.ts";
 import type { GatePort } from "./ports.ts";
 
-/** Gate numbers, as the shell and its messages carry them. */
-export const ORIGIN_WRITE_GATE = 0;
-export const ORIGIN_READ_GATE = 1;
-
-export function snapshotWriteGate(snapshot: number): number {
-  return 2 + 2 * snapshot;
-}
-
-export function snapshotReadGate(snapshot: number): number {
-  return 3 + 2 * snapshot;
-}
-
 /** A token of a write that must be alone, or an operation of the core's. */
 class Exclusive {
   readonly token: number;

@@ -16,14 +16,8 @@ import { repairArea } from "./area-repair.ts";
 import type { CoreContext, Operation } from "./context.ts";
 import type { CopyJobs } from "./copy-jobs.ts";
 import type { Drops } from "./drop.ts";
-import {
-  GateSet,
-  ORIGIN_READ_GATE,
-  ORIGIN_WRITE_GATE,
-  snapshotReadGate,
-  snapshotWriteGate,
-  type Gates,
-} from "./gates.ts";
+import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE, snapshotReadGate, snapshotWriteGate } from "../base/gate-numbers.ts";
+import { GateSet, type Gates } from "./gates.ts";
 import { MergeStep } from "./merge-step.ts";
 import type { Need } from "./need.ts";
 import type { OriginKeeper } from "./origin-keeper.ts";

@@ -8,7 +8,8 @@
  * empty, whoever holds it: an exclusive write that needs a chunk may be the one that waits for it.
  */
 import type { CoreContext, Operation } from "./context.ts";
-import { snapshotWriteGate, type Gates } from "./gates.ts";
+import { snapshotWriteGate } from "../base/gate-numbers.ts";
+import type { Gates } from "./gates.ts";
 import type { Need } from "./need.ts";
 import type { Snapshot } from "./snapshot.ts";
 

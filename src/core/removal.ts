@@ -9,7 +9,8 @@
 import { SnapshotState } from "../base/states.ts";
 import type { CoreContext, Operation } from "./context.ts";
 import type { Drops } from "./drop.ts";
-import { GateSet, ORIGIN_WRITE_GATE, snapshotReadGate, snapshotWriteGate, type Gates } from "./gates.ts";
+import { ORIGIN_WRITE_GATE, snapshotReadGate, snapshotWriteGate } from "../base/gate-numbers.ts";
+import { GateSet, type Gates } from "./gates.ts";
 import type { RegistryOwner, Snapshot } from "./snapshot.ts";
 
 export class Removal implements Operation, RegistryOwner {

@@ -30,8 +30,6 @@ export interface ShellEvents {
   register(snapshot: number, what: "active" | "removed" | "invalid"): Promise<void>;
   notice(snapshot: number, event: NoticeKind, error: number): void;
   connectionClosed(connection: number): void;
-  /** The event loop must not be blocked for long: called at the end of each turn that did something. */
-  turned(): void;
 }
 
 export class CoreShell implements Effects {
@@ -88,7 +86,6 @@ export class CoreShell implements Effects {
     this.#turning = false;
     // The event loop has its turn, too: more messages, or a ring that was full, come after it.
     if (this.#again) setImmediate(() => this.turn());
-    this.#events.turned();
   }
 
   /** The rest after a step of a paced merge is over (E-26). */

@@ -15,7 +15,8 @@ import { Core } from "../core/core.ts";
 import type { NoticeKind, OriginPorts } from "../core/ports.ts";
 import { loadNative, probeUring } from "../device/native.ts";
 import { ORIGIN_FILE } from "../ring/file-table.ts";
-import { createVolumeWords, ORIGIN_READ_GATE, ORIGIN_WRITE_GATE, VolumeWords } from "../ring/volume-words.ts";
+import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../base/gate-numbers.ts";
+import { createVolumeWords, VolumeWords } from "../ring/volume-words.ts";
 import { CoreShell, sectorsOf, type ShellEvents } from "./core-shell.ts";
 import { type ListenAddress, Listener, parseListenAddress } from "./listener.ts";
 import { MainWake } from "./main-wake.ts";
@@ -229,7 +230,6 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
       register: (index, what) => this.#snapshots.register(index, what),
       notice: (index, event, error) => this.#notice(index, event, error),
       connectionClosed: (id) => this.#listener?.connectionClosed(id),
-      turned: () => {},
     };
     this.#shell = new CoreShell(this.#threads, events, options.groupWaitMs);
     const coreOptions = {

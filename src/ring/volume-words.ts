@@ -10,26 +10,13 @@
  * origin's gates are (C-32, C-38): a request that has entered its gate may read them without a further check.
  */
 import { MAX_SNAPSHOTS } from "../base/constants.ts";
+import { GATE_COUNT } from "../base/gate-numbers.ts";
 import { GATE_WORDS, Gate, GatePass } from "./gate.ts";
 
 const LIST_COUNT = 0;
 const LIST = 1;
 const MERGING = LIST + MAX_SNAPSHOTS;
 const GATES = 272;
-
-/** Gate numbers, as messages carry them. */
-export const ORIGIN_WRITE_GATE = 0;
-export const ORIGIN_READ_GATE = 1;
-
-export function snapshotWriteGate(snapshot: number): number {
-  return 2 + 2 * snapshot;
-}
-
-export function snapshotReadGate(snapshot: number): number {
-  return 3 + 2 * snapshot;
-}
-
-export const GATE_COUNT: number = 2 + 2 * MAX_SNAPSHOTS;
 
 export function createVolumeWords(): SharedArrayBuffer {
   return new SharedArrayBuffer((GATES + GATE_COUNT * GATE_WORDS) * 4);

@@ -44,7 +44,7 @@ export class MergingHandler {
   read(piece: Piece, merging: number): void {
     const snapshot = this.#context.snapshot(merging);
     const mapped = lookup(snapshot, piece);
-    if (mapped) this.#io.read(piece, snapshot.cow, cowPosition(snapshot, piece));
+    if (mapped) this.#io.read(piece, snapshot.cow, snapshot.cowPosition(piece));
     else this.#io.read(piece, this.#context.origin, piece.offset);
   }
 
@@ -62,7 +62,7 @@ export class MergingHandler {
     const mapped = lookup(snapshot, piece);
     if (!mapped && !settledEverywhere(context, piece.offset, piece.length)) return needOrigin(context, piece);
     const device = mapped ? snapshot.cow : context.origin;
-    const position = mapped ? cowPosition(snapshot, piece) : piece.offset;
+    const position = mapped ? snapshot.cowPosition(piece) : piece.offset;
     if (!device.isAligned(position, piece.length) && !piece.exclusive) return needExclusive(context, piece);
     this.#io.write(piece, device, position, piece.request?.durable === true);
   }
@@ -70,16 +70,9 @@ export class MergingHandler {
 
 /** Look the piece's first chunk up and shorten the piece to its run; true: it is on the COW device. */
 function lookup(snapshot: SnapshotView, piece: Piece): boolean {
-  const first = snapshot.chunkAt(piece.offset);
-  const count = snapshot.chunkAt(piece.offset + piece.length - 1) - first + 1;
-  const mapped = snapshot.table.lookup(first, count) !== EntryState.None;
-  const runBytes = snapshot.table.runLength * snapshot.chunkBytes - (piece.offset % snapshot.chunkBytes);
-  piece.length = Math.min(piece.length, runBytes);
+  const mapped = snapshot.table.lookup(snapshot.chunkAt(piece.offset), snapshot.chunksOf(piece)) !== EntryState.None;
+  snapshot.clipToRun(piece, snapshot.table.runLength);
   return mapped;
-}
-
-function cowPosition(snapshot: SnapshotView, piece: Piece): number {
-  return snapshot.table.newChunk * snapshot.chunkBytes + (piece.offset % snapshot.chunkBytes);
 }
 
 /** C-39.3; a range that is just changing counts as met: main sends the piece back to look again. */

@@ -18,7 +18,7 @@ import { highWord, lowWord } from "../../src/base/u64.ts";
 import { cowFile, ORIGIN_FILE } from "../../src/ring/file-table.ts";
 import { Message } from "../../src/ring/messages.ts";
 import { PAGE_BYTES } from "../../src/ring/slots.ts";
-import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../../src/ring/volume-words.ts";
+import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../../src/base/gate-numbers.ts";
 import type { ExportContext } from "./context.ts";
 import type { ExportHandler } from "./handler.ts";
 import type { MergingHandler } from "./merging-handler.ts";

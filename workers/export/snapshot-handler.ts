@@ -13,7 +13,7 @@ import { EntryState, SnapshotState } from "../../src/base/states.ts";
 import { highWord, lowWord } from "../../src/base/u64.ts";
 import { cowFile } from "../../src/ring/file-table.ts";
 import { ChunkNeed, EPOCH_SHIFT, Message } from "../../src/ring/messages.ts";
-import { ORIGIN_WRITE_GATE } from "../../src/ring/volume-words.ts";
+import { ORIGIN_WRITE_GATE } from "../../src/base/gate-numbers.ts";
 import { bucketAt, trackableChunks } from "../../src/table/tracking.ts";
 import type { ExportContext } from "./context.ts";
 import type { ExportHandler } from "./handler.ts";
@@ -105,22 +105,6 @@ export class SnapshotHandler implements ExportHandler {
     piece.length = Math.min(piece.length, this.#snapshot.toChunkEnd(piece.offset));
   }
 
-  /** Chunks that the piece touches. */
-  #chunks(piece: Piece): number {
-    return this.#snapshot.chunkAt(piece.offset + piece.length - 1) - this.#snapshot.chunkAt(piece.offset) + 1;
-  }
-
-  /** Shorten the piece to a run of so many chunks. */
-  #clipToRun(piece: Piece, chunks: number): void {
-    const { chunkBytes } = this.#snapshot;
-    piece.length = Math.min(piece.length, chunks * chunkBytes - (piece.offset % chunkBytes));
-  }
-
-  #cowPosition(piece: Piece): number {
-    const snapshot = this.#snapshot;
-    return snapshot.table.newChunk * snapshot.chunkBytes + (piece.offset % snapshot.chunkBytes);
-  }
-
   /** True: announced, and served. Main takes a snapshot away behind its closed gates, so the state counts that is seen inside. */
   #enter(piece: Piece, write: boolean): boolean {
     const snapshot = this.#snapshot;
@@ -140,13 +124,13 @@ export class SnapshotHandler implements ExportHandler {
     const first = snapshot.chunkAt(piece.offset);
     for (;;) {
       const limit = trackableChunks(first);
-      const mapped = snapshot.table.lookup(first, this.#chunks(piece)) !== EntryState.None;
+      const mapped = snapshot.table.lookup(first, snapshot.chunksOf(piece)) !== EntryState.None;
       const run = snapshot.table.runLength;
       if (mapped) {
-        this.#clipToRun(piece, run);
-        return this.#io.read(piece, snapshot.cow, this.#cowPosition(piece));
+        snapshot.clipToRun(piece, run);
+        return this.#io.read(piece, snapshot.cow, snapshot.cowPosition(piece));
       }
-      this.#clipToRun(piece, Math.min(run, limit));
+      snapshot.clipToRun(piece, Math.min(run, limit));
       if (this.#track(piece, first)) return this.#io.read(piece, this.#context.origin, piece.offset);
     }
   }
@@ -154,7 +138,7 @@ export class SnapshotHandler implements ExportHandler {
   /** C-1…C-4: announce the read, then look again. False: something was published meanwhile, nothing is tracked. */
   #track(piece: Piece, first: number): boolean {
     const snapshot = this.#snapshot;
-    const count = this.#chunks(piece);
+    const count = snapshot.chunksOf(piece);
     piece.parities = snapshot.words.tracking.beginRange(first, count);
     piece.snapshot = snapshot;
     piece.trackedChunk = first;
@@ -188,9 +172,10 @@ export class SnapshotHandler implements ExportHandler {
     if (!this.#enter(piece, true)) return;
     const snapshot = this.#snapshot;
     const first = snapshot.chunkAt(piece.offset);
-    if (snapshot.table.lookup(first, this.#chunks(piece)) === EntryState.None) return this.#needChunk(piece, first);
-    this.#clipToRun(piece, snapshot.table.runLength);
-    const position = this.#cowPosition(piece);
+    if (snapshot.table.lookup(first, snapshot.chunksOf(piece)) === EntryState.None)
+      return this.#needChunk(piece, first);
+    snapshot.clipToRun(piece, snapshot.table.runLength);
+    const position = snapshot.cowPosition(piece);
     if (!snapshot.cow.isAligned(position, piece.length) && !piece.exclusive) {
       this.#clipToChunk(piece);
       return needExclusive(this.#context, piece);
@@ -277,11 +262,11 @@ export class SnapshotHandler implements ExportHandler {
     if (!snapshot.discardZeroesCow) return this.#finish(piece, 0);
     if (!this.#enter(piece, true)) return;
     const first = snapshot.chunkAt(piece.offset);
-    const mapped = snapshot.table.lookup(first, this.#chunks(piece)) !== EntryState.None;
-    this.#clipToRun(piece, snapshot.table.runLength);
+    const mapped = snapshot.table.lookup(first, snapshot.chunksOf(piece)) !== EntryState.None;
+    snapshot.clipToRun(piece, snapshot.table.runLength);
     piece.step = snapshot.discardPassdownOrigin ? 1 : 0;
     if (mapped) {
-      const position = this.#cowPosition(piece);
+      const position = snapshot.cowPosition(piece);
       if (snapshot.cow.isAligned(position, piece.length)) return this.#io.zero(piece, snapshot.cow, position, false);
     }
     if (piece.step === 1) return this.#passDown(piece);

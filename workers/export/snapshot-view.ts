@@ -3,11 +3,13 @@
  */
 import type { GatePass } from "../../src/ring/gate.ts";
 import type { SnapshotDescription } from "../../src/ring/worker-data.ts";
-import { snapshotReadGate, snapshotWriteGate, type VolumeReader } from "../../src/ring/volume-words.ts";
+import { snapshotReadGate, snapshotWriteGate } from "../../src/base/gate-numbers.ts";
+import type { VolumeReader } from "../../src/ring/volume-words.ts";
 import { SnapshotWordsReader } from "../../src/table/snapshot-words.ts";
 import { TableReader } from "../../src/table/table-reader.ts";
 import { ChunkReserve } from "./chunk-reserve.ts";
 import { DeviceView } from "./device-view.ts";
+import type { Piece } from "./piece.ts";
 
 export class SnapshotView {
   readonly index: number;
@@ -46,5 +48,20 @@ export class SnapshotView {
   /** Bytes from `offset` to the end of its chunk. */
   toChunkEnd(offset: number): number {
     return this.chunkBytes - (offset % this.chunkBytes);
+  }
+
+  /** Chunks that a piece touches. */
+  chunksOf(piece: Piece): number {
+    return this.chunkAt(piece.offset + piece.length - 1) - this.chunkAt(piece.offset) + 1;
+  }
+
+  /** Shorten the piece to a run of so many chunks. */
+  clipToRun(piece: Piece, chunks: number): void {
+    piece.length = Math.min(piece.length, chunks * this.chunkBytes - (piece.offset % this.chunkBytes));
+  }
+
+  /** Where the piece lies on the COW device, after a lookup of its first chunk that found an exception. */
+  cowPosition(piece: Piece): number {
+    return this.table.newChunk * this.chunkBytes + (piece.offset % this.chunkBytes);
   }
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { errno } from "../../../src/base/errno.ts";
 import { SnapshotState } from "../../../src/base/states.ts";
-import { ORIGIN_WRITE_GATE, snapshotReadGate, snapshotWriteGate } from "../../../src/core/gates.ts";
+import { ORIGIN_WRITE_GATE, snapshotReadGate, snapshotWriteGate } from "../../../src/base/gate-numbers.ts";
 import { CoreBench } from "../../support/core/core-bench.ts";
 
 test("creation: hold, drain, flush the origin, format, register, list, release (E-40, C-30)", () => {

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { errno } from "../../../src/base/errno.ts";
 import { EntryState, SnapshotState } from "../../../src/base/states.ts";
 import { MetadataArea } from "../../../src/format/metadata-area.ts";
-import { ORIGIN_READ_GATE } from "../../../src/core/gates.ts";
+import { ORIGIN_READ_GATE } from "../../../src/base/gate-numbers.ts";
 import { throttleRest } from "../../../src/core/core-options.ts";
 import type { ExceptionPair } from "../../support/store-image.ts";
 import { CoreBench } from "../../support/core/core-bench.ts";

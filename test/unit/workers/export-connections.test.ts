@@ -6,7 +6,7 @@ import { MAX_REQUESTS_PER_CONNECTION } from "../../../src/base/constants.ts";
 import { Command } from "../../../src/nbd/wire/protocol.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
 import { Message } from "../../../src/ring/messages.ts";
-import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../../../src/ring/volume-words.ts";
+import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../../../src/base/gate-numbers.ts";
 import { encodeRequest, option } from "../../support/export-client.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 import { dataPattern } from "../../support/data-pattern.ts";

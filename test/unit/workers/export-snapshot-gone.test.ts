@@ -6,7 +6,7 @@ import { expect, it } from "vitest";
 import { SnapshotState } from "../../../src/base/states.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
 import { Message } from "../../../src/ring/messages.ts";
-import { snapshotReadGate, snapshotWriteGate } from "../../../src/ring/volume-words.ts";
+import { snapshotReadGate, snapshotWriteGate } from "../../../src/base/gate-numbers.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 
