@@ -159,6 +159,7 @@ napi_value constants(napi_env env) {
       {"IoOp.ReadVector", kReadVector},
       {"IoOp.WriteVector", kWriteVector},
       {"IoFlag.Link", kFlagLink},
+      {"IoFlag.AtOnce", kFlagAtOnce},
       {"IoArg.Dsync", kArgDsync},
       {"AllocateMode.KeepSize", FALLOC_FL_KEEP_SIZE},
       {"AllocateMode.PunchHole", FALLOC_FL_PUNCH_HOLE},

@@ -62,7 +62,7 @@ bool isFileOp(uint8_t op) {
 
 bool isInline(const Op& op) {
   if (!isFileOp(op.request.op)) return false;
-  if (op.file->kind == kInline) return true;
+  if (op.file->kind == kInline || op.request.atOnce) return true;
   // The kernels that we want to run on have no discard through io_uring.
   return op.request.op == kAllocate && op.request.argument == kModeDiscard && op.file->block;
 }

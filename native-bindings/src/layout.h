@@ -31,6 +31,7 @@ enum OpCode : uint8_t {
 };
 
 constexpr uint32_t kFlagLink = 1;
+constexpr uint32_t kFlagAtOnce = 2;
 constexpr uint32_t kArgDsync = 2;
 
 // fallocate modes are Linux's; kDiscard is ours: advice that the bytes are not needed, after which they may read as anything.

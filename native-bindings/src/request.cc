@@ -100,6 +100,7 @@ bool decodeRequest(const int32_t* words, Request* request) {
   request->op = static_cast<uint8_t>(request->word0 & 0xff);
   const uint32_t flags = request->word0 >> 8;
   request->link = (flags & kFlagLink) != 0;
+  request->atOnce = (flags & kFlagAtOnce) != 0;
   request->file = load(words + 1);
   request->user = static_cast<int32_t>(load(words + 2));
   request->offset = load(words + 3);
@@ -107,7 +108,7 @@ bool decodeRequest(const int32_t* words, Request* request) {
   request->position = load(words + 5) | uint64_t{load(words + 6)} << 32;
   request->argument = load(words + 7);
   request->length2 = load(words + 8) | uint64_t{load(words + 9)} << 32;
-  return request->op < kOpCount && (flags & ~kFlagLink) == 0;
+  return request->op < kOpCount && (flags & ~(kFlagLink | kFlagAtOnce)) == 0;
 }
 
 int prepareOp(Op* op, const FileTable& files, const Arena& arena) {

@@ -23,6 +23,8 @@ struct Request {
   uint32_t word0;
   uint8_t op;
   bool link;
+  // Done inside the turn, where it is an operation of a file.
+  bool atOnce;
   uint32_t file;
   int32_t user;
   uint32_t offset;

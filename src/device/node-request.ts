@@ -118,7 +118,7 @@ export class NodeRequest {
     this.ranges = 0;
     this.total = 0;
     this.done = 0;
-    return this.op < RULES.length && (flags & ~IoFlag.Link) === 0;
+    return this.op < RULES.length && (flags & ~(IoFlag.Link | IoFlag.AtOnce)) === 0;
   }
 
   /** 0, or -EINVAL or -EBADF: it must not be started. */

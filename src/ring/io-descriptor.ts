@@ -54,6 +54,11 @@ export type IoOp = (typeof IoOp)[keyof typeof IoOp];
 export const IoFlag = {
   /** The next descriptor starts only when this one has succeeded whole; else it completes with -ECANCELED. */
   Link: 1,
+  /**
+   * An operation of a file is done inside `turn`, as if the file were FileKind.Inline: for a thread that has nothing else to do
+   * meanwhile, and operations that io_uring hands to threads of its own (fdatasync, RWF_DSYNC). Others ignore it.
+   */
+  AtOnce: 2,
 } as const;
 
 export const IoArg = {

@@ -74,6 +74,11 @@ export class Submissions {
     this.#words[(this.#count - 1) * DESCRIPTOR_WORDS] |= IoFlag.Link << 8;
   }
 
+  /** The descriptor pushed last is done inside the turn, where it is one of a file. */
+  atOnce(): void {
+    this.#words[(this.#count - 1) * DESCRIPTOR_WORDS] |= IoFlag.AtOnce << 8;
+  }
+
   #next(): number {
     assert(this.#count < this.#capacity, "more descriptors than the loop was made for");
     const at = this.#count * DESCRIPTOR_WORDS;

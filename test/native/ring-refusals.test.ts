@@ -27,7 +27,7 @@ const INVALID: readonly (readonly [string, Descriptor])[] = [
   ["an unknown read argument", { op: IoOp.Read, length: 8, argument: 2 }],
   ["an unknown operation", { op: 14 }],
   ["an operation far out", { op: 255 }],
-  ["an unknown flag", { op: IoOp.Nop, flags: 2 }],
+  ["an unknown flag", { op: IoOp.Nop, flags: 4 }],
   ["a read of a socket", { op: IoOp.Read, file: SOCKET, length: 8 }],
   ["a sync of a socket", { op: IoOp.Sync, file: SOCKET }],
   ["a receive from a file", { op: IoOp.Receive, file: DISK, length: 8 }],

@@ -19,6 +19,7 @@ export interface FakeOperation {
   readonly position: number;
   readonly argument: number;
   readonly linked: boolean;
+  readonly atOnce: boolean;
 }
 
 /** Says what an operation does instead of its work: -errno, or a number of bytes at which it stops. */
@@ -124,6 +125,7 @@ export class FakeRing implements IoRing {
       position: (w[5] >>> 0) + w[6] * 2 ** 32,
       argument: w[7],
       linked: ((w[0] >> 8) & IoFlag.Link) !== 0,
+      atOnce: ((w[0] >> 8) & IoFlag.AtOnce) !== 0,
     };
   }
 

@@ -29,6 +29,8 @@ export class MetadataJob {
   readonly lengths: number[] = [];
   pending = 0;
   error = 0;
+  /** Its operations are done inside the turn. */
+  atOnce = false;
 
   constructor(index: number) {
     this.index = index;

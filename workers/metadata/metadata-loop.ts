@@ -8,6 +8,9 @@
  * A job's steps run one after the other, each only if the one before succeeded whole. Main sends at most one job per store at
  * a time, so that header and area writes of a store never overlap; jobs of different stores run side by side. What the
  * steps mean, and the order that keeps a store valid (S-53, S-31, S-70), is main's business.
+ *
+ * A job that is alone is done at once, by plain system calls of this thread: io_uring has no fdatasync and no RWF_DSYNC that does not
+ * go through threads of the kernel's, which cost an origin write that waits for its commit three more switches.
  */
 import { errno } from "../../src/base/errno.ts";
 import { Pool } from "../../src/base/pool.ts";
@@ -27,6 +30,9 @@ const USER_WAKE = 0x7fff_ffff;
 /** A user word: job record and the number of the operation in its chain. */
 const OPERATION_BITS = 16;
 const OPERATION_MASK: number = (1 << OPERATION_BITS) - 1;
+
+/** A longer job goes through the ring even when it is alone: jobs that come meanwhile run beside it. */
+const AT_ONCE_BYTES_MAX: number = 256 * 1024;
 
 export interface MetadataLoopParts {
   readonly ring: IoRing;
@@ -151,6 +157,8 @@ export class MetadataLoop implements WorkerLoop {
   }
 
   #start(job: MetadataJob): void {
+    const bytes = job.steps.reduce((sum, step) => sum + step.bytes, 0);
+    job.atOnce = this.#underWay === 0 && this.#queue.length === 0 && bytes <= AT_ONCE_BYTES_MAX;
     this.#underWay += 1;
     this.#continue(job);
   }
@@ -176,6 +184,7 @@ export class MetadataLoop implements WorkerLoop {
     const user = (job.index << OPERATION_BITS) | (job.lengths.length & OPERATION_MASK);
     const position = step.position + job.stepDone;
     this.submissions.push(step.operation, job.file, user, address, length, position, argument);
+    if (job.atOnce) this.submissions.atOnce();
     job.lengths.push(step.operation === IoOp.Sync ? 0 : length);
     job.stepDone += length;
     if (job.stepDone < step.bytes) return;

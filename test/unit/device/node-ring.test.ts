@@ -381,7 +381,7 @@ describe("refused by the node ring", () => {
     ["an unknown read argument", { op: IoOp.Read, length: 8, argument: 2 }],
     ["an unknown operation", { op: 14 }],
     ["an operation far out", { op: 255 }],
-    ["an unknown flag", { op: IoOp.Nop, flags: 2 }],
+    ["an unknown flag", { op: IoOp.Nop, flags: 4 }],
     ["a read of a socket", { op: IoOp.Read, file: SOCKET, length: 8 }],
     ["a receive from a file", { op: IoOp.Receive, file: DISK, length: 8 }],
     ["an event read of a file", { op: IoOp.EventRead, file: DISK }],

@@ -152,6 +152,24 @@ describe("metadata worker", () => {
     expect(bench.ring.bytes.subarray(at, at + 4096).every((b) => b === 7)).toBe(true);
   });
 
+  it("does a job that is alone at once, and those that come together side by side (S-53, S-56)", () => {
+    const bench = new Bench();
+    bench.job(1, [FLUSH, [IoOp.Write, 4096, 512, metadataSlotAddress(0), 1]]);
+    bench.run();
+    bench.job(2, [FLUSH]);
+    bench.job(3, [FLUSH]);
+    bench.run();
+    expect(bench.operations.map((o) => o.atOnce)).toEqual([true, true, false, false]);
+    expect(bench.answers.map((a) => a[1])).toEqual([1, 2, 3]);
+  });
+
+  it("sends a long job through the ring, also when it is alone", () => {
+    const bench = new Bench();
+    bench.job(1, [[IoOp.Write, 0, 8 * METADATA_ZERO_BYTES, -1, 0], FLUSH]);
+    bench.run();
+    expect(bench.operations.some((o) => o.atOnce)).toBe(false);
+  });
+
   it("takes more jobs than it has records, one after the other", () => {
     const bench = new Bench(64, 2);
     for (let id = 0; id < 9; id++) bench.job(id, [FLUSH]);
