@@ -23,15 +23,14 @@ import { Drops } from "./drop.ts";
 import { Gates } from "./gates.ts";
 import type { LoadedStore } from "./loaded-store.ts";
 import { LifeCycle } from "./life-cycle.ts";
-import type { Need } from "./need.ts";
 import { OriginKeeper } from "./origin-keeper.ts";
+import { Parking } from "./parking.ts";
 import type { Effects, OriginPorts } from "./ports.ts";
 import { Reclaims } from "./reclaim.ts";
 import { isAfter } from "./sequence.ts";
 import { Settler } from "./settler.ts";
 import type { SnapshotConfig } from "./snapshot-config.ts";
 import { SnapshotWriter } from "./snapshot-writer.ts";
-import type { Snapshot } from "./snapshot.ts";
 import { snapshotStatus, type SnapshotStatus } from "./status.ts";
 
 export class Core {
@@ -43,6 +42,7 @@ export class Core {
   readonly #settler: Settler;
   readonly #keeper: OriginKeeper;
   readonly #writer: SnapshotWriter;
+  readonly #parking: Parking;
   readonly #life: LifeCycle;
   readonly #ends: CopyEnds;
   /** An event is being handled: effects must not call back. */
@@ -61,6 +61,7 @@ export class Core {
     const planner = new CopyPlanner(context, this.#copies);
     this.#keeper = new OriginKeeper(context, this.#drops, planner, reclaims);
     this.#writer = new SnapshotWriter(context, this.#drops, planner, reclaims);
+    this.#parking = new Parking(context, this.#keeper, this.#writer);
     this.#life = new LifeCycle(context, {
       gates: this.#gates,
       keeper: this.#keeper,
@@ -144,7 +145,7 @@ export class Core {
     need.kind = "origin";
     need.sector = sector;
     need.sectors = sectors;
-    this.#ask(need, undefined);
+    this.#parking.ask(need, undefined);
     this.#end();
   }
 
@@ -163,7 +164,7 @@ export class Core {
     if (snapshot === undefined) need.error = errno.EIO;
     else assert(chunk * snapshot.geometry.chunkSectors < this.#context.originSectors, "the chunk lies on the origin");
     if (snapshot === undefined) this.#context.needs.done(need, 0);
-    else this.#ask(need, snapshot);
+    else this.#parking.ask(need, snapshot);
     this.#end();
   }
 
@@ -173,8 +174,7 @@ export class Core {
    */
   reserve(index: number, count: number): readonly (readonly [Chunk, number])[] {
     const snapshot = this.#context.snapshots[index];
-    if (snapshot === undefined) return [];
-    return this.#writer.reserve(snapshot, count);
+    return snapshot === undefined ? [] : this.#writer.reserve(snapshot, count);
   }
 
   reserveEpoch(index: number): number {
@@ -194,6 +194,20 @@ export class Core {
       const pending = this.#writer.claim(snapshot, need, chunk, newChunk, epoch);
       if (pending !== undefined) this.#ends.partDone(pending, 0);
     }
+    this.#context.needs.done(need, 0);
+    this.#end();
+  }
+
+  /**
+   * The same for an origin write: a worker has put what the origin has of `chunk` into the reserved `newChunk` (E-13). Released with 0
+   * when that is settled, with EAGAIN if it was not taken; then `needOrigin` says what to do.
+   */
+  claimOrigin(token: number, index: number, chunk: Chunk, newChunk: Chunk, epoch: number): void {
+    this.#begin();
+    const need = this.#context.needs.take(token);
+    const pending = this.#keeper.claim(this.#context.snapshots[index], need, chunk, newChunk, epoch);
+    if (pending === undefined) need.error = errno.EAGAIN;
+    else this.#ends.partDone(pending, 0);
     this.#context.needs.done(need, 0);
     this.#end();
   }
@@ -336,18 +350,6 @@ export class Core {
 
   // ---- inside ----
 
-  /** The need waits for what it asked for; past the limit of copies in flight it is parked (E-25). */
-  #ask(need: Need, snapshot: Snapshot | undefined): void {
-    const full =
-      snapshot === undefined
-        ? this.#keeper.keep(need, need.sector, need.sectors, true)
-        : this.#writer.ask(snapshot, need)
-          ? snapshot
-          : undefined;
-    if (full !== undefined && need.remaining === 1) full.parked.push(need);
-    else this.#context.needs.done(need, 0);
-  }
-
   #begin(): void {
     assert(!this.#inside, "effects do not call back");
     this.#inside = true;
@@ -359,7 +361,7 @@ export class Core {
     while (changed || (pump && dirty.length > 0)) {
       changed = false;
       this.#gates.advance();
-      this.#unpark();
+      this.#parking.unpark();
       if (pump) this.#pump();
       for (let i = 0; i < operations.length; i++) {
         if (operations[i]!.advance()) changed = true;
@@ -376,19 +378,5 @@ export class Core {
       this.#committer.pump(snapshot);
     }
     dirty.length = 0;
-  }
-
-  /** Copies have ended: needs past the limit get their turn, in the order of arrival (E-25). */
-  #unpark(): void {
-    for (const snapshot of this.#context.snapshots) {
-      if (snapshot === undefined) continue;
-      while (
-        snapshot.parked.length > 0 &&
-        (snapshot.copies < this.#context.options.cowThreshold || !snapshot.preserves)
-      ) {
-        const need = snapshot.parked.shift()!;
-        this.#ask(need, need.kind === "chunk" ? snapshot : undefined);
-      }
-    }
   }
 }

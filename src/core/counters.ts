@@ -1,7 +1,7 @@
 /** What main knows of a snapshot's work (engine.md, 7): plain sums since it was opened. */
 
 export class SnapshotCounters {
-  /** Chunks copied, and the bytes of them that were written. */
+  /** Chunks copied by whichever worker, and the bytes of them that were written. */
   copies = 0;
   bytesCopied = 0;
   /** Chunks that workers filled by themselves (E-6). */

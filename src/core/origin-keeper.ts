@@ -9,11 +9,13 @@
  */
 import { errno } from "../base/errno.ts";
 import { EntryState } from "../base/states.ts";
-import { divFloor, type Sector } from "../base/units.ts";
+import { type Chunk, divFloor, SECTOR_BYTES, type Sector } from "../base/units.ts";
+import { claimReserved, isClaimable } from "./claims.ts";
 import type { CoreContext } from "./context.ts";
 import type { CopyPlanner } from "./copy-planner.ts";
 import type { Drops } from "./drop.ts";
 import type { Need } from "./need.ts";
+import type { PendingException } from "./pending-exception.ts";
 import type { Reclaims } from "./reclaim.ts";
 import type { Snapshot } from "./snapshot.ts";
 
@@ -46,6 +48,32 @@ export class OriginKeeper {
     return full;
   }
 
+  /** See `Core.claimOrigin`; the pending exception, whose data is there, or undefined: it was not taken. */
+  claim(
+    snapshot: Snapshot | undefined,
+    need: Need,
+    chunk: Chunk,
+    newChunk: Chunk,
+    epoch: number,
+  ): PendingException | undefined {
+    if (snapshot === undefined || !isClaimable(snapshot, chunk, epoch)) return undefined;
+    const pending = claimReserved(snapshot, chunk, newChunk);
+    if (pending === undefined) return undefined;
+    const { chunkSectors } = snapshot.geometry;
+    const sectors = Math.min(chunkSectors, this.#context.originSectors - chunk * chunkSectors);
+    snapshot.counters.copies += 1;
+    snapshot.counters.bytesCopied += sectors * SECTOR_BYTES;
+    this.#join(snapshot, need, pending);
+    return pending;
+  }
+
+  /** The need waits until the exception is settled, and somebody waits for its commit. */
+  #join(snapshot: Snapshot, need: Need, pending: PendingException): void {
+    this.#context.needs.wait(pending.keepers, need);
+    snapshot.demand(pending.sequence);
+    this.#context.markDirty(snapshot);
+  }
+
   /** True if the limit of copies in flight stopped it. */
   #keepIn(snapshot: Snapshot, need: Need, sector: Sector, sectors: Sector, limited: boolean): boolean {
     const { geometry, pending: pendings } = snapshot;
@@ -70,9 +98,7 @@ export class OriginKeeper {
         if (snapshot.persistent) snapshot.queue.push(pending);
         this.#planner.add(pending);
       }
-      needs.wait(pending.keepers, need);
-      snapshot.demand(pending.sequence);
-      this.#context.markDirty(snapshot);
+      this.#join(snapshot, need, pending);
     }
     return false;
   }

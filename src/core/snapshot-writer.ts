@@ -10,6 +10,7 @@
 import { errno } from "../base/errno.ts";
 import { EntryState, SnapshotState } from "../base/states.ts";
 import type { Chunk } from "../base/units.ts";
+import { claimReserved, isClaimable, takesReserves } from "./claims.ts";
 import type { CoreContext } from "./context.ts";
 import type { CopyPlanner } from "./copy-planner.ts";
 import type { Drops } from "./drop.ts";
@@ -20,17 +21,6 @@ import type { Snapshot } from "./snapshot.ts";
 
 /** Reserves are given only while so many times more chunks are free. */
 const RESERVE_MARGIN = 16;
-
-/** Nothing keeps new exceptions from being made. */
-function isOpen(snapshot: Snapshot): boolean {
-  return (
-    snapshot.state === SnapshotState.Active &&
-    !snapshot.dropping &&
-    !snapshot.starting &&
-    !snapshot.removing &&
-    !snapshot.reclaiming
-  );
-}
 
 export class SnapshotWriter {
   readonly #context: CoreContext;
@@ -61,7 +51,7 @@ export class SnapshotWriter {
   /** See `Core.reserve`. */
   reserve(snapshot: Snapshot, count: number): readonly (readonly [Chunk, number])[] {
     const runs: [Chunk, number][] = [];
-    if (!isOpen(snapshot)) return runs;
+    if (!takesReserves(snapshot)) return runs;
     for (let i = 0; i < count; i++) {
       const chunk = snapshot.allocator.reserve(RESERVE_MARGIN * count);
       if (chunk < 0) break;
@@ -74,26 +64,18 @@ export class SnapshotWriter {
 
   /** See `Core.claim`; the pending exception, whose data is there, or undefined: the need has its end. */
   claim(snapshot: Snapshot, need: Need, chunk: Chunk, newChunk: Chunk, epoch: number): PendingException | undefined {
-    const free =
-      isOpen(snapshot) &&
-      epoch === snapshot.reserveEpoch &&
-      snapshot.pending.get(chunk) === undefined &&
-      snapshot.config.ports.table.stateOf(chunk) === EntryState.None;
-    if (!free) {
+    if (!isClaimable(snapshot, chunk, epoch)) {
       need.error = errno.EAGAIN;
       return undefined;
     }
+    const pending = claimReserved(snapshot, chunk, newChunk);
     // There is a chunk but no slot for it (S-42): asking again would not help.
-    if (!snapshot.allocator.claim(newChunk)) {
+    if (pending === undefined) {
       this.#noSpace(snapshot, need);
       return undefined;
     }
-    const pending = snapshot.pending.take(snapshot, chunk, newChunk, snapshot.nextSequence());
-    if (snapshot.persistent) snapshot.queue.push(pending);
     pending.grant = need;
     need.remaining += 1;
-    pending.partsLeft = 1;
-    snapshot.outstanding += 1;
     snapshot.counters.grants += 1;
     return pending;
   }

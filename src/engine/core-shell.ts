@@ -220,6 +220,8 @@ export class CoreShell implements Effects {
         return this.#reserve(channel, w2, words[at + 3]);
       case Message.Claim:
         return this.#claim(token, w2, words, at);
+      case Message.ClaimOrigin:
+        return this.#claimOrigin(token, w2, words, at);
       case Message.Written:
         return core.written(w2, fromWords(words[at + 3], words[at + 4]), words[at + 5]);
       case Message.Drained:
@@ -260,6 +262,12 @@ export class CoreShell implements Effects {
     const chunk = fromWords(words[at + 3], words[at + 4]);
     const newChunk = fromWords(words[at + 5], words[at + 6]);
     this.core.claim(token, tag & SNAPSHOT_MASK, chunk, newChunk, tag >>> EPOCH_SHIFT);
+  }
+
+  #claimOrigin(token: number, tag: number, words: Int32Array, at: number): void {
+    const chunk = fromWords(words[at + 3], words[at + 4]);
+    const newChunk = fromWords(words[at + 5], words[at + 6]);
+    this.core.claimOrigin(token, tag & SNAPSHOT_MASK, chunk, newChunk, tag >>> EPOCH_SHIFT);
   }
 
   #metadataDone(job: MetadataJob, error: number, bytes: Uint8Array | undefined): void {

@@ -35,6 +35,8 @@ export const Message = {
   NeedReserve: 13,
   /** [token, snapshot | epoch << 16, chunk lo, hi, new chunk lo, hi]: a reserved chunk is filled; 0: done, EAGAIN: look again. */
   Claim: 14,
+  /** [token, snapshot | epoch << 16, chunk lo, hi, new chunk lo, hi]: the same for an origin write, which has kept the old data there. */
+  ClaimOrigin: 15,
   /** [connection, reason]: the worker has finished with a connection; main closes it. */
   ConnectionClosed: 10,
   /** [sequence]: a control message from the port has been taken. */

@@ -8,6 +8,9 @@
  * writes and two more hops. What the write overwrites is not read where it stands at an end of the chunk. The origin cannot
  * change meanwhile: the exception is pending, so every origin write to the chunk waits for it (E-21). The end of the origin
  * may cut the chunk short: only what exists is written. Where no slot is free the piece asks for an ordinary copy.
+ *
+ * A write of the origin keeps the old data of its chunk in the same way, without its own bytes (E-13). What it reads is old: had
+ * another origin write overtaken it, the exception of that one would be there before, and the claim refused.
  */
 import { errno } from "../../src/base/errno.ts";
 import { alignDown, alignUp } from "../../src/base/units.ts";
@@ -41,6 +44,7 @@ export class ChunkFill {
     const chunkAt = piece.offset - within;
     const exists = Math.min(chunkBytes, originBytes - chunkAt);
     const end = within + piece.length;
+    piece.fillKeeps = false;
     piece.file = snapshot.cow.file;
     piece.position = newChunk * chunkBytes;
     piece.fillAt = chunkAt;
@@ -53,6 +57,22 @@ export class ChunkFill {
     piece.progress = 0;
     if (piece.fillFrom < piece.fillTo) this.#read(piece);
     else this.#write(piece);
+  }
+
+  /** Keep all of the chunk as the origin has it now. */
+  keep(piece: Piece, snapshot: SnapshotView, newChunk: number): void {
+    const { chunkBytes } = snapshot;
+    piece.fillKeeps = true;
+    piece.file = snapshot.cow.file;
+    piece.position = newChunk * chunkBytes;
+    piece.fillAt = alignDown(piece.offset, chunkBytes);
+    piece.fillBytes = Math.min(chunkBytes, this.#context.originBytes - piece.fillAt);
+    piece.durable = false;
+    piece.stage = Stage.FillRead;
+    piece.fillFrom = 0;
+    piece.fillTo = piece.fillBytes;
+    piece.progress = 0;
+    this.#read(piece);
   }
 
   /** A completion while the piece fills. True: the chunk is written, or `piece.error` says why not. */
@@ -81,13 +101,18 @@ export class ChunkFill {
   }
 
   #write(piece: Piece): void {
+    if (!piece.fillKeeps) this.#overlay(piece);
+    piece.stage = Stage.FillWrite;
+    piece.progress = 0;
+    this.#submitWrite(piece);
+  }
+
+  /** The write's own bytes, in their place in the chunk. */
+  #overlay(piece: Piece): void {
     const { ring, slots } = this.#context;
     const target = slots.address(piece.fillSlot) + piece.fillWithin;
     if (piece.memory === -1) ring.zero(target, piece.length);
     else ring.copy(target, piece.memory, piece.length);
-    piece.stage = Stage.FillWrite;
-    piece.progress = 0;
-    this.#submitWrite(piece);
   }
 
   #submitWrite(piece: Piece): void {

@@ -105,6 +105,15 @@ export class ExportContext {
     return false;
   }
 
+  /** Announce the piece in a gate if that is open; it is never parked. */
+  tryEnter(piece: Piece, pass: GatePass, gate: number): boolean {
+    piece.pass = pass;
+    piece.gate = gate;
+    if (pass.enter()) return true;
+    this.leave(piece);
+    return false;
+  }
+
   /** End the announcement, if there is one. */
   leave(piece: Piece): void {
     if (piece.exclusive) {

@@ -5,6 +5,8 @@
  *   enter the write gate (inO, hold)       │
  *   each listed snapshot: all settled?     │
  *     no: leave, NeedOrigin ──────────────▶│ copy, commit, settle
+ *     (or fill a chunk in reserve,         │
+ *      ClaimOrigin) ──────────────────────▶│ commit, settle
  *     look again ◀──────────── Released ───│
  *     yes: write, leave, reply
  *
@@ -12,7 +14,7 @@
  * inside the same gates.
  */
 import { MAX_PIECE_BYTES } from "../../src/base/constants.ts";
-import { SnapshotState } from "../../src/base/states.ts";
+import { EntryState, SnapshotState } from "../../src/base/states.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
 import { highWord, lowWord } from "../../src/base/u64.ts";
 import { cowFile, ORIGIN_FILE } from "../../src/ring/file-table.ts";
@@ -25,6 +27,7 @@ import type { MergingHandler } from "./merging-handler.ts";
 import { type Piece, PieceKind, Stage } from "./piece.ts";
 import type { PieceIo } from "./piece-io.ts";
 import { Operation, type Request } from "./request.ts";
+import type { SnapshotView } from "./snapshot-view.ts";
 
 /**
  * Bytes that a write's piece may have. Pieces of one request meet where every device has a block's end: a piece that ends inside of
@@ -54,6 +57,24 @@ export function settledEverywhere(context: ExportContext, offset: number, length
     if (!snapshot.table.allSettled(first, chunks)) return false;
   }
   return true;
+}
+
+/** The only snapshot that misses the piece's old data, if that is one chunk without an exception; else null. */
+function soleUnsettled(context: ExportContext, piece: Piece): SnapshotView | null {
+  const { volume } = context;
+  let sole: SnapshotView | null = null;
+  for (let i = volume.listCount() - 1; i >= 0; i--) {
+    const snapshot = context.snapshot(volume.listed(i));
+    const state = snapshot.words.state();
+    if (state === SnapshotState.Overflow) return null;
+    if (state !== SnapshotState.Active) continue;
+    const first = snapshot.chunkAt(piece.offset);
+    const chunks = snapshot.chunksOf(piece);
+    if (snapshot.table.allSettled(first, chunks)) continue;
+    if (sole !== null || chunks > 1 || snapshot.table.lookup(first, 1) !== EntryState.None) return null;
+    sole = snapshot;
+  }
+  return sole;
 }
 
 /** Ask main for the exceptions that an origin write needs; the piece is announced nowhere meanwhile (C-11). */
@@ -102,6 +123,7 @@ export class OriginHandler implements ExportHandler {
   }
 
   look(piece: Piece): void {
+    if (piece.claimed >= 0) this.#io.claim.done(piece);
     if (piece.kind === PieceKind.Flush || piece.kind === PieceKind.Durable) return this.#flush(piece);
     if (piece.kind === PieceKind.Read) return this.#read(piece);
     return this.#write(piece);
@@ -111,11 +133,13 @@ export class OriginHandler implements ExportHandler {
     throw new Error("the origin's chunks are never granted");
   }
 
-  claimRefused(): void {
-    throw new Error("the origin's chunks are never claimed");
+  claimRefused(piece: Piece): void {
+    this.#io.claim.giveBack(piece);
+    this.look(piece);
   }
 
   deviceDone(piece: Piece): void {
+    if (piece.claimed >= 0) return this.#kept(piece);
     if (piece.kind === PieceKind.Flush && piece.error === 0 && piece.file !== ORIGIN_FILE) {
       this.#io.sync(piece, ORIGIN_FILE);
       return;
@@ -137,10 +161,35 @@ export class OriginHandler implements ExportHandler {
     const merging = context.volume.merging();
     if (merging >= 0) return this.#merging.write(piece, merging);
     const { origin } = context;
-    if (!settledEverywhere(context, piece.offset, piece.length)) return needOrigin(context, piece);
+    if (!settledEverywhere(context, piece.offset, piece.length)) return this.#keepOld(piece);
     const aligned = piece.kind === PieceKind.Trim || origin.isAligned(piece.offset, piece.length);
     if (!aligned && !piece.exclusive) return needExclusive(context, piece);
     this.#io.write(piece, origin, piece.offset, piece.request?.durable === true);
+  }
+
+  /**
+   * Somewhere the old data is missing. In one snapshot, of one chunk, that has no exception: this worker puts it into a reserved
+   * chunk and claims that; main commits, settles and releases as ever. Else main has it copied.
+   */
+  #keepOld(piece: Piece): void {
+    const context = this.#context;
+    const snapshot = soleUnsettled(context, piece);
+    if (snapshot === null || piece.exclusive || !piece.mayClaim) return needOrigin(context, piece);
+    context.leave(piece);
+    // No message is taken between the look at the list and here: the snapshot is still the one that was listed.
+    const entered = context.tryEnter(piece, snapshot.writePass, snapshot.writeGate);
+    const open = entered && snapshot.words.state() === SnapshotState.Active;
+    const newChunk = open ? this.#io.claim.take(piece, snapshot, true) : -1;
+    if (newChunk < 0) return needOrigin(context, piece);
+    this.#io.fill.keep(piece, snapshot, newChunk);
+  }
+
+  /** The old data is in the reserved chunk, or could not be put there. */
+  #kept(piece: Piece): void {
+    const { claim } = this.#io;
+    if (piece.error === 0) return claim.send(piece, Message.ClaimOrigin);
+    claim.failed(piece);
+    needOrigin(this.#context, piece);
   }
 
   /**

@@ -12,6 +12,7 @@ import { errno } from "../../src/base/errno.ts";
 import { alignDown, alignUp } from "../../src/base/units.ts";
 import { AllocateMode, IoArg, IoOp } from "../../src/ring/io-descriptor.ts";
 import { PAGE_BYTES } from "../../src/ring/slots.ts";
+import { ChunkClaim } from "./chunk-claim.ts";
 import { ChunkFill } from "./chunk-fill.ts";
 import { type ExportContext, User } from "./context.ts";
 import type { DeviceView } from "./device-view.ts";
@@ -19,6 +20,7 @@ import { type Piece, PieceKind, Stage } from "./piece.ts";
 
 export class PieceIo {
   readonly fill: ChunkFill;
+  readonly claim: ChunkClaim;
   readonly #context: ExportContext;
   /** The device of a piece under way, by piece index. */
   readonly #devices: (DeviceView | undefined)[] = [];
@@ -26,6 +28,7 @@ export class PieceIo {
   constructor(context: ExportContext) {
     this.#context = context;
     this.fill = new ChunkFill(context);
+    this.claim = new ChunkClaim(context, this.fill);
   }
 
   read(piece: Piece, device: DeviceView, position: number): void {

@@ -86,8 +86,9 @@ export class Piece {
   trackedChunk = 0;
   trackedCount = 0;
   parities = 0;
-  /** The reserved chunk that it fills, -1 for none, and its epoch; whether it may try one. */
+  /** The reserved chunk that it fills, -1 for none, its snapshot and epoch; whether it may try one. */
   claimed = -1;
+  claimedIn: SnapshotView | null = null;
   claimEpoch = 0;
   mayClaim = true;
   /** Slot in which a granted chunk is put together, -1 for none. */
@@ -97,6 +98,8 @@ export class Piece {
   /** The piece's place in the chunk, and the bytes of the chunk that exist. */
   fillWithin = 0;
   fillBytes = 0;
+  /** The chunk keeps what the origin has, for an origin write: the piece's own bytes do not go into it. */
+  fillKeeps = false;
   /** Part of the chunk that is read from the origin. */
   fillFrom = 0;
   fillTo = 0;

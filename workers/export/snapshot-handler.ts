@@ -12,7 +12,7 @@ import { errno } from "../../src/base/errno.ts";
 import { EntryState, SnapshotState } from "../../src/base/states.ts";
 import { highWord, lowWord } from "../../src/base/u64.ts";
 import { cowFile } from "../../src/ring/file-table.ts";
-import { ChunkNeed, EPOCH_SHIFT, Message } from "../../src/ring/messages.ts";
+import { ChunkNeed, Message } from "../../src/ring/messages.ts";
 import { ORIGIN_WRITE_GATE } from "../../src/base/gate-numbers.ts";
 import { bucketAt, trackableChunks } from "../../src/table/tracking.ts";
 import type { ExportContext } from "./context.ts";
@@ -74,8 +74,7 @@ export class SnapshotHandler implements ExportHandler {
   }
 
   claimRefused(piece: Piece): void {
-    this.#snapshot.reserve?.giveBack(piece.claimed, piece.claimEpoch);
-    piece.claimed = -1;
+    this.#io.claim.giveBack(piece);
     this.look(piece);
   }
 
@@ -194,51 +193,24 @@ export class SnapshotHandler implements ExportHandler {
     this.#context.outbox.send(Message.NeedChunk, piece.index, snapshot.index, lowWord(chunk), highWord(chunk), how);
   }
 
-  /** Fill a reserved chunk at once, inside the write gate, and claim it afterwards (chunk-reserve.ts). */
+  /** Fill a reserved chunk at once, inside the write gate, and claim it afterwards. */
   #fillReserved(piece: Piece): boolean {
-    const { index, reserve, words } = this.#snapshot;
-    if (reserve === null || !piece.mayClaim || piece.exclusive) return false;
-    const count = reserve.wanted();
-    if (count > 0) this.#context.outbox.send(Message.NeedReserve, 0, index, count);
-    const epoch = words.reserveEpoch();
     const whole = piece.length === this.#snapshot.chunkBytes;
-    if (!whole && !this.#io.fill.prepare(piece, this.#snapshot)) return false;
-    const newChunk = reserve.take(epoch);
-    if (newChunk < 0) {
-      this.#context.giveBackFill(piece);
-      return false;
-    }
-    piece.claimed = newChunk;
-    piece.claimEpoch = epoch;
+    const newChunk = this.#io.claim.take(piece, this.#snapshot, !whole);
+    if (newChunk < 0) return false;
     this.granted(piece, newChunk, whole);
     return true;
   }
 
-  /** The reserved chunk is filled: main decides. An error takes the ordinary way, which knows what a failed copy means (E-9). */
+  /** The reserved chunk is filled: main decides. */
   #claim(piece: Piece): void {
-    const context = this.#context;
-    if (piece.error !== 0) {
-      piece.error = 0;
-      piece.mayClaim = false;
-      context.leave(piece);
-      context.giveBackFill(piece);
-      return this.claimRefused(piece);
+    const { claim } = this.#io;
+    if (piece.error === 0) {
+      piece.kind = PieceKind.Written;
+      return claim.send(piece, Message.Claim);
     }
-    const chunk = this.#snapshot.chunkAt(piece.offset);
-    const tag = this.#snapshot.index | (piece.claimEpoch << EPOCH_SHIFT);
-    const { claimed } = piece;
-    piece.stage = Stage.Main;
-    piece.kind = PieceKind.Written;
-    context.outbox.send(
-      Message.Claim,
-      piece.index,
-      tag,
-      lowWord(chunk),
-      highWord(chunk),
-      lowWord(claimed),
-      highWord(claimed),
-    );
-    context.leave(piece);
+    claim.failed(piece);
+    this.look(piece);
   }
 
   /** E-6: the granted chunk is on the COW device, or is not; main publishes, and then releases the piece for good. */

@@ -35,10 +35,10 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     "A snapshot that was made meanwhile is overlooked.",
     edit(
       ORIGIN,
-      "    if (!settledEverywhere(context, piece.offset, piece.length)) return needOrigin(context, piece);\n    const aligned",
+      "    if (!settledEverywhere(context, piece.offset, piece.length)) return this.#keepOld(piece);\n    const aligned",
       `    if (piece.step !== 77 && !settledEverywhere(context, piece.offset, piece.length)) {
       piece.step = 77;
-      return needOrigin(context, piece);
+      return this.#keepOld(piece);
     }
     const aligned`,
     ),

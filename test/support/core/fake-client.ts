@@ -6,6 +6,7 @@
 import { errno } from "../../../src/base/errno.ts";
 import { EntryState, SnapshotState } from "../../../src/base/states.ts";
 import { SECTOR_BYTES } from "../../../src/base/units.ts";
+import { askToKeep, isKept, keep } from "./fake-keeper.ts";
 import type { ClientSteps, FakeShell, FakeSnapshot, Wait } from "./fake-shell.ts";
 import type { FakeGate } from "./fake-ports.ts";
 
@@ -46,6 +47,7 @@ export function* originWrite(shell: FakeShell, offset: number, data: Uint8Array,
 
 function* originPiece(shell: FakeShell, offset: number, data: Uint8Array, fua: boolean): ClientSteps {
   const { originPorts } = shell;
+  let mayClaim = true;
   for (;;) {
     yield* enter(shell, originPorts.writeGate, 0);
     if (originPorts.merging >= 0) {
@@ -56,8 +58,9 @@ function* originPiece(shell: FakeShell, offset: number, data: Uint8Array, fua: b
     }
     if (!isKept(shell, offset, data.length)) {
       shell.leave(originPorts.writeGate, 0);
-      const error = yield* askToKeep(shell, offset, data.length);
-      if (error !== 0) return error;
+      const error = yield* keep(shell, offset, data.length, mayClaim);
+      mayClaim = error !== errno.EAGAIN;
+      if (error !== 0 && mayClaim) return error;
       continue;
     }
     yield undefined;
@@ -95,25 +98,6 @@ export function* exclusiveOriginWrite(shell: FakeShell, offset: number, data: Ui
   yield undefined;
   end();
   return error;
-}
-
-/** Settled in every snapshot that must keep it (C-10, 3.). */
-function isKept(shell: FakeShell, offset: number, length: number): boolean {
-  for (const index of shell.originPorts.list) {
-    const { ports, chunkSectors } = shell.snapshots.get(index)!;
-    if (ports.state !== SnapshotState.Active && ports.state !== SnapshotState.Overflow) continue;
-    const chunkBytes = chunkSectors * SECTOR_BYTES;
-    for (let chunk = Math.floor(offset / chunkBytes); chunk * chunkBytes < offset + length; chunk++) {
-      if (ports.table.stateOf(chunk) !== EntryState.Settled) return false;
-    }
-  }
-  return true;
-}
-
-function* askToKeep(shell: FakeShell, offset: number, length: number): ClientSteps {
-  const token = shell.token();
-  shell.later(() => shell.core.needOrigin(token, offset / SECTOR_BYTES, length / SECTOR_BYTES));
-  return (yield* shell.answer(token)).error;
 }
 
 export function* originRead(shell: FakeShell, offset: number, into: Uint8Array): ClientSteps {

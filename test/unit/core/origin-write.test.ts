@@ -151,3 +151,42 @@ test("more targets than one copy may have: the range is read again for the rest 
   bench.core.needOrigin(1, 0, 8);
   expect(bench.copies.map(({ targets }) => targets.length)).toEqual([2, 1]);
 });
+
+test("old data that a worker has kept in a reserved chunk is committed, and the write released when it is settled (E-13, S-41)", () => {
+  const bench = new CoreBench(800);
+  const ports = bench.open();
+  bench.core.reserve(0, 3);
+  bench.core.claimOrigin(1, 0, 9, 3, 0);
+  expect([bench.copies.length, ports.table.stateOf(9), bench.released.size]).toEqual([0, EntryState.Visible, 0]);
+  expect(bench.groupOf(bench.metadataDone())).toEqual([[9, 3]]);
+  expect([ports.table.stateOf(9), bench.released.get(1)]).toEqual([EntryState.Settled, 0]);
+});
+
+test("a claim of an origin write that finds the exception made, a void reserve or no snapshot is refused: never an error (E-15)", () => {
+  const bench = new CoreBench(800);
+  bench.open();
+  bench.core.reserve(0, 2);
+  bench.core.needOrigin(1, 72, 8);
+  bench.core.claimOrigin(2, 0, 9, 2, 0);
+  bench.core.claimOrigin(3, 0, 10, 2, 1);
+  bench.core.claimOrigin(4, 7, 10, 2, 0);
+  expect([2, 3, 4].map((token) => bench.released.get(token))).toEqual([errno.EAGAIN, errno.EAGAIN, errno.EAGAIN]);
+});
+
+test("a claim of an origin write without a slot is refused; the write then asks, and the snapshot turns Invalid (E-15, S-42)", () => {
+  const bench = new CoreBench(800);
+  const exceptions = Array.from({ length: 30 }, (_, i) => [i, 2 + i] as const);
+  const ports = bench.open({ chunk: 1, cowSectors: 100, exceptions });
+  bench.core.reserve(0, 2);
+  bench.core.grow(0, 34);
+  bench.core.claimOrigin(1, 0, 60, 32, 0);
+  bench.core.claimOrigin(2, 0, 61, 33, 0);
+  expect([bench.released.has(1), bench.released.get(2)]).toEqual([false, errno.EAGAIN]);
+  // The reserve is taken back first; asked again, there is a chunk and no slot.
+  for (const token of [3, 4]) {
+    bench.core.needOrigin(token, 61, 1);
+    while (bench.metadataJobs.length > 0) bench.metadataDone();
+  }
+  expect([1, 3, 4].map((token) => bench.released.get(token))).toEqual([0, 0, 0]);
+  expect(ports.state).toBe(SnapshotState.Invalid);
+});
