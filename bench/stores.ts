@@ -6,6 +6,7 @@
  *   reads      random reads with a million exceptions beside the same with none
  *   queue      memory of the server under 10 000 queued first-touch writes
  *   metadata   commits, and bytes of metadata, per exception
+ *   bound      what one durable first touch costs the disk, without any server
  *
  * `--only NAMES` (separated by commas) picks some of them; `--groups` and `--busy-poll` measure those settings instead; `--quick` does
  * with less of everything; `--json`. Images are sparse and made for the run, in folders of their own that are removed at the end.
@@ -18,10 +19,11 @@ import { Figures } from "./figures.ts";
 import { type StoreImage, writeStoreImage } from "./store-image.ts";
 import { type Effort, measureBusyPoll, measureGroups, measureMetadata, measureReads } from "./store-questions.ts";
 import { measureQueue } from "./store-queue.ts";
+import { measureBound } from "./store-bound.ts";
 
 const CHUNK = 16 * 1024;
 const MILLION = 1_000_000;
-const PARTS = ["open", "merge", "reads", "queue", "metadata"];
+const PARTS = ["open", "merge", "reads", "queue", "metadata", "bound"];
 
 const { values } = parseArgs({
   options: {
@@ -51,23 +53,31 @@ function partsOf(text: string): readonly string[] {
 }
 
 async function measureParts(parts: readonly string[], quick: boolean): Promise<void> {
-  if (parts.includes("open") || parts.includes("merge")) await measureStores(parts, quick);
+  if (parts.includes("open") || parts.includes("merge")) {
+    await inFolder((folder) => measureStores(folder, parts, quick));
+  }
   if (parts.includes("reads")) await measureReads(figures, effort);
   if (parts.includes("queue")) await measureQueue(figures, quick ? 4 : 10);
   if (parts.includes("metadata")) await measureMetadata(figures, effort);
+  if (parts.includes("bound")) await inFolder((folder) => measureBound(figures, folder, quick ? 200 : 1000));
 }
 
-async function measureStores(parts: readonly string[], quick: boolean): Promise<void> {
+async function measureStores(folder: string, parts: readonly string[], quick: boolean): Promise<void> {
+  if (parts.includes("open")) await measureOpen(folder, quick ? MILLION : 10 * MILLION);
+  if (!parts.includes("merge")) return;
+  const merged = quick ? 2000 : 100_000;
+  for (const order of ["scattered", "sequential"] as const) {
+    const batches = await measureMerge(folder, merged, order, true);
+    const runs = await measureMerge(folder, order === "scattered" ? Math.min(merged, 5000) : merged, order, false);
+    figures.report(`merge ${order}: batches beside run by run`, batches / runs, "×");
+  }
+}
+
+/** A folder on the project's disk that is gone afterwards. */
+async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join("var", "bench-stores-"));
   try {
-    if (parts.includes("open")) await measureOpen(folder, quick ? MILLION : 10 * MILLION);
-    if (!parts.includes("merge")) return;
-    const merged = quick ? 2000 : 100_000;
-    for (const order of ["scattered", "sequential"] as const) {
-      const batches = await measureMerge(folder, merged, order, true);
-      const runs = await measureMerge(folder, order === "scattered" ? Math.min(merged, 5000) : merged, order, false);
-      figures.report(`merge ${order}: batches beside run by run`, batches / runs, "×");
-    }
+    await work(folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

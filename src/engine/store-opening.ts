@@ -82,7 +82,7 @@ function makeCowFile(options: SnapshotOptions, readOnly: boolean): boolean {
       hint: readOnly ? "a read-only volume makes no files" : "give it a size to have it made",
     });
   }
-  makeFile(options.cow, options.size, options.sparse ?? false);
+  makeFile(options.cow, options.size, options.sparse === true ? "sparse" : "reserved");
   return true;
 }
 

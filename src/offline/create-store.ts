@@ -16,7 +16,7 @@ import { CowGeometry, FIRST_DATA_CHUNK } from "../format/cow-geometry.ts";
 import { decodeHeader, encodeHeader, SNAP_MAGIC } from "../format/disk-header.ts";
 import { formatStatus } from "../format/status-line.ts";
 import { DeviceFile } from "../device/device-file.ts";
-import { makeFile } from "../device/new-file.ts";
+import { type FileSpace, makeFile } from "../device/new-file.ts";
 import { systemError } from "../device/system-error.ts";
 
 /** Header, area 0 and one chunk of data: less can store nothing. */
@@ -34,8 +34,10 @@ export interface CreateStoreOptions {
   /** The device that will be snapshotted, if it is known: its block size counts, and it must be another one. */
   readonly origin?: string | undefined;
   readonly force?: boolean | undefined;
-  /** The file that is made reserves no space. */
-  readonly sparse?: boolean | undefined;
+  /** How the file that is made gets its space; reserved if it is not said. */
+  readonly space?: FileSpace | undefined;
+  /** Is told how much of a file that is to be written is. */
+  readonly progress?: ((bytes: number) => void) | undefined;
 }
 
 export interface CreatedStore {
@@ -79,7 +81,7 @@ function createFile(options: CreateStoreOptions, origin: DeviceFile | undefined)
     });
   }
   const geometry = checkedGeometry(options, options.sectors, SECTOR_BYTES, origin?.logicalBlockBytes);
-  makeFile(options.cow, options.sectors * SECTOR_BYTES, options.sparse === true);
+  makeFile(options.cow, options.sectors * SECTOR_BYTES, options.space ?? "reserved", options.progress);
   try {
     const cow = new DeviceFile(options.cow, "write", "COW file");
     try {

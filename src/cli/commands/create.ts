@@ -2,10 +2,11 @@
  * `snapring create`: a new, empty store in a file or on a block device (S-31). What stands in its way, and in which order
  * things are written, is `offline/create-store.ts`; here are only its options and its answer.
  */
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { SECTOR_BYTES } from "../../base/units.ts";
 import { createStore } from "../../offline/create-store.ts";
 import { optionValue } from "../option-value.ts";
+import { progressBar } from "../progress-bar.ts";
 import { formatSize, parseSectors } from "../size.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -15,15 +16,18 @@ interface CreateOptions {
   readonly origin?: string;
   readonly force?: boolean;
   readonly sparse?: boolean;
+  readonly written?: boolean;
   readonly json?: boolean;
 }
 
 const HELP = `
-The space of a file is reserved; with --sparse it is taken as chunks are copied, and may run out then. It needs three chunks at least. A snapshot that is to survive
+The space of a file is reserved; with --sparse it is taken as chunks are copied, and may run out then; with --written every block is
+written now, which takes a while and makes all first writes faster. It needs three chunks at least. A snapshot that is to survive
 a rewrite of its whole origin needs the origin's size, a chunk more for every 1024 (chunks of 16K; 256 with 4K), and three.
 
 Examples:
   snapring create snap.cow --size 10G
+  snapring create snap.cow --size 10G --written
   snapring create snap.cow --size 10G --chunk-size 4K --origin disk.img
   snapring create /dev/vg/snap --force`;
 
@@ -35,21 +39,25 @@ export function createCommand(terminal: Terminal): Command {
     .option("--chunk-size <SIZE>", "unit of copy-on-write, a power of two (default: 16K)", optionValue(parseSectors))
     .option("--origin <ORIGIN>", "the volume to be snapshotted, to check that the two fit together")
     .option("--force", "overwrite a store, or whatever is there")
-    .option("--sparse", "reserve no space for the file")
+    .addOption(new Option("--sparse", "reserve no space for the file").conflicts("written"))
+    .option("--written", "write every block of the file now")
     .option("--json", "print the result, and errors, as JSON")
     .addHelpText("after", HELP)
     .action((cow: string, options: CreateOptions) => create(terminal, cow, options));
 }
 
 function create(terminal: Terminal, cow: string, options: CreateOptions): void {
+  const bar = progressBar(terminal, "create", (options.size ?? 0) * SECTOR_BYTES);
   const created = createStore({
     cow,
     sectors: options.size,
     chunkSectors: options.chunkSize,
     origin: options.origin,
     force: options.force,
-    sparse: options.sparse,
+    space: options.sparse === true ? "sparse" : options.written === true ? "written" : "reserved",
+    progress: (bytes) => bar.update(bytes),
   });
+  bar.end();
   const { chunkSectors, totalSectors, status } = created;
   if (options.json === true) {
     const result = { cow, status, chunk_size: chunkSectors, total_sectors: totalSectors };

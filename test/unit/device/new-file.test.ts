@@ -16,32 +16,41 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 it("has its size, reads as zeroes, and is its owner's alone", () => {
   const path = join(folder, "cow");
-  makeFile(path, MIB, false);
+  makeFile(path, MIB, "reserved");
   expect(statSync(path).mode & 0o777).toBe(0o600);
   expect(readFileSync(path).equals(Buffer.alloc(MIB))).toBe(true);
 });
 
 it.skipIf(loadNative().native === undefined)("reserves its space (native)", () => {
   const path = join(folder, "cow");
-  makeFile(path, MIB, false);
+  makeFile(path, MIB, "reserved");
   expect(statSync(path).blocks * 512).toBeGreaterThanOrEqual(MIB);
 });
 
 it("takes no space where it is to be sparse", () => {
   const path = join(folder, "cow");
-  makeFile(path, MIB, true);
+  makeFile(path, MIB, "sparse");
   expect(statSync(path).blocks).toBe(0);
+});
+
+it("is written through where it is to be, and says how far it is", () => {
+  const path = join(folder, "cow");
+  const seen: number[] = [];
+  makeFile(path, 5 * MIB + 512, "written", (bytes) => seen.push(bytes));
+  expect(seen).toEqual([4 * MIB, 5 * MIB + 512]);
+  expect(readFileSync(path).equals(Buffer.alloc(5 * MIB + 512))).toBe(true);
+  expect(statSync(path).blocks * 512).toBeGreaterThanOrEqual(5 * MIB);
 });
 
 it("does not touch a file that is there", () => {
   const path = join(folder, "cow");
-  makeFile(path, 4096, true);
-  expect(() => makeFile(path, MIB, false)).toThrow(path);
+  makeFile(path, 4096, "sparse");
+  expect(() => makeFile(path, MIB, "reserved")).toThrow(path);
   expect(statSync(path).size).toBe(4096);
 });
 
 it("leaves nothing behind where there is no room", () => {
   const path = join(folder, "cow");
-  expect(() => makeFile(path, 2 ** 52, false)).toThrow();
+  expect(() => makeFile(path, 2 ** 52, "reserved")).toThrow();
   expect(() => statSync(path)).toThrow("ENOENT");
 });

@@ -30,7 +30,7 @@ describe("a new store", () => {
   });
 
   it("takes little space on disk where it is to be sparse", () => {
-    createStore({ cow, sectors: 1024 * MIB_SECTORS, sparse: true });
+    createStore({ cow, sectors: 1024 * MIB_SECTORS, space: "sparse" });
     expect(statSync(cow).blocks * 512).toBeLessThan(MIB);
   });
 
