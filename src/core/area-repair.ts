@@ -2,8 +2,10 @@
  * What has to be put right in the current area before the first exception is added to it (S-7, S-42).
  *
  * Stale bytes behind the end marker are overwritten, durably, in slices; a next area that did not lie on the device when the
- * store was opened is zeroed and flushed once the device has grown. A failure makes the store invalid, as that of a commit.
+ * store was opened is zeroed and flushed once the device has grown, between two jobs of a merge as well. A failure makes the store
+ * invalid, as that of a commit; while it merges it is left for later, for nothing is added to the area then.
  */
+import { SnapshotState } from "../base/states.ts";
 import type { AreaImage, MetadataWrite } from "./area-image.ts";
 import type { CoreContext } from "./context.ts";
 import type { Drops } from "./drop.ts";
@@ -53,6 +55,7 @@ class AreaRepair implements MetadataOwner {
   }
 
   metadataDone(snapshot: Snapshot, error: number): void {
+    if (error !== 0 && snapshot.state === SnapshotState.Merging) return;
     this.#context.markDirty(snapshot);
     if (error !== 0) {
       snapshot.saving = false;

@@ -123,6 +123,8 @@ export class MergeStep implements MetadataOwner {
   }
 
   metadataDone(snapshot: Snapshot, error: number, bytes: Uint8Array | undefined): void {
+    // The channel is free for what growth has made possible (S-42).
+    this.#context.markDirty(snapshot);
     this.#stage = this.#afterWait;
     if (error !== 0) this.#fail(error);
     else if (bytes !== undefined) this.#areaRead(new MetadataArea(bytes.slice()));
@@ -162,6 +164,7 @@ export class MergeStep implements MetadataOwner {
 
   #readArea(): boolean {
     const { geometry, index, channel } = this.#snapshot;
+    if (channel.isBusy) return false;
     this.#stage = "wait";
     this.#afterWait = "choose";
     channel.start(this, {
@@ -231,6 +234,7 @@ export class MergeStep implements MetadataOwner {
 
   /** S-63. */
   #flush(): boolean {
+    if (this.#snapshot.channel.isBusy) return false;
     this.#stage = "wait";
     this.#afterWait = "erase";
     this.#snapshot.channel.start(this, { kind: "flush", snapshot: this.#snapshot.index, device: ORIGIN_DEVICE });
@@ -245,6 +249,7 @@ export class MergeStep implements MetadataOwner {
       this.#end(0);
       return true;
     }
+    if (snapshot.channel.isBusy) return false;
     this.#erasing = true;
     this.#written = true;
     this.#stage = "wait";

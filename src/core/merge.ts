@@ -239,6 +239,7 @@ export class Merge implements Operation {
     snapshot.setState(SnapshotState.Active);
     snapshot.listed = true;
     this.#context.relist();
+    this.#context.markDirty(snapshot);
     this.#end();
     this.#context.effects.notice(snapshot.index, "merge-stopped", 0);
     for (const operation of this.#leavers) this.#context.effects.finished(operation, 0, "");

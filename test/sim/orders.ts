@@ -247,6 +247,8 @@ function stopMerge(world: World): void {
   if (volume.results.get(operation)?.error !== 0) return;
   const merged = volume.entries(index) === 0;
   world.merging = -1;
+  // With reserves new chunks are in no order, and what a merge has taken away leaves holes below the last one (S-64).
+  if (world.swarm.on.has("reserves")) snapshot.roomy = false;
   // The bare origin shows itself; what is in its cache must not come into the model.
   const { fault } = origin;
   origin.fault = () => 0;

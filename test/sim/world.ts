@@ -18,7 +18,7 @@ export interface SimulatedSnapshot {
   readonly disk: FakeDisk;
   readonly chunkSectors: number;
   /** It has room for the whole origin. */
-  readonly roomy: boolean;
+  roomy: boolean;
   /** What it may show; undefined until its creation has ended. */
   model: RegisterModel | undefined;
   /** The moment at which its creation was ordered, and the origin's model then. */
