@@ -10,6 +10,7 @@
  * once. A token carries the worker that asked: worker × 65536 + piece. The core never sees rings, the workers never decide.
  */
 import { assert } from "../base/assert.ts";
+import { errnoOf } from "../base/errno.ts";
 import { divExact, SECTOR_BYTES } from "../base/units.ts";
 import { fromWords, highWord, lowWord } from "../base/u64.ts";
 import type { Core } from "../core/core.ts";
@@ -145,7 +146,7 @@ export class CoreShell implements Effects {
   register(snapshot: number, what: "active" | "removed" | "invalid"): void {
     this.#events.register(snapshot, what).then(
       () => this.#later(() => this.core.registered(snapshot, 0)),
-      () => this.#later(() => this.core.registered(snapshot, 5)),
+      (error: unknown) => this.#later(() => this.core.registered(snapshot, errnoOf(error))),
     );
   }
 

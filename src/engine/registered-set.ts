@@ -57,8 +57,6 @@ export class RegisteredSet {
     for (const [other, entry] of this.#registry.snapshots) {
       if (other !== name && entry.cow === real) await this.#registry.remove(other);
     }
-    const known = this.#registry.snapshots.get(name);
-    if (known?.cow === real && known.state === state) return;
     await this.#registry.record(name, { cow: real, state });
   }
 

@@ -5,12 +5,14 @@
  *
  * It stands beside the origin (for a block device below the state folder), and is replaced as a whole: written beside, flushed,
  * renamed, folder flushed. A snapshot is in it before its first origin write is let through, and is taken out, or marked
- * invalid, before an origin write is let through that it has not preserved (S-70). Transient stores are not in it.
+ * invalid, before an origin write is let through that it has not preserved (S-70). Transient stores are not in it. A write that
+ * has failed is made up for by the next one, whatever it is about.
  */
 import { existsSync, realpathSync } from "node:fs";
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { SnapringError } from "../base/errno.ts";
+import { systemError } from "../device/system-error.ts";
 
 export interface RegisteredSnapshot {
   /** Real path of the COW device. */
@@ -30,6 +32,8 @@ export function registryPath(origin: string, isBlockDevice: boolean): string {
 export class Registry {
   readonly path: string;
   readonly #snapshots: Map<string, RegisteredSnapshot>;
+  /** What is known here is not what is on disk: the last write has failed. */
+  #stale = false;
   /** Writes happen one after the other. */
   #last: Promise<void> = Promise.resolve();
 
@@ -49,22 +53,36 @@ export class Registry {
     return this.#snapshots;
   }
 
-  /** Durable when it resolves. */
-  record(name: string, entry: RegisteredSnapshot): Promise<void> {
+  /** Durable when it resolves. A snapshot that cannot be registered is not known here either: it is not to be. */
+  async record(name: string, entry: RegisteredSnapshot): Promise<void> {
+    const known = this.#snapshots.get(name);
+    if (!this.#stale && known?.cow === entry.cow && known.state === entry.state) return this.#last;
     this.#snapshots.set(name, entry);
-    return this.#write();
+    try {
+      await this.#write();
+    } catch (error) {
+      if (known === undefined && entry.state === "active") this.#snapshots.delete(name);
+      throw error;
+    }
   }
 
   /** Durable when it resolves. */
-  remove(name: string): Promise<void> {
-    if (!this.#snapshots.delete(name)) return this.#last;
+  async remove(name: string): Promise<void> {
+    if (!this.#snapshots.delete(name) && !this.#stale) return this.#last;
     return this.#write();
   }
 
   #write(): Promise<void> {
     const text = `${JSON.stringify({ version: VERSION, snapshots: Object.fromEntries(this.#snapshots) }, null, 2)}\n`;
     const write = this.#last.then(() => replaceFile(this.path, text));
-    this.#last = write.catch(() => {});
+    this.#last = write.then(
+      () => {
+        this.#stale = false;
+      },
+      () => {
+        this.#stale = true;
+      },
+    );
     return write;
   }
 }
@@ -73,19 +91,29 @@ export class Registry {
 async function replaceFile(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   const beside = `${path}.new`;
-  const file = await open(beside, "w", 0o600);
   try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
+    await writeDurably(beside, text);
+    await rename(beside, path);
+  } catch (error) {
+    // Where the file system is full, what is half there takes room for nothing.
+    await rm(beside, { force: true });
+    throw systemError(error, `cannot write the register of snapshots ${path}`);
   }
-  await rename(beside, path);
   const folder = await open(dirname(path), "r");
   try {
     await folder.sync();
   } finally {
     await folder.close();
+  }
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  const file = await open(path, "w", 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }
 
