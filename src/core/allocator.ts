@@ -1,7 +1,8 @@
 /**
  * Hands out chunks of a COW device (S-40, S-42, S-43).
  *
- * Chunks are taken in ascending order and never given back, but for a merge that is left (S-64). The slot that the
+ * Chunks are taken in ascending order. They come back where a merge is left (S-64), and where the file system had no room for
+ * their data (E-8). The slot that the
  * exception will take is counted apart, because there may be holes between new chunks and slots (S-6): the last slot of an
  * area is refused where the next area does not lie wholly on the device, so that the kernel can always open what we wrote.
  * A transient store has neither areas nor a header (S-13).
@@ -19,7 +20,7 @@ export class Allocator {
   #slots: number;
   /** Reserved and not claimed. */
   readonly #reserved = new Set<Chunk>();
-  /** Below `nextFree`, and taken back from the workers: these are handed out first. */
+  /** Below `nextFree`, and taken back from the workers or given back: these are handed out first. */
   #free: Chunk[] = [];
 
   constructor(geometry: CowGeometry, persistent: boolean, cowSectors: Sector, nextFree: Chunk, slots: number) {
@@ -88,6 +89,14 @@ export class Allocator {
     return true;
   }
 
+  /** The data of the exception that took this chunk never came there, and the exception is left out: chunk and slot are free again. */
+  giveBack(chunk: Chunk): void {
+    assert(chunk < this.#nextFree && !this.#reserved.has(chunk), "the chunk was handed out");
+    this.#slots -= 1;
+    this.#free.push(chunk);
+    this.#free.sort((a, b) => a - b);
+  }
+
   /** Nobody fills a reserved chunk any more: they are free again. */
   reclaim(): void {
     this.#free = [...this.#free, ...this.#reserved].sort((a, b) => a - b);
@@ -99,7 +108,7 @@ export class Allocator {
     return this.#reserved.size;
   }
 
-  /** Chunks below `nextFree` that hold nothing, because they are or were reserved: the status does not count them. */
+  /** Chunks below `nextFree` that hold nothing, because they are reserved or came back: the status does not count them. */
   get unused(): number {
     return this.#reserved.size + this.#free.length;
   }

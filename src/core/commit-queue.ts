@@ -5,7 +5,7 @@
  *   ┌─ ready, ready, ready ─┬─ copying, ready, copying ─┐
  *   └───────────────────────┴───────────────────────────┘
  *
- * Copies end in any order; a group takes from the ready prefix only. A linked list through the pending records.
+ * Copies end in any order; a group takes from the ready prefix only. One that finds no room is taken out (overflow.ts). A linked list through the pending records.
  */
 import { assert } from "../base/assert.ts";
 import type { PendingException } from "./pending-exception.ts";
@@ -58,6 +58,23 @@ export class CommitQueue {
     this.#length -= 1;
     this.#ready -= 1;
     return pending;
+  }
+
+  /** The exception, whose data did not come to the COW device, is left out: those behind it move up by a slot. */
+  remove(pending: PendingException): void {
+    assert(!pending.ready, "what is ready may be on its way to the disk");
+    let before: PendingException | null = null;
+    for (let at = this.#head; at !== pending; at = at.nextInQueue) {
+      assert(at !== null, "the exception is in the queue");
+      before = at;
+    }
+    if (before === null) this.#head = pending.nextInQueue;
+    else before.nextInQueue = pending.nextInQueue;
+    if (this.#tail === pending) this.#tail = before;
+    if (this.#firstUnready === pending) this.#firstUnready = pending.nextInQueue;
+    pending.nextInQueue = null;
+    this.#length -= 1;
+    this.advance();
   }
 
   /** The store is invalid: nothing is committed any more. */

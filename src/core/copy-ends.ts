@@ -1,20 +1,26 @@
 /**
- * A copy, or a granted write, has ended: what that means for its exception (S-50, E-9, E-15).
+ * A copy, or a granted write, has ended: what that means for its exception (S-50, E-8, E-9, E-15).
  *
  * An exception is ready when its last part is on the COW device. The first part that fails is the end of the snapshot; the
- * exception is then kept only until all its parts are back, because the COW device is in use until then.
+ * exception is then kept only until all its parts are back, because the COW device is in use until then. Only where a store PO
+ * found no room it is left out instead, once its parts are back (overflow.ts).
  */
+import { errno } from "../base/errno.ts";
 import type { Committer } from "./committer.ts";
+import type { CoreContext } from "./context.ts";
 import type { Drops } from "./drop.ts";
+import { leaveOut, mayLeaveOut } from "./overflow.ts";
 import type { PendingException } from "./pending-exception.ts";
 
 export class CopyEnds {
+  readonly #context: CoreContext;
   readonly #committer: Committer;
   readonly #drops: Drops;
   /** A part of a copy job has ended; a function of its own, so that a job needs no closure. */
   readonly copyPartDone: (pending: PendingException, error: number) => void;
 
-  constructor(committer: Committer, drops: Drops) {
+  constructor(context: CoreContext, committer: Committer, drops: Drops) {
+    this.#context = context;
     this.#committer = committer;
     this.#drops = drops;
     this.copyPartDone = (pending, error) => this.#copyPartDone(pending, error);
@@ -25,21 +31,30 @@ export class CopyEnds {
     const { snapshot } = pending;
     pending.partsLeft -= 1;
     if (error !== 0) {
-      pending.failed = true;
-      this.#drops.begin(snapshot, error, false);
+      if (error !== errno.ENOSPC || pending.error === 0) pending.error = error;
+      if (!mayLeaveOut(pending)) this.#fail(pending);
     }
     if (pending.partsLeft > 0) return;
     snapshot.outstanding -= 1;
     if (pending.dead) return;
-    if (!pending.failed) this.#committer.copied(pending);
-    else if (pending.grant !== null) pending.ready = true;
+    if (pending.error === 0) this.#committer.copied(pending);
+    else if (mayLeaveOut(pending)) leaveOut(this.#context, pending);
+    else this.#fail(pending);
+  }
+
+  /** The end of the snapshot; no further area is written, not even what is being saved (S-57). */
+  #fail(pending: PendingException): void {
+    const { snapshot } = pending;
+    snapshot.saving = false;
+    this.#drops.begin(snapshot, pending.error, false);
+    if (pending.partsLeft === 0) pending.returned = true;
   }
 
   #copyPartDone(pending: PendingException, error: number): void {
     const { snapshot } = pending;
     if (pending.partsLeft === 1) {
       snapshot.copies -= 1;
-      if (error === 0 && !pending.failed) snapshot.counters.copies += 1;
+      if (error === 0 && pending.error === 0) snapshot.counters.copies += 1;
     }
     this.partDone(pending, error);
   }

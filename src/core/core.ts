@@ -56,7 +56,7 @@ export class Core {
     this.#drops = new Drops(context);
     this.#settler = new Settler(context.needs);
     this.#committer = new Committer(context, this.#settler, this.#drops);
-    this.#ends = new CopyEnds(this.#committer, this.#drops);
+    this.#ends = new CopyEnds(context, this.#committer, this.#drops);
     const reclaims = new Reclaims(context, this.#gates);
     const planner = new CopyPlanner(context, this.#copies);
     this.#keeper = new OriginKeeper(context, this.#drops, planner, reclaims);
@@ -257,7 +257,10 @@ export class Core {
     this.#begin();
     const snapshot = this.#context.snapshot(index);
     const pending = snapshot.pending.get(chunk);
-    assert(pending !== undefined && pending.grant !== null && !pending.ready, "the chunk was granted");
+    assert(
+      pending !== undefined && pending.grant !== null && !pending.ready && !pending.returned,
+      "the chunk was granted",
+    );
     if (pending.dead) {
       const { grant } = pending;
       snapshot.pending.abandon(pending);

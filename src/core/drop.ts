@@ -123,9 +123,12 @@ class Drop implements Operation, MetadataOwner {
     this.#context.effects.notice(snapshot.index, "invalid", this.#error);
     for (const pending of [...snapshot.pending.values()]) {
       pending.dead = true;
-      if (pending.grant === null || pending.ready) snapshot.pending.abandon(pending);
-      if (pending.grant !== null && pending.ready) needs.done(pending.grant, errno.EIO);
-      needs.end(pending.writers, errno.EIO);
+      const { grant } = pending;
+      const error = pending.error === errno.ENOSPC ? errno.ENOSPC : errno.EIO;
+      const isBack = pending.returned || pending.ready;
+      if (grant === null || isBack) snapshot.pending.abandon(pending);
+      if (grant !== null && isBack) needs.done(grant, error);
+      needs.end(pending.writers, error);
       needs.end(pending.keepers, 0);
     }
     for (const flush of snapshot.flushes) needs.done(flush.need, errno.EIO);

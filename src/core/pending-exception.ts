@@ -18,7 +18,10 @@ export class PendingException {
   sequence = 0;
   /** Parts of its copy that are under way; a granted chunk counts as one. */
   partsLeft = 0;
-  failed = false;
+  /** Of its copy or granted write, 0 for none. */
+  error = 0;
+  /** A failed granted write has come back: its worker uses the COW device no more. */
+  returned = false;
   /** Its data is on the COW device. */
   ready = false;
   visible = false;
@@ -61,7 +64,8 @@ export class PendingTable {
     pending.newChunk = newChunk;
     pending.sequence = sequence;
     pending.partsLeft = 0;
-    pending.failed = false;
+    pending.error = 0;
+    pending.returned = false;
     pending.ready = false;
     pending.visible = false;
     pending.durable = false;
@@ -70,7 +74,7 @@ export class PendingTable {
     return pending;
   }
 
-  /** It has settled. */
+  /** It has settled, or was left out. */
   give(pending: PendingException): void {
     this.#byChunk.delete(pending.oldChunk);
     this.#free.push(pending);

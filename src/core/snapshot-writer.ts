@@ -5,7 +5,8 @@
  *             ──▶ a part: copy the chunk ──▶ visible ──▶ release: look again, and write the COW device
  *             ──▶ pending already: wait for that
  *
- * No space: a store P turns Invalid, PO overflows, and the write gets ENOSPC (E-8).
+ * No space: a store P turns Invalid, PO overflows, and the write gets ENOSPC (E-8). A file system that is full under the COW file
+ * is the same, but is known only once the data has been written (overflow.ts).
  */
 import { errno } from "../base/errno.ts";
 import { EntryState, SnapshotState } from "../base/states.ts";
@@ -15,6 +16,7 @@ import type { CoreContext } from "./context.ts";
 import type { CopyPlanner } from "./copy-planner.ts";
 import type { Drops } from "./drop.ts";
 import type { Need } from "./need.ts";
+import { overflow } from "./overflow.ts";
 import type { PendingException } from "./pending-exception.ts";
 import type { Reclaims } from "./reclaim.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -117,9 +119,7 @@ export class SnapshotWriter {
   #noSpace(snapshot: Snapshot, need: Need): void {
     need.error = errno.ENOSPC;
     if (snapshot.config.store === "PO") {
-      snapshot.counters.overflowEvents += 1;
-      snapshot.setState(SnapshotState.Overflow);
-      this.#context.effects.notice(snapshot.index, "overflow", errno.ENOSPC);
+      overflow(this.#context, snapshot);
       return;
     }
     this.#drops.begin(snapshot, errno.ENOSPC, true);
