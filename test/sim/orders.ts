@@ -2,6 +2,7 @@
  * What the owner of a volume does in a life: snapshots are made, dropped, merged and stopped; COW devices grow; disks break.
  */
 import { MAX_SNAPSHOTS } from "../../src/base/constants.ts";
+import { errno } from "../../src/base/errno.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
 import type { StoreKind } from "../../src/format/table-line.ts";
 import type { FakeDisk } from "../support/core/fake-disk.ts";
@@ -85,10 +86,17 @@ export function breakSometimes(world: World, disk: FakeDisk, name: "cowFaults" |
   const { random, swarm } = world;
   if (!swarm.on.has(name) || !random.chance(60)) return;
   const percent = random.pick([1, 3, 10, 30]);
-  const error = random.pick([5, 5, 28]);
+  const error = random.pick([errno.EIO, errno.EIO, errno.ENOSPC, errno.ENOSPC]);
   const kinds = random.pick([["write"], ["flush"], ["read"], ["write", "flush", "read"]]);
   let calls = random.pick([30, 300, Number.POSITIVE_INFINITY]);
-  disk.fault = (kind) => (calls-- > 0 && kinds.includes(kind) && random.chance(percent) ? error : 0);
+  // The file system under a sparse file is full: what has its place is written as ever, nearly always or always.
+  const full = error === errno.ENOSPC && kinds[0] === "write";
+  const sometimes = full && kinds.length === 1 ? 0 : percent;
+  disk.fault = (kind, position, length) => {
+    if (calls-- <= 0 || !kinds.includes(kind)) return 0;
+    const homeless = full && kind === "write" && !disk.hasPlace(position, length);
+    return homeless || random.chance(sometimes) ? error : 0;
+  };
 }
 
 /** A store that somebody else has made: holes, any order, stale bytes behind the end marker; perhaps its last area is full. */

@@ -137,4 +137,24 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     "The others never get what they wait for.",
     edit("src/core/origin-keeper.ts", "of this.#context.listed)", "of this.#context.listed.slice(0, 1))"),
   ),
+  inLivesWith(
+    ["cowFaults", "overflowStores", "severalSnapshots"],
+    mutant(
+      "an exception without room is made all the same (E-8)",
+      "The file system was full, the copy is not there, and the chunk reads as what stood in its place.",
+      edit(
+        "src/core/copy-ends.ts",
+        "    if (pending.error === 0) this",
+        "    if (pending.error === 0 || mayLeaveOut(pending)) this",
+      ),
+    ),
+  ),
+  inLivesWith(
+    ["cowFaults", "overflowStores", "severalSnapshots"],
+    mutant(
+      "an origin write waits for an exception that was left out (E-15)",
+      "The live volume waits for ever because a snapshot's file system is full.",
+      edit("src/core/overflow.ts", "error === errno.ENOSPC && keepers.isEmpty &&", "error === errno.ENOSPC &&"),
+    ),
+  ),
 ];

@@ -4,6 +4,7 @@
  *   - A write is visible at once. Until a flush that begins after it, or if it was made with FUA, it may be lost in a crash,
  *     kept, or torn into 512-byte blocks, each block on its own; of several writes to a block any one may be what is kept.
  *   - A block that was made durable never goes back to an older state.
+ *   - It knows what has been written, so that a test can let a file system be full under a sparse file.
  *   - A read, write or flush may fail, by a function of the test's. With a generator a failed write has changed any of its blocks
  *     (so that a short one is among them); without one it has changed nothing. A failed flush has made nothing durable.
  *   - Writes after `freeze` are dropped silently (the power is gone, nobody has noticed).
@@ -26,6 +27,8 @@ export class FakeDisk {
   /** Decides which blocks of a failed write have changed. */
   random: SeededRandom | undefined;
   #durable: Uint8Array | undefined;
+  /** Blocks that have been written: under a sparse file, those that have their place. */
+  readonly #placed = new Set<number>();
   /** Block → what was written there since it was last made durable, in order. */
   readonly #volatile = new Map<number, Uint8Array[]>();
 
@@ -71,6 +74,14 @@ export class FakeDisk {
     for (const [block, versions] of this.#volatile) this.#durable!.set(versions.at(-1)!, block * SECTOR_BYTES);
     this.#volatile.clear();
     return 0;
+  }
+
+  /** Every block of the range has been written before: a full file system has room for it. */
+  hasPlace(position: number, length: number): boolean {
+    for (let at = position; at < position + length; at += SECTOR_BYTES) {
+      if (!this.#placed.has(at / SECTOR_BYTES)) return false;
+    }
+    return true;
   }
 
   /** The device becomes larger: `behind` comes behind what was there, or zeroes (E-45). */
@@ -119,6 +130,7 @@ export class FakeDisk {
     if (this.writesLeft <= 0) return;
     this.writesLeft -= 1;
     this.bytes.set(data, position);
+    for (let at = 0; at < data.length; at += SECTOR_BYTES) this.#placed.add((position + at) / SECTOR_BYTES);
     if (this.#durable === undefined) return;
     for (let at = 0; at < data.length; at += SECTOR_BYTES) {
       const block = (position + at) / SECTOR_BYTES;
