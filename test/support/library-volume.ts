@@ -15,6 +15,8 @@ import { NbdClient } from "./nbd-client.ts";
 export interface LibraryOptions extends Omit<VolumeOptions, "origin" | "snapshots" | "listen"> {
   /** By default 4 MiB. */
   readonly sizeBytes?: number;
+  /** By default in the scratch folder. */
+  readonly originPath?: string;
   readonly snapshots?: readonly (Omit<SnapshotOptions, "cow"> & { readonly cow?: string })[];
 }
 
@@ -58,7 +60,7 @@ export class LibraryVolume {
   }
 
   get originPath(): string {
-    return this.scratch.file("origin");
+    return this.#options.originPath ?? this.scratch.file("origin");
   }
 
   get socketPath(): string {
@@ -71,7 +73,7 @@ export class LibraryVolume {
 
   /** What `openVolume` is given. */
   options(changed: LibraryOptions = {}): VolumeOptions {
-    const { sizeBytes: _, snapshots = [], ...rest } = { ...this.#options, ...changed };
+    const { sizeBytes: _, originPath: __, snapshots = [], ...rest } = { ...this.#options, ...changed };
     return {
       log: (line) => this.lines.push(line),
       workers: 2,
