@@ -420,7 +420,7 @@ class Life {
     if (chaos_) return;
     if (pending.refused) EXPECT(result == -EINVAL || result == -EBADF || result == -ECANCELED);
     if (!pending.memory.empty() && result > 0) EXPECT(static_cast<uint64_t>(result) <= pending.total);
-    if (isDiskWrite(pending.op) && result >= 0) EXPECT(pending.entry.writable);
+    if (isDiskWrite(pending.op) && result > 0) EXPECT(pending.entry.writable);
     if (result > 0 && isSending(pending.op)) sent_[pending.entry.stream] += static_cast<uint64_t>(result);
     if (result > 0 && isReceiving(pending.op)) received_[pending.entry.stream] += static_cast<uint64_t>(result);
   }
@@ -467,7 +467,7 @@ class Life {
         uint64_t sure = result > 0 ? static_cast<uint64_t>(result) : 0;
         for (const Range& range : done.memory) {
           for (uint64_t i = 0; i < range.length && at < kFileMax; i++, at++) {
-            const bool clear = known[at] == -2 && sure > 0 && !unstable[range.start + i];
+            const bool clear = known[at] == -2 && sure > 0 && !unstable[range.start + i] && done.batch == batch_;
             known[at] = clear ? before_[range.start + i] : kUnknown;
             if (sure > 0) sure--;
           }
