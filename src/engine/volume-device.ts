@@ -7,7 +7,7 @@
  * Which one is chosen is a fact of the device and its file system (architecture: buffered I/O through io_uring goes to slower
  * kernel threads). The lock is held on a descriptor of its own, until `close` (E-42).
  */
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync, constants, fdatasync, openSync } from "node:fs";
 import { errno, errnoOf, SnapringError } from "../base/errno.ts";
 import { divFloor, SECTOR_BYTES } from "../base/units.ts";
 import { DeviceFile } from "../device/device-file.ts";
@@ -89,6 +89,11 @@ export class VolumeDevice {
     closeSync(this.#fd);
     this.#fd = openSync(this.file.path, flagsOf(this.#options));
     this.#align = 1;
+  }
+
+  /** Everything that has been written is durable: 0, or why not. */
+  flush(): Promise<number> {
+    return new Promise((resolve) => fdatasync(this.#fd, (error) => resolve(error === null ? 0 : errnoOf(error))));
   }
 
   close(): void {

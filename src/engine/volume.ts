@@ -272,6 +272,10 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     const { error, message } = await shell.operate((operation) => shell.core.close(operation));
     if (error !== 0) this.#options.log(`closing: ${message}`);
     await threads.stop([threads.metadata, ...threads.copies]);
+    if (this.#options.readOnly) return;
+    // What clients wrote to the origin and did not flush: the core has flushed only the COW devices.
+    const flushError = await this.#originDevice.flush();
+    if (flushError !== 0) this.#options.log(`closing: cannot flush the origin (${errnoName(flushError)})`);
   }
 
   /** A worker has died: nothing can be promised any more; what is durable stays so. */

@@ -8,8 +8,9 @@ import { type Fault, FaultPlan } from "../support/lying-device/fault-plan.ts";
 import { FuseFolder, requireFuse } from "../support/lying-device/fuse-folder.ts";
 import { LyingDevice } from "../support/lying-device/lying-device.ts";
 import { TextFile } from "../support/lying-device/text-file.ts";
+import { NbdClient } from "../support/nbd-client.ts";
 import { runCommand, runOk } from "../support/run-command.ts";
-import { killVolumeProcesses } from "../support/volume-process.ts";
+import { killVolumeProcesses, VolumeProcess } from "../support/volume-process.ts";
 
 const SIZE = 2 ** 20;
 
@@ -77,4 +78,19 @@ test("the call that the plan names fails, the others do not", async (context) =>
   const failed = await write();
   expect([failed.code, failed.stderr]).toEqual([1, expect.stringContaining("Input/output error")]);
   expect((await write()).code).toBe(0);
+});
+
+test("E-42: what was written to the origin and never flushed is durable when the volume is closed", async (context) => {
+  // A close flushed the COW devices alone: a clean shutdown, then a power cut, and acknowledged origin writes were gone.
+  requireFuse(context);
+  const place = await mount();
+  const volume = new VolumeProcess();
+  const socket = scratch.file("socket");
+  await volume.open({ origin: place.path("disk"), listen: [`unix:${socket}`] });
+  const client = await NbdClient.open({ path: socket });
+  await client.write(8192, new Uint8Array(4096).fill(7));
+  await client.disconnect();
+  expect(log.flushes).toEqual([]);
+  await volume.close();
+  expect(events()).toEqual(["write 8192 4096 false", "flush"]);
 });
