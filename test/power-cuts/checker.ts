@@ -1,0 +1,56 @@
+/**
+ * Is what a cut has left what was promised (S-80 … S-84)? The bytes are read by the words of the format alone.
+ *
+ *   origin      every sector as its ledger allows (S-81); from a merge on the merged snapshot's view stands for it (S-83)
+ *   snapshot    a blank store before it has been made; invalid only by a drop or where it ran full; else its view is what its
+ *               ledger allows (S-80, S-81, S-82)
+ */
+import { decodeStore, type DecodedStore, viewOf } from "../sim/store-decoder.ts";
+import type { Ledger } from "./ledger.ts";
+import type { RecordedSnapshot, Recording } from "./recording.ts";
+
+export interface Found {
+  readonly snapshot: RecordedSnapshot;
+  readonly state: DecodedStore["state"];
+  readonly exceptions: number;
+  /** Of an active store. */
+  readonly view: Uint8Array;
+}
+
+/** Throws where the promise is broken at time `at`; returns what there is. */
+export function checkCut(recording: Recording, at: number, images: readonly Uint8Array[]): readonly Found[] {
+  const { origin, snapshots, mergedFrom } = recording;
+  if (at < mergedFrom) must(origin.wrong(images[0], at), "origin");
+  return snapshots.map((snapshot) => checkSnapshot(snapshot, at, images[snapshot.device], images[0]));
+}
+
+function checkSnapshot(snapshot: RecordedSnapshot, at: number, cow: Uint8Array, origin: Uint8Array): Found {
+  const { name } = snapshot;
+  const decoded = decode(name, cow, origin.length);
+  must(stateWrong(snapshot, decoded.state, at), name);
+  const isActive = decoded.state === "active";
+  const view = isActive ? viewOf(decoded, cow, origin) : new Uint8Array(0);
+  // Before its creation is over a client knows no moment that it is of; the view that was read then says which.
+  if (isActive) must((snapshot.ledger as Ledger).wrong(view, at), name);
+  return { snapshot, state: decoded.state, exceptions: decoded.exceptions.length, view };
+}
+
+function decode(name: string, cow: Uint8Array, originBytes: number): DecodedStore {
+  try {
+    return decodeStore(cow, originBytes);
+  } catch (error) {
+    throw new Error(`${name}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function stateWrong(snapshot: RecordedSnapshot, state: DecodedStore["state"], at: number): string | undefined {
+  const { born, there, dying, gone, mayBeInvalid, invalid } = snapshot;
+  if (state === "new") return at < there ? undefined : "has no header";
+  if (state === "invalid") return at >= dying || at >= mayBeInvalid ? undefined : "is invalid for no reason";
+  if (at < born) return "is there before it was made";
+  return at >= gone || at >= invalid ? "is valid after it has been made invalid" : undefined;
+}
+
+function must(wrong: string | undefined, what: string): void {
+  if (wrong !== undefined) throw new Error(`${what}: ${wrong}`);
+}

@@ -1,0 +1,189 @@
+/**
+ * What a cut has left, opened again: by the offline code, by the built library, and by the real kernel. All must show the view that
+ * the test's own decoder shows.
+ *
+ *   images ──▶ files (in memory where there is room) ──┬─▶ SnapshotView, OfflineMerge
+ *                                                      ├─▶ VolumeProcess, twice, over NBD; closed: the stores have not changed (S-84)
+ *                                                      └─▶ dm-oracle: the kernel's own dm-snapshot
+ */
+import { createHash } from "node:crypto";
+import { closeSync, existsSync, openSync, readFileSync, rmSync, statfsSync, writeFileSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { OfflineMerge } from "../../src/offline/merge-store.ts";
+import { SnapshotView } from "../../src/offline/snapshot-view.ts";
+import { OracleImages } from "../support/dm-oracle.ts";
+import { makeScratch, type Scratch } from "../support/free-socket.ts";
+import { NbdClient } from "../support/nbd-client.ts";
+import { firstDifference, readAll } from "../support/volume.ts";
+import { VolumeProcess } from "../support/volume-process.ts";
+import { decodeStore } from "../sim/store-decoder.ts";
+import type { Found } from "./checker.ts";
+import type { CheckedCut } from "./images.ts";
+import { SECTOR_BYTES } from "./ledger.ts";
+import { type Recording, REGISTER } from "./recording.ts";
+
+/** Compared at once. */
+const PIECE_BYTES = 64 * SECTOR_BYTES;
+
+const SHARED_MEMORY = "/dev/shm";
+const ROOM_BYTES = 256 * 2 ** 20;
+
+interface ImageFile {
+  readonly path: string;
+  readonly fd: number;
+  /** What the file holds. */
+  readonly content: Uint8Array;
+}
+
+export class Reopening {
+  readonly #scratch: Scratch;
+  readonly #recording: Recording;
+  readonly #files: readonly ImageFile[];
+  #child: VolumeProcess | undefined;
+
+  private constructor(scratch: Scratch, recording: Recording) {
+    this.#scratch = scratch;
+    this.#recording = recording;
+    this.#files = ["origin", ...recording.snapshots.map(({ name }) => `${name}.cow`)].map((name, device) => {
+      const path = scratch.file(name);
+      const content = recording.first[device].slice();
+      writeFileSync(path, content);
+      return { path, fd: openSync(path, "r+"), content };
+    });
+  }
+
+  static async of(recording: Recording): Promise<Reopening> {
+    return new Reopening(await makeScratch(hasRoom(SHARED_MEMORY) ? SHARED_MEMORY : tmpdir()), recording);
+  }
+
+  async remove(): Promise<void> {
+    await this.#child?.kill();
+    for (const { fd } of this.#files) closeSync(fd);
+    await this.#scratch.remove();
+  }
+
+  /** The offline view of every snapshot that is active. */
+  offline({ images, found }: CheckedCut): void {
+    this.#put(images);
+    for (const one of found) {
+      if (one.state !== "active") continue;
+      using view = new SnapshotView({ origin: this.#files[0].path, cow: this.#cow(one) });
+      for (const { position, bytes } of view.pieces()) {
+        const at = firstDifference(bytes, one.view.subarray(position, position + bytes.length));
+        if (at >= 0) throw new Error(`${one.snapshot.name}: the offline view differs at byte ${position + at}`);
+      }
+    }
+  }
+
+  /** S-83: a merge goes on where it was, and brings the view. Returns 0 where the snapshot is not active, else 1. */
+  merge({ images, found }: CheckedCut, name: string): number {
+    this.#put(images);
+    const one = found.find(({ snapshot, state }) => snapshot.name === name && state === "active");
+    if (one === undefined) return 0;
+    using merge = new OfflineMerge({ origin: this.#files[0].path, cow: this.#cow(one) });
+    while (!merge.isDone) merge.step();
+    const origin = readFileSync(this.#files[0].path);
+    const cow = readFileSync(this.#cow(one));
+    this.#files[0].content.set(origin);
+    this.#files[one.snapshot.device].content.set(cow);
+    const at = firstDifference(origin, one.view);
+    if (at >= 0) throw new Error(`${name}: the merged origin differs from the view at byte ${at}`);
+    if (decodeStore(cow, origin.length).exceptions.length > 0)
+      throw new Error(`${name}: exceptions are left behind a merge`);
+    return 1;
+  }
+
+  /** The library opens it, twice, and shows the same as the decoder. Returns how many stores were given to it. */
+  async library(cut: CheckedCut, text: string | undefined): Promise<number> {
+    this.#put(cut.images);
+    const register = this.#scratch.file(REGISTER);
+    rmSync(register, { force: true });
+    if (text !== undefined) writeFileSync(register, text.replaceAll(this.#recording.folder, this.#scratch.file("")));
+    // What is registered must be given, whatever it holds.
+    const given = cut.found.filter(
+      ({ state, snapshot }) => state !== "new" || text?.includes(`"${snapshot.name}"`) === true,
+    );
+    this.#child ??= new VolumeProcess();
+    for (let time = 0; time < 2; time++) await this.#open(this.#child, given);
+    const changed = this.#files.findIndex(({ path, content }) => !readFileSync(path).equals(content));
+    // A store that was still blank has been made.
+    const isNew = given.some(({ snapshot, state }) => snapshot.device === changed && state === "new");
+    if (changed >= 0 && !isNew) throw new Error(`opening has changed ${this.#files[changed].path}`);
+    for (const { path, content } of this.#files) content.set(readFileSync(path));
+    return given.length;
+  }
+
+  /** The kernel shows the same view of the n-th active store, counted round. Returns how many stores it has loaded. */
+  async kernel({ images, found }: CheckedCut, n: number): Promise<number> {
+    const active = found.filter(({ state }) => state === "active");
+    if (active.length === 0) return 0;
+    const one = active[n % active.length];
+    using oracle = new OracleImages();
+    const read = await oracle.read(oracle.put("origin", images[0]), oracle.put("cow", images[one.snapshot.device]));
+    const wanted = createHash("sha256").update(one.view).digest("hex");
+    if (read.view_sha256 !== wanted) throw new Error(`${one.snapshot.name}: the kernel shows ${JSON.stringify(read)}`);
+    return 1;
+  }
+
+  async #open(child: VolumeProcess, given: readonly Found[]): Promise<void> {
+    const socket = this.#scratch.file("socket");
+    await child.open({
+      origin: this.#files[0].path,
+      snapshots: given.map((one) => ({ name: one.snapshot.name, cow: this.#cow(one), chunkSize: chunkBytes(one) })),
+      ...{ listen: [`unix:${socket}`], workers: 1 },
+    });
+    for (const { snapshot, state, view } of given) {
+      const { state: now } = await child.status(snapshot.name);
+      const wanted = state === "invalid" ? "invalid" : "active";
+      if (now !== wanted) throw new Error(`${snapshot.name}: opened as ${now}, not ${wanted}`);
+      if (state !== "active") continue;
+      const client = await NbdClient.open({ path: socket }, snapshot.name);
+      const at = firstDifference(await readAll(client), view);
+      if (at >= 0) throw new Error(`${snapshot.name}: the library's view differs at byte ${at}`);
+      await client.disconnect();
+    }
+    await child.close();
+  }
+
+  #cow(one: Found): string {
+    return this.#files[one.snapshot.device].path;
+  }
+
+  /** Brings the files to what the images hold, writing what differs. */
+  #put(images: readonly Uint8Array[]): void {
+    for (const [device, { fd, content }] of this.#files.entries()) {
+      const image = images[device];
+      for (let at = firstSectorOff(content, image, 0); at < image.length; at = firstSectorOff(content, image, at)) {
+        const sector = image.subarray(at, at + SECTOR_BYTES);
+        writeSync(fd, sector, 0, SECTOR_BYTES, at);
+        content.set(sector, at);
+      }
+    }
+  }
+}
+
+/** From `start` on, the next sector that differs, or the end. */
+function firstSectorOff(a: Uint8Array, b: Uint8Array, start: number): number {
+  let at = start;
+  while (at < b.length) {
+    // Large pieces first: few sectors differ.
+    const bytes = at % PIECE_BYTES === 0 && isSame(a, b, at, PIECE_BYTES) ? PIECE_BYTES : SECTOR_BYTES;
+    if (bytes === SECTOR_BYTES && !isSame(a, b, at, SECTOR_BYTES)) return at;
+    at += bytes;
+  }
+  return b.length;
+}
+
+function isSame(a: Uint8Array, b: Uint8Array, at: number, length: number): boolean {
+  return Buffer.compare(a.subarray(at, at + length), b.subarray(at, at + length)) === 0;
+}
+
+function chunkBytes({ snapshot }: Found): number {
+  return snapshot.chunkSectors * SECTOR_BYTES;
+}
+
+function hasRoom(folder: string): boolean {
+  if (!existsSync(folder)) return false;
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize > ROOM_BYTES;
+}
