@@ -2,7 +2,8 @@
  * A snapshot on its way to Invalid (E-8, E-9, E-15, S-50, S-70, C-25).
  *
  *   begin: dropping ──▶ [save] ──▶ register Invalid ──▶ header valid = 0, FUA ──▶ state Invalid ──▶ release everything
- *                                                        └─ fails: again, a few times, then report and go on
+ *                                                        └─ fails: again, a few times, then report, register a removed one
+ *                                                           as Invalid, and go on
  *
  * Nothing that waits is released before the header and the registry are durable: an origin write that the snapshot has not
  * preserved must not overtake them. Where the store is merely full, what is visible is committed first ("save"): its data
@@ -45,7 +46,7 @@ class Drop implements Operation, MetadataOwner {
   readonly #context: CoreContext;
   readonly #snapshot: Snapshot;
   readonly #error: number;
-  readonly #record: "invalid" | "removed";
+  #record: "invalid" | "removed";
   #stage: "save" | "register" | "registering" | "header" | "done" = "save";
   #attempts = 0;
 
@@ -69,13 +70,17 @@ class Drop implements Operation, MetadataOwner {
 
   registered(_snapshot: Snapshot, error: number): void {
     if (error !== 0) this.#context.effects.notice(this.#snapshot.index, "register-failed", error);
-    this.#stage = "header";
+    if (this.#attempts > 0) this.#end();
+    else this.#stage = "header";
   }
 
   metadataDone(_snapshot: Snapshot, error: number): void {
     if (error !== 0 && this.#attempts < this.#context.options.headerAttempts) return;
     if (error !== 0) this.#context.effects.notice(this.#snapshot.index, "header-write-failed", error);
-    this.#end();
+    if (error === 0 || this.#record === "invalid" || !this.#snapshot.config.registered) return this.#end();
+    // A valid header stays, of a store that misses origin data from now on: then the register must say so, and go on to say so.
+    this.#record = "invalid";
+    this.#stage = "register";
   }
 
   #save(): boolean {

@@ -39,6 +39,20 @@ test("a header that cannot be written is tried again, reported, and the origin g
   ]);
 });
 
+test("a dropped snapshot whose header cannot be written is registered as Invalid, not forgotten (S-70, E-46)", () => {
+  // It was taken out of the register first; then its header stayed valid: given again, it opened as a snapshot that misses origin data.
+  const bench = new CoreBench(800, { headerAttempts: 2 });
+  bench.open({ registered: true });
+  bench.clear();
+  bench.core.dropSnapshot(7, 0);
+  expect(bench.take()).toEqual(["register 0 removed"]);
+  bench.core.registered(0, 0);
+  for (let i = 0; i < 2; i++) bench.metadataDone(0, errno.EIO);
+  expect(bench.take()).toEqual(["header 0", "header 0", "notice 0 header-write-failed", "register 0 invalid"]);
+  bench.core.registered(0, 0);
+  expect(bench.take()).toEqual(expect.arrayContaining(["notice 0 invalid"]));
+});
+
 test("what comes while the snapshot is dropped waits for its end (C-25)", () => {
   const bench = new CoreBench(800);
   bench.open({ cowSectors: 16 });
