@@ -78,26 +78,35 @@ export class Ledger {
     };
   }
 
-  /** What was wrong with a content at time `at`: undefined if nothing. Where `durable`, everything acknowledged is promised. */
-  wrong(content: Uint8Array, at: number): string | undefined {
+  /**
+   * What is wrong with a content at time `at`: undefined if nothing. What counts is what was durable; where nothing has crashed,
+   * what was `acknowledged`. The content may be a part, from sector `first` on.
+   */
+  wrong(
+    content: Uint8Array,
+    at: number,
+    promised: "durable" | "acknowledged" = "durable",
+    first = 0,
+  ): string | undefined {
     const words = new Uint32Array(content.buffer, content.byteOffset, content.length / 4);
-    for (let sector = 0; sector < this.sectors; sector++) {
-      const number = numberIn(words, sector);
-      if (this.#writes[sector].length === 0 ? number === this.#base[sector] : this.#mayHold(sector, number, at))
-        continue;
-      return `sector ${sector} holds ${named(number)}, and may hold ${this.#allowed(sector, at).map(named).join(", ")}`;
+    for (let i = 0; i < content.length / SECTOR_BYTES; i++) {
+      const sector = first + i;
+      const number = numberIn(words, i, sector);
+      if (this.#writes[sector].length === 0 && number === this.#base[sector]) continue;
+      const allowed = this.#allowed(sector, at, promised);
+      if (allowed.includes(number)) continue;
+      return `sector ${sector} holds ${named(number)}, and may hold ${allowed.map(named).join(", ")}`;
     }
     return undefined;
   }
 
-  #mayHold(sector: number, number: number, at: number): boolean {
-    return this.#allowed(sector, at).includes(number);
-  }
-
-  #allowed(sector: number, at: number): number[] {
+  #allowed(sector: number, at: number, promised: "durable" | "acknowledged"): number[] {
     const writes = this.#writes[sector];
     let last = -1;
-    for (const write of writes) if (write.durable <= at && write.begin > last) last = write.begin;
+    for (const write of writes) {
+      const since = promised === "durable" ? write.durable : write.end;
+      if (since <= at && write.begin > last) last = write.begin;
+    }
     const numbers = last === -1 ? [this.#base[sector]] : [];
     for (const write of writes) if (write.begin <= at && write.end >= last) numbers.push(write.number);
     return numbers;
@@ -110,9 +119,9 @@ function named(number: number): string {
   return number === TORN ? "no write's bytes" : number === FIRST ? "what was there at first" : `write ${number}`;
 }
 
-/** The number of the write whose bytes a sector holds. */
-function numberIn(words: Uint32Array, sector: number): number {
-  const start = sector * SECTOR_WORDS;
+/** The number of the write whose bytes a sector holds; they stand at `index`. */
+function numberIn(words: Uint32Array, index: number, sector: number): number {
+  const start = index * SECTOR_WORDS;
   const word = words[start];
   for (let i = start + 1; i < start + SECTOR_WORDS; i++) if (words[i] !== word) return TORN;
   if (word === 0) return ZEROES;
@@ -122,7 +131,7 @@ function numberIn(words: Uint32Array, sector: number): number {
 export function numbersIn(content: Uint8Array): Uint32Array {
   const words = new Uint32Array(content.buffer, content.byteOffset, content.length / 4);
   return Uint32Array.from({ length: content.length / SECTOR_BYTES }, (_, sector) => {
-    const number = numberIn(words, sector);
+    const number = numberIn(words, sector, sector);
     if (number === TORN) throw new Error(`sector ${sector} holds no write's bytes`);
     return number;
   });

@@ -46,8 +46,9 @@ for (let seed = first; tally.images < images; seed++) {
   try {
     await runRecording(seed, kind, share, tally);
   } catch (error) {
+    console.log(`powercut: FAILED: ${(error as Error).message}`);
     keep(error as { images?: readonly Uint8Array[] });
-    throw error;
+    process.exit(1);
   }
   console.log(`powercut: ${kind} ${seed}: ${summary(tally)}`);
 }

@@ -11,7 +11,7 @@ import { closeSync, existsSync, openSync, readFileSync, rmSync, statfsSync, writ
 import { tmpdir } from "node:os";
 import { OfflineMerge } from "../../src/offline/merge-store.ts";
 import { SnapshotView } from "../../src/offline/snapshot-view.ts";
-import { OracleImages } from "../support/dm-oracle.ts";
+import { OracleImages, type OracleRead } from "../support/dm-oracle.ts";
 import { makeScratch, type Scratch } from "../support/free-socket.ts";
 import { NbdClient } from "../support/nbd-client.ts";
 import { firstDifference, readAll } from "../support/volume.ts";
@@ -24,6 +24,8 @@ import { type Recording, REGISTER } from "./recording.ts";
 
 /** Compared at once. */
 const PIECE_BYTES = 64 * SECTOR_BYTES;
+
+const KERNEL_ATTEMPTS = 3;
 
 const SHARED_MEMORY = "/dev/shm";
 const ROOM_BYTES = 256 * 2 ** 20;
@@ -118,8 +120,7 @@ export class Reopening {
     const active = found.filter(({ state }) => state === "active");
     if (active.length === 0) return 0;
     const one = active[n % active.length];
-    using oracle = new OracleImages();
-    const read = await oracle.read(oracle.put("origin", images[0]), oracle.put("cow", images[one.snapshot.device]));
+    const read = await readInKernel(images[0], images[one.snapshot.device]);
     const wanted = createHash("sha256").update(one.view).digest("hex");
     if (read.view_sha256 !== wanted) throw new Error(`${one.snapshot.name}: the kernel shows ${JSON.stringify(read)}`);
     return 1;
@@ -176,6 +177,15 @@ function firstSectorOff(a: Uint8Array, b: Uint8Array, start: number): number {
 
 function isSame(a: Uint8Array, b: Uint8Array, at: number, length: number): boolean {
   return Buffer.compare(a.subarray(at, at + length), b.subarray(at, at + length)) === 0;
+}
+
+/** User-Mode Linux itself dies now and then on a crowded machine, before it has looked at a device: then once more. */
+async function readInKernel(origin: Uint8Array, cow: Uint8Array): Promise<OracleRead> {
+  for (let attempts = 1; ; attempts++) {
+    using oracle = new OracleImages();
+    const read = await oracle.read(oracle.put("origin", origin), oracle.put("cow", cow));
+    if (read.guest === "ok" || attempts === KERNEL_ATTEMPTS) return read;
+  }
 }
 
 function chunkBytes({ snapshot }: Found): number {

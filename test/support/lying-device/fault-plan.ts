@@ -29,6 +29,11 @@ export class FaultPlan {
     this.#fault = fault;
   }
 
+  /** Whether a write that fails has changed some of its sectors, or none: by turns. */
+  get tears(): boolean {
+    return (this.#fault?.call ?? 0) % 2 === 1;
+  }
+
   /** Calls that matched so far. */
   get calls(): number {
     return this.#calls;

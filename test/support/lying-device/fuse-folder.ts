@@ -92,8 +92,9 @@ export class FuseFolder {
     this.#nodes.set(node, file);
   }
 
-  remove(name: string): void {
-    this.#files.delete(name);
+  /** The file that a name stands for now. */
+  file(name: string): LyingFile | undefined {
+    return this.#files.get(name)?.file;
   }
 
   /** Nobody has a file open any more: unmount it. */
@@ -144,7 +145,7 @@ export class FuseFolder {
       case FuseOp.Lookup:
         return this.#lookup(wire.namesIn(body, 0)[0]);
       case FuseOp.GetAttr:
-        return wire.attributesReply(node, node === ROOT_NODE ? undefined : this.#file(node).sizeBytes);
+        return wire.attributesReply(node, node === ROOT_NODE ? undefined : this.#fileOf(node).sizeBytes);
       case FuseOp.SetAttr:
         return this.#setAttributes(node, body);
       case FuseOp.Open:
@@ -179,7 +180,7 @@ export class FuseFolder {
     }
   }
 
-  #file(node: number): LyingFile {
+  #fileOf(node: number): LyingFile {
     return this.#nodes.get(node) as LyingFile;
   }
 
@@ -211,13 +212,13 @@ export class FuseFolder {
 
   #setAttributes(node: number, body: Buffer): Uint8Array {
     const SIZE = 1 << 3;
-    if ((body.readUInt32LE(0) & SIZE) !== 0) this.#file(node).resize(Number(body.readBigUInt64LE(16)));
-    return wire.attributesReply(node, this.#file(node).sizeBytes);
+    if ((body.readUInt32LE(0) & SIZE) !== 0) this.#fileOf(node).resize(Number(body.readBigUInt64LE(16)));
+    return wire.attributesReply(node, this.#fileOf(node).sizeBytes);
   }
 
   async #transfer(operation: number, body: Buffer): Promise<Uint8Array | number> {
     const { handle, offset, length, durable } = wire.decodeTransfer(body);
-    const file = this.#file(handle);
+    const file = this.#fileOf(handle);
     if (operation === FuseOp.Read) return file.read(offset, length);
     const data = Uint8Array.from(body.subarray(wire.TRANSFER_BYTES, wire.TRANSFER_BYTES + length));
     const error = await file.write(offset, data, durable);
@@ -225,7 +226,7 @@ export class FuseFolder {
   }
 
   async #flush(node: number): Promise<Uint8Array | number> {
-    const error = await this.#file(node).flush();
+    const error = await this.#fileOf(node).flush();
     return error === 0 ? Buffer.alloc(0) : error;
   }
 
@@ -236,7 +237,7 @@ export class FuseFolder {
     const PUNCH_HOLE = 2;
     const ZERO_RANGE = 16;
     if ((mode & (PUNCH_HOLE | ZERO_RANGE)) === 0) return Buffer.alloc(0);
-    const error = await this.#file(node).zero(offset, length);
+    const error = await this.#fileOf(node).zero(offset, length);
     return error === 0 ? Buffer.alloc(0) : error;
   }
 }

@@ -3,7 +3,7 @@
  * plan names, and takes its time.
  *
  *   read    as the content is when it ends
- *   write   begins, waits, changes the content, ends: in the log; a failed one has changed some of its sectors
+ *   write   begins, waits, changes the content, ends: in the log; a failed one has changed some of its sectors, or none
  *   flush   begins, waits, ends: in the log
  *   zero    a write of zeroes
  */
@@ -62,13 +62,17 @@ export class LyingDevice implements LyingFile {
     };
     this.#log.writes.push(write);
     await this.#pause();
-    // Every other sector of a failed write has changed.
-    const step = error === 0 ? data.length : 2 * SECTOR_BYTES;
-    for (let at = 0; at < data.length; at += step) {
-      this.bytes.set(data.subarray(at, at + (error === 0 ? step : SECTOR_BYTES)), offset + at);
-    }
+    if (error === 0) this.bytes.set(data, offset);
+    else if (this.#faults.tears) this.#tear(offset, data);
     if (error === 0) write.end = this.#log.clock.tick();
     return error;
+  }
+
+  /** Every other sector of a failed write has changed. */
+  #tear(offset: number, data: Uint8Array): void {
+    for (let at = 0; at < data.length; at += 2 * SECTOR_BYTES) {
+      this.bytes.set(data.subarray(at, at + SECTOR_BYTES), offset + at);
+    }
   }
 
   async flush(): Promise<number> {
