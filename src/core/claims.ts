@@ -33,9 +33,12 @@ export function isClaimable(snapshot: Snapshot, chunk: Chunk, epoch: number): bo
   );
 }
 
-/** The exception, with one part under way that the caller ends; undefined: there is no slot for it (S-42), nothing has changed. */
+/**
+ * The exception, with one part under way that the caller ends; undefined: there is no slot for it (S-42) or no
+ * room in the table, nothing has changed.
+ */
 export function claimReserved(snapshot: Snapshot, chunk: Chunk, newChunk: Chunk): PendingException | undefined {
-  if (!snapshot.allocator.claim(newChunk)) return undefined;
+  if (!snapshot.claim(newChunk)) return undefined;
   const pending = snapshot.pending.take(snapshot, chunk, newChunk, snapshot.nextSequence());
   if (snapshot.persistent) snapshot.queue.push(pending);
   pending.partsLeft = 1;

@@ -87,7 +87,7 @@ export class OriginKeeper {
       let pending = pendings.get(chunk);
       if (pending === undefined) {
         if (limited && snapshot.copies >= options.cowThreshold) return true;
-        const newChunk = snapshot.allocator.allocate();
+        const newChunk = snapshot.allocate();
         if (newChunk < 0) {
           if (this.#reclaims.wait(snapshot, need)) return false;
           this.#drops.begin(snapshot, errno.ENOSPC, true);

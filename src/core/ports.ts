@@ -115,6 +115,8 @@ export interface SnapshotPorts {
     /** Only where the state is not None. */
     newChunkOf(chunk: Chunk): Chunk;
     publish(oldChunk: Chunk, newChunk: Chunk, state: EntryState): void;
+    /** False: there is no memory to publish so many exceptions more. */
+    makeRoomFor(exceptions: number): boolean;
     settle(oldChunk: Chunk): void;
     remove(oldChunk: Chunk): void;
     count(): number;

@@ -92,7 +92,7 @@ export class SnapshotWriter {
     }
     const grant = need.whole || (options.grantParts && need.fills);
     if (!grant && snapshot.copies >= options.cowThreshold) return true;
-    const newChunk = snapshot.allocator.allocate();
+    const newChunk = snapshot.allocate();
     if (newChunk < 0) {
       if (this.#reclaims.wait(snapshot, need)) return false;
       this.#noSpace(snapshot, need);

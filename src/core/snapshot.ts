@@ -121,6 +121,21 @@ export class Snapshot {
     return this.listed && (this.state === SnapshotState.Active || this.state === SnapshotState.Overflow);
   }
 
+  /** A chunk for one more exception, or -1 where the device or the table has no room: nothing has changed then. */
+  allocate(): Chunk | -1 {
+    return this.#hasTableRoom() ? this.allocator.allocate() : -1;
+  }
+
+  /** The slot of a chunk in reserve; false: there is none, or no room in the table. */
+  claim(chunk: Chunk): boolean {
+    return this.#hasTableRoom() && this.allocator.claim(chunk);
+  }
+
+  /** What is allocated will be published, and that must not fail. */
+  #hasTableRoom(): boolean {
+    return this.config.ports.table.makeRoomFor(1 + Math.max(this.outstanding, this.queue.length));
+  }
+
   setState(state: SnapshotState): void {
     this.state = state;
     this.config.ports.words.setState(state);

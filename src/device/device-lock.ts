@@ -34,9 +34,10 @@ export function unlockDevice(fd: number): void {
 // Two seconds: the kernel needs some milliseconds, but its disk may be busy.
 const TRIES = 200;
 const PAUSE_MS = 10;
+/** Nobody notifies it. Made once: a lock must not fail for want of memory. */
+const clock = new Int32Array(new SharedArrayBuffer(4));
 
 function tryLock(native: Native, fd: number, exclusive: boolean): [number, number] {
-  const clock = new Int32Array(new SharedArrayBuffer(4));
   for (let tries = 1; ; tries++) {
     const [status, holder] = native.lockFile(fd, exclusive);
     const isHeld = status === -errno.EAGAIN;

@@ -167,6 +167,7 @@ export function quietSnapshotPorts(exceptions: ExceptionMap): SnapshotPorts {
       stateOf: (chunk) => (exceptions.get(chunk) === 0 ? EntryState.None : EntryState.Settled),
       newChunkOf: (chunk) => exceptions.get(chunk),
       publish: (oldChunk, newChunk) => exceptions.set(oldChunk, newChunk),
+      makeRoomFor: () => true,
       settle: () => undefined,
       remove: (oldChunk) => exceptions.remove(oldChunk),
       count: () => exceptions.count,

@@ -15,8 +15,9 @@
  * steps (C-3), once for the whole quarantine. All stores are atomic, so that none of them can be seen before that step.
  */
 import { assert } from "../base/assert.ts";
-import { TABLE_QUARANTINE_LEAVES } from "../base/constants.ts";
+import { TABLE_BYTES_MAX, TABLE_QUARANTINE_LEAVES } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
+import { growSharedMemory } from "../base/shared-memory.ts";
 import { HEAP_WORD, LEAF_REACH, TGEN_WORD, viewOf } from "./table-layout.ts";
 
 const USED = 1;
@@ -169,6 +170,16 @@ export class LeafHeap {
     if (this.#bins[bin] === 0) this.#bitmap[bin >>> 5] &= ~(1 << (bin & 31));
   }
 
+  /** It could not have been made for more: it may be full before every chunk has its exception. */
+  get isLargest(): boolean {
+    return this.#memory.maxByteLength === TABLE_BYTES_MAX;
+  }
+
+  /** Memory for so many words, or as many as may still be added, is there from now on. False: the machine has none. */
+  reserve(words: number): boolean {
+    return this.#reserve(Math.min(words, this.spareWords));
+  }
+
   /** Make sure that `size` words from `top` on, and the reach of a lost reader, exist. */
   #reserve(size: number): boolean {
     const needed = (this.#top + size + LEAF_REACH) * 4;
@@ -176,7 +187,7 @@ export class LeafHeap {
     const max = this.#memory.maxByteLength;
     if (needed > max) return false;
     const step = Math.min(GROW_MAX_BYTES, Math.max(GROW_MIN_BYTES, Math.floor(this.#memory.byteLength / 32) * 4));
-    this.#memory.grow(Math.min(max, Math.max(needed, this.#memory.byteLength + step)));
+    if (!growSharedMemory(this.#memory, Math.min(max, Math.max(needed, this.#memory.byteLength + step)))) return false;
     this.words = viewOf(this.#memory);
     return true;
   }

@@ -11,6 +11,7 @@
  * only sends the write to main, which lets it look again (C-11). Main waits for every write that was announced before
  * the range was stored (C-34), and clears the range after the entries have gone (C-37).
  */
+import { newSharedMemory } from "../base/shared-memory.ts";
 import { assert } from "../base/assert.ts";
 import { MAX_EXPORT_WORKERS } from "../base/constants.ts";
 import type { SnapshotState } from "../base/states.ts";
@@ -47,9 +48,9 @@ export const SnapshotCounter = {
 } as const;
 export type SnapshotCounter = (typeof SnapshotCounter)[keyof typeof SnapshotCounter];
 
-/** Shared memory for the words of one snapshot; its state is Absent. */
+/** Shared memory for the words of one snapshot; its state is Absent. Throws a SnapringError ENOMEM. */
 export function createSnapshotWords(): SharedArrayBuffer {
-  return new SharedArrayBuffer(SNAPSHOT_WORDS * 4);
+  return newSharedMemory(SNAPSHOT_WORDS * 4, SNAPSHOT_WORDS * 4, "the words of a snapshot");
 }
 
 /** Main's side. */

@@ -28,6 +28,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { TABLE_BYTES_MAX, TABLE_CHUNKS_MAX } from "../base/constants.ts";
+import { newSharedMemory } from "../base/shared-memory.ts";
 import { SnapringError } from "../base/errno.ts";
 import { divCeil } from "../base/units.ts";
 
@@ -110,7 +111,7 @@ export interface TableOptions {
   readonly originChunks: number;
 }
 
-/** Shared memory for the table of one snapshot, empty. Throws EFBIG for an origin of more than TABLE_CHUNKS_MAX chunks. */
+/** Shared memory for the table of one snapshot, empty. Throws EFBIG for an origin of more than TABLE_CHUNKS_MAX chunks, ENOMEM. */
 export function createTable(options: TableOptions): SharedArrayBuffer {
   const { originChunks } = options;
   assert(Number.isSafeInteger(originChunks) && originChunks >= 0, "number of chunks is not a size");
@@ -127,7 +128,7 @@ export function createTable(options: TableOptions): SharedArrayBuffer {
   const heap = divCeil(DIRECTORY_WORD + groups, 16) * 16;
   const leafWordsMax = groups * 3 * LEAF_REACH + 2 ** 20;
   const bytesMax = Math.min(TABLE_BYTES_MAX, (heap + leafWordsMax) * 4);
-  const memory = new SharedArrayBuffer((heap + LEAF_REACH) * 4, { maxByteLength: bytesMax });
+  const memory = newSharedMemory((heap + LEAF_REACH) * 4, bytesMax, "the exception table");
   const words = new Int32Array(memory, 0, DIRECTORY_WORD);
   Atomics.store(words, GROUPS_WORD, groups);
   Atomics.store(words, HEAP_WORD, heap);

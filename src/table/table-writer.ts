@@ -160,6 +160,15 @@ export class TableWriter {
   }
 
   /**
+   * Memory to publish so many exceptions more is there from now on; false: the machine has none, or a table of the largest size is
+   * nearly full. A smaller one was sized so that every chunk of the origin finds room.
+   */
+  makeRoomFor(exceptions: number): boolean {
+    if (this.#heap.isLargest && !this.hasRoomFor(exceptions)) return false;
+    return this.#heap.reserve(exceptions * LEAF_REACH);
+  }
+
+  /**
    * Fill the empty table, before any reader has it, with exceptions in any order, all settled. Returns -1, or an old chunk that
    * is there twice (S-38); the table stays empty then.
    */
@@ -232,7 +241,7 @@ export class TableWriter {
     const leaf = words[DIRECTORY_WORD + group];
     const header = words[leaf];
     const entries = isDirect(header) ? GROUP_CHUNKS : usedOf(header);
-    if (entries < FOLD_ENTRIES || hasVisible(words, leaf) || !this.hasRoomFor(1)) return;
+    if (entries < FOLD_ENTRIES || hasVisible(words, leaf) || !this.makeRoomFor(1)) return;
     this.#image.take(words, leaf);
     this.#image.fold();
     if (this.#image.runs * FOLD_GAIN <= entries) this.#rebuild(group, leaf);

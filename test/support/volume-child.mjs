@@ -26,6 +26,14 @@ const orders = {
     await volume?.close();
     volume = undefined;
   },
+  // From now on the machine has no memory: neither new nor more of it for what is there.
+  refuseMemory: (what) => {
+    const refuse = () => {
+      throw new RangeError("Array buffer allocation failed");
+    };
+    if (what === "new") globalThis.SharedArrayBuffer = new Proxy(SharedArrayBuffer, { construct: refuse });
+    else SharedArrayBuffer.prototype.grow = refuse;
+  },
   // What a closed volume may leave behind nowhere.
   leftovers: () => ({ files: readdirSync("/proc/self/fd").length, threads: readdirSync("/proc/self/task").length }),
 };

@@ -87,6 +87,7 @@ export class VolumeProcess {
   status = (name: string): Promise<SnapshotStatus> => this.#order("status", name);
   stats = (): Promise<VolumeStats> => this.#order("stats");
   close = (): Promise<void> => this.#order("close");
+  refuseMemory = (what: "new" | "more"): Promise<void> => this.#order("refuseMemory", what);
   leftovers = (): Promise<{ files: number; threads: number }> => this.#order("leftovers");
 
   async kill(): Promise<void> {

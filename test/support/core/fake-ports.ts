@@ -45,6 +45,13 @@ export class FakeTable {
     return this.entries.get(chunk)!.newChunk;
   }
 
+  /** Memory for a table is refused. */
+  isFull = false;
+
+  makeRoomFor(): boolean {
+    return !this.isFull;
+  }
+
   publish(oldChunk: number, newChunk: number, state: EntryState): void {
     if (this.entries.has(oldChunk)) throw new Error(`chunk ${oldChunk} published twice`);
     this.entries.set(oldChunk, { newChunk, state });

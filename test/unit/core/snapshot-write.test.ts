@@ -3,6 +3,21 @@ import { errno } from "../../../src/base/errno.ts";
 import { EntryState, SnapshotState } from "../../../src/base/states.ts";
 import { CoreBench } from "../../support/core/core-bench.ts";
 
+test("a table that gets no memory is a full store: the write fails, the snapshot is dropped, the origin goes on (E-8, E-15)", () => {
+  // The table found out when it published: an exception that nobody caught, and the process was gone.
+  for (const isOrigin of [false, true]) {
+    const bench = new CoreBench(800);
+    const ports = bench.open();
+    ports.table.isFull = true;
+    if (isOrigin) bench.core.needOrigin(1, 0, 8);
+    else bench.core.needChunk(1, 0, 5, false);
+    expect(bench.copies.length).toBe(0);
+    bench.metadataDone();
+    expect(bench.released.get(1)).toBe(isOrigin ? 0 : errno.ENOSPC);
+    expect(ports.state).toBe(SnapshotState.Invalid);
+  }
+});
+
 test("a part of a chunk: copy, visible, then look again (E-5)", () => {
   const bench = new CoreBench(800);
   const ports = bench.open();
