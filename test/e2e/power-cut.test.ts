@@ -27,6 +27,7 @@ let recording: Recording | undefined;
 
 test.for(KINDS.map((kind, i) => [kind, SEED + i] as const))(
   "S-80 S-81 S-82 S-83 S-84: cut at any moment, a life of kind %s keeps the promise (seed %i)",
+  { timeout: 300_000 },
   async ([kind, seed], context) => {
     requireFuse(context);
     const tally = emptyTally();

@@ -15,6 +15,8 @@ const ENOSPC = 28;
 const KINDS: readonly CallKind[] = ["read", "write", "flush"];
 const DEVICES = [0, 1, 2];
 
+const PROGRESS_RUNS = 20;
+
 const OPTIONS: readonly RunOptions[] = [
   { early: true, io: "auto", fills: true },
   { early: false, io: "sync", fills: false },
@@ -57,6 +59,7 @@ async function lasting(options: RunOptions): Promise<void> {
 async function one(options: RunOptions, fault: Fault): Promise<void> {
   const { steps, notices } = await campaign.run(options, fault);
   runs += 1;
+  if (runs % PROGRESS_RUNS === 0) console.log(`faults: ${runs} runs; ${summary()}`);
   const failed = steps.filter(({ error }) => error !== "");
   if (failed.length === 0) count("all answered with success");
   if (failed.some(({ what }) => what === "open")) count("opening refused");

@@ -74,7 +74,7 @@ export function makeScene(seed: number, kind: SceneKind): Scene {
     snapshots: names.map((name, i) => {
       const chunkSectors = chunks[i % 2];
       const small = kind === "full" && name === "b";
-      return { name, chunkSectors, sectors: small ? 24 * chunkSectors : roomFor(chunkSectors) };
+      return { name, chunkSectors, sectors: small ? smallFor(chunkSectors) : roomFor(chunkSectors) };
     }),
     options: {
       early: random.chance(60),
@@ -93,6 +93,11 @@ export function makeScene(seed: number, kind: SceneKind): Scene {
     slowness: [0, ...names].map(() => random.pick([0, 0, 1, 4])),
     stops: random.chance(40),
   };
+}
+
+/** Too few chunks; but not shorter than a default chunk, which would have to be named at every opening (S-30). */
+function smallFor(chunkSectors: number): number {
+  return Math.max(64, 24 * chunkSectors);
 }
 
 /** All chunks of the origin, their areas, and the reserves of the workers. */

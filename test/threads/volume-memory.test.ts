@@ -1,6 +1,7 @@
 /**
  * The machine has no memory for what an order or a write needs: that one fails, cleanly; the volume goes on (E-8, E-15).
  */
+import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { dataPattern } from "../support/data-pattern.ts";
@@ -43,6 +44,7 @@ test("a creation that gets no memory is refused with ENOMEM, and leaves nothing"
   await volume.refuseMemory("new");
   await expect(volume.create(snapshot("tuesday"))).rejects.toThrow(/ENOMEM .*no memory for the exception table/);
   expect((await volume.stats()).snapshots.map(({ name }) => name)).toEqual(["monday"]);
+  expect(existsSync(scratch.file("tuesday.cow"))).toBe(false);
   await client.write(0, dataPattern(CHUNK, 2));
   expect((await volume.status("monday")).state).toBe("active");
   await volume.close();
