@@ -110,6 +110,19 @@ napi_value reserve(napi_env env, napi_callback_info info) {
   return fromInt(env, reserveFile(fd, static_cast<uint64_t>(bytes)));
 }
 
+// keepAlive(fd, idle, interval, probes), in seconds: 0 or -errno.
+napi_value keepAliveOf(napi_env env, napi_callback_info info) {
+  napi_value values[4];
+  int fd;
+  double numbers[3];
+  if (!toArguments(env, info, 4, values, nullptr) || !toFd(env, values[0], 0, &fd)) return nullptr;
+  for (int i = 0; i < 3; i++) {
+    if (!toInteger(env, values[i + 1], "not a number of seconds or probes", 1, 32767, &numbers[i])) return nullptr;
+  }
+  const auto number = [&numbers](int i) { return static_cast<int>(numbers[i]); };
+  return fromInt(env, keepAlive(fd, number(0), number(1), number(2)));
+}
+
 // socketPair(): [fd, fd], or -errno.
 napi_value pair(napi_env env, napi_callback_info info) {
   if (!toArguments(env, info, 0, nullptr, nullptr)) return nullptr;
@@ -199,6 +212,7 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"deviceFacts", facts},
       {"reserveFile", reserve},
       {"duplicateFile", ofDescriptor<duplicateFile>},
+      {"keepAlive", keepAliveOf},
       {"shutdownSocket", ofDescriptor<shutdownSocket>},
       {"socketPair", pair},
       {"pageOffset", pageOffset},

@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <cstdint>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -35,6 +37,24 @@ int drainEvent(int fd) {
 int duplicateFile(int fd) {
   const int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   return own >= 0 ? own : -errno;
+}
+
+int keepAlive(int fd, int idle, int interval, int probes) {
+  const int on = 1;
+  const struct {
+    int level;
+    int name;
+    const int* value;
+  } options[] = {
+      {SOL_SOCKET, SO_KEEPALIVE, &on},
+      {IPPROTO_TCP, TCP_KEEPIDLE, &idle},
+      {IPPROTO_TCP, TCP_KEEPINTVL, &interval},
+      {IPPROTO_TCP, TCP_KEEPCNT, &probes},
+  };
+  for (const auto& option : options) {
+    if (setsockopt(fd, option.level, option.name, option.value, sizeof(int)) != 0) return -errno;
+  }
+  return 0;
 }
 
 int shutdownSocket(int fd) { return shutdown(fd, SHUT_RDWR) == 0 ? 0 : -errno; }

@@ -13,6 +13,8 @@ int drainEvent(int fd);
 int duplicateFile(int fd);
 // End both directions: what waits on the socket completes.
 int shutdownSocket(int fd);
+// A TCP peer that is silent for `idle` seconds is asked up to `probes` times, every `interval` seconds. 0 or -errno.
+int keepAlive(int fd, int idle, int interval, int probes);
 // Two stream sockets, connected with each other.
 int socketPair(int pair[2]);
 

@@ -104,6 +104,29 @@ assert((TRACK_BUCKETS & (TRACK_BUCKETS - 1)) === 0);
 assert(TRACK_BUCKETS_PER_PIECE <= 32 && TRACK_BUCKETS_PER_PIECE <= TRACK_BUCKETS);
 assert(TABLE_CHUNKS_MAX / 256 + 2 ** 20 < TABLE_BYTES_MAX / 4);
 assert(MAX_COPY_TARGETS < 32);
+/**
+ * Connections of a whole server. Each costs a descriptor, of which a process may have as few as 4096 (the usual hard limit), and
+ * COW devices, rings and logs need some, too.
+ */
+export const MAX_CONNECTIONS = 1024;
+
+/** Milliseconds that a client has for its handshake; it needs a few. What it does in transmission has no limit: it may be idle for days. */
+export const HANDSHAKE_MS = 10_000;
+
+/**
+ * Milliseconds that a payload may take to come, or a batch of replies to be read, while other clients wait for the memory that it
+ * holds: the largest one at one MiB a second. As long as nobody waits there is no limit.
+ */
+export const TRANSFER_MS = 30_000;
+
+/** A line of the log that clients can cause as often as they like is written once in so many milliseconds, with a number. */
+export const RARE_LINE_MS = 10_000;
+
+/** TCP clients that say nothing are asked after so many seconds whether they live, then in intervals; a dead peer is found after 6 minutes. */
+export const KEEP_ALIVE_IDLE_S = 60;
+export const KEEP_ALIVE_INTERVAL_S = 30;
+export const KEEP_ALIVE_PROBES = 10;
+
 /** Connections that one export worker serves at a time; each has an inbox in its arena. */
 export const MAX_CONNECTIONS_PER_WORKER = 256;
 
@@ -137,5 +160,7 @@ export const DIRECT_RECEIVE_BYTES: number = 16 * 1024;
 /** Replies that one SENDMSG carries at most. */
 export const MAX_REPLIES_PER_SEND = 256;
 
+assert(MAX_CONNECTIONS >= MAX_CONNECTIONS_PER_WORKER);
+assert(MAX_PAYLOAD_BYTES / TRANSFER_MS <= (2 * 1024 * 1024) / 1000);
 assert(MAX_PIECES_PER_WORKER >= MAX_REQUESTS_PER_WORKER);
 assert(MAX_REQUESTS_PER_CONNECTION < MAX_REQUESTS_PER_WORKER);

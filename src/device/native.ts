@@ -80,6 +80,8 @@ export interface Native {
   /** Gives a file its size and reserves the space: 0 or -errno. */
   reserveFile(fd: number, bytes: number): number;
   duplicateFile(fd: number): number;
+  /** Seconds; 0 or -errno. */
+  keepAlive(fd: number, idle: number, interval: number, probes: number): number;
   shutdownSocket(fd: number): number;
   socketPair(): [number, number] | number;
   /** The address of an array modulo 4096. */

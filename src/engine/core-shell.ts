@@ -15,7 +15,7 @@ import { divExact, SECTOR_BYTES } from "../base/units.ts";
 import { fromWords, highWord, lowWord } from "../base/u64.ts";
 import type { Core } from "../core/core.ts";
 import type { CopyJob, Effects, MetadataJob, NoticeKind } from "../core/ports.ts";
-import { ChunkNeed, EPOCH_SHIFT, Message, SNAPSHOT_MASK } from "../ring/messages.ts";
+import { ChunkNeed, type CloseCause, EPOCH_SHIFT, Message, SNAPSHOT_MASK } from "../ring/messages.ts";
 import type { RingConsumer } from "../ring/spsc-ring.ts";
 import type { Channel } from "./channel.ts";
 import { MetadataSender } from "./metadata-sender.ts";
@@ -30,7 +30,12 @@ export interface ShellEvents {
   /** E-46; resolves when it is durable. */
   register(snapshot: number, what: "active" | "removed" | "invalid"): Promise<void>;
   notice(snapshot: number, event: NoticeKind, error: number): void;
-  connectionClosed(connection: number): void;
+  /** The worker has finished with a connection. */
+  connectionClosed(connection: number, cause: CloseCause): void;
+  /** A client's handshake is over. */
+  entered(connection: number): void;
+  /** A client of this worker waits for memory that others hold. */
+  waiting(worker: Channel): void;
 }
 
 export class CoreShell implements Effects {
@@ -238,7 +243,11 @@ export class CoreShell implements Effects {
       case Message.MetadataDone:
         return this.#metadata.done(w1, w2);
       case Message.ConnectionClosed:
-        return this.#events.connectionClosed(w1);
+        return this.#events.connectionClosed(w1, w2 as CloseCause);
+      case Message.Entered:
+        return this.#events.entered(w1);
+      case Message.Waiting:
+        return this.#events.waiting(channel);
       case Message.ControlTaken:
         return channel.controlTaken();
       case Message.Stopped:

@@ -7,14 +7,19 @@
  * Addresses are bound before anything is written: a server that cannot be reached must not have formatted or registered
  * a store. Clients that come then wait until the volume is open.
  *
+ * How many may come and how long their handshake may take: client-limits.ts. A client that is refused is closed without a word, for
+ * the protocol has none before its greeting.
+ *
  * A stale Unix socket file is taken over, a live one refused; the file is removed at the end.
  */
 import { existsSync, lstatSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { SnapringError } from "../base/errno.ts";
-import { Message } from "../ring/messages.ts";
+import { keepAlive } from "../device/keep-alive.ts";
+import { type CloseCause, Message } from "../ring/messages.ts";
 import type { Channel } from "./channel.ts";
+import { ClientLimits, type ClientStats } from "./client-limits.ts";
 
 export interface ListenAddress {
   readonly unix?: string | undefined;
@@ -37,25 +42,30 @@ export class Listener {
   #load: number[] = [];
   /** Accepted before there were workers. */
   readonly #waiting: Socket[] = [];
+  readonly #limits: ClientLimits;
   readonly #servers: Server[] = [];
   readonly #addresses: ListenAddress[] = [];
   readonly #sockets = new Map<number, { readonly socket: Socket; readonly worker: number }>();
   #nextId = 1;
   #closed = false;
 
+  constructor(log: (line: string) => void = () => {}) {
+    this.#limits = new ClientLimits(log);
+  }
+
   /** Where clients may connect: TCP port 0 has become a real one. */
   get addresses(): readonly ListenAddress[] {
     return this.#addresses;
   }
 
-  get connections(): number {
-    return this.#sockets.size;
+  stats(): ClientStats {
+    return this.#limits.stats(this.#sockets.size);
   }
 
   /** Throws a SnapringError: EADDRINUSE, EACCES … */
   async listen(address: ListenAddress): Promise<void> {
     if (address.unix !== undefined) await takeOverStale(address.unix);
-    const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => this.#accept(socket));
+    const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => this.#accept(socket, address));
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error) => reject(listenError(address, error)));
       if (address.unix !== undefined) server.listen(address.unix, resolve);
@@ -72,16 +82,26 @@ export class Listener {
   serve(workers: readonly Channel[]): void {
     this.#workers = workers;
     this.#load = workers.map(() => 0);
-    for (const socket of this.#waiting.splice(0)) this.#accept(socket);
+    this.#limits.serve(workers.length);
+    for (const socket of this.#waiting.splice(0)) this.#adopt(socket);
   }
 
   /** A worker has finished with a connection. */
-  connectionClosed(id: number): void {
+  connectionClosed(id: number, cause: CloseCause): void {
+    this.#limits.ended(id, cause);
     const entry = this.#sockets.get(id);
     if (entry === undefined) return;
     this.#sockets.delete(id);
     this.#load[entry.worker] -= 1;
     entry.socket.destroy();
+  }
+
+  entered(id: number): void {
+    this.#limits.entered(id);
+  }
+
+  waiting(worker: Channel): void {
+    this.#limits.waiting(worker);
   }
 
   /** Accept no more; sockets that workers serve stay until they are finished with. */
@@ -94,26 +114,37 @@ export class Listener {
 
   /** After the workers have ended. */
   close(): void {
+    this.#limits.close();
     for (const socket of this.#waiting.splice(0)) socket.destroy();
     for (const { socket } of this.#sockets.values()) socket.destroy();
     this.#sockets.clear();
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: Socket, address: ListenAddress): void {
     const fd = descriptorOf(socket);
+    socket.on("error", () => {});
     if (this.#closed || fd < 0) {
       socket.destroy();
       return;
     }
-    if (this.#workers.length === 0) {
-      this.#waiting.push(socket);
+    if (address.unix === undefined) keepAlive(socket, fd);
+    if (this.#workers.length > 0) this.#adopt(socket);
+    else if (this.#limits.mayCome(this.#waiting.length)) this.#waiting.push(socket);
+    else socket.destroy();
+  }
+
+  /** Hand it to the worker with the fewest connections. */
+  #adopt(socket: Socket): void {
+    const fd = descriptorOf(socket);
+    if (fd < 0 || !this.#limits.mayCome(this.#sockets.size)) {
+      socket.destroy();
       return;
     }
-    socket.on("error", () => {});
     const worker = this.#load.indexOf(Math.min(...this.#load));
     const id = this.#nextId++;
     this.#load[worker] += 1;
     this.#sockets.set(id, { socket, worker });
+    this.#limits.began(id, this.#workers[worker]);
     const { outbox } = this.#workers[worker];
     outbox.send(Message.Adopt, id, fd);
     outbox.flush();

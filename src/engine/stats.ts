@@ -6,6 +6,7 @@
 import { MAX_SNAPSHOTS } from "../base/constants.ts";
 import { ExportCounter, exportRow, HISTOGRAM_BUCKETS, histogramAt, WorkerCounter } from "../ring/counters.ts";
 import type { Channel, WorkerRole } from "./channel.ts";
+import type { ClientStats } from "./client-limits.ts";
 
 export interface SnapshotStats {
   readonly name: string;
@@ -60,6 +61,10 @@ export interface WorkerStats {
   readonly completed: number;
   readonly inline: number;
   readonly connections: number;
+  /** Requests, device operations and data slots in use when the worker last slept. */
+  readonly requests: number;
+  readonly pieces: number;
+  readonly slots: number;
   readonly copies: number;
   readonly copiedBytes: number;
   readonly metadataJobs: number;
@@ -70,6 +75,7 @@ export interface VolumeStats {
   readonly snapshots: readonly SnapshotStats[];
   readonly exports: readonly ExportStats[];
   readonly workers: readonly WorkerStats[];
+  readonly clients: ClientStats;
 }
 
 export function workerStats(channel: Channel): WorkerStats {
@@ -86,6 +92,9 @@ export function workerStats(channel: Channel): WorkerStats {
     completed: counters[WorkerCounter.Completed],
     inline: counters[WorkerCounter.Inline],
     connections: counters[WorkerCounter.Connections],
+    requests: counters[WorkerCounter.Requests],
+    pieces: counters[WorkerCounter.Pieces],
+    slots: counters[WorkerCounter.Slots],
     copies: counters[WorkerCounter.Copies],
     copiedBytes: counters[WorkerCounter.CopiedBytes],
     metadataJobs: counters[WorkerCounter.MetadataJobs],

@@ -18,6 +18,7 @@ import { ORIGIN_FILE } from "../ring/file-table.ts";
 import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../base/gate-numbers.ts";
 import { createVolumeWords, VolumeWords } from "../ring/volume-words.ts";
 import { CoreShell, sectorsOf, type ShellEvents } from "./core-shell.ts";
+import { NO_CLIENTS } from "./client-limits.ts";
 import { type ListenAddress, Listener, parseListenAddress } from "./listener.ts";
 import { MainWake } from "./main-wake.ts";
 import { MergePacer } from "./merge-pacer.ts";
@@ -32,6 +33,7 @@ import { type CompleteOptions, completeOptions, type SnapshotOptions, type Volum
 
 export type { NoticeKind } from "../core/ports.ts";
 export type { SnapshotOptions, VolumeOptions } from "./volume-options.ts";
+export type { ClientStats } from "./client-limits.ts";
 export type { ExportStats, SnapshotStats, VolumeStats, WorkerStats } from "./stats.ts";
 
 export interface ExportInfo {
@@ -122,6 +124,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
         ...handles.map((handle) => exportStats(handle.name, 1 + handle.index, workers)),
       ],
       workers: (this.#threads?.all ?? []).map(workerStats),
+      clients: this.#listener?.stats() ?? NO_CLIENTS,
     };
   }
 
@@ -229,7 +232,9 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     const events: ShellEvents = {
       register: (index, what) => this.#snapshots.register(index, what),
       notice: (index, event, error) => this.#notice(index, event, error),
-      connectionClosed: (id) => this.#listener?.connectionClosed(id),
+      connectionClosed: (id, cause) => this.#listener?.connectionClosed(id, cause),
+      entered: (id) => this.#listener?.entered(id),
+      waiting: (worker) => this.#listener?.waiting(worker),
     };
     this.#shell = new CoreShell(this.#threads, events, options.groupWaitMs);
     const coreOptions = {
@@ -245,7 +250,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   }
 
   async #listen(): Promise<void> {
-    this.#listener = new Listener();
+    this.#listener = new Listener(this.#options.log);
     for (const address of this.#options.listen.map(parseListenAddress)) await this.#listener.listen(address);
   }
 

@@ -23,6 +23,10 @@ export const WorkerCounter = {
   MetadataBytes: 9,
   Connections: 10,
   Spins: 11,
+  /** As of the worker's last sleep: request records, device operations and slots in use. */
+  Requests: 12,
+  Pieces: 13,
+  Slots: 14,
 } as const;
 
 export const ExportCounter = {

@@ -36,9 +36,13 @@ export const Message = {
   /** [token, snapshot | epoch << 16, chunk lo, hi, new chunk lo, hi]: a reserved chunk is filled; 0: done, EAGAIN: look again. */
   Claim: 14,
   /** [token, snapshot | epoch << 16, chunk lo, hi, new chunk lo, hi]: the same for an origin write, which has kept the old data there. */
-  ClaimOrigin: 15,
-  /** [connection, reason]: the worker has finished with a connection; main closes it. */
+  ClaimOrigin: 17,
+  /** [connection, CloseCause]: the worker has finished with a connection; main closes it. */
   ConnectionClosed: 10,
+  /** [connection]: its handshake is over, it is in transmission. */
+  Entered: 15,
+  /** []: a client waits for memory that others hold; main answers with Relieve after TRANSFER_MS. Sent once until then. */
+  Waiting: 16,
   /** [sequence]: a control message from the port has been taken. */
   ControlTaken: 11,
   /** The loop has ended: nothing of this worker is under way. */
@@ -65,6 +69,10 @@ export const Message = {
   Adopt: 44,
   /** [sequence]: take one message from the port (a new snapshot's memory, a file). */
   Control: 45,
+  /** [connection]: its time for a handshake is over; close it, unless it has entered meanwhile. */
+  CutHandshake: 48,
+  /** []: close the connections that have held memory for TRANSFER_MS without moving their data, if somebody still waits. */
+  Relieve: 49,
   /** [-, StopHow]: end: drain, answer Stopped, leave the loop. */
   Stop: 46,
 
@@ -94,5 +102,9 @@ export type ChunkNeed = (typeof ChunkNeed)[keyof typeof ChunkNeed];
  */
 export const StopHow = { Drain: 0, Cut: 1, Abandon: 2 } as const;
 export type StopHow = (typeof StopHow)[keyof typeof StopHow];
+
+/** Why a worker has finished with a connection: the client left or was out of step; no room; its time was over. */
+export const CloseCause = { Ended: 0, NoRoom: 1, Handshake: 2, Transfer: 3 } as const;
+export type CloseCause = (typeof CloseCause)[keyof typeof CloseCause];
 
 export type Message = (typeof Message)[keyof typeof Message];

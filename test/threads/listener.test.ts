@@ -21,7 +21,7 @@ async function scratch(): Promise<Scratch> {
 }
 
 async function listener(): Promise<Listener> {
-  const made = new Listener([]);
+  const made = new Listener();
   ends.push(() => made.stop());
   return made;
 }

@@ -16,6 +16,7 @@ import { Command, CommandFlag, REQUEST_BYTES } from "../../src/nbd/wire/protocol
 import { decodeRequest, newRequestFields } from "../../src/nbd/wire/request.ts";
 import { judgeRequest, payloadBytes, Verdict } from "../../src/nbd/wire/validate.ts";
 import { IoOp } from "../../src/ring/io-descriptor.ts";
+import { Message } from "../../src/ring/messages.ts";
 import { PAGE_BYTES } from "../../src/ring/slots.ts";
 import type { Connection } from "./connection.ts";
 import { type ExportContext, User } from "./context.ts";
@@ -40,6 +41,8 @@ export class ConnectionReader {
   readonly #fields = newRequestFields();
   /** Connections whose parsing waits for a slot or record. */
   readonly #stalled: Connection[] = [];
+  /** Main has been told that somebody waits for what others hold, and has not answered yet. */
+  #waitingTold = false;
 
   constructor(context: ExportContext, arena: SharedArrayBuffer, exports: Exports, events: ReaderEvents) {
     this.#context = context;
@@ -96,8 +99,21 @@ export class ConnectionReader {
     for (let n = this.#stalled.length; n > 0; n--) {
       const connection = this.#stalled.shift() as Connection;
       connection.stalled = false;
+      connection.waitsForOthers = false;
       if (!connection.ending) this.parse(connection);
     }
+  }
+
+  /**
+   * Main's answer to Waiting. True: a client that moves its own data waits for others. Where it waits on, main will be told again.
+   */
+  stillWaiting(limitMs: number): boolean {
+    this.#waitingTold = false;
+    const { now, outbox } = this.#context;
+    if (!this.#stalled.some((c) => c.waitsForOthers && !c.ending && !c.isOverdue(now, limitMs))) return false;
+    this.#waitingTold = true;
+    outbox.send(Message.Waiting, 0);
+    return true;
   }
 
   /** Turn what the inbox holds into requests, then ask for more. */
@@ -161,6 +177,7 @@ export class ConnectionReader {
     if (handshake.state !== "transmission" || handshake.outputLength > 0) return false;
     connection.export = handshake.chosen ?? null;
     connection.handshake = null;
+    this.#context.outbox.send(Message.Entered, connection.id);
     return true;
   }
 
@@ -208,8 +225,9 @@ export class ConnectionReader {
   #newRequest(connection: Connection, target: WorkerExport, verdict: number): Request | null {
     const fields = this.#fields;
     const { requests, slots } = this.#context;
-    const request = connection.requests < MAX_REQUESTS_PER_CONNECTION ? requests.take() : null;
-    if (request === null) return null;
+    if (connection.requests >= MAX_REQUESTS_PER_CONNECTION) return null;
+    const request = requests.take();
+    if (request === null) return this.#waitsForOthers(connection);
     const execute = verdict === Verdict.Execute;
     const operation = execute ? operationOf(fields.type) : Operation.Nothing;
     const unalignedZero =
@@ -220,7 +238,7 @@ export class ConnectionReader {
     request.slot = slotBytes > 0 && mayHold ? slots.take(slotBytes) : -1;
     if (slotBytes > 0 && request.slot === -1) {
       requests.give(request);
-      return null;
+      return mayHold ? this.#waitsForOthers(connection) : null;
     }
     request.memory = request.slot === -1 ? -1 : slots.address(request.slot) + (fields.offset % PAGE_BYTES);
     if (request.slot !== -1) connection.heldBytes += slotBytes;
@@ -241,6 +259,15 @@ export class ConnectionReader {
     request.finishing = false;
     request.startedAt = this.#context.now;
     return request;
+  }
+
+  /** What the connection needs is held by others, or lies in replies that nobody reads. */
+  #waitsForOthers(connection: Connection): null {
+    connection.waitsForOthers = true;
+    if (this.#waitingTold) return null;
+    this.#waitingTold = true;
+    this.#context.outbox.send(Message.Waiting, 0);
+    return null;
   }
 
   #takePayload(connection: Connection, request: Request, available: number): boolean {

@@ -8,6 +8,7 @@
 import type { Handshake } from "../../src/nbd/wire/handshake.ts";
 import { CONNECTION_BYTES, OUTPUT, RECEIVE_VECTOR, SEND_VECTOR } from "../../src/ring/export-arena.ts";
 import { FIRST_CONNECTION_FILE } from "../../src/ring/file-table.ts";
+import { CloseCause } from "../../src/ring/messages.ts";
 import type { WorkerExport } from "./exports.ts";
 import type { Request } from "./request.ts";
 
@@ -34,12 +35,18 @@ export class Connection {
   /** Bytes of the receive under way that go straight into a slot, before the inbox. */
   directBytes = 0;
   sendPosted = false;
+  /** When that was. */
+  sendAt = 0;
   /** Parsing waits for a slot or a request record. */
   stalled = false;
+  /** … that other connections hold. */
+  waitsForOthers = false;
   /** No more reading: the client said goodbye, has gone, or the worker stops. */
   ending = false;
   /** Nothing can be sent any more. */
   broken = false;
+  /** Why it ends. */
+  cause: CloseCause = CloseCause.Ended;
   /** In the loop's list of connections that have something to send. */
   dirty = false;
   /** Payload bytes of its requests that hold a slot. */
@@ -61,6 +68,13 @@ export class Connection {
     this.output = this.inbox + OUTPUT;
   }
 
+  /** Its client has had `limitMs` for a payload that is coming, or for the replies that are being sent, and they are not through. */
+  isOverdue(now: number, limitMs: number): boolean {
+    if (this.id === -1) return false;
+    if (this.sendPosted && now - this.sendAt > limitMs) return true;
+    return this.receiving !== null && now - this.receiving.startedAt > limitMs;
+  }
+
   /** As new, for the next client. */
   reset(): void {
     this.id = -1;
@@ -72,7 +86,9 @@ export class Connection {
     this.received = 0;
     this.skip = 0;
     this.stalled = false;
+    this.waitsForOthers = false;
     this.ending = false;
     this.broken = false;
+    this.cause = CloseCause.Ended;
   }
 }

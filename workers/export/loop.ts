@@ -11,13 +11,12 @@
  * One step: completions, messages from main, requests that waited for room, replies. It never blocks and allocates nothing per
  * request. It decides nothing about exceptions: that is main's.
  */
-import { MAX_CONNECTIONS_PER_WORKER } from "../../src/base/constants.ts";
-import { errno } from "../../src/base/errno.ts";
+import { MAX_CONNECTIONS_PER_WORKER, TRANSFER_MS } from "../../src/base/constants.ts";
 import { fromWords } from "../../src/base/u64.ts";
 import { COMPLETION_WORDS } from "../../src/ring/io-descriptor.ts";
 import { ExportCounter, exportRow, histogramAt, latencyBucket, WorkerCounter } from "../../src/ring/counters.ts";
 import { FileKind } from "../../src/device/port.ts";
-import { EPOCH_SHIFT, Message, SNAPSHOT_MASK, StopHow } from "../../src/ring/messages.ts";
+import { CloseCause, EPOCH_SHIFT, Message, SNAPSHOT_MASK, StopHow } from "../../src/ring/messages.ts";
 import type { RingConsumer } from "../../src/ring/spsc-ring.ts";
 import type { Submissions } from "../../src/ring/submissions.ts";
 import type { WorkerLoop } from "../drive.ts";
@@ -114,6 +113,7 @@ export class ExportLoop implements WorkerLoop {
 
   prepareSleep(): boolean {
     const { starved, pieces } = this.#context;
+    this.#gauge();
     // Where no piece is free, all of them are under way: one that ends wakes this worker.
     const canGoOn = (starved.length > 0 && pieces.free() > 0) || this.#reader.canResume;
     return !this.#backlog && !canGoOn && this.#inbox.prepareSleep();
@@ -175,6 +175,10 @@ export class ExportLoop implements WorkerLoop {
         this.#control();
         this.#context.outbox.send(Message.ControlTaken, 0, words[at + 2]);
         return;
+      case Message.CutHandshake:
+        return this.#cutHandshake(token);
+      case Message.Relieve:
+        return this.#relieve();
       case Message.Stop:
         return this.#stop(words[at + 2]);
       default:
@@ -185,7 +189,7 @@ export class ExportLoop implements WorkerLoop {
   #adopt(id: number, fd: number): void {
     const connection = this.#connections.find((c) => c.id === -1);
     if (connection === undefined || this.#stopping) {
-      this.#context.outbox.send(Message.ConnectionClosed, id, errno.EMFILE);
+      this.#context.outbox.send(Message.ConnectionClosed, id, CloseCause.NoRoom);
       return;
     }
     connection.id = id;
@@ -203,10 +207,31 @@ export class ExportLoop implements WorkerLoop {
     const unsent = !connection.broken && (connection.handshake?.outputLength ?? 0) > 0;
     if (!connection.ending || busy || unsent) return;
     this.#context.ring.setFile(connection.file, -1, FileKind.Socket);
-    this.#context.outbox.send(Message.ConnectionClosed, connection.id, 0);
+    this.#context.outbox.send(Message.ConnectionClosed, connection.id, connection.cause);
     connection.reset();
     this.#open -= 1;
     this.counters[WorkerCounter.Connections] = this.#open;
+  }
+
+  #cutHandshake(id: number): void {
+    const connection = this.#connections.find((c) => c.id === id);
+    if (connection === undefined || connection.handshake === null) return;
+    this.#cut(connection, CloseCause.Handshake);
+  }
+
+  /** Memory that clients hold without moving their data goes to those who wait for it. */
+  #relieve(): void {
+    if (!this.#reader.stillWaiting(TRANSFER_MS)) return;
+    const { now } = this.#context;
+    for (const connection of this.#connections) {
+      if (connection.isOverdue(now, TRANSFER_MS)) this.#cut(connection, CloseCause.Transfer);
+    }
+  }
+
+  #cut(connection: Connection, cause: CloseCause): void {
+    connection.cause = cause;
+    this.#reader.end(connection);
+    this.#sender.cut(connection);
   }
 
   #stop(how: number): void {
@@ -226,6 +251,13 @@ export class ExportLoop implements WorkerLoop {
     this.#saidStopped = true;
     this.#backlog = this.#context.outbox.flush();
     this.#ended = !this.#backlog;
+  }
+
+  #gauge(): void {
+    const { counters, requests, pieces, slots } = this.#context;
+    counters[WorkerCounter.Requests] = requests.used();
+    counters[WorkerCounter.Pieces] = pieces.used();
+    counters[WorkerCounter.Slots] = slots.used();
   }
 
   #completed(request: Request): void {

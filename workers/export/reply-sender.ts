@@ -121,6 +121,7 @@ export class ReplySender {
     const { submissions } = this.#context;
     const user = User.Send | connection.index;
     connection.sendPosted = true;
+    connection.sendAt = this.#context.now;
     connection.sentBytes = bytes;
     if (count === 1) {
       const address = this.#words[connection.sendVector / 4];

@@ -25,7 +25,8 @@ export class SimShell extends CoreShell {
     const register = (): Promise<void> => Promise.reject(new Error("this shell registers by itself"));
     const notice = (snapshot: number, event: NoticeKind, error: number): void =>
       void this.notices.push({ snapshot, event, error });
-    super(threads as unknown as Threads, { register, notice, connectionClosed }, 0);
+    const events = { register, notice, connectionClosed, entered: () => {}, waiting: () => {} };
+    super(threads as unknown as Threads, events, 0);
   }
 
   override register(snapshot: number, what: "active" | "removed" | "invalid"): void {

@@ -1,0 +1,163 @@
+/**
+ * The limits of what clients may take, seen from main: connections, time for a handshake, memory that others wait for.
+ *
+ *   client ──▶ mayCome? ──▶ began ──▶ entered                        no limit in transmission: a client may be idle for days
+ *                 │no          │ HANDSHAKE_MS
+ *                 ▼            ▼
+ *              refused     CutHandshake to its worker
+ *
+ *   worker: a client waits for memory that others hold ── Waiting ──▶ TRANSFER_MS ── Relieve ──▶ worker: who has not moved its data goes
+ *
+ * The workers have no timers; these are here. What happens is counted, and told in lines that do not flood the log.
+ * It decides about no connection by itself: the worker that serves it looks again.
+ */
+import { HANDSHAKE_MS, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_WORKER, TRANSFER_MS } from "../base/constants.ts";
+import { CloseCause, Message } from "../ring/messages.ts";
+import type { Channel } from "./channel.ts";
+import { RareLine } from "./rare-line.ts";
+
+export interface ClientStats {
+  /** Now. */
+  readonly connections: number;
+  /** Of these, in their handshake. */
+  readonly handshakes: number;
+  /** Since the start: let in, and turned away because there were too many. */
+  readonly accepted: number;
+  readonly refused: number;
+  /** Cut off: did not finish the handshake; held memory that others waited for. */
+  readonly handshakeTimeouts: number;
+  readonly transferTimeouts: number;
+}
+
+export const NO_CLIENTS: ClientStats = {
+  ...{ connections: 0, handshakes: 0, accepted: 0, refused: 0, handshakeTimeouts: 0, transferTimeouts: 0 },
+};
+
+export class ClientLimits {
+  /** Those in their handshake and when their time is over; in the order of their coming, which is that of their times. */
+  readonly #handshakes = new Map<number, { readonly worker: Channel; readonly until: number }>();
+  readonly #relieves = new Map<Channel, NodeJS.Timeout>();
+  readonly #refusals: RareLine;
+  readonly #slowHandshakes: RareLine;
+  readonly #slowTransfers: RareLine;
+  #timer: NodeJS.Timeout | undefined;
+  #most = MAX_CONNECTIONS;
+  #accepted = 0;
+  #refused = 0;
+  #handshakeTimeouts = 0;
+  #transferTimeouts = 0;
+
+  constructor(log: (line: string) => void) {
+    this.#refusals = new RareLine(log, (n) => `${connections(n)} refused: ${this.#most} are open, which is the most`);
+    const seconds = (ms: number): string => `${ms / 1000} seconds`;
+    this.#slowHandshakes = new RareLine(
+      log,
+      (n) => `${connections(n)} closed: no end of the handshake in ${seconds(HANDSHAKE_MS)}`,
+    );
+    this.#slowTransfers = new RareLine(
+      log,
+      (n) => `${connections(n)} closed: data not sent or read in ${seconds(TRANSFER_MS)}, while other clients waited`,
+    );
+  }
+
+  serve(workers: number): void {
+    this.#most = Math.min(MAX_CONNECTIONS, workers * MAX_CONNECTIONS_PER_WORKER);
+  }
+
+  /** One more, where `present` are open? */
+  mayCome(present: number): boolean {
+    if (present < this.#most) return true;
+    this.#turnedAway();
+    return false;
+  }
+
+  began(id: number, worker: Channel): void {
+    this.#accepted += 1;
+    this.#handshakes.set(id, { worker, until: performance.now() + HANDSHAKE_MS });
+    this.#arm(HANDSHAKE_MS);
+  }
+
+  entered(id: number): void {
+    this.#handshakes.delete(id);
+  }
+
+  ended(id: number, cause: CloseCause): void {
+    this.#handshakes.delete(id);
+    switch (cause) {
+      case CloseCause.NoRoom:
+        this.#accepted -= 1;
+        this.#turnedAway();
+        return;
+      case CloseCause.Handshake:
+        this.#handshakeTimeouts += 1;
+        this.#slowHandshakes.happened();
+        return;
+      case CloseCause.Transfer:
+        this.#transferTimeouts += 1;
+        this.#slowTransfers.happened();
+        return;
+      case CloseCause.Ended:
+    }
+  }
+
+  waiting(worker: Channel): void {
+    const timer = setTimeout(() => {
+      this.#relieves.delete(worker);
+      send(worker, Message.Relieve, 0);
+    }, TRANSFER_MS);
+    timer.unref();
+    this.#relieves.set(worker, timer);
+  }
+
+  stats(connectionsNow: number): ClientStats {
+    return {
+      connections: connectionsNow,
+      handshakes: this.#handshakes.size,
+      accepted: this.#accepted,
+      refused: this.#refused,
+      handshakeTimeouts: this.#handshakeTimeouts,
+      transferTimeouts: this.#transferTimeouts,
+    };
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    for (const timer of this.#relieves.values()) clearTimeout(timer);
+    this.#handshakes.clear();
+    this.#relieves.clear();
+    for (const line of [this.#refusals, this.#slowHandshakes, this.#slowTransfers]) line.close();
+  }
+
+  #turnedAway(): void {
+    this.#refused += 1;
+    this.#refusals.happened();
+  }
+
+  /** One timer, for the oldest. */
+  #arm(milliseconds: number): void {
+    if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => this.#expire(), milliseconds);
+    this.#timer.unref();
+  }
+
+  #expire(): void {
+    this.#timer = undefined;
+    const now = performance.now();
+    for (const [id, { worker, until }] of this.#handshakes) {
+      // A timer may be a little early.
+      if (until > now) return this.#arm(until - now + 1);
+      this.#handshakes.delete(id);
+      send(worker, Message.CutHandshake, id);
+    }
+  }
+}
+
+function send(worker: Channel, kind: Message, connection: number): void {
+  if (worker.dead || worker.isClosed) return;
+  worker.outbox.send(kind, connection);
+  worker.outbox.flush();
+}
+
+function connections(count: number): string {
+  return count === 1 ? "1 connection" : `${count} connections`;
+}

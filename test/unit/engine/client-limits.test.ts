@@ -1,0 +1,104 @@
+/**
+ * The clock of the limits on clients: who is told what, and when; and that no number of offenders floods the log.
+ */
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import {
+  HANDSHAKE_MS,
+  MAX_CONNECTIONS,
+  MAX_CONNECTIONS_PER_WORKER,
+  RARE_LINE_MS,
+  TRANSFER_MS,
+} from "../../../src/base/constants.ts";
+import type { Channel } from "../../../src/engine/channel.ts";
+import { ClientLimits } from "../../../src/engine/client-limits.ts";
+import { CloseCause, Message } from "../../../src/ring/messages.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+function scene(): { limits: ClientLimits; worker: Channel; sent: number[][]; lines: string[] } {
+  const sent: number[][] = [];
+  const lines: string[] = [];
+  const outbox = { send: (kind: number, id: number) => void sent.push([kind, id]), flush: () => false };
+  const worker = { outbox, dead: false, isClosed: false } as unknown as Channel;
+  const limits = new ClientLimits((line) => lines.push(line));
+  limits.serve(2);
+  return { limits, worker, sent, lines };
+}
+
+test("a handshake has HANDSHAKE_MS from its beginning, each its own; one that is over has no limit", () => {
+  const { limits, worker, sent } = scene();
+  limits.began(1, worker);
+  limits.began(2, worker);
+  vi.advanceTimersByTime(HANDSHAKE_MS / 2);
+  limits.began(3, worker);
+  limits.entered(2);
+  expect(limits.stats(3)).toMatchObject({ connections: 3, handshakes: 2, accepted: 3 });
+  vi.advanceTimersByTime(HANDSHAKE_MS / 2 - 1);
+  expect(sent).toEqual([]);
+  vi.advanceTimersByTime(2);
+  expect(sent).toEqual([[Message.CutHandshake, 1]]);
+  vi.advanceTimersByTime(HANDSHAKE_MS / 2);
+  expect(sent).toEqual([
+    [Message.CutHandshake, 1],
+    [Message.CutHandshake, 3],
+  ]);
+  limits.began(4, worker);
+  vi.advanceTimersByTime(HANDSHAKE_MS + 1);
+  expect(sent).toHaveLength(3);
+});
+
+test("a worker in which somebody waits is told to relieve after TRANSFER_MS", () => {
+  const { limits, worker, sent } = scene();
+  limits.waiting(worker);
+  vi.advanceTimersByTime(TRANSFER_MS - 1);
+  expect(sent).toEqual([]);
+  vi.advanceTimersByTime(1);
+  expect(sent).toEqual([[Message.Relieve, 0]]);
+});
+
+test("nothing is said to a worker that has died, and nothing after the end", () => {
+  const { limits, worker, sent } = scene();
+  limits.began(1, worker);
+  limits.waiting(worker);
+  Object.assign(worker, { dead: true });
+  vi.advanceTimersByTime(TRANSFER_MS);
+  Object.assign(worker, { dead: false });
+  limits.began(2, worker);
+  limits.waiting(worker);
+  limits.close();
+  vi.advanceTimersByTime(10 * TRANSFER_MS);
+  expect(sent).toEqual([]);
+});
+
+test("the most connections are those of the whole server, and not more than its workers can serve", () => {
+  const { limits } = scene();
+  expect(limits.mayCome(2 * MAX_CONNECTIONS_PER_WORKER - 1)).toBe(true);
+  expect(limits.mayCome(2 * MAX_CONNECTIONS_PER_WORKER)).toBe(false);
+  limits.serve(16);
+  expect(limits.mayCome(MAX_CONNECTIONS - 1)).toBe(true);
+  expect(limits.mayCome(MAX_CONNECTIONS)).toBe(false);
+  expect(limits.stats(0).refused).toBe(2);
+});
+
+test("thousands of refusals and cuts are a line each per RARE_LINE_MS, with their number, and none is forgotten", () => {
+  const { limits, worker, lines } = scene();
+  for (let i = 0; i < 3000; i++) limits.mayCome(MAX_CONNECTIONS);
+  expect(lines).toEqual(["1 connection refused: 512 are open, which is the most"]);
+  vi.advanceTimersByTime(RARE_LINE_MS);
+  expect(lines.slice(1)).toEqual(["2999 connections refused: 512 are open, which is the most"]);
+  vi.advanceTimersByTime(10 * RARE_LINE_MS);
+  expect(lines).toHaveLength(2);
+  limits.began(1, worker);
+  limits.ended(1, CloseCause.Handshake);
+  limits.ended(2, CloseCause.Handshake);
+  limits.ended(3, CloseCause.Transfer);
+  limits.ended(4, CloseCause.Ended);
+  limits.close();
+  expect(lines.slice(2)).toEqual([
+    "1 connection closed: no end of the handshake in 10 seconds",
+    "1 connection closed: data not sent or read in 30 seconds, while other clients waited",
+    "1 connection closed: no end of the handshake in 10 seconds",
+  ]);
+  expect(limits.stats(0)).toMatchObject({ refused: 3000, handshakeTimeouts: 2, transferTimeouts: 1, accepted: 1 });
+});
