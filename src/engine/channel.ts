@@ -46,6 +46,8 @@ export class Channel {
   readonly workerPort: MessagePort;
   /** The thread has ended by an error. */
   dead = false;
+  /** It has been told to stop: its thread may end. */
+  told = false;
   /** The kind of the worker's ring, once it has said so. */
   ringKind = "";
   readonly #port: MessagePort;

@@ -6,22 +6,24 @@
  */
 export class Orders {
   readonly #underWay = new Set<Promise<unknown>>();
-  #abandon: (() => void) | undefined;
-  readonly #abandoned: Promise<void>;
+  #abandon: ((why: Error) => void) | undefined;
+  readonly #abandoned: Promise<never>;
 
   constructor() {
-    this.#abandoned = new Promise((resolve) => {
-      this.#abandon = resolve;
+    this.#abandoned = new Promise((_, reject) => {
+      this.#abandon = reject;
     });
+    // Nothing may be under way then.
+    this.#abandoned.catch(() => {});
   }
 
-  /** Resolves or rejects as the order does. */
+  /** Resolves or rejects as the order does; rejects when a worker dies meanwhile. */
   async run(order: () => Promise<void>): Promise<void> {
     const running = order();
     const over = running.catch(() => {});
     this.#underWay.add(over);
     try {
-      await running;
+      await Promise.race([running, this.#abandoned]);
     } finally {
       this.#underWay.delete(over);
     }
@@ -29,11 +31,11 @@ export class Orders {
 
   /** Resolves when nothing is under way, or when that cannot be waited for any longer. */
   async over(): Promise<void> {
-    await Promise.race([Promise.all(this.#underWay), this.#abandoned]);
+    await Promise.race([Promise.all(this.#underWay), this.#abandoned]).catch(() => {});
   }
 
   /** A worker has died: what is under way may never end. */
-  abandon(): void {
-    this.#abandon?.();
+  abandon(why: Error): void {
+    this.#abandon?.(why);
   }
 }

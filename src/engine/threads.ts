@@ -95,6 +95,7 @@ export class Threads {
     const ending = channels.filter((channel) => !channel.isClosed);
     const tell = (stop: StopHow): void => {
       for (const channel of ending) {
+        channel.told = true;
         if (channel.dead || channel.isClosed) continue;
         channel.outbox.send(Message.Stop, 0, stop);
         channel.outbox.flush();
@@ -121,11 +122,9 @@ export class Threads {
         channel.ringKind = message.ready;
         resolve();
       });
-      worker.once("error", (cause) => {
-        const error = workerDied(channel, cause);
-        channel.failed(error);
-        options.died(channel, error);
-        reject(error);
+      worker.once("error", (cause) => reject(lost(channel, cause, options)));
+      worker.once("exit", (code) => {
+        if (!channel.told) reject(lost(channel, new Error(`its thread has ended by itself (${code})`), options));
       });
     });
   }
@@ -139,20 +138,25 @@ export class Threads {
     );
     return new Promise((resolve, reject) => {
       ready.then(resolve);
-      const done = task.catch((cause: unknown) => {
-        const error = workerDied(channel, cause);
-        channel.failed(error);
-        options.died(channel, error);
-        reject(error);
-      });
+      const done = task.then(
+        () => {
+          if (!channel.told) reject(lost(channel, new Error("its task has ended by itself"), options));
+        },
+        (cause: unknown) => reject(lost(channel, cause, options)),
+      );
       this.#exits.set(channel, done);
     });
   }
 }
 
-function workerDied(channel: Channel, cause: unknown): Error {
+/** A worker's thread is gone, by an error or without one: says so, once. */
+function lost(channel: Channel, cause: unknown, options: ThreadOptions): Error {
   const text = cause instanceof Error ? cause.message : String(cause);
-  return new SnapringError("EIO", `${channel.role} worker ${channel.index} has died: ${text}`, { cause });
+  const error = new SnapringError("EIO", `${channel.role} worker ${channel.index} has died: ${text}`, { cause });
+  if (channel.dead) return error;
+  channel.failed(error);
+  options.died(channel, error);
+  return error;
 }
 
 /** The built worker: beside this file's folder in dist/, or in dist/ seen from the sources. */

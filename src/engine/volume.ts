@@ -191,7 +191,9 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     // The whole set opens before the origin accepts its first write (E-46).
     await set.openStores();
     await this.#startThreads(this.#origin);
-    await set.attach(this.#shell as CoreShell, this.#threads as Threads, new VolumeWords(this.#words));
+    const attached = set.attach(this.#shell as CoreShell, this.#threads as Threads, new VolumeWords(this.#words));
+    await Promise.race([attached, this.#death]);
+    if (this.#dead !== undefined) throw this.#dead;
     this.#listener?.serve((this.#threads as Threads).exports);
   }
 
@@ -288,7 +290,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     if (this.#dead !== undefined) return;
     this.#dead = error;
     this.#died?.();
-    this.#orders.abandon();
+    this.#orders.abandon(error);
     this.#options.log(error.message);
     if (this.listenerCount("error") > 0) this.emit("error", error);
   }

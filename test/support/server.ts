@@ -29,6 +29,8 @@ export interface ServeOptions {
   readonly listen: string | number;
   /** More arguments: --read-only, --direct, --io sync … */
   readonly args?: readonly string[];
+  /** Arguments of node itself. */
+  readonly nodeArgs?: readonly string[];
 }
 
 const running = new Set<Server>();
@@ -50,7 +52,9 @@ export class Server {
     this.#listen = options.listen;
     this.address =
       typeof options.listen === "string" ? { path: options.listen } : { host: "127.0.0.1", port: options.listen };
-    this.#child = spawn(process.execPath, [MAIN, ...serveArguments(options)], { stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = spawn(process.execPath, [...(options.nodeArgs ?? []), MAIN, ...serveArguments(options)], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => (this.#stdout += text));
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.#stderr += text));
     running.add(this);
@@ -102,6 +106,12 @@ export class Server {
     throw new Error(
       `server ended with ${this.#child.exitCode ?? this.#child.signalCode}\n${this.#stdout}\n${this.#stderr}`,
     );
+  }
+
+  /** It ends by itself: its exit code, null where a signal has ended it. */
+  async ended(): Promise<number | null> {
+    await this.#closed;
+    return this.#child.exitCode;
   }
 
   /** SIGKILL: as in a crash. */

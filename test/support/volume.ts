@@ -26,6 +26,8 @@ export interface VolumeOptions {
   readonly snapshots?: readonly Omit<SnapshotOption, "cow">[];
   readonly listen?: string | number;
   readonly args?: readonly string[];
+  /** Arguments of node itself, of the first server. */
+  readonly nodeArgs?: readonly string[];
 }
 
 export const MONDAY: Omit<SnapshotOption, "cow"> = { name: "monday", size: "16M", chunk: "16K" };
@@ -60,7 +62,7 @@ export class Volume {
     const volume = new Volume(scratch, Buffer.concat([filled], sizeBytes), options);
     await writeFile(volume.originPath, filled);
     await truncate(volume.originPath, sizeBytes);
-    await volume.#start(volume.#snapshots);
+    await volume.#start(volume.#snapshots, options.nodeArgs);
     return volume;
   }
 
@@ -95,7 +97,7 @@ export class Volume {
 
   /** SIGKILL. */
   async crash(): Promise<void> {
-    await this.server.kill();
+    await this.#server?.kill();
     this.#server = undefined;
   }
 
@@ -108,8 +110,9 @@ export class Volume {
     }
   }
 
-  async #start(snapshots: readonly SnapshotOption[]): Promise<void> {
-    this.#server = await Server.start({ origin: this.originPath, snapshots, listen: this.#listen, args: this.#args });
+  async #start(snapshots: readonly SnapshotOption[], nodeArgs: readonly string[] = []): Promise<void> {
+    const settings = { listen: this.#listen, args: this.#args, nodeArgs };
+    this.#server = await Server.start({ origin: this.originPath, snapshots, ...settings });
   }
 }
 

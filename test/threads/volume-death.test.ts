@@ -3,6 +3,7 @@
  */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Threads } from "../../src/engine/threads.ts";
+import { Message, StopHow } from "../../src/ring/messages.ts";
 import type { Channel } from "../../src/engine/channel.ts";
 import { dataPattern } from "../support/data-pattern.ts";
 import { LibraryVolume, removeVolumes } from "../support/library-volume.ts";
@@ -81,6 +82,55 @@ describe("a worker that dies", () => {
     await volume.open();
     expect(volume.library.status("monday").state).toBe("active");
   });
+});
+
+test("an order that is under way when a worker dies is rejected", async () => {
+  // Its promise stayed pending for ever: who waited for the snapshot before doing anything else never went on.
+  const captured = capture();
+  const volume = await LibraryVolume.create({ snapshots: [MONDAY] });
+  const [threads] = captured;
+  const died = death(volume);
+  kill(threads.metadata);
+  const tuesday = { ...MONDAY, name: "tuesday", cow: volume.cowPath("tuesday") };
+  await expect(volume.library.createSnapshot(tuesday)).rejects.toThrow("metadata worker 0 has died");
+  await died;
+  await volume.close();
+  await volume.open();
+  expect(volume.library.status("monday").state).toBe("active");
+});
+
+test("a worker that dies while the volume opens ends the opening", async () => {
+  // Main waited for the answer of the dead one: the server neither served nor ended.
+  const volume = await LibraryVolume.create({ snapshots: [MONDAY] });
+  await volume.close();
+  for (const role of ["metadata", "copies", "exports"] as const) {
+    const open = Threads.open.bind(Threads);
+    vi.spyOn(Threads, "open").mockImplementationOnce(async (options) => {
+      const threads = await open(options);
+      kill(role === "metadata" ? threads.metadata : threads[role][0]);
+      return threads;
+    });
+    await expect(volume.open()).rejects.toThrow("has died");
+  }
+  await volume.open();
+  expect(volume.library.status("monday").state).toBe("active");
+});
+
+test("a thread that ends without an error has died, too", async () => {
+  // Only errors were looked at: its clients waited for ever.
+  const captured = capture();
+  const volume = await LibraryVolume.create({ snapshots: [MONDAY] });
+  const [threads] = captured;
+  const client = await volume.connect();
+  for (const channel of [threads.exports[0], threads.exports[1]]) {
+    const died = death(volume);
+    // It takes the order for main's own, and ends.
+    channel.outbox.send(Message.Stop, 0, StopHow.Cut);
+    channel.outbox.flush();
+    if (channel === threads.exports[0]) expect((await died).message).toContain("export worker 0 has died: its thread");
+  }
+  await volume.close();
+  await expect(client.read(0, 512)).rejects.toThrow();
 });
 
 test("threads of which one does not come up are ended, all of them", async () => {
