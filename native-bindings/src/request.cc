@@ -118,6 +118,8 @@ int prepareOp(Op* op, const FileTable& files, const Arena& arena) {
   op->vectorCount = 0;
   op->total = 0;
   op->done = 0;
+  op->cancelled = false;
+  op->pauseMs = 0;
   op->file = nullptr;
   op->next = kNone;
   if (rule.kinds != 0) {

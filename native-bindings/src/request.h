@@ -50,6 +50,10 @@ struct Op {
   __kernel_timespec timeout;
   // A send of the io_uring ring, under way in the kernel: the file is held.
   bool sending = false;
+  // It is to be cancelled: what is left of it is not sent on.
+  bool cancelled = false;
+  // It waits for so long before it is tried again; 0: it does not.
+  uint32_t pauseMs = 0;
   // Bytes moved so far; the poll ring's: deadline, the file while parked, and the linked operation behind this one.
   uint64_t done = 0;
   uint64_t deadline = 0;

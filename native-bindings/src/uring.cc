@@ -38,6 +38,8 @@ constexpr uint64_t kPieceBytes = uint64_t{1} << 30;
 constexpr int kDrainRounds = 100;
 // A queue that the kernel does not take from for so long (each round gives it room first) is out of order.
 constexpr int kSubmitRounds = 64;
+// The longest pause of a send whose reader makes no room.
+constexpr uint32_t kPauseMsMax = 16;
 
 class Uring final : public Ring {
  public:
@@ -55,7 +57,9 @@ class Uring final : public Ring {
   bool isMixed(size_t i);
   size_t runInlinePart();
   bool sendAtOnce(uint32_t slot);
-  int32_t afterSend(Op* op, int32_t result);
+  void sendEnded(uint32_t slot, int32_t result);
+  bool maySendOn(const Op& op) const;
+  void pauseSends();
   int makeRoom(size_t entries);
   void fill(io_uring_sqe* sqe, uint32_t slot);
   void fillTransfer(io_uring_sqe* sqe, const Op& op, bool write);
@@ -70,6 +74,9 @@ class Uring final : public Ring {
   bool open_ = false;
   // Something is queued that is worth an enter of its own: not only receives and wake-ups that wait for others anyway.
   bool urgent_ = false;
+  bool draining_ = false;
+  // Sends that came back short and wait for a place in the queue.
+  std::vector<uint32_t> unsent_;
 };
 
 Uring::~Uring() {
@@ -132,8 +139,9 @@ int Uring::turn(uint32_t count, bool wait) {
     if (!chain_.empty()) startChain();
   }
   for (;;) {
+    pauseSends();
     const bool ready = io_uring_cq_ready(&ring_) > 0;
-    const bool sleep = wait && out_ == 0 && !ready && ops_.active() > 0;
+    const bool sleep = wait && out_ == 0 && !ready && ops_.active() > 0 && unsent_.empty();
     // With completions at hand the loop comes back at once: what can wait goes with the next enter.
     const bool lazy = out_ > 0 && !urgent_;
     int status = 0;
@@ -197,13 +205,52 @@ bool Uring::sendAtOnce(uint32_t slot) {
   return false;
 }
 
-// The kernel's part of a send has ended.
-int32_t Uring::afterSend(Op* op, int32_t result) {
-  op->sending = false;
-  op->file->parkedOut--;
-  FileTable::release(op->file);
-  if (op->done == 0) return result;
-  return static_cast<int32_t>(op->done) + (result > 0 ? result : 0);
+// The kernel's part of a send has ended, or a pause of it. The kernel may give up with a short count or EAGAIN, in spite of
+// MSG_WAITALL: the peer has half-closed, for which it always finds the socket ready, looks 128 times, and cannot wait for a socket
+// that is O_NONBLOCK. There is nothing to wait for but time, then: the rest is tried again after a pause.
+void Uring::sendEnded(uint32_t slot, int32_t result) {
+  Op& op = ops_.at(slot);
+  const bool paused = op.pauseMs > 0;
+  if (!paused && result > 0) {
+    op.done += static_cast<uint64_t>(result);
+    advanceVector(&op, static_cast<uint64_t>(result));
+  }
+  if ((paused || result > 0 || result == -EAGAIN) && maySendOn(op)) {
+    const uint64_t before = op.done;
+    result = transferSocket(&op);
+    if (result == kParked) {
+      const bool moved = !paused || op.done > before;
+      op.pauseMs = moved ? 1 : op.pauseMs < kPauseMsMax ? 2 * op.pauseMs : kPauseMsMax;
+      return unsent_.push_back(slot);
+    }
+  }
+  op.sending = false;
+  op.file->parkedOut--;
+  FileTable::release(op.file);
+  finish(slot, op.done > 0 ? static_cast<int32_t>(op.done) : result);
+}
+
+// Not what was cancelled, nor where the kernel has given up what was linked behind it, or the descriptor has another meaning now.
+bool Uring::maySendOn(const Op& op) const {
+  return op.done < op.total && !op.cancelled && !op.request.link && !draining_ && files_.get(op.request.file) == op.file;
+}
+
+// Pauses of sends that came back short, as far as the queue has room.
+void Uring::pauseSends() {
+  while (!unsent_.empty()) {
+    io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+    if (sqe == nullptr) return;
+    Op& op = ops_.at(unsent_.back());
+    op.timeout = {0, static_cast<long long>(op.pauseMs) * 1000000};
+    *sqe = {};
+    sqe->fd = -1;
+    sqe->opcode = IORING_OP_TIMEOUT;
+    sqe->addr = reinterpret_cast<uint64_t>(&op.timeout);
+    sqe->len = 1;
+    sqe->user_data = unsent_.back();
+    unsent_.pop_back();
+    urgent_ = true;
+  }
 }
 
 // A chain must not be torn over two submissions. 0, or -errno: nothing of it was queued.
@@ -317,6 +364,7 @@ void Uring::fillMessage(io_uring_sqe* sqe, Op* op) {
 
 void Uring::fillCancel(io_uring_sqe* sqe, const Op& op) {
   const uint32_t target = ops_.find(static_cast<int32_t>(op.request.argument));
+  if (target != kNone) ops_.at(target).cancelled = true;
   sqe->opcode = IORING_OP_ASYNC_CANCEL;
   // A slot that no operation has: the kernel answers -ENOENT, in its order.
   sqe->addr = target;
@@ -347,7 +395,11 @@ void Uring::harvest(bool everything) {
     if (cqe->user_data != kOwn) {
       const uint32_t slot = static_cast<uint32_t>(cqe->user_data);
       Op& op = ops_.at(slot);
-      finish(slot, op.sending ? afterSend(&op, cqe->res) : cqe->res);
+      if (op.sending) {
+        sendEnded(slot, cqe->res);
+      } else {
+        finish(slot, cqe->res);
+      }
     }
     seen++;
   }
@@ -356,8 +408,10 @@ void Uring::harvest(bool everything) {
 
 // Nothing may write into the arena after the ring has gone: cancel what can be, wait for what cannot.
 void Uring::drain() {
+  draining_ = true;
   for (int round = 0; round < kDrainRounds; round++) {
     harvest(true);
+    pauseSends();
     if (ops_.active() == 0) return;
     io_uring_sqe* sqe = round % 10 == 0 ? io_uring_get_sqe(&ring_) : nullptr;
     if (sqe != nullptr) {

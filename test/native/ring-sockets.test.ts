@@ -11,6 +11,7 @@ const MSG_WAITALL = 0x100;
 // More than a socket's buffers hold.
 const LARGE = 512 * 1024;
 const HALF = 512 * 1024;
+const SMALL = 500;
 
 describe.each(modes())("sockets (%s)", (mode) => {
   it("a receive waits for bytes and completes with what has come", () => {
@@ -55,6 +56,39 @@ describe.each(modes())("sockets (%s)", (mode) => {
     }
     expect(sent).toBe(LARGE);
     expect(Buffer.compare(bench.arena.slice(0, LARGE), bench.arena.slice(HALF))).toBe(0);
+  });
+
+  it("a send goes out whole to a reader that takes it in a thousand small parts", () => {
+    using bench = new RingBench(mode);
+    bench.sockets(0);
+    for (let i = 0; i < LARGE; i++) bench.arena[i] = i % 251;
+    expect(bench.turn([{ op: IoOp.Send, file: 0, at: 0, length: LARGE, user: 1 }], false)).toEqual([]);
+    let received = 0;
+    let sent: number | undefined;
+    while (received < LARGE || sent === undefined) {
+      const length = Math.min(SMALL, LARGE - received);
+      const receive = { op: IoOp.Receive, file: 1, at: HALF + received, length, user: 2 };
+      for (const done of bench.run(length === 0 ? [] : [receive], 1)) {
+        if (done.user === 1) sent = done.result;
+        else received += done.result;
+        if (done.result <= 0 || (sent !== undefined && sent < LARGE)) throw new Error(`${JSON.stringify(done)}`);
+      }
+    }
+    expect(sent).toBe(LARGE);
+    expect(Buffer.compare(bench.arena.slice(0, LARGE), bench.arena.slice(HALF))).toBe(0);
+  });
+
+  it("a send that came back short and is cancelled then is not sent on", () => {
+    using bench = new RingBench(mode);
+    bench.sockets(0);
+    expect(bench.turn([{ op: IoOp.Send, file: 0, at: 0, length: LARGE, user: 1 }], false)).toEqual([]);
+    for (let received = 0; received < LARGE / 2; ) {
+      const receive = { op: IoOp.Receive, file: 1, at: HALF, length: SMALL, user: 2 };
+      for (const done of bench.run([receive], 1)) received += done.result;
+    }
+    const done = bench.run([{ op: IoOp.Cancel, argument: 1, user: 3 }], 2);
+    const send = done.find(({ user }) => user === 1);
+    expect(send?.result).toBeLessThan(LARGE);
   });
 
   it("a vector goes out whole, in order, though the socket takes it in parts", () => {
