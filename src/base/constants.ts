@@ -105,8 +105,8 @@ assert(TRACK_BUCKETS_PER_PIECE <= 32 && TRACK_BUCKETS_PER_PIECE <= TRACK_BUCKETS
 assert(TABLE_CHUNKS_MAX / 256 + 2 ** 20 < TABLE_BYTES_MAX / 4);
 assert(MAX_COPY_TARGETS < 32);
 /**
- * Connections of a whole server. Each costs a descriptor, of which a process may have as few as 4096 (the usual hard limit), and
- * COW devices, rings and logs need some, too.
+ * Connections of a whole server. Each costs two descriptors (node's and the ring's), of which a process may have as few as 4096 (a
+ * usual hard limit), and COW devices, rings and logs need some, too.
  */
 export const MAX_CONNECTIONS = 1024;
 

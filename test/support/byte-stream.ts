@@ -81,6 +81,11 @@ export class ByteStream {
     });
   }
 
+  /** The connection has ended. */
+  get isOver(): boolean {
+    return this.#over;
+  }
+
   /** Resolves when the connection has ended, from whichever side; bytes that came before can still be received. */
   ended(): Promise<void> {
     return this.#ended;

@@ -7,6 +7,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import type { VolumeStats } from "../../src/index.ts";
 import type { Address } from "./byte-stream.ts";
 
 export const MAIN: string = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
@@ -96,6 +97,22 @@ export class Server {
     return typeof this.#listen === "string"
       ? `nbd+unix:///${encodeURIComponent(name)}?socket=${this.#listen}`
       : `nbd://127.0.0.1:${this.#listen}/${encodeURIComponent(name)}`;
+  }
+
+  /** Its statistics, by SIGUSR1; what it printed for that is taken out of `stdout`. One call at a time. */
+  async stats(): Promise<VolumeStats> {
+    process.kill(this.pid, "SIGUSR1");
+    for (;;) {
+      const from = this.#stdout.indexOf('{"stats":');
+      const to = from === -1 ? -1 : this.#stdout.indexOf("\n", from);
+      if (to !== -1) {
+        const line = this.#stdout.slice(from, to);
+        this.#stdout = this.#stdout.slice(0, from) + this.#stdout.slice(to + 1);
+        return (JSON.parse(line) as { stats: VolumeStats }).stats;
+      }
+      if (!running.has(this)) throw new Error(`the server has ended\n${this.#stderr}`);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
   }
 
   /** SIGTERM: it must drain, commit, close, and exit with 0. */
