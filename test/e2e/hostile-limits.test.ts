@@ -7,7 +7,7 @@
 import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { afterAll, describe, expect, test } from "vitest";
-import { HANDSHAKE_MS, MAX_CONNECTIONS_PER_WORKER, TRANSFER_MS } from "../../src/base/constants.ts";
+import { HANDSHAKE_MS, MAX_CONNECTIONS_PER_WORKER, RARE_LINE_MS, TRANSFER_MS } from "../../src/base/constants.ts";
 import { descriptorsOf } from "../fuzz/proof.ts";
 import { ByteStream } from "../support/byte-stream.ts";
 import { freePort } from "../support/free-socket.ts";
@@ -78,9 +78,9 @@ describe.concurrent("limits on clients", () => {
       transferTimeouts: 0,
     });
     expect(volume.server.stderr).toMatch(
-      /^snapring serve: \d connections? closed: no end of the handshake in 10 seconds\n/,
+      /^snapring serve: \d connections? closed: no end of the handshake in 10 seconds$/m,
     );
-    expect(volume.server.stderr.split("\n").length).toBeLessThanOrEqual(3);
+    expect(volume.server.stderr.match(/^.* closed: /gm)?.length).toBeLessThanOrEqual(3);
     deaf.stream.destroy();
     await served(idle, volume);
     await volume.remove();
@@ -110,7 +110,7 @@ describe.concurrent("limits on clients", () => {
     const clients = await until(volume, ({ connections }) => connections === 2);
     expect(clients).toMatchObject({ handshakeTimeouts: 0, transferTimeouts: 2 });
     expect(volume.server.stderr).toMatch(
-      /^snapring serve: \d connections? closed: data not sent or read in 30 seconds/,
+      /^snapring serve: \d connections? closed: data not sent or read in 30 seconds/m,
     );
     deaf.destroy();
     expect(await unread).toContain("StreamEnded");
@@ -121,6 +121,7 @@ describe.concurrent("limits on clients", () => {
   test("thousands of connections: those beyond the limit are refused, the others served, and nothing is left of them", async () => {
     const volume = await Volume.create({ snapshots: [], args: ["--workers", "1"] });
     const path = volume.scratch.file("socket");
+    const began = performance.now();
     const good = await volume.open();
     await served(good, volume);
     const descriptors = descriptorsOf(volume.server.pid);
@@ -145,7 +146,8 @@ describe.concurrent("limits on clients", () => {
     await served(good, volume);
     expect(descriptorsOf(volume.server.pid)).toBe(descriptors);
     await served(await volume.open(), volume);
-    expect(volume.server.stderr.split("\n").length).toBeLessThanOrEqual(4);
+    const linesMax = 2 + (performance.now() - began) / RARE_LINE_MS;
+    expect(volume.server.stderr.match(/^.* refused: /gm)?.length).toBeLessThanOrEqual(linesMax);
     await volume.remove();
   });
 

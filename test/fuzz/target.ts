@@ -29,8 +29,8 @@ const PATIENCE_MS = 60_000;
 /** Above what it had after its start: the arenas of both workers, if all of them has been used, and what node keeps of its own. */
 const MEMORY_MAX: number = WORKERS * EXPORT_ARENA_BYTES + 160 * MIB;
 const READ_BYTES = MIB;
-/** Lines that clients can cause, each rarely. */
-const LEGAL_LINES = /^(snapring serve: \d+ connections? (refused|closed): .*\n)*$/;
+/** Lines that clients can cause, each rarely, and what is said at the start where there is no io_uring. */
+const LEGAL_LINES = /^(snapring serve: (\d+ connections? (refused|closed): |no io_uring ).*\n)*$/;
 
 if (MAX_CONNECTIONS_PER_WORKER * CONNECTION_BYTES > EXPORT_ARENA_BYTES)
   throw new Error("the arena is smaller than its parts");

@@ -58,6 +58,7 @@ interface Write {
 }
 
 export class Soak implements Shared {
+  readonly count = { requests: 0, connections: 0 };
   readonly #options: SoakOptions;
   readonly #random: SeededRandom;
   readonly #scratch: Scratch;
@@ -75,7 +76,6 @@ export class Soak implements Shared {
   #merged: (() => void) | undefined;
   readonly #memory: { readonly at: number; readonly bytes: number }[] = [];
   readonly #done = { created: 0, dropped: 0, merged: 0, grown: 0 };
-  #gone = { requests: 0, connections: 0 };
   #start = 0;
 
   private constructor(options: SoakOptions, scratch: Scratch) {
@@ -209,13 +209,7 @@ export class Soak implements Shared {
   /** Its users go; its model stays as it is. */
   async #end(snapshot: Living): Promise<void> {
     this.#living.splice(this.#living.indexOf(snapshot), 1);
-    for (const user of snapshot.users) {
-      await user.leave();
-      this.#gone = {
-        requests: this.#gone.requests + user.requests,
-        connections: this.#gone.connections + user.connections,
-      };
-    }
+    for (const user of snapshot.users) await user.leave();
   }
 
   /** Grows COW devices, takes samples, tells how it goes. */
@@ -344,9 +338,7 @@ export class Soak implements Shared {
   }
 
   #line(): string {
-    const users = [...this.#originUsers, ...this.#living.flatMap((snapshot) => snapshot.users)];
-    const requests = users.reduce((sum, user) => sum + user.requests, this.#gone.requests);
-    const connections = users.reduce((sum, user) => sum + user.connections, this.#gone.connections);
+    const { requests, connections } = this.count;
     const { created, dropped, merged, grown } = this.#done;
     const memory = this.#memory.length === 0 ? 0 : Math.round(this.#memory.at(-1)!.bytes / MIB);
     const lives = `${created} snapshots made, ${dropped} dropped, ${merged} merged, ${grown} times grown`;

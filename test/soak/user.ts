@@ -23,6 +23,8 @@ export interface Shared {
   /** A write begins: sectors, the version that they will have, and had (for a snapshot that is made meanwhile). */
   begins(exportName: string, first: number, count: number, version: number, model: SectorModel): object;
   ends(write: object): void;
+  /** Of all users. */
+  readonly count: { requests: number; connections: number };
   /** Resolves when so many requests may be made. */
   pace(requests: number): Promise<void>;
 }
@@ -37,8 +39,6 @@ export class User {
   #stopped = false;
   #running: Promise<void> = Promise.resolve();
   #client: NbdClient | undefined;
-  requests = 0;
-  connections = 0;
 
   constructor(shared: Shared, exportName: string, slice: readonly [number, number], model: SectorModel, seed: number) {
     this.#shared = shared;
@@ -81,7 +81,7 @@ export class User {
       // Parts of the slice that do not overlap.
       const part = Math.floor(this.#count / size);
       await Promise.all(Array.from({ length: size }, (_, i) => this.#request(client, this.#first + i * part, part)));
-      this.requests += size;
+      this.#shared.count.requests += size;
     }
   }
 
@@ -91,7 +91,7 @@ export class User {
       else this.#client.destroy();
       this.#client = undefined;
     }
-    if (this.#client === undefined) this.connections += 1;
+    if (this.#client === undefined) this.#shared.count.connections += 1;
     this.#client ??= await NbdClient.open(this.#shared.address, this.exportName);
     return this.#client;
   }
