@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, expect, test } from "vitest";
 import { MUTANTS } from "./mutants/all.ts";
+import { AS_IT_IS, TABLE_LIVES } from "./table-lives.ts";
 import type { Verdict } from "./mutants/run.ts";
 
 const FOLDER = import.meta.dirname;
@@ -19,16 +20,15 @@ const MUTANTS_MIN = 25;
 const BROKEN = /^(SyntaxError|ReferenceError|TypeError)/;
 
 test(`there are at least ${MUTANTS_MIN} mutants, each with a name of its own`, () => {
-  const names = [...MUTANTS.core, ...MUTANTS.threads].map(({ name }) => name);
+  const names = [...MUTANTS.core, ...MUTANTS.threads, ...MUTANTS.table].map(({ name }) => name);
   expect(new Set(names).size).toBe(names.length);
   expect(names.length).toBeGreaterThanOrEqual(MUTANTS_MIN);
 });
 
-describe.each(["core", "threads"] as const)("depth %s", (depth) => {
+describe.each(["core", "threads", "table"] as const)("depth %s", (depth) => {
   const verdicts = new Map<string, (verdict: Verdict) => void>();
-  const found = new Map(
-    MUTANTS[depth].map(({ name }) => [name, new Promise<Verdict>((resolve) => verdicts.set(name, resolve))]),
-  );
+  const names = [...MUTANTS[depth].map(({ name }) => name), ...(depth === "table" ? [AS_IT_IS] : [])];
+  const found = new Map(names.map((name) => [name, new Promise<Verdict>((resolve) => verdicts.set(name, resolve))]));
 
   test("all of them are judged", { timeout: TIMEOUT_MS }, async () => {
     const args = ["--import", join(FOLDER, "typescript.mjs"), join(FOLDER, "mutants/run.ts"), "", depth];
@@ -42,6 +42,13 @@ describe.each(["core", "threads"] as const)("depth %s", (depth) => {
     expect(await ended).toBe(0);
     expect([...verdicts.keys()]).toEqual([]);
   });
+
+  if (depth === "table") {
+    test(`${TABLE_LIVES} lives of the table as it is are right (C-2, C-3, C-26)`, async () => {
+      const verdict = (await Promise.race([found.get(AS_IT_IS), Promise.resolve(undefined)])) as Verdict | undefined;
+      expect(verdict).toMatchObject({ seed: -1, message: "" });
+    });
+  }
 
   test.each(MUTANTS[depth])("finds: $name", async ({ name, story }) => {
     const verdict = (await Promise.race([found.get(name), Promise.resolve(undefined)])) as Verdict | undefined;

@@ -3,12 +3,14 @@
  *
  *   import("…/simulation.ts?mutant=…")   the query is a patch, base64url of JSON [{file, find, replace} …]
  *        └─ imports of it inherit the query, so a mutant has module instances of its own; the file on disk is never touched
+ *   import("…/table-life.ts?stepping&mutant=…")   the same, with the table's functions as generators (stepping.mjs)
  *
  * Registered by typescript.mjs; runs on Node's hooks thread.
  */
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
+import { STEPPED_FILE, stepping } from "./stepping.mjs";
 
 /** Compiled text by URL without its query: a patch concerns one file, the others are compiled once. */
 const compiled = new Map();
@@ -26,21 +28,24 @@ export async function load(url, context, next) {
   const [path, query] = url.split("?");
   if (!path.endsWith(".ts")) return next(url, context);
   const format = "module";
-  const edits = query === undefined ? [] : decode(query).filter((edit) => path.endsWith(`/${edit.file}`));
+  const parameters = new URLSearchParams(query ?? "");
+  const steps = parameters.has("stepping") && STEPPED_FILE.test(path);
+  const edits = decode(parameters.get("mutant")).filter((edit) => path.endsWith(`/${edit.file}`));
   if (edits.length > 0) {
     const text = edits.reduce(patched, await readFile(fileURLToPath(path), "utf8"));
-    return { format, shortCircuit: true, source: compile(text) };
+    return { format, shortCircuit: true, source: compile(text, steps) };
   }
-  let source = compiled.get(path);
+  const key = `${path} ${steps}`;
+  let source = compiled.get(key);
   if (source === undefined) {
-    source = compile(await readFile(fileURLToPath(path), "utf8"));
-    compiled.set(path, source);
+    source = compile(await readFile(fileURLToPath(path), "utf8"), steps);
+    compiled.set(key, source);
   }
   return { format, shortCircuit: true, source };
 }
 
-function decode(query) {
-  return JSON.parse(Buffer.from(query.slice("mutant=".length), "base64url").toString());
+function decode(mutant) {
+  return mutant === null ? [] : JSON.parse(Buffer.from(mutant, "base64url").toString());
 }
 
 function patched(text, { file, find, replace }) {
@@ -49,7 +54,8 @@ function patched(text, { file, find, replace }) {
   return parts.join(replace);
 }
 
-function compile(text) {
+function compile(text, steps) {
   const options = { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext, inlineSourceMap: true };
-  return ts.transpileModule(text, { compilerOptions: options }).outputText;
+  const transformers = steps ? { before: [stepping] } : {};
+  return ts.transpileModule(text, { compilerOptions: options, transformers }).outputText;
 }

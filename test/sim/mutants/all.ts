@@ -4,9 +4,14 @@ import { COMMIT_MUTANTS } from "./commit.ts";
 import { MERGE_MUTANTS } from "./merge.ts";
 import type { Mutant } from "./mutant.ts";
 import { STORE_MUTANTS } from "./store.ts";
+import { TABLE_MUTANTS } from "./table.ts";
 import { WORKER_MUTANTS } from "./workers.ts";
 
-export const MUTANTS: Readonly<Record<Depth, readonly Mutant[]>> = {
+/** The lives of simulation.ts, and those of the table alone. */
+export type Level = Depth | "table";
+
+export const MUTANTS: Readonly<Record<Level, readonly Mutant[]>> = {
   core: [...COMMIT_MUTANTS, ...STORE_MUTANTS, ...MERGE_MUTANTS],
   threads: WORKER_MUTANTS,
+  table: TABLE_MUTANTS,
 };
