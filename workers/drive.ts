@@ -25,12 +25,16 @@ export interface WorkerLoop {
   awake(): void;
 }
 
-/** A busy worker publishes its totals once in so many turns; before a sleep it always does. */
+/**
+ * A worker publishes its ring's totals before a sleep, once in so many turns: asking the ring costs a good part of a turn that serves
+ * one request, so they may lag behind by so many. A worker that never sleeps publishes them every COUNT_EVERY turns.
+ */
+const COUNT_BEFORE_SLEEP = 32;
 const COUNT_EVERY = 256;
 
 export function drive(loop: WorkerLoop, ring: IoRing, busyPoll?: BusyPoll): void {
   let completions = 0;
-  let turns = 0;
+  let uncounted = 0;
   for (;;) {
     loop.step(completions);
     if (loop.ended) return count(loop.counters, ring);
@@ -40,10 +44,12 @@ export function drive(loop: WorkerLoop, ring: IoRing, busyPoll?: BusyPoll): void
     const sleep = !polls && loop.prepareSleep();
     completions = ring.turn(batch, sleep);
     loop.awake();
-    turns += 1;
+    uncounted += 1;
     if (sleep) loop.counters[WorkerCounter.Sleeps] += 1;
     if (polls && batch === 0 && completions === 0) loop.counters[WorkerCounter.Spins] += 1;
-    if (sleep || turns % COUNT_EVERY === 0) count(loop.counters, ring);
+    if (uncounted < (sleep ? COUNT_BEFORE_SLEEP : COUNT_EVERY)) continue;
+    uncounted = 0;
+    count(loop.counters, ring);
   }
 }
 
