@@ -46,3 +46,6 @@ process.on("message", ({ id, order, argument }) => {
       ({ code, message }) => process.send({ id, error: { code, message } }),
     );
 });
+
+// The test is gone.
+process.on("disconnect", () => process.exit());
