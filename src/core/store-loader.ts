@@ -9,7 +9,8 @@
  *   loader.result()
  *
  * A store that the rules refuse throws a SnapringError (ENXIO, EINVAL, EIO) out of `feed`; what the sink has got by then is
- * void. Duplicates are found by two sets of chunk numbers that live only while the store is being opened.
+ * void. Duplicates are found by two sets of chunk numbers that live only while the store is being opened; a caller that orders
+ * the exceptions by old chunk anyway may look for those of old chunks itself.
  */
 import { assert } from "../base/assert.ts";
 import { SnapringError, errnoName, type ErrnoName } from "../base/errno.ts";
@@ -36,6 +37,8 @@ export interface StoreLoadOptions {
   readonly blocks: BlockSizes;
   /** Undefined where the origin is not known: then old chunks are not compared with its end (S-38). */
   readonly originSectors?: number | undefined;
+  /** The sink finds old chunks that are there twice (S-38): the loader does not look for them. */
+  readonly sinkFindsDuplicates?: boolean | undefined;
 }
 
 /** Gets every exception, in order. */
@@ -142,7 +145,7 @@ export class StoreLoader {
     this.#newLimit = divFloor(this.#cowSectors, chunkSectors);
     if (header.valid === 0) return this.#finish("invalid", 0, new Uint8Array(this.#geometry.chunkBytes), false, false);
     if (this.#options.originSectors !== undefined) this.#oldLimit = divCeil(this.#options.originSectors, chunkSectors);
-    this.#olds = new ChunkSet(this.#oldLimit);
+    if (this.#options.sinkFindsDuplicates !== true) this.#olds = new ChunkSet(this.#oldLimit);
     this.#news = new ChunkSet(this.#newLimit);
     this.#area = 0;
     if (!this.#geometry.areaFits(0, this.#cowSectors))
@@ -163,7 +166,11 @@ export class StoreLoader {
   /** S-36. */
   #feedArea(area: Area, metadata: MetadataArea): void {
     let slot = 0;
-    while (slot < metadata.slots && metadata.newChunk(slot) !== 0) this.#addException(area, metadata, slot++);
+    for (; slot < metadata.slots; slot++) {
+      const newChunk = metadata.newChunk(slot);
+      if (newChunk === 0) break;
+      this.#addException(area, metadata, slot, metadata.oldChunk(slot), newChunk);
+    }
     this.#exceptions += slot;
     if (slot < metadata.slots) {
       const own = new MetadataArea(metadata.bytes.slice());
@@ -176,9 +183,7 @@ export class StoreLoader {
   }
 
   /** S-38, S-39. */
-  #addException(area: Area, metadata: MetadataArea, slot: number): void {
-    const oldChunk = metadata.oldChunk(slot);
-    const newChunk = metadata.newChunk(slot);
+  #addException(area: Area, metadata: MetadataArea, slot: number, oldChunk: Chunk, newChunk: Chunk): void {
     if (!(newChunk < this.#newLimit)) {
       const end = `the end of the cow device (${this.#newLimit} chunks)`;
       throw corrupt(area, slot, `new chunk ${metadata.newChunkText(slot)} is beyond ${end}`);
@@ -192,7 +197,8 @@ export class StoreLoader {
           : `the end of the origin (${this.#oldLimit} chunks)`;
       throw corrupt(area, slot, `old chunk ${metadata.oldChunkText(slot)} is beyond ${end}`);
     }
-    if (!this.#olds!.add(oldChunk)) throw corrupt(area, slot, `old chunk ${oldChunk} appears twice`);
+    if (this.#olds !== undefined && !this.#olds.add(oldChunk))
+      throw corrupt(area, slot, `old chunk ${oldChunk} appears twice`);
     if (!this.#news!.add(newChunk)) throw corrupt(area, slot, `new chunk ${newChunk} appears twice`);
     if (newChunk > this.#largestNew) this.#largestNew = newChunk;
     this.#sink(oldChunk, newChunk);

@@ -1,45 +1,68 @@
 /**
- * Gathers a store's exceptions while it is read, as columns that the table loads in one go: 12 bytes for each, no objects.
+ * Gathers a store's exceptions while it is read, as words that the table loads in one go: 8 bytes for each, no objects; 12 where a
+ * chunk number needs more than 32 bits.
+ *
+ * `expected` is how many there may be at most, as far as that is known: room for them costs address space only until it is used.
  */
 import { highWord, lowWord } from "../base/u64.ts";
 import type { Chunk } from "../base/units.ts";
-import type { ExceptionColumns } from "../table/bulk-load.ts";
+import type { ExceptionPairs } from "../table/bulk-load.ts";
 
-const FIRST_CAPACITY = 4096;
+const CAPACITY_MIN = 4096;
+/** More are made room for when they come. */
+const CAPACITY_FIRST_MAX = 2 ** 24;
+const LOW_MAX = 0xffff_ffff;
 
 export class ExceptionCollector {
   #count = 0;
-  #oldLow = new Uint32Array(FIRST_CAPACITY);
-  #newLow = new Uint32Array(FIRST_CAPACITY);
-  #oldHigh = new Uint16Array(FIRST_CAPACITY);
-  #newHigh = new Uint16Array(FIRST_CAPACITY);
+  #capacity: number;
+  /** Low words, old and new chunk by turns. */
+  #pairs: Uint32Array;
+  /** From the first chunk number on that needs them; what came before has zeroes there. */
+  #oldHigh: Uint16Array | undefined;
+  #newHigh: Uint16Array | undefined;
+
+  constructor(expected = 0) {
+    this.#capacity = Math.min(CAPACITY_FIRST_MAX, Math.max(CAPACITY_MIN, expected));
+    this.#pairs = new Uint32Array(2 * this.#capacity);
+  }
 
   add(oldChunk: Chunk, newChunk: Chunk): void {
-    if (this.#count === this.#oldLow.length) this.#grow();
+    if (this.#count === this.#capacity) this.#grow();
     const i = this.#count++;
-    this.#oldLow[i] = lowWord(oldChunk);
-    this.#newLow[i] = lowWord(newChunk);
+    if (oldChunk <= LOW_MAX && newChunk <= LOW_MAX) {
+      this.#pairs[2 * i] = oldChunk;
+      this.#pairs[2 * i + 1] = newChunk;
+    } else {
+      this.#addHigh(i, oldChunk, newChunk);
+    }
+  }
+
+  /** All of them. The words are the taker's: the collector has had its use. */
+  take(): ExceptionPairs {
+    const end = this.#count;
+    return {
+      count: end,
+      pairs: this.#pairs.subarray(0, 2 * end),
+      oldHigh: this.#oldHigh?.subarray(0, end),
+      newHigh: this.#newHigh?.subarray(0, end),
+    };
+  }
+
+  #addHigh(i: number, oldChunk: Chunk, newChunk: Chunk): void {
+    this.#oldHigh ??= new Uint16Array(this.#capacity);
+    this.#newHigh ??= new Uint16Array(this.#capacity);
+    this.#pairs[2 * i] = lowWord(oldChunk);
+    this.#pairs[2 * i + 1] = lowWord(newChunk);
     this.#oldHigh[i] = highWord(oldChunk);
     this.#newHigh[i] = highWord(newChunk);
   }
 
-  columns(): ExceptionColumns {
-    const end = this.#count;
-    return {
-      count: end,
-      oldLow: this.#oldLow.subarray(0, end),
-      newLow: this.#newLow.subarray(0, end),
-      oldHigh: this.#oldHigh.subarray(0, end),
-      newHigh: this.#newHigh.subarray(0, end),
-    };
-  }
-
   #grow(): void {
-    const capacity = 2 * this.#oldLow.length;
-    this.#oldLow = enlarged(this.#oldLow, new Uint32Array(capacity));
-    this.#newLow = enlarged(this.#newLow, new Uint32Array(capacity));
-    this.#oldHigh = enlarged(this.#oldHigh, new Uint16Array(capacity));
-    this.#newHigh = enlarged(this.#newHigh, new Uint16Array(capacity));
+    this.#capacity *= 2;
+    this.#pairs = enlarged(this.#pairs, new Uint32Array(2 * this.#capacity));
+    if (this.#oldHigh !== undefined) this.#oldHigh = enlarged(this.#oldHigh, new Uint16Array(this.#capacity));
+    if (this.#newHigh !== undefined) this.#newHigh = enlarged(this.#newHigh, new Uint16Array(this.#capacity));
   }
 }
 

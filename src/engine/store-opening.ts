@@ -49,8 +49,9 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
       direct: around.direct,
       origin: around.origin.file,
     });
-    const found = new ExceptionCollector();
-    const loaded = options.store === "N" ? transient(options, cow) : await load(options, cow, around.origin, found);
+    const found = new ExceptionCollector(exceptionsMax(options, cow));
+    const loaded =
+      options.store === "N" ? transient(options, cow) : await load(options, cow, around.origin, found, true);
     for (const warning of loaded.warnings) around.log(`${options.cow}: ${warning}`);
     const originBytes = around.origin.file.sizeBytes;
     const chunkBytes = loaded.chunkSectors * SECTOR_BYTES;
@@ -59,7 +60,11 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
     const originChunks = divCeil(originBytes, chunkBytes);
     const tableMemory = createTable({ originChunks });
     const table = new TableWriter(tableMemory);
-    table.loadSettled(found.columns());
+    if (table.loadSettled(found.take()) !== -1) {
+      // Read once more, by the loader that can name the place of an old chunk that is there twice (S-38).
+      await load(options, cow, around.origin, new ExceptionCollector(), false);
+      throw new SnapringError("EIO", "corrupt snapshot: it changed while it was read");
+    }
     return { cow, loaded, tableMemory, table, made };
   } catch (error) {
     cow?.close();
@@ -86,6 +91,11 @@ function makeCowFile(options: SnapshotOptions, readOnly: boolean): boolean {
   return true;
 }
 
+/** How many exceptions the store may hold: as many as there are chunks of the smallest size that it may have. */
+function exceptionsMax(options: SnapshotOptions, cow: VolumeDevice): number {
+  return Math.ceil(cow.file.sizeBytes / Math.max(SECTOR_BYTES, options.chunkSize ?? 0));
+}
+
 function transient(options: SnapshotOptions, cow: VolumeDevice): LoadedStore {
   if (options.chunkSize === undefined) throw new SnapringError("EINVAL", "Chunk size not set");
   return transientStore(divExact(options.chunkSize, SECTOR_BYTES), divExact(cow.file.sizeBytes, SECTOR_BYTES));
@@ -96,6 +106,7 @@ async function load(
   cow: VolumeDevice,
   origin: VolumeDevice,
   found: ExceptionCollector,
+  sinkFindsDuplicates: boolean,
 ): Promise<LoadedStore> {
   const loader = new StoreLoader(
     {
@@ -103,6 +114,7 @@ async function load(
       chunkSectors: divExact(options.chunkSize ?? 0, SECTOR_BYTES),
       blocks: { cow: cow.file.logicalBlockBytes, origin: origin.file.logicalBlockBytes },
       originSectors: origin.file.sectors,
+      sinkFindsDuplicates,
     },
     (oldChunk, newChunk) => found.add(oldChunk, newChunk),
   );

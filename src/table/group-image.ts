@@ -131,6 +131,22 @@ export class GroupImage {
     Atomics.store(words, leaf, packHeader(false, this.runs, this.runs, capacity));
   }
 
+  /** The same before there is any reader of the table: plain stores, which the caller's store of the directory word publishes. */
+  putFirst(words: Int32Array, leaf: number): void {
+    const capacity = listCapacity(this.runs);
+    if (capacity === 0) {
+      this.#putDirect(words, leaf);
+      return;
+    }
+    const { newChunk, runOffset, runLength } = this;
+    for (let i = 0; i < this.runs; i++) {
+      const offset = runOffset[i];
+      words[leaf + 1 + 2 * i] = lowWordOf(newChunk[offset]);
+      words[leaf + 2 + 2 * i] = packEntry(this.state[offset], offset, runLength[i], newChunk[offset]);
+    }
+    words[leaf] = packHeader(false, this.runs, this.runs, capacity);
+  }
+
   #putDirect(words: Int32Array, leaf: number): void {
     for (let offset = 0; offset < GROUP_CHUNKS; offset++) {
       const state = this.state[offset];
@@ -144,6 +160,11 @@ export class GroupImage {
     }
     Atomics.store(words, leaf, packHeader(true, 0, 0, 0));
   }
+}
+
+/** `lowWord` without a division for what has no high word. */
+function lowWordOf(value: number): number {
+  return value <= 0xffff_ffff ? value | 0 : lowWord(value);
 }
 
 /** Whether a list leaf has room for one more entry. */

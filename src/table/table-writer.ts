@@ -14,7 +14,7 @@ import { TABLE_NEW_CHUNKS_MAX } from "../base/constants.ts";
 import { EntryState } from "../base/states.ts";
 import { lowWord } from "../base/u64.ts";
 import type { Chunk } from "../base/units.ts";
-import { bulkLoad, type ExceptionColumns } from "./bulk-load.ts";
+import { bulkLoad, type ExceptionColumns, type ExceptionPairs } from "./bulk-load.ts";
 import { GroupImage, hasRoom, hasVisible, isEmpty } from "./group-image.ts";
 import { LeafHeap } from "./leaf-heap.ts";
 import { findEntry } from "./leaf-search.ts";
@@ -172,10 +172,10 @@ export class TableWriter {
    * Fill the empty table, before any reader has it, with exceptions in any order, all settled. Returns -1, or an old chunk that
    * is there twice (S-38); the table stays empty then.
    */
-  loadSettled(columns: ExceptionColumns): Chunk | -1 {
+  loadSettled(exceptions: ExceptionColumns | ExceptionPairs): Chunk | -1 {
     assert(this.#count === 0, "table is not empty");
-    const duplicate = bulkLoad(this.#heap, this.#groups, this.#image, columns, (group) => this.#touch(group));
-    if (duplicate === -1) this.#count = columns.count;
+    const duplicate = bulkLoad(this.#heap, this.#groups, this.#image, exceptions, (group) => this.#touch(group));
+    if (duplicate === -1) this.#count = exceptions.count;
     return duplicate;
   }
 

@@ -39,7 +39,7 @@ export class SimSnapshot {
     const chunkBytes = this.loaded.chunkSectors * SECTOR_BYTES;
     const table = createTable({ originChunks: Math.ceil(origin.bytes.length / chunkBytes) });
     this.table = new TableWriter(table);
-    this.table.loadSettled(found.columns());
+    this.table.loadSettled(found.take());
     const words = createSnapshotWords();
     this.#words = new SnapshotWords(words);
     this.#reader = new SnapshotWordsReader(words, 0);
