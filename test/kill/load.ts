@@ -59,8 +59,11 @@ export class Fio {
   constructor(uri: string, offset: number, size: number, random: SeededRandom) {
     const job = ["--name=load", "--ioengine=nbd", `--uri=${uri}`, "--rw=randrw", "--rwmixread=30", "--norandommap"];
     const blocks = ["--bsrange=512-64k", "--blockalign=512", `--offset=${offset}`, `--size=${size}`];
-    const pace = ["--iodepth=16", "--time_based", "--runtime=600", "--fsync=64", `--randseed=${random.below(2 ** 31)}`];
-    this.#child = spawn("fio", [...job, ...blocks, ...pace], { stdio: "ignore" });
+    // Enough for many requests to be under way at the kill, and not so much that nothing else gets a processor.
+    const pace = ["--iodepth=16", "--rate_iops=1500,1500", "--time_based", "--runtime=600", "--fsync=64"];
+    this.#child = spawn("fio", [...job, ...blocks, ...pace, `--randseed=${random.below(2 ** 31)}`], {
+      stdio: "ignore",
+    });
     this.#ended = new Promise((resolve, reject) => {
       this.#child.once("error", reject);
       this.#child.once("close", () => resolve());

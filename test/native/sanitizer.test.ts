@@ -13,8 +13,10 @@ import { buildSanitized } from "./sanitized-core.ts";
 const folder = mkdtempSync(join(tmpdir(), "snapring-asan-"));
 const env = { ...process.env, ASAN_OPTIONS: "detect_leaks=1" };
 const TIMEOUT_MS = 100_000;
+/** Half a minute of one core, several on a busy machine. */
+const BUILD_MS = 5 * 60_000;
 
-beforeAll(() => buildSanitized(folder, ["core_test", "core_fuzz"]));
+beforeAll(() => buildSanitized(folder, ["core_test", "core_fuzz"]), BUILD_MS);
 
 afterAll(() => {
   rmSync(folder, { recursive: true });
