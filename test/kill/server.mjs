@@ -18,5 +18,6 @@ process.on("message", async ({ id, order, args }) => {
     process.send({ id, error: error.message });
   }
 });
-process.on("disconnect", () => process.exit(1));
+// Its parent is gone: so is it, whatever its threads wait for.
+process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
 process.send("ready");
