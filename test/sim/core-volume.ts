@@ -19,6 +19,7 @@ import type { Ask, CowSpec, SimRequest, SimVolume } from "./sim-volume.ts";
 
 export class CoreVolume implements SimVolume {
   readonly servesMerging = true;
+  readonly reserveMargin = 16;
   readonly #volume: Volume;
   readonly #shell: FakeShell;
 
@@ -61,6 +62,10 @@ export class CoreVolume implements SimVolume {
 
   get indices(): readonly number[] {
     return [...this.#shell.snapshots.keys()];
+  }
+
+  bucketMates(chunk: number): readonly number[] {
+    return [-12, -8, -4, 4, 8, 12].map((far) => chunk + far);
   }
 
   request(snapshot: number | undefined, ask: Ask): SimRequest {

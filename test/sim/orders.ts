@@ -18,18 +18,19 @@ export function createSnapshot(world: World): void {
   // A slot is used again only when no request can still name it: here, never.
   if (world.nextIndex >= MAX_SNAPSHOTS) return;
   const index = world.nextIndex++;
-  const chunkSectors = random.pick(swarm.on.has("largeChunks") ? [1, 2, 4, 8] : [1, 1, 2]);
+  const drawn = random.pick(swarm.on.has("largeChunks") ? [1, 2, 4, 8] : [1, 1, 2]);
+  const chunkSectors = Math.max(drawn, smallestChunk(world));
   const roomy = !swarm.on.has("smallStores") || random.chance(45);
-  const disk = world.newDisk(garbage(world, cowBytes(world, chunkSectors, roomy), 16));
+  const disk = world.newCow(garbage(world, cowBytes(world, chunkSectors, roomy), 16));
   const store = drawStore(world);
   const snapshot: SimulatedSnapshot = {
-    ...{ index, store, disk, chunkSectors, roomy },
+    ...{ index, store, disk, chunkSectors, roomy, ...drawExport(world) },
     ...{ model: undefined, since: world.clock, of: world.origin, dropped: false },
   };
   world.note(`create ${world.name(snapshot)}, ${disk.bytes.length / SECTOR_BYTES} sectors`);
   world.snapshots.set(index, snapshot);
   const mayFail = world.merging >= 0;
-  const operation = world.volume.create(index, { disk, store, chunkSectors });
+  const operation = world.volume.create(index, snapshot);
   world.order(operation, (error) => {
     if (error !== 0) {
       const reason = mayFail || world.volume.origin.failures > 0;
@@ -42,6 +43,7 @@ export function createSnapshot(world: World): void {
     const unknown = world.swarm.on.has("registry") && world.volume.registry.get(index) !== "active";
     world.must(unknown ? "is made, and not registered (E-46)" : undefined, world.name(snapshot));
     snapshot.model = new RegisterModel(candidates(world, snapshot));
+    for (const { first, count } of world.discards) snapshot.model.begin(first, count, 0, world.clock);
     breakSometimes(world, disk);
   });
 }
@@ -49,6 +51,16 @@ export function createSnapshot(world: World): void {
 /** What a snapshot may show whose creation has not ended earlier than now: any state of the origin since it was ordered. */
 export function candidates(world: World, { of, since }: SimulatedSnapshot): (readonly number[])[] {
   return Array.from({ length: world.swarm.originSectors }, (_, sector) => of!.candidates(sector, since, world.clock));
+}
+
+/** Chunks are whole blocks of both devices; else they are not used with direct I/O. */
+function smallestChunk({ swarm }: World): number {
+  return Math.max(swarm.blocks.origin, swarm.blocks.cow);
+}
+
+function drawExport({ random, swarm }: World): { readonly readOnly: boolean; readonly passdown: boolean } {
+  const readOnly = random.chance(30) && swarm.on.has("readOnlyExports");
+  return { readOnly, passdown: random.chance(60) && swarm.on.has("passdown") };
 }
 
 function drawStore(world: World): StoreKind {
@@ -62,14 +74,18 @@ function drawStore(world: World): StoreKind {
 function cowBytes(world: World, chunkSectors: number, roomy: boolean): number {
   const { random, swarm } = world;
   const chunks = Math.ceil(swarm.originSectors / chunkSectors);
-  const needed = 4 + chunks + Math.ceil(chunks / (chunkSectors * 32));
+  // Header, areas, and a chunk for each of the origin's: with no chunk to spare, or with some.
+  const exact = 2 + Math.floor(chunks / (chunkSectors * 32)) + chunks;
+  const needed = exact + (swarm.on.has("brims") ? 0 : 3);
   // An area is full where the device ends, or nearly so.
   const perArea = 32 * chunkSectors;
   const border = 2 + perArea + (perArea + 1) * random.pick([0, 0, 1]) + random.pick([0, 0, 1, 2]);
   // Soon nothing is left but what workers have in reserve.
-  const tight = random.chance(50) && swarm.on.has("reserves") ? 20 + random.below(6) : border;
+  const reserve = 4 + world.volume.reserveMargin + random.below(6);
+  const tight = random.chance(50) && swarm.on.has("reserves") ? reserve : border;
   const cowChunks = roomy ? needed : random.chance(60) ? tight : 3 + random.below(needed);
-  return (cowChunks * chunkSectors + random.below(chunkSectors)) * SECTOR_BYTES;
+  const rest = random.below(chunkSectors);
+  return (cowChunks * chunkSectors + rest - (rest % swarm.blocks.cow)) * SECTOR_BYTES;
 }
 
 /** Stale bytes that look like exceptions; the first `blank` of them are none. */
@@ -103,7 +119,7 @@ export function breakSometimes(world: World, disk: FakeDisk, name: "cowFaults" |
 export function openPrefilled(world: World): void {
   const { random, swarm } = world;
   const index = world.nextIndex++;
-  const chunkSectors = random.pick([1, 1, 2]);
+  const chunkSectors = Math.max(random.pick([1, 1, 2]), smallestChunk(world));
   const perArea = chunkSectors * 32;
   const originChunks = Math.floor(swarm.originSectors / chunkSectors);
   const full = originChunks >= perArea && random.chance(50);
@@ -124,14 +140,15 @@ export function openPrefilled(world: World): void {
     image.set(stamped(chunkSectors, world.stamp++), newChunk * chunkSectors * SECTOR_BYTES);
   }
   if (random.chance(60)) spoilTail(world, image, chunkSectors, pairs.length);
-  const disk = world.newDisk(image);
+  const disk = world.newCow(image);
   const decoded = decodeStore(image, swarm.originSectors * SECTOR_BYTES);
   const view = viewOf(decoded, image, world.volume.origin.bytes);
   const store = drawStore(world) === "PO" ? "PO" : "P";
   world.note(`open snapshot ${index} with ${pairs.length} exceptions, ${chunks} chunks of ${chunkSectors}`);
-  world.volume.open(index, { disk, store, chunkSectors: 0 });
+  const access = drawExport(world);
+  world.volume.open(index, { disk, store, chunkSectors: 0, ...access });
   const snapshot: SimulatedSnapshot = {
-    ...{ index, store, disk, chunkSectors, roomy: false, model: modelOf(stampsOf(view)) },
+    ...{ index, store, disk, chunkSectors, roomy: false, model: modelOf(stampsOf(view)), ...access },
     ...{ since: 0, of: undefined, dropped: false },
   };
   world.snapshots.set(index, snapshot);
@@ -182,14 +199,15 @@ export function dropSnapshot(world: World): void {
   });
 }
 
-/** What comes with the new space is not blank. */
 export function growCow(world: World, of?: SimulatedSnapshot): void {
   const candidates = world.live();
   if (candidates.length === 0) return;
   const snapshot = of ?? world.random.pick(candidates);
   const { disk, index, chunkSectors } = snapshot;
   const more = world.random.below(20) * chunkSectors * SECTOR_BYTES;
-  const behind = garbage(world, more, 0);
+  // A file grows with zeroes, and a cut may come at once; a logical volume with what was there before.
+  const stale = garbage(world, more, 0);
+  const behind = world.random.chance(50) ? new Uint8Array(more) : stale;
   disk.grow(disk.bytes.length + more, behind);
   world.note(`${world.name(snapshot)} grows to ${disk.bytes.length / SECTOR_BYTES} sectors`);
   world.volume.grow(index, disk.bytes.length / SECTOR_BYTES);
@@ -231,6 +249,8 @@ export function startOrStopMerge(world: World): void {
   // From now on both names show the same volume.
   world.count("merge");
   world.merging = snapshot.index;
+  // What was in reserve is a hole from now on (S-6).
+  if (world.swarm.on.has("reserves")) snapshot.roomy = false;
   world.origin = snapshot.model!;
 }
 

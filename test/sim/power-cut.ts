@@ -3,6 +3,7 @@
  *
  *   bytes after the cut ──▶ store-decoder: its view fits the model
  *                       ──▶ loader, table, core, a read of everything: the same view, and nothing was written by opening
+ *                       ──▶ now and then the real kernel (kernel.ts): the same view and the same status
  */
 import { errnoName } from "../../src/base/errno.ts";
 import { SnapshotState } from "../../src/base/states.ts";
@@ -31,7 +32,7 @@ export function cutPower(world: World): void {
   const { origin, found } = inspect(world);
   world.forget();
   world.volume.end();
-  world.volume = world.newVolume(world.newDisk(origin));
+  world.volume = world.newVolume(world.newOrigin(origin));
   world.snapshots.clear();
   world.merging = -1;
   world.origin = modelOf(stampsOf(origin));
@@ -93,20 +94,25 @@ function check(world: World, candidate: Candidate, decoded: DecodedStore, cow: U
 function reopen(world: World, { snapshot, cow, decoded }: Found): void {
   const name = world.name(snapshot);
   const origin = world.volume.origin.bytes;
-  const disk = world.newDisk(cow.slice());
-  const { store, chunkSectors, index } = snapshot;
-  world.volume.open(index, { disk, store, chunkSectors });
+  const disk = world.newCow(cow.slice());
+  const { store, chunkSectors, index, readOnly, passdown } = snapshot;
+  world.volume.open(index, { disk, store, chunkSectors, readOnly, passdown });
   world.must(same(disk.bytes, cow) ? undefined : "is written to by opening alone (S-84)", name);
   const invalid = world.volume.state(index) === SnapshotState.Invalid;
   world.must(invalid === (decoded.state === "invalid") ? undefined : "is opened in another state", name);
-  if (invalid) return dropInvalid(world, index);
+  const status = world.volume.core.status(index).text;
+  if (invalid) {
+    world.found?.({ name, origin: origin.slice(), cow, view: undefined, status });
+    return dropInvalid(world, index);
+  }
   const view = viewOf(decoded, cow, origin);
   const { error, bytes } = world.readWhole(index);
   world.must(error === 0 ? undefined : errnoName(error), name);
   world.must(same(bytes, view) ? undefined : "reads otherwise than its bytes say", name);
+  world.found?.({ name, origin: origin.slice(), cow, view, status });
   // Chunks that were handed out and not committed are holes now (S-6): an exact size may not suffice any more.
   world.snapshots.set(index, {
-    ...{ index, store, chunkSectors, disk, roomy: false, dropped: false },
+    ...{ index, store, chunkSectors, disk, readOnly, passdown, roomy: false, dropped: false },
     ...{ since: 0, of: undefined, model: modelOf(stampsOf(bytes)) },
   });
 }

@@ -15,6 +15,9 @@ export interface CowSpec {
   readonly store: StoreKind;
   /** 0: as on disk, or the default. */
   readonly chunkSectors: number;
+  /** Depth B: clients may not write; discards go through to the origin as well. */
+  readonly readOnly: boolean;
+  readonly passdown: boolean;
 }
 
 /** What a client asks for; positions in bytes. */
@@ -53,6 +56,10 @@ export interface SimVolume {
   readonly merging: number;
   /** Snapshots that have been introduced. */
   readonly indices: readonly number[];
+  /** Chunks that must be free before workers get any in reserve. */
+  readonly reserveMargin: number;
+  /** Chunks whose tracked reads are counted together with this one's. */
+  bucketMates(chunk: number): readonly number[];
   /** Clients of a merging snapshot's own export are served on. */
   readonly servesMerging: boolean;
 

@@ -9,17 +9,18 @@ import { SeededRandom } from "../support/core/seeded-random.ts";
 import { breakSometimes, createSnapshot, dropSnapshot, growCow, openPrefilled, startOrStopMerge } from "./orders.ts";
 import { cutPower, glanceAtCut } from "./power-cut.ts";
 import { CoreVolume } from "./core-volume.ts";
-import { requests } from "./requests.ts";
-import { drawSwarm, type Switch } from "./swarm.ts";
+import { brim, chase, requests } from "./requests.ts";
+import { besiege } from "./siege.ts";
+import { drawSwarm, THREADS_ONLY, type Switch } from "./swarm.ts";
 import { ThreadsVolume } from "./threads/threads-volume.ts";
-import { World, type VolumeMaker } from "./world.ts";
+import { World, type CutImages, type VolumeMaker } from "./world.ts";
 
 /** A: the core alone, on a fake shell. B: with rings, tables, dispatch and the loops of the workers. */
 export type Depth = "core" | "threads";
 
 const MAKERS: Readonly<Record<Depth, VolumeMaker>> = {
   core: (origin, options) => new CoreVolume(origin, options),
-  threads: (origin, options) => new ThreadsVolume(origin, options),
+  threads: (origin, options, swarm) => new ThreadsVolume(origin, options, swarm),
 };
 
 export interface LifeOptions {
@@ -33,6 +34,8 @@ export interface LifeOptions {
   /** What shall be possible in any case. */
   readonly having?: ReadonlySet<Switch> | undefined;
   readonly trace?: ((line: string) => void) | undefined;
+  /** Gets what every cut has left. */
+  readonly found?: ((images: CutImages) => void) | undefined;
 }
 
 /** Neighbouring seeds are to have nothing in common. */
@@ -43,11 +46,13 @@ const SLOW_STEPS = 60;
 /** Live it; throws what is wrong. Returns what happened how often. */
 export function live(options: LifeOptions): Readonly<Record<string, number>> {
   const random = new SeededRandom(Math.imul(options.seed + 1, SPREAD));
+  const depth = options.depth ?? "core";
   const swarm = drawSwarm(random, options.plain, {
-    without: options.without ?? new Set(),
+    without: new Set([...(options.without ?? []), ...(depth === "core" ? THREADS_ONLY : [])]),
     having: options.having ?? new Set(),
   });
-  const world = new World(random, swarm, MAKERS[options.depth ?? "core"], options.trace);
+  const world = new World(random, swarm, MAKERS[depth], options.trace);
+  world.found = options.found;
   world.note(`${options.plain ? "plain, " : ""}with ${[...swarm.on].join(" ")}`);
   if (swarm.on.has("prefilledStores")) openPrefilled(world);
   breakSometimes(world, world.volume.origin, "originFaults");
@@ -75,6 +80,9 @@ export function live(options: LifeOptions): Readonly<Record<string, number>> {
 function happen(world: World): void {
   const { on, weights } = world.swarm;
   if (world.perMille(weights.request)) requests(world);
+  if (on.has("chases") && world.perMille(weights.chase)) chase(world);
+  if (on.has("brims") && world.perMille(weights.brim)) brim(world);
+  if (on.has("sieges") && world.perMille(weights.siege)) besiege(world);
   if (world.perMille(weights.create)) createSnapshot(world);
   if (on.has("drops") && world.perMille(weights.drop)) dropSnapshot(world);
   if (on.has("growth") && world.perMille(weights.grow)) growCow(world);

@@ -5,6 +5,7 @@
  * anything but merges, does. Every draw is made whatever is switched off, so that a failing seed can be shrunk: the rest of the
  * life stays as near to the same as it can. A plain life has the kernel's commit rule: without S-57, S-54 and S-55.
  */
+import { SECTOR_BYTES } from "../../src/base/units.ts";
 import type { SeededRandom } from "../support/core/seeded-random.ts";
 import type { ShellOptions } from "../support/core/fake-shell.ts";
 
@@ -37,8 +38,18 @@ export const SWITCHES = [
   "mergeBatches",
   "pacedMerges",
   "registry",
+  "chases",
+  "sieges",
+  "brims",
+  "directBlocks",
+  "passdown",
+  "readOnlyExports",
+  "manyWorkers",
 ] as const;
 export type Switch = (typeof SWITCHES)[number];
+
+/** What the clients and disks of depth A do not know. */
+export const THREADS_ONLY: readonly Switch[] = ["directBlocks", "passdown", "readOnlyExports", "manyWorkers"];
 
 /** Chances in a thousand steps. */
 export interface Weights {
@@ -50,6 +61,12 @@ export interface Weights {
   readonly crash: number;
   readonly timer: number;
   readonly slow: number;
+  /** That reads of a snapshot are followed at once by writes of the origin to the same place. */
+  readonly chase: number;
+  /** That a snapshot fills up while chunks in reserve are being filled. */
+  readonly brim: number;
+  /** That an origin write is surrounded by reads of a snapshot that never cease. */
+  readonly siege: number;
   /** That a merge may go on (E-26). */
   readonly pace: number;
   /** That it is looked at what a cut would leave. */
@@ -65,6 +82,8 @@ export interface Swarm {
   readonly on: ReadonlySet<Switch>;
   readonly weights: Weights;
   readonly originSectors: number;
+  /** Sectors that a device takes whole only, as with direct I/O. */
+  readonly blocks: { readonly origin: number; readonly cow: number };
   readonly options: ShellOptions;
 }
 
@@ -94,21 +113,27 @@ export function drawSwarm(random: SeededRandom, plain: boolean, { without, havin
     crash: random.pick([1, 2, 5]),
     timer: random.pick([5, 20]),
     slow: random.pick([5, 20]),
+    chase: random.pick([5, 20, 60]),
+    brim: random.pick([1, 3]),
+    siege: random.pick([0, 1]),
     pace: random.pick([20, 100]),
     glance: random.pick([10, 40]),
     toSnapshot: random.pick([30, 55, 80]),
     read: random.pick([20, 40, 60]),
     write: random.pick([30, 40]),
   };
-  const originSectors = random.pick([40, 40, 80]) + random.below(60);
-  return { plain, on, weights, originSectors, options: drawOptions(random, plain, on) };
+  const drawn = { origin: random.pick([1, 2, 4, 8]), cow: random.pick([1, 2, 4, 8]) };
+  const blocks = on.has("directBlocks") ? drawn : { origin: 1, cow: 1 };
+  const block = Math.max(blocks.origin, blocks.cow);
+  const originSectors = Math.ceil((random.pick([40, 40, 80]) + random.below(60)) / block) * block;
+  return { plain, on, weights, originSectors, blocks, options: drawOptions(random, plain, on, block * SECTOR_BYTES) };
 }
 
-function drawOptions(random: SeededRandom, plain: boolean, on: ReadonlySet<Switch>): ShellOptions {
+function drawOptions(random: SeededRandom, plain: boolean, on: ReadonlySet<Switch>, blockBytes: number): ShellOptions {
   const limits = {
     cowThreshold: random.pick([1, 3, 2048]),
     chunksPerNeed: random.pick([1, 4, 256]),
-    copyBytes: random.pick([1024, 4096, 1 << 20]),
+    copyBytes: Math.max(blockBytes, random.pick([1024, 4096, 1 << 20])),
     copyTargets: random.pick([1, 2, 31]),
     mergeChunks: random.pick([1, 5, 40]),
     mergeCopies: random.pick([1, 4]),

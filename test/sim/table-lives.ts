@@ -11,7 +11,7 @@ import type { liveTable } from "./table-life.ts";
 export const TABLE_STEPS = 500;
 
 /** Lives without a mutant in the suite, and the name under which they are reported. */
-export const TABLE_LIVES = 1000;
+export const TABLE_LIVES = 300;
 export const AS_IT_IS = "as it is";
 
 export async function loadTableLife(edits: readonly Edit[] = []): Promise<typeof liveTable> {

@@ -24,8 +24,21 @@ export interface SimulatedSnapshot {
   /** The moment at which its creation was ordered, and the origin's model then. */
   readonly since: number;
   readonly of: RegisterModel | undefined;
+  /** Its clients may not write; its discards reach the origin (E-44, E-12). */
+  readonly readOnly: boolean;
+  readonly passdown: boolean;
   /** Its user has ordered its drop. */
   dropped: boolean;
+}
+
+/** What a cut has left of a snapshot, and what the engine makes of it. */
+export interface CutImages {
+  readonly name: string;
+  readonly origin: Uint8Array;
+  readonly cow: Uint8Array;
+  /** Undefined: the snapshot is Invalid. */
+  readonly view: Uint8Array | undefined;
+  readonly status: string;
 }
 
 /** What is under way comes to its end sooner, or never. */
@@ -33,6 +46,11 @@ const STEPS_MAX = 100_000;
 
 /** Opens nothing: an empty volume on this origin. */
 export type VolumeMaker = (origin: FakeDisk, options: ShellOptions, swarm: Swarm) => SimVolume;
+
+interface Discard {
+  readonly first: number;
+  readonly count: number;
+}
 
 interface Watched {
   readonly request: SimRequest;
@@ -56,8 +74,12 @@ export class World {
   clock = 1;
   stamp = 1;
   nextIndex = 0;
+  /** Discards that go through to the origin, and have not ended (E-12). */
+  readonly discards = new Set<Discard>();
   /** Something has been acknowledged since it was last looked at what a cut would leave. */
   promised = false;
+  /** Gets every snapshot that is opened after a cut. */
+  found: ((images: CutImages) => void) | undefined;
 
   constructor(random: SeededRandom, swarm: Swarm, make: VolumeMaker, trace: ((line: string) => void) | undefined) {
     this.random = random;
@@ -65,13 +87,22 @@ export class World {
     this.swarm = swarm;
     this.#trace = trace;
     const { originSectors } = swarm;
-    this.volume = this.newVolume(this.newDisk(new Uint8Array(originSectors * SECTOR_BYTES)));
+    this.volume = this.newVolume(this.newOrigin(new Uint8Array(originSectors * SECTOR_BYTES)));
     this.origin = new RegisterModel(Array.from({ length: originSectors }, () => [0]));
   }
 
-  newDisk(bytes: Uint8Array): FakeDisk {
+  newOrigin(bytes: Uint8Array): FakeDisk {
+    return this.#newDisk(bytes, this.swarm.blocks.origin);
+  }
+
+  newCow(bytes: Uint8Array): FakeDisk {
+    return this.#newDisk(bytes, this.swarm.blocks.cow);
+  }
+
+  #newDisk(bytes: Uint8Array, blockSectors: number): FakeDisk {
     const disk = new FakeDisk(bytes, this.swarm.on.has("crashes"));
     disk.random = this.random;
+    disk.blockBytes = blockSectors * SECTOR_BYTES;
     return disk;
   }
 
@@ -115,9 +146,11 @@ export class World {
   ask(snapshot: SimulatedSnapshot | undefined, ask: Ask, then: (error: number) => void): void {
     const { kind } = ask;
     const request = this.volume.request(snapshot?.index, ask);
+    const refused = snapshot?.readOnly === true && (kind === "write" || kind === "trim");
     const ended = (error: number): void => {
       this.count(error === 0 ? kind : `${kind} failed`);
-      if (error !== 0) this.mayFail(kind, snapshot, error);
+      if (refused) this.must(error === 0 ? `a ${kind} is taken by a read-only export (E-44)` : undefined, kind);
+      else if (error !== 0) this.mayFail(kind, snapshot, error);
       then(error);
       if (kind !== "read" && error === 0) this.promised = true;
     };
@@ -168,6 +201,7 @@ export class World {
   forget(): void {
     this.#watched.length = 0;
     this.#orders.length = 0;
+    this.discards.clear();
   }
 
   get underWay(): number {

@@ -110,6 +110,27 @@ export const COMMIT_MUTANTS: readonly Mutant[] = [
       ),
     ),
   ),
+  inLivesWith(
+    ["sieges"],
+    mutant(
+      "one counter of tracked reads (W_ONE)",
+      "Readers of other chunks hold it above zero for ever, and the origin write waits.",
+      edit(SETTLER, "const quiet = 1 - tracking.parity(bucket);", "const quiet = tracking.parity(bucket);"),
+      edit(SETTLER, "        tracking.flip(bucket);\n", ""),
+    ),
+  ),
+  inLivesWith(
+    ["chases", "slowClients", "cowFaults"],
+    mutant(
+      "a read does not look at the state after its I/O (W_INV, C-4)",
+      "The copy has failed, the origin write goes on (E-15), and the read shows its data as the snapshot's.",
+      edit(
+        "test/support/core/fake-client.ts",
+        "const invalid = (ports.state as SnapshotState) === SnapshotState.Invalid;",
+        "const invalid = false;",
+      ),
+    ),
+  ),
   mutant(
     "settled when visible, without a commit, where nobody waits",
     "Lazily published entries count as settled after the drain alone (W_SETTLE turned round).",

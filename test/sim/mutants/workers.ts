@@ -21,6 +21,83 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
       "for (let i = 0; i < chunks; i++) if (snapshot.table.lookup(first + i, 1) === 0) return false;",
     ),
   ),
+  inLivesWith(
+    ["chases", "slowClients"],
+    mutant(
+      "a worker writes the origin on durable (W_SETTLE)",
+      "The exception is on disk, and a read is still on its way to the origin.",
+      edit("src/core/settler.ts", "if (tracking.readers(bucket, quiet) === 0) return true;", "return true;"),
+    ),
+  ),
+  inLivesWith(
+    ["chases", "slowClients", "cowFaults"],
+    mutant(
+      "a worker does not look at the state after a read (W_INV, C-4)",
+      "The copy has failed, the origin write goes on (E-15), and the read shows its data as the snapshot's.",
+      edit(
+        SNAPSHOT,
+        "    const gone = this.#isGone();\n    this.#untrack(piece);",
+        "    const gone = false;\n    this.#untrack(piece);",
+      ),
+    ),
+  ),
+  mutant(
+    "a write that waits at main stays announced (W_WAITHELD, C-11)",
+    "Creation waits for it, and it waits behind the creation.",
+    edit(
+      ORIGIN,
+      "  context.leave(piece);\n  piece.stage = Stage.Main;\n  const sector",
+      "  piece.stage = Stage.Main;\n  const sector",
+    ),
+  ),
+  inLivesWith(
+    ["directBlocks"],
+    mutant(
+      "parts of blocks are written beside each other",
+      "Two writes read the same block, and each puts back what the other has changed.",
+      edit(
+        ORIGIN,
+        "if (!aligned && !piece.exclusive) return needExclusive(context, piece);",
+        "if (!aligned && piece.step < 0) return needExclusive(context, piece);",
+      ),
+    ),
+  ),
+  inLivesWith(
+    ["directBlocks"],
+    mutant(
+      "what stands around a part of a block is not read",
+      "Its neighbours get what the memory held.",
+      edit(
+        "workers/export/piece-io.ts",
+        "    if (before > 0) ring.copy(piece.memory - before, scratch, before);\n",
+        "",
+      ),
+    ),
+  ),
+  inLivesWith(
+    ["readOnlyExports"],
+    mutant(
+      "a read-only export takes zeroes (E-44)",
+      "Its clients were not to write.",
+      edit(
+        "src/nbd/wire/validate.ts",
+        "    case Command.WriteZeroes:\n      if (readOnly) return errno.EPERM;\n",
+        "    case Command.WriteZeroes:\n",
+      ),
+    ),
+  ),
+  inLivesWith(
+    ["passdown", "zeroes", "largeRequests"],
+    mutant(
+      "a discard that is passed down reaches past its end (E-12)",
+      "What the client did not discard is gone.",
+      edit(
+        "workers/export/piece-io.ts",
+        "const to = alignDown(piece.position + piece.length, PAGE_BYTES);",
+        "const to = alignUp(piece.position + piece.length, PAGE_BYTES);",
+      ),
+    ),
+  ),
   mutant(
     "an origin write looks before it announces itself (W_GEN)",
     "Creation drains, the write has found no snapshot, and goes on.",
@@ -175,13 +252,16 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     edit(SENDER, "    this.#free.push(...sent.slots);\n", "    void sent.slots;\n"),
     edit(SENDER, "const slot = this.#free.pop();", "const slot = this.#free.at(-1);"),
   ),
-  mutant(
-    "the shell loses the error of a granted write (E-9)",
-    "The exception is published, its data never arrived.",
-    edit(
-      SHELL,
-      "return core.written(w2, fromWords(words[at + 3], words[at + 4]), words[at + 5]);",
-      "return core.written(w2, fromWords(words[at + 3], words[at + 4]), 0);",
+  inLivesWith(
+    ["grantParts", "cowFaults"],
+    mutant(
+      "the shell loses the error of a granted write (E-9)",
+      "The exception is published, its data never arrived.",
+      edit(
+        SHELL,
+        "return core.written(w2, fromWords(words[at + 3], words[at + 4]), words[at + 5]);",
+        "return core.written(w2, fromWords(words[at + 3], words[at + 4]), 0);",
+      ),
     ),
   ),
   mutant(

@@ -7,7 +7,6 @@
  * runs. A socket gives as many bytes as it likes. What a disk loses and fails is its own affair (fake-disk.ts).
  */
 import { errno } from "../../../src/base/errno.ts";
-import { SECTOR_BYTES } from "../../../src/base/units.ts";
 import { FileKind, type IoRing, type IoRingCounters } from "../../../src/device/port.ts";
 import {
   AllocateMode,
@@ -246,7 +245,9 @@ export class SimRing implements IoRing {
     const { op, address, position, argument } = operation;
     const disk = this.#disks.get(operation.file);
     if (disk === undefined) return -errno.EBADF;
-    const length = this.#moved(operation);
+    const length = this.#moved(operation, disk.blockBytes);
+    const moves = op === IoOp.Read || op === IoOp.Write;
+    if (moves && address % disk.blockBytes !== 0) throw new Error(`direct I/O of memory at ${address}`);
     switch (op) {
       case IoOp.Sync:
         return -disk.flush();
@@ -271,11 +272,11 @@ export class SimRing implements IoRing {
     }
   }
 
-  /** Bytes that are moved: all of them, or whole sectors. */
-  #moved({ op, length, half }: SimOperation): number {
+  /** Bytes that are moved: all of them, or whole blocks. */
+  #moved({ op, length, half }: SimOperation, blockBytes: number): number {
     const { random } = this.#machine;
-    const may = (op === IoOp.Read || op === IoOp.Write) && length > SECTOR_BYTES && !half;
+    const may = (op === IoOp.Read || op === IoOp.Write) && length > blockBytes && !half;
     if (!may || !random.chance(this.#shortPercent)) return length;
-    return SECTOR_BYTES * (1 + random.below(Math.floor(length / SECTOR_BYTES) - 1));
+    return blockBytes * (1 + random.below(Math.floor(length / blockBytes) - 1));
   }
 }

@@ -23,6 +23,8 @@ import type { CowSpec } from "../sim-volume.ts";
 export class SimSnapshot {
   readonly index: number;
   readonly store: StoreKind;
+  readonly readOnly: boolean;
+  readonly blockBytes: number;
   readonly loaded: LoadedStore;
   readonly table: TableWriter;
   readonly description: SnapshotDescription;
@@ -32,6 +34,8 @@ export class SimSnapshot {
   constructor(index: number, name: string, spec: CowSpec, origin: FakeDisk, reserves: boolean) {
     this.index = index;
     this.store = spec.store;
+    this.readOnly = spec.readOnly;
+    this.blockBytes = spec.disk.blockBytes;
     const found = new ExceptionCollector();
     const cowSectors = Math.floor(spec.disk.bytes.length / SECTOR_BYTES);
     this.loaded =
@@ -45,8 +49,8 @@ export class SimSnapshot {
     this.#reader = new SnapshotWordsReader(words, 0);
     this.description = {
       ...{ index, name, chunkBytes, table, words, reserves },
-      cow: { file: cowFile(index), align: SECTOR_BYTES, inline: false },
-      ...{ discardZeroesCow: index % 2 === 1, discardPassdownOrigin: false },
+      cow: { file: cowFile(index), align: spec.disk.blockBytes, inline: false },
+      ...{ discardZeroesCow: spec.passdown || index % 2 === 1, discardPassdownOrigin: spec.passdown },
     };
   }
 

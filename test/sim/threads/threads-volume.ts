@@ -7,6 +7,7 @@
  * A step is one turn of one worker, one turn of main, or one thing that main waited for: the seed chooses. Who sleeps has no turn
  * until it is woken by the words that the real threads use. Tables, shared words, gates and message rings are the product's.
  */
+import { TRACK_CHUNKS_PER_BUCKET } from "../../../src/base/constants.ts";
 import { createCounters } from "../../../src/ring/counters.ts";
 import { COPY_ARENA_BYTES, COPY_SEGMENTS, COPY_SLOTS_AT } from "../../../src/ring/copy-arena.ts";
 import { EXPORT_ARENA_BYTES } from "../../../src/ring/export-arena.ts";
@@ -34,6 +35,7 @@ import type { FakeDisk } from "../../support/core/fake-disk.ts";
 import type { ShellOptions } from "../../support/core/fake-shell.ts";
 import type { SeededRandom } from "../../support/core/seeded-random.ts";
 import type { FakeSocket } from "../../support/fake-socket.ts";
+import type { Swarm } from "../swarm.ts";
 import type { Ask, CowSpec, SimRequest, SimVolume } from "../sim-volume.ts";
 import { SimClients } from "./sim-clients.ts";
 import { SimRing, SLOW_TURNS, type SimMachine } from "./sim-ring.ts";
@@ -56,11 +58,14 @@ function arena(name: string, bytes: number): SharedArrayBuffer {
   return memory;
 }
 
-/** At most `count` of them are in a life. */
+/** At most so many are in a life. */
 const EXPORT_WORKERS = 2;
+const EXPORT_WORKERS_MANY = 5;
 
 export class ThreadsVolume implements SimVolume {
   readonly servesMerging = false;
+  /** A worker begins with four. */
+  readonly reserveMargin = 4 * 16;
   readonly origin: FakeDisk;
   readonly core: Core;
   readonly #options: ShellOptions;
@@ -82,7 +87,7 @@ export class ThreadsVolume implements SimVolume {
   #nextOperation = 1;
   #nextConnection = 1;
 
-  constructor(origin: FakeDisk, options: ShellOptions) {
+  constructor(origin: FakeDisk, options: ShellOptions, swarm: Swarm) {
     this.origin = origin;
     this.#options = options;
     this.#random = options.random as SeededRandom;
@@ -96,7 +101,7 @@ export class ThreadsVolume implements SimVolume {
       slowPercent: options.slowClients ?? 0,
       turns: 0,
     };
-    this.#channels = this.#openThreads();
+    this.#channels = this.#openThreads(swarm.on.has("manyWorkers") ? EXPORT_WORKERS_MANY : EXPORT_WORKERS);
     this.#shell = new SimShell(this.#channels, (connection) => this.#clients.closed(connection));
     this.core = new Core(this.#shell, this.#originPorts(), origin.bytes.length / SECTOR_BYTES, coreOptions(options));
     this.#shell.attach(this.core);
@@ -130,6 +135,11 @@ export class ThreadsVolume implements SimVolume {
   set stalled(device: number) {
     this.#stalled = device;
     this.#machine.stalled = device < 0 ? undefined : this.#disks.get(device === 0 ? ORIGIN_FD : COW_FD + device - 1);
+  }
+
+  bucketMates(chunk: number): readonly number[] {
+    const first = chunk - (chunk % TRACK_CHUNKS_PER_BUCKET);
+    return Array.from({ length: TRACK_CHUNKS_PER_BUCKET }, (_, i) => first + i).filter((mate) => mate !== chunk);
   }
 
   request(snapshot: number | undefined, ask: Ask): SimRequest {
@@ -225,8 +235,8 @@ export class ThreadsVolume implements SimVolume {
 
   // ---- workers ----
 
-  #openThreads(): SimThreads {
-    const workers = 1 + this.#random.below(EXPORT_WORKERS);
+  #openThreads(most: number): SimThreads {
+    const workers = 1 + this.#random.below(most);
     const exports = Array.from({ length: workers }, (_, i) => this.#exportThread(i));
     const copies = [this.#copyThread()];
     const metadata = this.#metadataThread();
@@ -252,7 +262,7 @@ export class ThreadsVolume implements SimVolume {
     const { channel, ring } = this.#channel("export", worker, EXPORT_ARENA_BYTES, 5);
     const { arena: memory, toWorker, toMain } = channel;
     const wake = { fd: -1, word: new SharedArrayBuffer(4) };
-    const origin = { file: ORIGIN_FILE, align: SECTOR_BYTES, inline: false };
+    const origin = { file: ORIGIN_FILE, align: this.origin.blockBytes, inline: false };
     const loop = assembleExportLoop(
       {
         ...{ arena: memory, toWorker, toMain, counters: createCounters(true), wakeWorker: wake, wakeMain: wake },
@@ -335,7 +345,12 @@ export class ThreadsVolume implements SimVolume {
 
   #whenKnown(snapshot: SimSnapshot, then: (loaded: LoadedStore) => void): void {
     const fd = COW_FD + snapshot.index;
-    const control: ExportControl = { kind: "snapshot", snapshot: snapshot.description, fd, readOnly: false };
+    const control: ExportControl = {
+      kind: "snapshot",
+      snapshot: snapshot.description,
+      fd,
+      readOnly: snapshot.readOnly,
+    };
     const file: FileControl = { file: cowFile(snapshot.index), fd, inline: false };
     this.#tell(control, file, () => this.#shell.later.push(() => then(snapshot.loaded)));
   }
@@ -358,7 +373,7 @@ export class ThreadsVolume implements SimVolume {
       index: snapshot.index,
       store: snapshot.store,
       ports: snapshot.ports(this.#volumeWords, this.#channels.exports as unknown as readonly Channel[]),
-      metadataBlockBytes: this.#options.metadataBlockBytes ?? SECTOR_BYTES,
+      metadataBlockBytes: Math.max(this.#options.metadataBlockBytes ?? SECTOR_BYTES, snapshot.blockBytes),
       registered: this.#options.registered ?? false,
     };
   }

@@ -24,6 +24,8 @@ export class FakeDisk {
   flushes = 0;
   /** Calls that have failed. */
   failures = 0;
+  /** Positions and lengths are multiples of it. */
+  blockBytes = SECTOR_BYTES;
   /** Decides which blocks of a failed write have changed. */
   random: SeededRandom | undefined;
   #durable: Uint8Array | undefined;
@@ -148,8 +150,8 @@ export class FakeDisk {
 
   #check(position: number, length: number): void {
     if (
-      position % SECTOR_BYTES !== 0 ||
-      length % SECTOR_BYTES !== 0 ||
+      position % this.blockBytes !== 0 ||
+      length % this.blockBytes !== 0 ||
       position < 0 ||
       position + length > this.bytes.length
     ) {
