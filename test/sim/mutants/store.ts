@@ -5,14 +5,14 @@ import { edit, inLivesWith, mutant, type Mutant } from "./mutant.ts";
 
 const ALLOCATOR = "src/core/allocator.ts";
 const LOADER = "src/core/store-loader.ts";
-const WRITER = "src/core/snapshot-writer.ts";
+const CLAIMS = "src/core/claims.ts";
 const SHELL = "test/support/core/fake-shell.ts";
 
 export const STORE_MUTANTS: readonly Mutant[] = [
   mutant(
     "end marker off by one",
     "The last exception of a full area is not read.",
-    edit(LOADER, "slot < metadata.slots && metadata", "slot < metadata.slots - 1 && metadata"),
+    edit(LOADER, "for (; slot < metadata.slots; slot++)", "for (; slot < metadata.slots - 1; slot++)"),
   ),
   inLivesWith(
     ["prefilledStores", "crashes"],
@@ -124,13 +124,18 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     mutant(
       "a claim of an older epoch is taken",
       "The chunk has been handed out to somebody else meanwhile.",
-      edit(WRITER, "      epoch === snapshot.reserveEpoch &&\n", ""),
+      edit(CLAIMS, "    epoch === snapshot.reserveEpoch &&\n", ""),
     ),
   ),
   mutant(
     "a claim does not look for a pending exception",
     "Two exceptions for one chunk: the later one hides what the first has kept.",
-    edit(WRITER, "      snapshot.pending.get(chunk) === undefined &&\n", ""),
+    edit(CLAIMS, "    snapshot.pending.get(chunk) === undefined &&\n", ""),
+  ),
+  mutant(
+    "a claim does not look for an exception that is there",
+    "Another origin write has been let through behind that one: the chunk was filled with its data.",
+    edit(CLAIMS, "snapshot.config.ports.table.stateOf(chunk) === EntryState.None", "chunk >= 0"),
   ),
   mutant(
     "only the first snapshot is asked (E-13)",
