@@ -132,7 +132,7 @@ class GroupOrder {
         news[at] = news[at - 1];
       }
       offsets[at] = offset;
-      news[at] = newChunkOf(sorted, first + n);
+      news[at] = newChunkAt(sorted, first + n);
     }
     for (let n = 0; n < count; n++) image.append(offsets[n], news[n]);
   }
@@ -142,7 +142,7 @@ class GroupOrder {
     const there = this.#there;
     for (let i = first; i < end; i++) {
       const offset = sorted.pairs[2 * i] & OFFSET_MASK;
-      newChunk[offset] = newChunkOf(sorted, i);
+      newChunk[offset] = newChunkAt(sorted, i);
       there[offset] = 1;
     }
     for (let offset = 0; offset < GROUP_CHUNKS; offset++) {
@@ -153,7 +153,7 @@ class GroupOrder {
   }
 }
 
-function newChunkOf({ pairs, high }: Sorted, i: number): number {
+function newChunkAt({ pairs, high }: Sorted, i: number): number {
   if (high === undefined) return pairs[2 * i + 1];
   const newChunk = pairs[2 * i + 1] + (high[i] >>> 16) * TWO_32;
   assert(newChunk < TABLE_NEW_CHUNKS_MAX, "new chunk does not fit a table entry");

@@ -17,7 +17,7 @@ export const STEPPED_FILE =
 const READER = ["lookup", "allSettled", "#lookupOnce", "#allSettledOnce", "#mappedRun", "#unmappedRun", "#leafOf"];
 const SEARCH = ["findEntry", "upperBound", "nextMapped"];
 const WRITER = ["stateOf", "newChunkOf", "publish", "settle", "remove", "loadSettled", "bulkLoad"];
-const WRITER_INSIDE = ["#find", "#foldIfWorth", "#rebuild", "#replace", "put", "#putDirect"];
+const WRITER_INSIDE = ["#find", "#foldIfWorth", "#rebuild", "#replace", "put", "putFirst", "#putDirect"];
 const HEAP = ["allocate", "retire", "releaseQuarantine", "#takeFree", "#free", "#putFree", "#unlink", "#reserve"];
 const STEPPED = new Set([...READER, ...SEARCH, ...WRITER, ...WRITER_INSIDE, ...HEAP]);
 
