@@ -58,7 +58,15 @@ export class Fio {
 
   constructor(uri: string, offset: number, size: number, random: SeededRandom) {
     // A thread, not a process of its own: one that outlives its parent spins on the dead connection until its time is over.
-    const job = ["--thread", "--name=load", "--ioengine=nbd", `--uri=${uri}`, "--rw=randrw", "--rwmixread=30", "--norandommap"];
+    const job = [
+      "--thread",
+      "--name=load",
+      "--ioengine=nbd",
+      `--uri=${uri}`,
+      "--rw=randrw",
+      "--rwmixread=30",
+      "--norandommap",
+    ];
     const blocks = ["--bsrange=512-64k", "--blockalign=512", `--offset=${offset}`, `--size=${size}`];
     // Enough for many requests to be under way at the kill, and not so much that nothing else gets a processor.
     const pace = ["--iodepth=16", "--rate_iops=1500,1500", "--time_based", "--runtime=600", "--fsync=64"];
