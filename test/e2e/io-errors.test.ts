@@ -47,7 +47,7 @@ const LASTING: readonly (readonly [string, Fault, string])[] = [
   ["the origin cannot be flushed", { kind: "flush", device: 0, call: 2, error: EIO }, "merge-failed"],
   ["a store is full below", { kind: "write", device: 1, call: 5, error: ENOSPC }, "header-write-failed"],
   ["a store cannot be flushed", { kind: "flush", device: 1, call: 4, error: EIO }, "invalid"],
-  ["a dropped store cannot be written", { kind: "write", device: 2, call: 14, error: EIO }, ""],
+  ["a dropped store cannot be written", { kind: "write", device: 2, call: 9, error: EIO }, ""],
 ];
 
 test.for(LASTING)(

@@ -106,7 +106,11 @@ export class Reopening {
       ({ state, snapshot }) => state !== "new" || text?.includes(`"${snapshot.name}"`) === true,
     );
     this.#child ??= new VolumeProcess();
-    for (let time = 0; time < 2; time++) await this.#open(this.#child, given);
+    // Invalid may stand in the register before it does in the header (S-70), where the snapshot may be invalid at all.
+    const isInvalid = ({ state, snapshot }: Found): boolean =>
+      state === "invalid" ||
+      (cut.at >= Math.min(snapshot.dying, snapshot.mayBeInvalid) && calledInvalid(text, snapshot.name));
+    for (let time = 0; time < 2; time++) await this.#open(this.#child, given, isInvalid);
     const changed = this.#files.findIndex(({ path, content }) => !readFileSync(path).equals(content));
     // A store that was still blank has been made.
     const isNew = given.some(({ snapshot, state }) => snapshot.device === changed && state === "new");
@@ -126,18 +130,19 @@ export class Reopening {
     return 1;
   }
 
-  async #open(child: VolumeProcess, given: readonly Found[]): Promise<void> {
+  async #open(child: VolumeProcess, given: readonly Found[], isInvalid: (one: Found) => boolean): Promise<void> {
     const socket = this.#scratch.file("socket");
     await child.open({
       origin: this.#files[0].path,
       snapshots: given.map((one) => ({ name: one.snapshot.name, cow: this.#cow(one), chunkSize: chunkBytes(one) })),
       ...{ listen: [`unix:${socket}`], workers: 1 },
     });
-    for (const { snapshot, state, view } of given) {
+    for (const one of given) {
+      const { snapshot, state, view } = one;
       const { state: now } = await child.status(snapshot.name);
-      const wanted = state === "invalid" ? "invalid" : "active";
+      const wanted = isInvalid(one) ? "invalid" : "active";
       if (now !== wanted) throw new Error(`${snapshot.name}: opened as ${now}, not ${wanted}`);
-      if (state !== "active") continue;
+      if (state !== "active" || wanted === "invalid") continue;
       const client = await NbdClient.open({ path: socket }, snapshot.name);
       const at = firstDifference(await readAll(client), view);
       if (at >= 0) throw new Error(`${snapshot.name}: the library's view differs at byte ${at}`);
@@ -161,6 +166,13 @@ export class Reopening {
       }
     }
   }
+}
+
+/** The register says of the snapshot that it is invalid. */
+function calledInvalid(register: string | undefined, name: string): boolean {
+  if (register === undefined) return false;
+  const { snapshots } = JSON.parse(register) as { snapshots: Record<string, { state: string } | undefined> };
+  return snapshots[name]?.state === "invalid";
 }
 
 /** From `start` on, the next sector that differs, or the end. */
