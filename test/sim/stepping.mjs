@@ -16,9 +16,19 @@ export const STEPPED_FILE =
 
 const READER = ["lookup", "allSettled", "#lookupOnce", "#allSettledOnce", "#mappedRun", "#unmappedRun", "#leafOf"];
 const SEARCH = ["findEntry", "upperBound", "nextMapped"];
-const WRITER = ["stateOf", "newChunkOf", "publish", "settle", "remove", "loadSettled", "bulkLoad"];
+const WRITER = ["stateOf", "newChunkOf", "publish", "settle", "remove", "makeRoomFor", "loadSettled", "bulkLoad"];
 const WRITER_INSIDE = ["#find", "#foldIfWorth", "#rebuild", "#replace", "put", "putFirst", "#putDirect"];
-const HEAP = ["allocate", "retire", "releaseQuarantine", "#takeFree", "#free", "#putFree", "#unlink", "#reserve"];
+const HEAP = [
+  "allocate",
+  "retire",
+  "releaseQuarantine",
+  "#takeFree",
+  "#free",
+  "#putFree",
+  "#unlink",
+  "reserve",
+  "#reserve",
+];
 const STEPPED = new Set([...READER, ...SEARCH, ...WRITER, ...WRITER_INSIDE, ...HEAP]);
 
 /** A transformer for ts.transpileModule. */
@@ -70,6 +80,7 @@ function nameOf(expression) {
 
 /** An access to shared memory, or its growth. */
 function isShared(expression, name) {
+  if (name === "growSharedMemory") return true;
   if (!ts.isPropertyAccessExpression(expression)) return false;
-  return (ts.isIdentifier(expression.expression) && expression.expression.text === "Atomics") || name === "grow";
+  return ts.isIdentifier(expression.expression) && expression.expression.text === "Atomics";
 }

@@ -75,6 +75,17 @@ export const TABLE_MUTANTS: readonly Mutant[] = [
     ),
   ),
   mutant(
+    "an entry is counted before it is filled (C-22)",
+    "The reader takes what the place held before.",
+    edit(
+      WRITER,
+      "      Atomics.store(words, leaf + 1 + 2 * used, lowWord(newChunk));\n      Atomics.store(words, leaf + 2 + 2 * used,",
+      `      Atomics.store(words, leaf, packHeader(false, used + 1, sortedOf(header), capacityOf(header)));
+      Atomics.store(words, leaf + 1 + 2 * used, lowWord(newChunk));
+      Atomics.store(words, leaf + 2 + 2 * used,`,
+    ),
+  ),
+  mutant(
     "an entry of a direct leaf is live before its new chunk is there",
     "The read goes to the header, or to somebody else's chunk.",
     edit(
