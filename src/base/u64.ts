@@ -9,7 +9,8 @@ import { assert } from "./assert.ts";
 const TWO_32 = 0x1_0000_0000;
 
 export function lowWord(value: number): number {
-  return (value % TWO_32) | 0;
+  // What `|` does with a number is to take it modulo 2^32.
+  return value | 0;
 }
 
 export function highWord(value: number): number {

@@ -225,9 +225,8 @@ export class CoreShell implements Effects {
       case Message.NeedReserve:
         return this.#reserve(channel, w2, words[at + 3]);
       case Message.Claim:
-        return this.#claim(token, w2, words, at);
       case Message.ClaimOrigin:
-        return this.#claimOrigin(token, w2, words, at);
+        return this.#claim(kind, token, w2, words, at);
       case Message.Written:
         return core.written(w2, fromWords(words[at + 3], words[at + 4]), words[at + 5]);
       case Message.Drained:
@@ -268,16 +267,13 @@ export class CoreShell implements Effects {
     }
   }
 
-  #claim(token: number, tag: number, words: Int32Array, at: number): void {
+  #claim(kind: number, token: number, tag: number, words: Int32Array, at: number): void {
     const chunk = fromWords(words[at + 3], words[at + 4]);
     const newChunk = fromWords(words[at + 5], words[at + 6]);
-    this.core.claim(token, tag & SNAPSHOT_MASK, chunk, newChunk, tag >>> EPOCH_SHIFT);
-  }
-
-  #claimOrigin(token: number, tag: number, words: Int32Array, at: number): void {
-    const chunk = fromWords(words[at + 3], words[at + 4]);
-    const newChunk = fromWords(words[at + 5], words[at + 6]);
-    this.core.claimOrigin(token, tag & SNAPSHOT_MASK, chunk, newChunk, tag >>> EPOCH_SHIFT);
+    const snapshot = tag & SNAPSHOT_MASK;
+    const epoch = tag >>> EPOCH_SHIFT;
+    if (kind === Message.Claim) this.core.claim(token, snapshot, chunk, newChunk, epoch);
+    else this.core.claimOrigin(token, snapshot, chunk, newChunk, epoch);
   }
 
   #metadataDone(job: MetadataJob, error: number, bytes: Uint8Array | undefined): void {

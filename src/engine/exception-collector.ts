@@ -30,12 +30,9 @@ export class ExceptionCollector {
   add(oldChunk: Chunk, newChunk: Chunk): void {
     if (this.#count === this.#capacity) this.#grow();
     const i = this.#count++;
-    if (oldChunk <= LOW_MAX && newChunk <= LOW_MAX) {
-      this.#pairs[2 * i] = oldChunk;
-      this.#pairs[2 * i + 1] = newChunk;
-    } else {
-      this.#addHigh(i, oldChunk, newChunk);
-    }
+    this.#pairs[2 * i] = lowWord(oldChunk);
+    this.#pairs[2 * i + 1] = lowWord(newChunk);
+    if (oldChunk > LOW_MAX || newChunk > LOW_MAX) this.#addHigh(i, oldChunk, newChunk);
   }
 
   /** All of them. The words are the taker's: the collector has had its use. */
@@ -52,8 +49,6 @@ export class ExceptionCollector {
   #addHigh(i: number, oldChunk: Chunk, newChunk: Chunk): void {
     this.#oldHigh ??= new Uint16Array(this.#capacity);
     this.#newHigh ??= new Uint16Array(this.#capacity);
-    this.#pairs[2 * i] = lowWord(oldChunk);
-    this.#pairs[2 * i + 1] = lowWord(newChunk);
     this.#oldHigh[i] = highWord(oldChunk);
     this.#newHigh[i] = highWord(newChunk);
   }

@@ -141,7 +141,7 @@ export class GroupImage {
     const { newChunk, runOffset, runLength } = this;
     for (let i = 0; i < this.runs; i++) {
       const offset = runOffset[i];
-      words[leaf + 1 + 2 * i] = lowWordOf(newChunk[offset]);
+      words[leaf + 1 + 2 * i] = lowWord(newChunk[offset]);
       words[leaf + 2 + 2 * i] = packEntry(this.state[offset], offset, runLength[i], newChunk[offset]);
     }
     words[leaf] = packHeader(false, this.runs, this.runs, capacity);
@@ -160,11 +160,6 @@ export class GroupImage {
     }
     Atomics.store(words, leaf, packHeader(true, 0, 0, 0));
   }
-}
-
-/** `lowWord` without a division for what has no high word. */
-function lowWordOf(value: number): number {
-  return value <= 0xffff_ffff ? value | 0 : lowWord(value);
 }
 
 /** Whether a list leaf has room for one more entry. */
