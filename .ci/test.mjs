@@ -15,7 +15,7 @@ const RUN_MS_MAX = 30 * 60_000;
 orOneLine(() => setup({ tests: true }));
 const strict = process.env["SNAPRING_CI"] === "1";
 const args = process.argv.slice(2);
-const total = { passed: 0, failed: 0, skipped: 0 };
+const total = { passed: 0, failed: 0, skipped: 0, failures: /** @type {string[]} */ ([]) };
 
 vitest(process.execPath, args);
 if (args.length === 0) {
@@ -27,6 +27,7 @@ if (args.length === 0) {
       `${strict ? "FAILED" : "SKIPPED"}: there is no Node 24 here, so the tests ran on ${process.version} only`,
     );
 }
+for (const line of total.failures) console.log(line);
 process.exitCode = total.failed === 0 ? 0 : 1;
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 
@@ -43,10 +44,13 @@ function vitest(node, filters) {
     killSignal: "SIGKILL",
     env: { ...process.env, SNAPRING_TEST_COUNTS: counts },
   });
-  const result = existsSync(counts) ? JSON.parse(readFileSync(counts, "utf8")) : { passed: 0, failed: 0, skipped: 0 };
+  const result = existsSync(counts)
+    ? JSON.parse(readFileSync(counts, "utf8"))
+    : { passed: 0, failed: 0, skipped: 0, failures: [] };
   rmSync(counts, { force: true });
   total.passed += result.passed;
   total.skipped += result.skipped;
+  total.failures.push(...result.failures);
   // A run that ended badly without a failed test (it was killed, or could not start) is a failure all the same.
   total.failed += run.status !== 0 && result.failed === 0 ? 1 : result.failed;
 }
