@@ -29,6 +29,8 @@ import type { Setting } from "./setting.ts";
 import { MIB } from "./workload.ts";
 
 const PIECE_BYTES = 4 * MIB;
+/** The names of COW files that outlive a run begin so. */
+const WRITTEN = "written-";
 /** Header and first metadata areas of a store, however large its chunks are. */
 const STORE_BEGIN_BYTES: number = 4 * MIB;
 
@@ -55,8 +57,9 @@ export class Place {
     return join(this.#socketFolder, "s");
   }
 
-  get writtenCow(): string {
-    return join(this.setting.folder, "written.cow");
+  /** `i`: of several snapshots. */
+  writtenCow(i: number): string {
+    return join(this.setting.folder, `${WRITTEN}${i}.cow`);
   }
 
   cow(server: string): string {
@@ -73,9 +76,10 @@ export class Place {
   }
 
   /** A COW file of `bytes` without holes whose store is blank: what an earlier run left in its chunks stays. */
-  makeWrittenCow(bytes: number): void {
-    if (!isWritten(this.writtenCow, bytes)) writeRandom(this.writtenCow, bytes);
-    const fd = openSync(this.writtenCow, constants.O_RDWR);
+  makeWrittenCow(i: number, bytes: number): void {
+    const path = this.writtenCow(i);
+    if (!isWritten(path, bytes)) writeRandom(path, bytes);
+    const fd = openSync(path, constants.O_RDWR);
     try {
       writeSync(fd, new Uint8Array(STORE_BEGIN_BYTES), 0, STORE_BEGIN_BYTES, 0);
       fdatasyncSync(fd);
@@ -87,9 +91,8 @@ export class Place {
   /** Removes what one run has left: COW files, the register of snapshots, the list, a stale socket. */
   clean(): void {
     for (const name of readdirSync(this.setting.folder)) {
-      const path = join(this.setting.folder, name);
-      const temporary = name.endsWith(".cow") && path !== this.writtenCow;
-      if (temporary || name.includes(".raw.snapshots")) rmSync(path);
+      const temporary = name.endsWith(".cow") && !name.startsWith(WRITTEN);
+      if (temporary || name.includes(".raw.snapshots")) rmSync(join(this.setting.folder, name));
     }
     rmSync(this.listPath, { force: true });
     rmSync(this.socket, { force: true });
@@ -98,7 +101,9 @@ export class Place {
   /** Only the origin stays, except on a tmpfs, where nothing does. */
   remove(): void {
     this.clean();
-    rmSync(this.writtenCow, { force: true });
+    for (const name of readdirSync(this.setting.folder)) {
+      if (name.startsWith(WRITTEN)) rmSync(join(this.setting.folder, name));
+    }
     rmSync(this.#socketFolder, { recursive: true, force: true });
     if (this.setting.name !== "tmpfs") return;
     rmSync(this.origin, { force: true });

@@ -49,6 +49,12 @@ export const SNAPRING_KINDS: readonly ServerKind[] = [
     snapshots: 8,
     only: ["origin-write-cow-*"],
   }),
+  snapring("snapring-16k-written-x8", "snapring, 8 snapshots of 16 KiB chunks, fully written COW files", {
+    snapshots: 8,
+    cowState: "written",
+    only: ["origin-write-cow-*"],
+    settings: ["direct"],
+  }),
 ];
 
 function snapring(name: string, text: string, shape: Shape): ServerKind {
@@ -62,13 +68,14 @@ function snapring(name: string, text: string, shape: Shape): ServerKind {
     snapshotExport: "snap",
     snapshotWritable: true,
     originExport: "origin",
-    prepare: (place) => prepareCow(place, shape.cowState ?? "reserved"),
+    prepare: (place) => prepareCows(place, shape),
     command: (place) => serveCommand(place, name, shape),
   };
 }
 
-async function prepareCow(place: Place, state: CowState): Promise<void> {
-  if (state === "written") place.makeWrittenCow(COW_BYTES);
+async function prepareCows(place: Place, { cowState, snapshots }: Shape): Promise<void> {
+  if (cowState !== "written") return;
+  for (let i = 0; i < (snapshots ?? 1); i++) place.makeWrittenCow(i, COW_BYTES);
 }
 
 function serveCommand(place: Place, name: string, shape: Shape): string[] {
@@ -76,7 +83,7 @@ function serveCommand(place: Place, name: string, shape: Shape): string[] {
   const sparse = shape.cowState === "sparse" ? ",sparse" : "";
   const settings = `size=${COW_BYTES / GIB}G,chunk=${chunk}K${sparse}`;
   const snapshots = Array.from({ length: shape.snapshots ?? 1 }, (_, i) => {
-    const cow = shape.cowState === "written" ? place.writtenCow : place.cow(i === 0 ? name : `${name}-${i}`);
+    const cow = shape.cowState === "written" ? place.writtenCow(i) : place.cow(i === 0 ? name : `${name}-${i}`);
     return ["--snapshot", `${i === 0 ? "snap" : `snap${i}`}=${cow},${settings}`];
   });
   return [

@@ -12,6 +12,7 @@
         "src/event.cc",
         "src/file_table.cc",
         "src/inline_io.cc",
+        "src/pages.cc",
         "src/poll.cc",
         "src/request.cc",
         "src/ring.cc",

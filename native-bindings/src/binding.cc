@@ -1,4 +1,5 @@
 // The module: its constants, and the functions that need no ring. This file checks arguments and nothing else.
+#include <cerrno>
 #include <cinttypes>
 #include <cstdio>
 #include <linux/falloc.h>
@@ -7,6 +8,7 @@
 #include "device.h"
 #include "event.h"
 #include "layout.h"
+#include "pages.h"
 #include "ring.h"
 
 namespace snapring {
@@ -136,18 +138,33 @@ napi_value pair(napi_env env, napi_callback_info info) {
   return result;
 }
 
+// The memory of a typed array.
+bool toMemory(napi_env env, napi_value value, void** data) {
+  bool typed = false;
+  if (napi_is_typedarray(env, value, &typed) != napi_ok || !typed) {
+    (void)napi_throw_type_error(env, nullptr, "bytes: not a typed array");
+    return false;
+  }
+  return napi_get_typedarray_info(env, value, nullptr, nullptr, data, nullptr, nullptr) == napi_ok;
+}
+
 // pageOffset(bytes): the address of a Uint8Array modulo the page size.
 napi_value pageOffset(napi_env env, napi_callback_info info) {
   napi_value values[1];
-  bool typed = false;
   void* data = nullptr;
-  if (!toArguments(env, info, 1, values, nullptr)) return nullptr;
-  if (napi_is_typedarray(env, values[0], &typed) != napi_ok || !typed) {
-    (void)napi_throw_type_error(env, nullptr, "bytes: not a typed array");
-    return nullptr;
-  }
-  CHECK_NAPI(env, napi_get_typedarray_info(env, values[0], nullptr, nullptr, &data, nullptr, nullptr));
+  if (!toArguments(env, info, 1, values, nullptr) || !toMemory(env, values[0], &data)) return nullptr;
   return fromInt(env, static_cast<int32_t>(reinterpret_cast<uintptr_t>(data) % kPageBytes));
+}
+
+// useHugePages(bytes, length): 0 or -errno. Memory that grows is advised as far as it may reach: it is only advice.
+napi_value hugePages(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  void* data = nullptr;
+  double length;
+  if (!toArguments(env, info, 2, values, nullptr) || !toMemory(env, values[0], &data)) return nullptr;
+  if (!toInteger(env, values[1], "length: not a size", 0, kSafeMax, &length)) return nullptr;
+  if (data == nullptr) return fromInt(env, -EFAULT);
+  return fromInt(env, useHugePages(data, static_cast<size_t>(length)));
 }
 
 napi_value constants(napi_env env) {
@@ -216,6 +233,7 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"shutdownSocket", ofDescriptor<shutdownSocket>},
       {"socketPair", pair},
       {"pageOffset", pageOffset},
+      {"useHugePages", hugePages},
   };
   for (const auto& entry : functions) {
     napi_value function;

@@ -1,5 +1,5 @@
 /**
- * Opens the ring that fits the machine: io_uring, native without io_uring, or plain node. Every worker calls it for itself.
+ * Opens the ring that fits the machine: io_uring, native without io_uring, or plain node. Every thread calls it for itself.
  */
 import { FILE_COUNT, WAKE_FILE } from "../ring/file-table.ts";
 import type { RingMode, WakeHandle } from "../ring/worker-data.ts";
@@ -26,5 +26,16 @@ export function openRing(request: RingRequest): IoRing {
   }
   const ring = createNativeRing({ arena, capacity, files: FILE_COUNT, registeredBytes, mode });
   ring.setFile(WAKE_FILE, wake.fd, FileKind.Event);
+  return ring;
+}
+
+/** A ring of one file, at index 0, that nobody wakes: for a thread that waits for its own reads only. */
+export function openFileRing(fd: number, arena: SharedArrayBuffer, capacity: number, mode: RingMode): IoRing {
+  const options = { arena, capacity, files: 1 };
+  const ring =
+    loadNative().native === undefined
+      ? new NodeRing({ ...options, wake: new Int32Array(new SharedArrayBuffer(4)) })
+      : createNativeRing({ ...options, mode });
+  ring.setFile(0, fd, FileKind.Async);
   return ring;
 }

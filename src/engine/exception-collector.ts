@@ -5,12 +5,14 @@
  * `expected` is how many there may be at most, as far as that is known: room for them costs address space only until it is used.
  */
 import { highWord, lowWord } from "../base/u64.ts";
+import { useHugePages } from "../device/huge-pages.ts";
 import type { Chunk } from "../base/units.ts";
 import type { ExceptionPairs } from "../table/bulk-load.ts";
 
 const CAPACITY_MIN = 4096;
 /** More are made room for when they come. */
 const CAPACITY_FIRST_MAX = 2 ** 24;
+const HUGE_BYTES: number = 4 * 2 ** 20;
 const LOW_MAX = 0xffff_ffff;
 
 export class ExceptionCollector {
@@ -24,7 +26,7 @@ export class ExceptionCollector {
 
   constructor(expected = 0) {
     this.#capacity = Math.min(CAPACITY_FIRST_MAX, Math.max(CAPACITY_MIN, expected));
-    this.#pairs = new Uint32Array(2 * this.#capacity);
+    this.#pairs = newPairs(this.#capacity);
   }
 
   add(oldChunk: Chunk, newChunk: Chunk): void {
@@ -41,6 +43,7 @@ export class ExceptionCollector {
     return {
       count: end,
       pairs: this.#pairs.subarray(0, 2 * end),
+      scratch: newPairs(end),
       oldHigh: this.#oldHigh?.subarray(0, end),
       newHigh: this.#newHigh?.subarray(0, end),
     };
@@ -55,10 +58,17 @@ export class ExceptionCollector {
 
   #grow(): void {
     this.#capacity *= 2;
-    this.#pairs = enlarged(this.#pairs, new Uint32Array(2 * this.#capacity));
+    this.#pairs = enlarged(this.#pairs, newPairs(this.#capacity));
     if (this.#oldHigh !== undefined) this.#oldHigh = enlarged(this.#oldHigh, new Uint16Array(this.#capacity));
     if (this.#newHigh !== undefined) this.#newHigh = enlarged(this.#newHigh, new Uint16Array(this.#capacity));
   }
+}
+
+/** Costs nothing until it is used. */
+function newPairs(exceptions: number): Uint32Array {
+  const pairs = new Uint32Array(2 * exceptions);
+  if (pairs.byteLength >= HUGE_BYTES) useHugePages(pairs.buffer);
+  return pairs;
 }
 
 function enlarged<T extends Uint32Array | Uint16Array>(from: T, to: T): T {

@@ -68,12 +68,17 @@ export class SnapshotSet {
   }
 
   /** Open every store of the options; nothing is written yet. */
-  async openStores(): Promise<void> {
+  async openStores(takesLong: () => void): Promise<void> {
+    const { snapshots } = this.#options;
+    const last = snapshots.at(-1);
+    const lastTakesLong = (chunkBytes: number): void => {
+      this.#fitOrigin(chunkBytes);
+      takesLong();
+    };
     try {
-      for (const options of this.#options.snapshots) {
-        const { loaded } = await this.#open(options);
-        // Copies read whole chunks of the origin: they must be whole device blocks there.
-        if ((loaded.chunkSectors * SECTOR_BYTES) % this.#origin.align !== 0) this.#origin.useBuffered();
+      for (const options of snapshots) {
+        const { loaded } = await this.#open(options, options === last ? lastTakesLong : undefined);
+        this.#fitOrigin(loaded.chunkSectors * SECTOR_BYTES);
       }
     } catch (error) {
       for (const handle of this.#handles.values()) removeMade(handle);
@@ -219,9 +224,9 @@ export class SnapshotSet {
     this.#handles.clear();
   }
 
-  async #open(options: SnapshotOptions): Promise<SnapshotHandle> {
-    const { readOnly, direct, log } = this.#options;
-    const opened = await openStore(options, { origin: this.#origin, direct, readOnly, log });
+  async #open(options: SnapshotOptions, takesLong?: (chunkBytes: number) => void): Promise<SnapshotHandle> {
+    const { readOnly, direct, mode, log } = this.#options;
+    const opened = await openStore(options, { origin: this.#origin, direct, readOnly, mode, log, takesLong });
     try {
       // Another order may have taken the name while the store was opened.
       checkName(options.name, this.#names());
@@ -231,6 +236,11 @@ export class SnapshotSet {
       removeMade(opened);
       throw error;
     }
+  }
+
+  /** Copies read whole chunks of the origin: they must be whole device blocks there. */
+  #fitOrigin(chunkBytes: number): void {
+    if (chunkBytes % this.#origin.align !== 0) this.#origin.useBuffered();
   }
 
   #adopt(options: SnapshotOptions, opened: OpenedStore): SnapshotHandle {

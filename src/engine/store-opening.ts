@@ -3,21 +3,30 @@
  *
  *   open device (exclusive) ─▶ header ─▶ areas, AREA_READ_AHEAD reads at a time ─▶ columns ─▶ table, runs folded
  *
- * Reads go through the page cache with node:fs: nothing else runs yet. Opening writes nothing (S-36); a new store is formatted by
+ * Reads go through the page cache: nothing else runs yet. Opening writes nothing (S-36); a new store is formatted by
  * the core, through the metadata worker, when the snapshot is opened there.
  */
-import { existsSync, read, unlinkSync } from "node:fs";
+import { existsSync, readSync, unlinkSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import { AREA_READ_AHEAD } from "../base/constants.ts";
-import { errnoOf, SnapringError, type ErrnoName } from "../base/errno.ts";
+import { errno, errnoOf, SnapringError, type ErrnoName } from "../base/errno.ts";
 import { divCeil, divExact, SECTOR_BYTES } from "../base/units.ts";
 import { type LoadedStore, transientStore } from "../core/loaded-store.ts";
 import { type ReadRange, StoreLoader } from "../core/store-loader.ts";
+import { useHugePages } from "../device/huge-pages.ts";
 import { makeFile } from "../device/new-file.ts";
+import type { RingMode } from "../ring/worker-data.ts";
 import { createTable } from "../table/table-layout.ts";
 import { TableWriter } from "../table/table-writer.ts";
 import { ExceptionCollector } from "./exception-collector.ts";
+import { ReadAhead } from "./read-ahead.ts";
 import type { SnapshotOptions } from "./volume-options.ts";
 import { VolumeDevice } from "./volume-device.ts";
+
+/** A store of more ranges than are read at a time takes its time to be read. */
+const LONG = AREA_READ_AHEAD;
+/** A table of so many exceptions is worth large pages: it fills several of them. */
+const HUGE_TABLE = 2 ** 19;
 
 export interface OpenedStore {
   readonly cow: VolumeDevice;
@@ -32,7 +41,10 @@ export interface StoreSurroundings {
   readonly origin: VolumeDevice;
   readonly direct: boolean | "auto";
   readonly readOnly: boolean;
+  readonly mode: RingMode;
   readonly log: (line: string) => void;
+  /** Called while a store is read that takes its time; its chunks are known then. */
+  readonly takesLong?: ((chunkBytes: number) => void) | undefined;
 }
 
 /** Throws a SnapringError that names the COW device: what the rules S-12…S-39 refuse, ENOENT, EBUSY … */
@@ -50,8 +62,7 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
       origin: around.origin.file,
     });
     const found = new ExceptionCollector(exceptionsMax(options, cow));
-    const loaded =
-      options.store === "N" ? transient(options, cow) : await load(options, cow, around.origin, found, true);
+    const loaded = options.store === "N" ? transient(options, cow) : await load(options, cow, around, found, true);
     for (const warning of loaded.warnings) around.log(`${options.cow}: ${warning}`);
     const originBytes = around.origin.file.sizeBytes;
     const chunkBytes = loaded.chunkSectors * SECTOR_BYTES;
@@ -59,10 +70,11 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
     if (chunkBytes % cow.align !== 0 || originBytes % cow.align !== 0) cow.useBuffered();
     const originChunks = divCeil(originBytes, chunkBytes);
     const tableMemory = createTable({ originChunks });
+    if (loaded.exceptions >= HUGE_TABLE) useHugePages(tableMemory);
     const table = new TableWriter(tableMemory);
     if (table.loadSettled(found.take()) !== -1) {
       // Read once more, by the loader that can name the place of an old chunk that is there twice (S-38).
-      await load(options, cow, around.origin, new ExceptionCollector(), false);
+      await load(options, cow, around, new ExceptionCollector(), false);
       throw new SnapringError("EIO", "corrupt snapshot: it changed while it was read");
     }
     return { cow, loaded, tableMemory, table, made };
@@ -104,7 +116,7 @@ function transient(options: SnapshotOptions, cow: VolumeDevice): LoadedStore {
 async function load(
   options: SnapshotOptions,
   cow: VolumeDevice,
-  origin: VolumeDevice,
+  { origin, mode, takesLong }: StoreSurroundings,
   found: ExceptionCollector,
   sinkFindsDuplicates: boolean,
 ): Promise<LoadedStore> {
@@ -118,37 +130,43 @@ async function load(
     },
     (oldChunk, newChunk) => found.add(oldChunk, newChunk),
   );
-  const ahead: { range: ReadRange; bytes: Promise<Uint8Array> }[] = [];
-  for (;;) {
-    const wanted = loader.wanted;
-    if (wanted === undefined) break;
-    for (let range = loader.ahead(ahead.length); range !== undefined && ahead.length < AREA_READ_AHEAD; ) {
-      const bytes = readRange(cow.file.fd, range);
-      bytes.catch(() => {});
-      ahead.push({ range, bytes });
-      range = loader.ahead(ahead.length);
+  feedHeader(loader, cow.file.fd);
+  const { wanted } = loader;
+  if (wanted === undefined) return loader.result();
+  const reads = new ReadAhead(cow.file.fd, wanted.length, AREA_READ_AHEAD, mode);
+  try {
+    for (let read = 1; loader.wanted !== undefined; read++) {
+      if (reads.wantsMore) beginMore(reads, loader);
+      const bytes = reads.next();
+      loader.feed(typeof bytes === "number" ? loader.fail(bytes) : bytes);
+      if (read === LONG) takesLong?.(wanted.length);
+      // Whoever embeds this has other things to do as well.
+      if (read % AREA_READ_AHEAD === 0) await setImmediate();
     }
-    const next = ahead.shift() as { bytes: Promise<Uint8Array> };
-    const bytes = await next.bytes.catch((error: unknown) => loader.fail(errnoOf(error)));
-    loader.feed(bytes);
+    return loader.result();
+  } finally {
+    reads.close();
   }
-  await Promise.allSettled(ahead.map((a) => a.bytes));
-  return loader.result();
 }
 
-function readRange(fd: number, range: ReadRange): Promise<Uint8Array> {
-  const bytes = new Uint8Array(range.length);
-  return new Promise((resolve, reject) => {
-    const more = (done: number): void => {
-      read(fd, bytes, done, range.length - done, range.position + done, (error, count) => {
-        if (error !== null) reject(error);
-        else if (count === 0) reject(Object.assign(new Error("unexpected end"), { code: "EIO" }));
-        else if (done + count < range.length) more(done + count);
-        else resolve(bytes);
-      });
-    };
-    more(0);
-  });
+function feedHeader(loader: StoreLoader, fd: number): void {
+  const { position, length } = loader.wanted as ReadRange;
+  const bytes = new Uint8Array(length);
+  try {
+    if (readSync(fd, bytes, 0, length, position) < length) loader.fail(errno.EIO);
+  } catch (error) {
+    if (error instanceof SnapringError) throw error;
+    loader.fail(errnoOf(error));
+  }
+  loader.feed(bytes);
+}
+
+function beginMore(reads: ReadAhead, loader: StoreLoader): void {
+  while (reads.hasRoom) {
+    const range = loader.ahead(reads.underWay);
+    if (range === undefined) return;
+    reads.begin(range.position);
+  }
 }
 
 function withPath(path: string, error: unknown): unknown {

@@ -188,13 +188,26 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     this.#registered = await RegisteredSet.open(this.#origin, options);
     const set = new SnapshotSet(options, this.#origin, this.#registered);
     this.#set = set;
-    // The whole set opens before the origin accepts its first write (E-46).
-    await set.openStores();
-    await this.#startThreads(this.#origin);
+    await this.#openStores(set, this.#origin);
     const attached = set.attach(this.#shell as CoreShell, this.#threads as Threads, new VolumeWords(this.#words));
     await Promise.race([attached, this.#death]);
     if (this.#dead !== undefined) throw this.#dead;
     this.#listener?.serve((this.#threads as Threads).exports);
+  }
+
+  /** The whole set opens before the origin accepts its first write (E-46). Threads start beside a store that takes its time. */
+  async #openStores(set: SnapshotSet, origin: VolumeDevice): Promise<void> {
+    let threads: Promise<void> | undefined;
+    try {
+      await set.openStores(() => {
+        // A store that is refused may be read twice, to say why.
+        threads ??= this.#startThreads(origin);
+        threads.catch(() => {});
+      });
+    } finally {
+      await threads?.catch(() => {});
+    }
+    await (threads ?? this.#startThreads(origin));
   }
 
   get #originDevice(): VolumeDevice {

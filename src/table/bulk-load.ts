@@ -28,6 +28,8 @@ export interface ExceptionColumns {
 export interface ExceptionPairs {
   readonly count: number;
   readonly pairs: Uint32Array;
+  /** As long as `pairs`: what they are ordered with the help of. */
+  readonly scratch: Uint32Array;
   readonly oldHigh?: Uint16Array | undefined;
   readonly newHigh?: Uint16Array | undefined;
 }
@@ -171,7 +173,7 @@ function sort(exceptions: ExceptionColumns | ExceptionPairs, chunks: number): So
   let from: Sorted = { pairs, high: joinHighs(exceptions) };
   if (isAscending(from, count)) return from;
   let to: Sorted = {
-    pairs: new Uint32Array(2 * count),
+    pairs: "scratch" in exceptions ? exceptions.scratch : new Uint32Array(2 * count),
     high: from.high === undefined ? undefined : new Uint32Array(count),
   };
   const bits = Math.ceil(Math.log2(Math.max(2, chunks)));

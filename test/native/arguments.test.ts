@@ -69,6 +69,9 @@ function detach<T extends Uint8Array | Int32Array>(array: T): T {
   return array;
 }
 
+/** They take a typed array, where the others take a descriptor. */
+const OF_MEMORY: ReadonlySet<string> = new Set(["pageOffset", "useHugePages"]);
+
 it.each([
   ["signalEvent", 1],
   ["lockFile", 2],
@@ -79,24 +82,34 @@ it.each([
   ["shutdownSocket", 1],
   ["watchEvent", 2],
   ["pageOffset", 1],
+  ["useHugePages", 2],
 ] as const)("%s", (name, count) => {
   const call = native()[name]!;
-  const rest = name === "lockFile" ? [true] : name === "reserveFile" ? [PAGE] : name === "watchEvent" ? [() => {}] : [];
+  const second: Record<string, unknown> = { lockFile: true, reserveFile: PAGE, watchEvent: () => {}, useHugePages: 0 };
+  const rest = name in second ? [second[name]] : [];
   for (let given = 0; given < count; given++)
     expect(() => call(...[CLOSED, ...rest].slice(0, given))).toThrow(TypeError);
   for (const strange of STRANGE) {
-    if (name === "pageOffset" && strange instanceof Uint8Array) continue;
+    if (OF_MEMORY.has(name) && strange instanceof Uint8Array) continue;
     expect(
       refused(() => call(strange, ...rest)),
       `${name}(${String(typeof strange)})`,
     ).toBe(true);
   }
-  if (name === "pageOffset") return;
+  if (OF_MEMORY.has(name)) return;
   expect(refused(() => call(CLOSED, ...rest))).toBe(true);
   for (const strange of rest.length === 0
     ? []
     : STRANGE.filter((one) => typeof one !== "number" && typeof one !== "function"))
     expect(() => call(CLOSED, strange)).toThrow(TypeError);
+});
+
+it("useHugePages: a length that is none, and memory that is gone", () => {
+  const { useHugePages } = native() as { useHugePages: (...args: unknown[]) => unknown };
+  for (const strange of [undefined, "1", -1, 0.5, Number.NaN, 2 ** 60]) {
+    expect(() => useHugePages(new Uint8Array(PAGE), strange)).toThrow(TypeError);
+  }
+  expect(useHugePages(detach(new Uint8Array(PAGE)), PAGE)).toBeLessThan(0);
 });
 
 it("createRing: each argument in turn is what it should not be", () => {
