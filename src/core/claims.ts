@@ -39,8 +39,7 @@ export function isClaimable(snapshot: Snapshot, chunk: Chunk, epoch: number): bo
  */
 export function claimReserved(snapshot: Snapshot, chunk: Chunk, newChunk: Chunk): PendingException | undefined {
   if (!snapshot.claim(newChunk)) return undefined;
-  const pending = snapshot.pending.take(snapshot, chunk, newChunk, snapshot.nextSequence());
-  if (snapshot.persistent) snapshot.queue.push(pending);
+  const pending = snapshot.begin(chunk, newChunk);
   pending.partsLeft = 1;
   snapshot.outstanding += 1;
   return pending;

@@ -94,8 +94,7 @@ export class OriginKeeper {
           needs.wait(snapshot.dropKeepers, need);
           return false;
         }
-        pending = pendings.take(snapshot, chunk, newChunk, snapshot.nextSequence());
-        if (snapshot.persistent) snapshot.queue.push(pending);
+        pending = snapshot.begin(chunk, newChunk);
         this.#planner.add(pending);
       }
       this.#join(snapshot, need, pending);

@@ -98,8 +98,7 @@ export class SnapshotWriter {
       this.#noSpace(snapshot, need);
       return false;
     }
-    const pending = snapshot.pending.take(snapshot, chunk, newChunk, snapshot.nextSequence());
-    if (snapshot.persistent) snapshot.queue.push(pending);
+    const pending = snapshot.begin(chunk, newChunk);
     if (grant) {
       pending.grant = need;
       need.remaining += 1;

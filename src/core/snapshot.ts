@@ -19,7 +19,7 @@ import { SnapshotCounters } from "./counters.ts";
 import type { LoadedStore } from "./loaded-store.ts";
 import { MetadataChannel } from "./metadata-channel.ts";
 import { NeedList, type Need } from "./need.ts";
-import { PendingTable } from "./pending-exception.ts";
+import { type PendingException, PendingTable } from "./pending-exception.ts";
 import type { Effects } from "./ports.ts";
 import { isAfter, nextSequence } from "./sequence.ts";
 import { SettleBuckets } from "./settle-buckets.ts";
@@ -147,9 +147,12 @@ export class Snapshot {
     this.config.ports.words.setReserveEpoch(this.reserveEpoch);
   }
 
-  nextSequence(): number {
+  /** An exception comes into being: it has the next sequence number, and with it its place in the order of commits (S-41). */
+  begin(oldChunk: Chunk, newChunk: Chunk): PendingException {
     this.allocated = nextSequence(this.allocated);
-    return this.allocated;
+    const pending = this.pending.take(this, oldChunk, newChunk, this.allocated);
+    if (this.persistent) this.queue.push(pending);
+    return pending;
   }
 
   /** Somebody waits for this sequence to become durable. */

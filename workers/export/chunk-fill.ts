@@ -38,41 +38,38 @@ export class ChunkFill {
 
   /** Granted: read what the write does not cover. */
   start(piece: Piece, snapshot: SnapshotView, newChunk: number): void {
-    const { origin, originBytes } = this.#context;
-    const { chunkBytes } = snapshot;
-    const within = piece.offset % chunkBytes;
-    const chunkAt = piece.offset - within;
-    const exists = Math.min(chunkBytes, originBytes - chunkAt);
+    const { align } = this.#context.origin;
+    this.#begin(piece, snapshot, newChunk, false);
+    const within = piece.offset - piece.fillAt;
     const end = within + piece.length;
-    piece.fillKeeps = false;
-    piece.file = snapshot.cow.file;
-    piece.position = newChunk * chunkBytes;
-    piece.fillAt = chunkAt;
+    const exists = piece.fillBytes;
     piece.fillWithin = within;
-    piece.fillBytes = exists;
     piece.durable = piece.request?.durable === true;
-    piece.stage = Stage.FillRead;
-    piece.fillFrom = within === 0 ? Math.min(alignDown(end, origin.align), exists) : 0;
-    piece.fillTo = end === exists ? alignUp(within, origin.align) : exists;
-    piece.progress = 0;
+    piece.fillFrom = within === 0 ? Math.min(alignDown(end, align), exists) : 0;
+    piece.fillTo = end === exists ? alignUp(within, align) : exists;
     if (piece.fillFrom < piece.fillTo) this.#read(piece);
     else this.#write(piece);
   }
 
   /** Keep all of the chunk as the origin has it now. */
   keep(piece: Piece, snapshot: SnapshotView, newChunk: number): void {
+    this.#begin(piece, snapshot, newChunk, true);
+    piece.durable = false;
+    piece.fillFrom = 0;
+    piece.fillTo = piece.fillBytes;
+    this.#read(piece);
+  }
+
+  #begin(piece: Piece, snapshot: SnapshotView, newChunk: number, keeps: boolean): void {
     const { chunkBytes } = snapshot;
-    piece.fillKeeps = true;
+    piece.fillKeeps = keeps;
     piece.file = snapshot.cow.file;
     piece.position = newChunk * chunkBytes;
     piece.fillAt = alignDown(piece.offset, chunkBytes);
+    // The end of the origin may cut its last chunk short.
     piece.fillBytes = Math.min(chunkBytes, this.#context.originBytes - piece.fillAt);
-    piece.durable = false;
     piece.stage = Stage.FillRead;
-    piece.fillFrom = 0;
-    piece.fillTo = piece.fillBytes;
     piece.progress = 0;
-    this.#read(piece);
   }
 
   /** A completion while the piece fills. True: the chunk is written, or `piece.error` says why not. */

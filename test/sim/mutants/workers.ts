@@ -204,8 +204,8 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     "It shows what the slot had before.",
     edit(
       "workers/export/chunk-fill.ts",
-      "piece.fillTo = end === exists ? alignUp(within, origin.align) : exists;",
-      "piece.fillTo = alignUp(within, origin.align);",
+      "piece.fillTo = end === exists ? alignUp(within, align) : exists;",
+      "piece.fillTo = alignUp(within, align);",
     ),
   ),
   mutant(
