@@ -133,7 +133,7 @@ function isWritten(path: string, bytes: number): boolean {
   return size === bytes && blocks * 512 >= bytes;
 }
 
-function writeRandom(path: string, bytes: number): void {
+export function writeRandom(path: string, bytes: number): void {
   const piece = Buffer.allocUnsafe(PIECE_BYTES);
   const fd = openSync(path, "w", 0o600);
   try {

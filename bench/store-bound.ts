@@ -1,5 +1,6 @@
 /**
- * The bound of the disk for one first touch at a time: what a durable one costs, with plain system calls and no server at all.
+ * The bound of the disk for first touches of the origin: what a durable one costs, with no server at all; one at a time, with plain system
+ * calls, and 32 at a time (bound-lanes.ts), for one snapshot and for eight.
  *
  *   read the old chunk ─▶ write it to the COW file ─▶ fdatasync ─▶ write the area, O_DSYNC ─▶ write the origin
  *
@@ -10,35 +11,55 @@
 import { closeSync, constants, fdatasyncSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { newSharedPages } from "../src/device/shared-pages.ts";
+import { firstTouchesPerSecond } from "./bound-lanes.ts";
 import { run } from "./child.ts";
 import type { Figures } from "./figures.ts";
 import { median } from "./median.ts";
+import { writeRandom } from "./place.ts";
 import { KIB, MIB } from "./workload.ts";
 
 const CHUNK = 16 * KIB;
 const BLOCK = 4 * KIB;
-const FILE_BYTES = 64 * MIB;
+const FILE_BYTES = 256 * MIB;
+const LANES = 32;
+const STORES = 8;
+/** As many as a file holds behind the store's header and area. */
+const TOUCHES: number = FILE_BYTES / CHUNK - 2;
 const DIRECT = constants.O_RDWR | constants.O_DIRECT;
 const STEPS = ["read", "write", "flush", "area", "origin write"] as const;
 type Step = (typeof STEPS)[number];
 
-/** `folder`: on the disk in question. */
+/** `folder`: on the disk in question; `count`: first touches, of those that come one at a time. */
 export async function measureBound(figures: Figures, folder: string, count: number): Promise<void> {
   const origin = join(folder, "bound-origin");
-  const cow = join(folder, "bound-cow");
-  await reserve(origin);
-  writeAll(origin);
+  const cows = Array.from({ length: STORES }, (_, i) => join(folder, `bound-cow-${i}`));
+  writeRandom(origin, FILE_BYTES);
   for (const state of ["reserved", "written"] as const) {
-    rmSync(cow, { force: true });
-    await reserve(cow);
-    if (state === "written") writeAll(cow);
-    const times = firstTouches(origin, cow, count);
+    await makeCow(cows[0], state);
+    const times = firstTouches(origin, cows[0], count);
     const durable = STEPS.reduce((sum, step) => sum + median(times[step]), 0);
     const lost = durable - median(times.flush) - median(times.area);
     figures.report(`one first touch, COW file ${state}: the disk alone, durable`, durable, "µs");
     for (const step of STEPS) figures.report(`  ${step}`, median(times[step]), "µs");
     figures.report("  without flush and area (lost in a crash)", lost, "µs");
+    for (const stores of [1, STORES]) {
+      const used = cows.slice(0, stores);
+      const rounds: number[] = [];
+      for (let round = 0; round < 3; round++) {
+        for (const cow of used) await makeCow(cow, state);
+        const job = { origin, originBytes: FILE_BYTES, stores: used, lanes: LANES, count: TOUCHES };
+        rounds.push(firstTouchesPerSecond(job));
+      }
+      figures.report(`  ${LANES} at a time, snapshots: ${stores}`, median(rounds), "a second");
+    }
   }
+}
+
+async function makeCow(path: string, state: "reserved" | "written"): Promise<void> {
+  rmSync(path, { force: true });
+  if (state === "written") writeRandom(path, FILE_BYTES);
+  else await run(["fallocate", "--length", String(FILE_BYTES), path]);
+  await run(["sync", "-f", path]);
 }
 
 function firstTouches(origin: string, cow: string, count: number): Record<Step, number[]> {
@@ -54,7 +75,7 @@ function firstTouches(origin: string, cow: string, count: number): Record<Step, 
   };
   for (let i = 0; i < count; i++) {
     // Far apart, each once: an odd stride meets every chunk of the file.
-    const at = ((i * 1237) % (FILE_BYTES / CHUNK)) * CHUNK;
+    const at = ((i * 12_373) % (FILE_BYTES / CHUNK)) * CHUNK;
     timed("read", () => readSync(originFd, memory, 0, CHUNK, at));
     timed("write", () => writeSync(cowFd, memory, 0, CHUNK, (2 + i) * CHUNK));
     timed("flush", () => fdatasyncSync(cowFd));
@@ -63,16 +84,4 @@ function firstTouches(origin: string, cow: string, count: number): Record<Step, 
   }
   for (const fd of [originFd, cowFd, areaFd]) closeSync(fd);
   return times;
-}
-
-function writeAll(path: string): void {
-  const piece = Buffer.alloc(MIB, 1);
-  const fd = openSync(path, constants.O_RDWR);
-  for (let at = 0; at < FILE_BYTES; at += MIB) writeSync(fd, piece, 0, MIB, at);
-  fdatasyncSync(fd);
-  closeSync(fd);
-}
-
-function reserve(path: string): Promise<string> {
-  return run(["fallocate", "--length", String(FILE_BYTES), path]);
 }
