@@ -31,6 +31,8 @@ export default defineConfig({
     testTimeout: 2 * MINUTE,
     hookTimeout: 2 * MINUTE,
     teardownTimeout: MINUTE,
+    // What a test waits for comes soon, but no machine promises when.
+    expect: { poll: { timeout: MINUTE, interval: 20 } },
     pool: "forks",
     env: { SNAPRING_VERIFY: "1" },
     reporters: ["default", "./.ci/reporter.mjs"],

@@ -36,6 +36,7 @@ describe("the schedule", () => {
       "snapring-16k-sparse",
       "snapring-16k-written",
       "snapring-16k-x8",
+      "snapring-16k-written-x8",
     ]);
     expect(exportFor(server("snapring-16k"), workloadNamed("origin-read-4k-qd32"))).toBe("origin");
     expect(exportFor(server("snapring-16k"), workloadNamed("cow-first-4k-qd1"))).toBe("snap");
