@@ -18,6 +18,9 @@ import { METADATA_ARENA_BYTES } from "../ring/metadata-arena.ts";
 import type { ExportWorkerData, RingMode, WakeHandle } from "../ring/worker-data.ts";
 import { Channel, type ChannelOptions, type WorkerRole } from "./channel.ts";
 
+/** A loop allocates next to nothing: room for garbage would only fill up over the days, in every thread. */
+const WORKER_LIMITS = { maxYoungGenerationSizeMb: 3 };
+
 export interface ThreadOptions {
   readonly exportWorkers: number;
   readonly copyWorkers: number;
@@ -60,6 +63,7 @@ export class Threads {
       concurrentTasksPerWorker: 1,
       idleTimeout: Number.POSITIVE_INFINITY,
       atomics: "disabled",
+      resourceLimits: WORKER_LIMITS,
     });
     const threads = new Threads(options, pool);
     const ready = [
@@ -115,6 +119,7 @@ export class Threads {
       workerData: { ...channel.workerData, ...data, port: channel.workerPort },
       transferList: [channel.workerPort],
       name: `snapring ${channel.role} ${channel.index}`,
+      resourceLimits: WORKER_LIMITS,
     });
     this.#exits.set(channel, new Promise((resolve) => worker.once("exit", resolve)));
     return new Promise((resolve, reject) => {
