@@ -7,7 +7,8 @@
  */
 import type { Chunk } from "../base/units.ts";
 
-const PAGE_BITS = 2 ** 15;
+const PAGE_SHIFT = 15;
+const PAGE_BITS: number = 2 ** PAGE_SHIFT;
 const PAGE_WORDS: number = PAGE_BITS / 32;
 /** Directories with more pages than this are a Map. */
 const DIRECTORY_MAX = 2 ** 20;
@@ -34,10 +35,13 @@ export class ChunkSet {
   /** False if the value was there already. */
   add(value: Chunk): boolean {
     if (this.#slots !== undefined) return this.#addHashed(value);
-    const number = Math.floor(value / PAGE_BITS);
+    // Whole words where they will do: a store is ten million of these.
+    const small = value | 0;
+    const isSmall = small === value;
+    const number = isSmall ? small >>> PAGE_SHIFT : Math.floor(value / PAGE_BITS);
     const page = this.#flat === undefined ? this.#sparse.get(number) : this.#flat[number];
     if (page === undefined) return this.#addPage(number, value);
-    const bit = value % PAGE_BITS;
+    const bit = isSmall ? small & (PAGE_BITS - 1) : value % PAGE_BITS;
     const mask = 1 << (bit & 31);
     if ((page[bit >>> 5]! & mask) !== 0) return false;
     page[bit >>> 5]! |= mask;
