@@ -76,6 +76,7 @@ class Drop implements Operation, MetadataOwner {
 
   metadataDone(_snapshot: Snapshot, error: number): void {
     if (error !== 0 && this.#attempts < this.#context.options.headerAttempts) return;
+    this.#snapshot.headerStands = error !== 0;
     if (error !== 0) this.#context.effects.notice(this.#snapshot.index, "header-write-failed", error);
     if (error === 0 || this.#record === "invalid" || !this.#snapshot.config.registered) return this.#end();
     // A valid header stays, of a store that misses origin data from now on: then the register must say so, and go on to say so.

@@ -53,6 +53,8 @@ export class Snapshot {
   listed = false;
   /** On its way to Invalid (S-70): nothing new begins, what comes waits in `dropped`. */
   dropping = false;
+  /** It is Invalid, and its header could not be written: a valid one is on the disk (S-70). */
+  headerStands = false;
   /** The user drops it. */
   removing = false;
   /** Dropping, but what is ready is committed first. */

@@ -53,6 +53,41 @@ test("a dropped snapshot whose header cannot be written is registered as Invalid
   expect(bench.take()).toEqual(expect.arrayContaining(["notice 0 invalid"]));
 });
 
+/** An Invalid snapshot with a valid header: its copy has failed, and so has every write of the header. */
+function invalidWithHeader(): CoreBench {
+  const bench = new CoreBench(800, { headerAttempts: 2 });
+  bench.open({ registered: true });
+  bench.core.needOrigin(1, 0, 8);
+  bench.copied(errno.ENOSPC);
+  bench.core.registered(0, 0);
+  for (let i = 0; i < 2; i++) bench.metadataDone(0, errno.ENOSPC);
+  expect(bench.take()).toEqual(expect.arrayContaining(["register 0 invalid", "notice 0 header-write-failed"]));
+  bench.clear();
+  return bench;
+}
+
+test("an Invalid snapshot that kept its header loses it before it is unregistered (S-70, E-41, E-46)", () => {
+  const bench = invalidWithHeader();
+  bench.core.dropSnapshot(7, 0);
+  expect(bench.take()).toEqual(["header 0"]);
+  const job = bench.metadataDone();
+  expect(job.kind === "header" && decodeHeader(job.header).valid).toBe(0);
+  expect(bench.take()).toEqual(["register 0 removed"]);
+  bench.core.registered(0, 0);
+  expect(bench.take()).toEqual(expect.arrayContaining(["finished 0"]));
+});
+
+test("an Invalid snapshot that still cannot lose its header is dropped, and stays registered as Invalid (S-70, E-46)", () => {
+  // It was unregistered: the store, valid by its header and known to nobody, opened again as a snapshot that misses origin data.
+  const bench = invalidWithHeader();
+  bench.core.dropSnapshot(7, 0);
+  for (let i = 0; i < 2; i++) bench.metadataDone(0, errno.ENOSPC);
+  const events = bench.take();
+  expect(events.slice(0, 3)).toEqual(["header 0", "header 0", "notice 0 header-write-failed"]);
+  expect(events).toEqual(expect.arrayContaining(["finished 0"]));
+  expect(events.some((event) => event.startsWith("register"))).toBe(false);
+});
+
 test("what comes while the snapshot is dropped waits for its end (C-25)", () => {
   const bench = new CoreBench(800);
   bench.open({ cowSectors: 16 });
