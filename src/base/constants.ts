@@ -66,6 +66,9 @@ export const HEADER_WRITE_ATTEMPTS = 3;
 /** Areas that are read ahead while a store is opened (S-36: at least 12). */
 export const AREA_READ_AHEAD = 64;
 
+/** From so many exceptions on, their table and the room in which they are ordered have large pages: they fill several. */
+export const HUGE_PAGES_EXCEPTIONS: number = 2 ** 19;
+
 /** Buckets of tracked reads per snapshot (protocol.md: trk), and neighbouring chunks that share one. */
 export const TRACK_BUCKETS = 1024;
 export const TRACK_CHUNKS_PER_BUCKET = 8;

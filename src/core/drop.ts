@@ -12,8 +12,8 @@
 import { errno } from "../base/errno.ts";
 import { SnapshotState } from "../base/states.ts";
 import type { CoreContext, Operation } from "./context.ts";
-import type { MetadataOwner } from "./metadata-channel.ts";
-import type { Snapshot } from "./snapshot.ts";
+import { InvalidHeader } from "./invalid-header.ts";
+import type { RegistryOwner, Snapshot } from "./snapshot.ts";
 
 export class Drops {
   readonly #context: CoreContext;
@@ -42,18 +42,19 @@ export class Drops {
   }
 }
 
-class Drop implements Operation, MetadataOwner {
+class Drop implements Operation, RegistryOwner {
   readonly #context: CoreContext;
   readonly #snapshot: Snapshot;
   readonly #error: number;
+  readonly #header: InvalidHeader;
   #record: "invalid" | "removed";
   #stage: "save" | "register" | "registering" | "header" | "done" = "save";
-  #attempts = 0;
 
   constructor(context: CoreContext, snapshot: Snapshot, error: number, record: "invalid" | "removed") {
     this.#context = context;
     this.#snapshot = snapshot;
     this.#error = error;
+    this.#header = new InvalidHeader(context, snapshot, (written) => this.#headerEnded(written));
     this.#record = record;
   }
 
@@ -70,15 +71,12 @@ class Drop implements Operation, MetadataOwner {
 
   registered(_snapshot: Snapshot, error: number): void {
     if (error !== 0) this.#context.effects.notice(this.#snapshot.index, "register-failed", error);
-    if (this.#attempts > 0) this.#end();
+    if (this.#snapshot.headerStands) this.#end();
     else this.#stage = "header";
   }
 
-  metadataDone(_snapshot: Snapshot, error: number): void {
-    if (error !== 0 && this.#attempts < this.#context.options.headerAttempts) return;
-    this.#snapshot.headerStands = error !== 0;
-    if (error !== 0) this.#context.effects.notice(this.#snapshot.index, "header-write-failed", error);
-    if (error === 0 || this.#record === "invalid" || !this.#snapshot.config.registered) return this.#end();
+  #headerEnded(written: boolean): void {
+    if (written || this.#record === "invalid" || !this.#snapshot.config.registered) return this.#end();
     // A valid header stays, of a store that misses origin data from now on: then the register must say so, and go on to say so.
     this.#record = "invalid";
     this.#stage = "register";
@@ -104,14 +102,8 @@ class Drop implements Operation, MetadataOwner {
   }
 
   #writeHeader(): boolean {
-    const snapshot = this.#snapshot;
-    if (!snapshot.persistent) {
-      this.#end();
-      return true;
-    }
-    if (snapshot.channel.isBusy) return false;
-    this.#attempts += 1;
-    snapshot.channel.start(this, { kind: "header", snapshot: snapshot.index, header: snapshot.header(false) });
+    if (this.#snapshot.persistent) return this.#header.advance();
+    this.#end();
     return true;
   }
 

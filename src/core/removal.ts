@@ -12,17 +12,17 @@ import type { CoreContext, Operation } from "./context.ts";
 import type { Drops } from "./drop.ts";
 import { ORIGIN_WRITE_GATE, snapshotReadGate, snapshotWriteGate } from "../base/gate-numbers.ts";
 import { GateSet, type Gates } from "./gates.ts";
-import type { MetadataOwner } from "./metadata-channel.ts";
+import { InvalidHeader } from "./invalid-header.ts";
 import type { RegistryOwner, Snapshot } from "./snapshot.ts";
 
-export class Removal implements Operation, MetadataOwner, RegistryOwner {
+export class Removal implements Operation, RegistryOwner {
   readonly #context: CoreContext;
   readonly #drops: Drops;
   readonly #operation: number;
   readonly #snapshot: Snapshot;
   readonly #gates: GateSet;
+  readonly #header: InvalidHeader;
   #stage: "start" | "quiet" | "dropping" | "header" | "registering" | "gates" | "done" = "start";
-  #attempts = 0;
 
   constructor(context: CoreContext, gates: Gates, drops: Drops, operation: number, snapshot: Snapshot) {
     this.#context = context;
@@ -31,6 +31,7 @@ export class Removal implements Operation, MetadataOwner, RegistryOwner {
     this.#snapshot = snapshot;
     const { index } = snapshot;
     this.#gates = new GateSet(gates, [ORIGIN_WRITE_GATE, snapshotWriteGate(index), snapshotReadGate(index)]);
+    this.#header = new InvalidHeader(context, snapshot, (written) => this.#headerEnded(written));
     snapshot.removing = true;
   }
 
@@ -43,19 +44,9 @@ export class Removal implements Operation, MetadataOwner, RegistryOwner {
     if (stage === "start") this.#start();
     else if (stage === "quiet" && this.#snapshot.outstanding === 0) this.#drop();
     else if (stage === "dropping" && this.#snapshot.state === SnapshotState.Invalid) this.#stage = "gates";
-    else if (stage === "header" && !this.#snapshot.channel.isBusy) return this.#writeHeader();
+    else if (stage === "header") return this.#header.advance();
     else if (stage === "gates") this.#takeOff();
     return this.#stage !== stage;
-  }
-
-  /** The header has been written, or not. */
-  metadataDone(snapshot: Snapshot, error: number): void {
-    const { effects, options } = this.#context;
-    snapshot.headerStands = error !== 0;
-    if (error === 0) return this.#unregister();
-    if (this.#attempts < options.headerAttempts) return;
-    effects.notice(snapshot.index, "header-write-failed", error);
-    this.#stage = "gates";
   }
 
   registered(snapshot: Snapshot, error: number): void {
@@ -75,11 +66,9 @@ export class Removal implements Operation, MetadataOwner, RegistryOwner {
     }
   }
 
-  #writeHeader(): boolean {
-    const snapshot = this.#snapshot;
-    this.#attempts += 1;
-    snapshot.channel.start(this, { kind: "header", snapshot: snapshot.index, header: snapshot.header(false) });
-    return true;
+  #headerEnded(written: boolean): void {
+    if (written) this.#unregister();
+    else this.#stage = "gates";
   }
 
   #unregister(): void {

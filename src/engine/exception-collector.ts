@@ -4,6 +4,7 @@
  *
  * `expected` is how many there may be at most, as far as that is known: room for them costs address space only until it is used.
  */
+import { HUGE_PAGES_EXCEPTIONS } from "../base/constants.ts";
 import { highWord, lowWord } from "../base/u64.ts";
 import { useHugePages } from "../device/huge-pages.ts";
 import type { Chunk } from "../base/units.ts";
@@ -12,7 +13,6 @@ import type { ExceptionPairs } from "../table/bulk-load.ts";
 const CAPACITY_MIN = 4096;
 /** More are made room for when they come. */
 const CAPACITY_FIRST_MAX = 2 ** 24;
-const HUGE_BYTES: number = 4 * 2 ** 20;
 const LOW_MAX = 0xffff_ffff;
 
 export class ExceptionCollector {
@@ -67,7 +67,7 @@ export class ExceptionCollector {
 /** Costs nothing until it is used. */
 function newPairs(exceptions: number): Uint32Array {
   const pairs = new Uint32Array(2 * exceptions);
-  if (pairs.byteLength >= HUGE_BYTES) useHugePages(pairs.buffer);
+  if (exceptions >= HUGE_PAGES_EXCEPTIONS) useHugePages(pairs.buffer);
   return pairs;
 }
 

@@ -45,10 +45,9 @@ export class ReadAhead {
     this.#length = length;
     this.#ring = openFileRing(fd, arena, slots, mode);
     this.#submissions = new Submissions(this.#ring.submissions);
-    this.#slots = Array.from({ length: slots }, (_, i) => ({
-      bytes: new Uint8Array(arena, i * length, length),
-      ...{ position: 0, done: 0, error: 0 },
-    }));
+    this.#slots = Array.from({ length: slots }, (_, i) => {
+      return { bytes: new Uint8Array(arena, i * length, length), position: 0, done: 0, error: 0 };
+    });
   }
 
   /** Ranges that have begun and were not taken. */
@@ -68,7 +67,10 @@ export class ReadAhead {
   begin(position: number): void {
     assert(this.hasRoom, "more reads than slots");
     const index = this.#begun++ % this.#slots.length;
-    Object.assign(this.#slots[index], { position, done: 0, error: 0 });
+    const slot = this.#slots[index];
+    slot.position = position;
+    slot.done = 0;
+    slot.error = 0;
     this.#submit(index);
   }
 

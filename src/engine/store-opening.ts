@@ -6,13 +6,14 @@
  * Reads go through the page cache: nothing else runs yet. Opening writes nothing (S-36); a new store is formatted by
  * the core, through the metadata worker, when the snapshot is opened there.
  */
-import { existsSync, readSync, unlinkSync } from "node:fs";
+import { existsSync, unlinkSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
-import { AREA_READ_AHEAD } from "../base/constants.ts";
-import { errno, errnoOf, SnapringError, type ErrnoName } from "../base/errno.ts";
+import { AREA_READ_AHEAD, HUGE_PAGES_EXCEPTIONS } from "../base/constants.ts";
+import { errnoOf, SnapringError, type ErrnoName } from "../base/errno.ts";
 import { divCeil, divExact, SECTOR_BYTES } from "../base/units.ts";
 import { type LoadedStore, transientStore } from "../core/loaded-store.ts";
 import { type ReadRange, StoreLoader } from "../core/store-loader.ts";
+import type { DeviceFile } from "../device/device-file.ts";
 import { useHugePages } from "../device/huge-pages.ts";
 import { makeFile } from "../device/new-file.ts";
 import type { RingMode } from "../ring/worker-data.ts";
@@ -25,8 +26,6 @@ import { VolumeDevice } from "./volume-device.ts";
 
 /** A store of more ranges than are read at a time takes its time to be read. */
 const LONG = AREA_READ_AHEAD;
-/** A table of so many exceptions is worth large pages: it fills several of them. */
-const HUGE_TABLE = 2 ** 19;
 
 export interface OpenedStore {
   readonly cow: VolumeDevice;
@@ -70,7 +69,7 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
     if (chunkBytes % cow.align !== 0 || originBytes % cow.align !== 0) cow.useBuffered();
     const originChunks = divCeil(originBytes, chunkBytes);
     const tableMemory = createTable({ originChunks });
-    if (loaded.exceptions >= HUGE_TABLE) useHugePages(tableMemory);
+    if (loaded.exceptions >= HUGE_PAGES_EXCEPTIONS) useHugePages(tableMemory);
     const table = new TableWriter(tableMemory);
     if (table.loadSettled(found.take()) !== -1) {
       // Read once more, by the loader that can name the place of an old chunk that is there twice (S-38).
@@ -130,7 +129,7 @@ async function load(
     },
     (oldChunk, newChunk) => found.add(oldChunk, newChunk),
   );
-  feedHeader(loader, cow.file.fd);
+  feedHeader(loader, cow.file);
   const { wanted } = loader;
   if (wanted === undefined) return loader.result();
   const reads = new ReadAhead(cow.file.fd, wanted.length, AREA_READ_AHEAD, mode);
@@ -149,13 +148,12 @@ async function load(
   }
 }
 
-function feedHeader(loader: StoreLoader, fd: number): void {
+function feedHeader(loader: StoreLoader, file: DeviceFile): void {
   const { position, length } = loader.wanted as ReadRange;
   const bytes = new Uint8Array(length);
   try {
-    if (readSync(fd, bytes, 0, length, position) < length) loader.fail(errno.EIO);
+    file.read(position, bytes);
   } catch (error) {
-    if (error instanceof SnapringError) throw error;
     loader.fail(errnoOf(error));
   }
   loader.feed(bytes);

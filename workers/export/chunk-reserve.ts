@@ -37,7 +37,7 @@ export class ChunkReserve {
     if (epoch === this.#epoch) this.#chunks.push(chunk);
   }
 
-  /** How many to ask main for now; 0: none, or an answer is still to come. */
+  /** How many main is to be asked for; 0: none, or an answer is still to come. */
   wanted(): number {
     if (this.#chunks.length > this.#size / 3) return 0;
     if (this.#patience > 0) {

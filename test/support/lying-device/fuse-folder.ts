@@ -92,7 +92,7 @@ export class FuseFolder {
     this.#nodes.set(node, file);
   }
 
-  /** The file that a name stands for now. */
+  /** The file that has the name at present. */
   file(name: string): LyingFile | undefined {
     return this.#files.get(name)?.file;
   }
