@@ -7,6 +7,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { printCounts } from "./reporter.mjs";
 import { node24, orOneLine, ROOT, setup } from "./setup.mjs";
 
 const AGAIN_ON_NODE_24 = ["test/threads", "test/native", "test/e2e/smoke", "test/e2e/cli-serve"];
@@ -15,21 +16,21 @@ const RUN_MS_MAX = 30 * 60_000;
 orOneLine(() => setup({ tests: true }));
 const strict = process.env["SNAPRING_CI"] === "1";
 const args = process.argv.slice(2);
-const total = { passed: 0, failed: 0, skipped: 0, failures: /** @type {string[]} */ ([]) };
+/** @type {import("./reporter.mjs").Counts} */
+const total = { passed: 0, skipped: 0, failures: [] };
 
 vitest(process.execPath, args);
 if (args.length === 0) {
   const node = node24();
   if (node !== undefined) vitest(node, ["--passWithNoTests", ...AGAIN_ON_NODE_24]);
-  else if (strict) total.failed++;
-  if (node === undefined)
-    console.log(
-      `${strict ? "FAILED" : "SKIPPED"}: there is no Node 24 here, so the tests ran on ${process.version} only`,
-    );
+  else {
+    const why = `there is no Node 24 here, so the tests ran on ${process.version} only`;
+    if (strict) total.failures.push(`FAILED: ${why}`);
+    else console.log(`SKIPPED: ${why}`);
+  }
 }
-for (const line of total.failures) console.log(line);
-process.exitCode = total.failed === 0 ? 0 : 1;
-console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exitCode = total.failures.length === 0 ? 0 : 1;
+printCounts(total);
 
 /** @param {string} node @param {string[]} filters */
 function vitest(node, filters) {
@@ -46,11 +47,12 @@ function vitest(node, filters) {
   });
   const result = existsSync(counts)
     ? JSON.parse(readFileSync(counts, "utf8"))
-    : { passed: 0, failed: 0, skipped: 0, failures: [] };
+    : { passed: 0, skipped: 0, failures: [] };
   rmSync(counts, { force: true });
   total.passed += result.passed;
   total.skipped += result.skipped;
   total.failures.push(...result.failures);
   // A run that ended badly without a failed test (it was killed, or could not start) is a failure all the same.
-  total.failed += run.status !== 0 && result.failed === 0 ? 1 : result.failed;
+  if (run.status === 0 || result.failures.length > 0) return;
+  total.failures.push(`FAILED: the run on ${node} ended with ${run.signal ?? run.status}, and no test failed`);
 }

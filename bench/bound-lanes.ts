@@ -35,6 +35,7 @@ export interface LanesJob {
 }
 
 interface Lane {
+  readonly index: number;
   readonly address: number;
   at: number;
   /** Stores that it waits for. */
@@ -78,10 +79,10 @@ class BoundLanes {
       this.#ring.setFile(i, fd, FileKind.Async);
     });
     this.#submissions = new Submissions(this.#ring.submissions);
-    this.#lanes = Array.from({ length: job.lanes }, (_, i) => ({ address: i * CHUNK, at: 0, left: 0 }));
-    this.#stores = job.stores.map((_, i) => ({
-      ...{ file: 1 + i, nextAt: DATA_AT, busy: false, waiting: [], committing: [] },
-    }));
+    this.#lanes = Array.from({ length: job.lanes }, (_, i) => ({ index: i, address: i * CHUNK, at: 0, left: 0 }));
+    this.#stores = job.stores.map((_, i) => {
+      return { file: 1 + i, nextAt: DATA_AT, busy: false, waiting: [], committing: [] };
+    });
   }
 
   run(): number {
@@ -109,7 +110,7 @@ class BoundLanes {
     const index = user & INDEX_MASK;
     switch (user >> KIND_SHIFT) {
       case Kind.Read:
-        return this.#copy(index);
+        return this.#copy(this.#lanes[index]);
       case Kind.Store:
         return this.#stored(this.#lanes[index]);
       case Kind.Area:
@@ -125,14 +126,14 @@ class BoundLanes {
     // Far apart, each once: an odd stride meets every chunk.
     const chunks = this.#job.originBytes / CHUNK;
     lane.at = ((this.#begun++ * 12_373) % chunks) * CHUNK;
-    this.#push(IoOp.Read, 0, Kind.Read, this.#lanes.indexOf(lane), lane.address, CHUNK, lane.at, 0);
+    this.#submissions.push(IoOp.Read, 0, userOf(Kind.Read, lane.index), lane.address, CHUNK, lane.at, 0);
   }
 
-  #copy(index: number): void {
-    const lane = this.#lanes[index];
+  #copy(lane: Lane): void {
     lane.left = this.#stores.length;
     for (const store of this.#stores) {
-      this.#push(IoOp.Write, store.file, Kind.Store, index, lane.address, CHUNK, store.nextAt, 0);
+      const user = userOf(Kind.Store, lane.index);
+      this.#submissions.push(IoOp.Write, store.file, user, lane.address, CHUNK, store.nextAt, 0);
       store.nextAt += CHUNK;
     }
   }
@@ -152,31 +153,22 @@ class BoundLanes {
     store.busy = true;
     [store.committing, store.waiting] = [store.waiting, []];
     const index = store.file - 1;
-    this.#push(IoOp.Sync, store.file, Kind.Flush, index, 0, 0, 0, 0);
+    this.#submissions.push(IoOp.Sync, store.file, userOf(Kind.Flush, index), 0, 0, 0, 0);
     this.#submissions.link();
-    this.#push(IoOp.Write, store.file, Kind.Area, index, 0, BLOCK, CHUNK, IoArg.Dsync);
+    this.#submissions.push(IoOp.Write, store.file, userOf(Kind.Area, index), 0, BLOCK, CHUNK, IoArg.Dsync);
   }
 
   #committed(store: Store): void {
     store.busy = false;
     for (const lane of store.committing) {
       lane.left -= 1;
-      const index = this.#lanes.indexOf(lane);
-      if (lane.left === 0) this.#push(IoOp.Write, 0, Kind.Origin, index, lane.address, BLOCK, lane.at, 0);
+      if (lane.left > 0) continue;
+      this.#submissions.push(IoOp.Write, 0, userOf(Kind.Origin, lane.index), lane.address, BLOCK, lane.at, 0);
     }
     this.#commit(store);
   }
+}
 
-  #push(
-    op: IoOp,
-    file: number,
-    kind: number,
-    index: number,
-    address: number,
-    length: number,
-    at: number,
-    argument: number,
-  ): void {
-    this.#submissions.push(op, file, (kind << KIND_SHIFT) | index, address, length, at, argument);
-  }
+function userOf(kind: number, index: number): number {
+  return (kind << KIND_SHIFT) | index;
 }

@@ -45,6 +45,7 @@ describe("the last line of a test run", () => {
     );
     const ended = await run(false);
     expect(lastLine(ended)).toBe("1 passed, 1 failed, 1 skipped");
+    expect(ended.stdout).toContain("FAILED: a.test.js > c: c\n");
     expect(ended.code).toBe(1);
   });
 
