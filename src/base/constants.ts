@@ -98,20 +98,17 @@ export const SOCKETS_PER_RETRY = 16;
 /** Replaced leaves that wait until no reader can be in them; one step of the table generation frees them all. */
 export const TABLE_QUARANTINE_LEAVES = 256;
 
-assert(MAX_OPTION_BYTES >= MAX_EXPORT_NAME_BYTES + 6 + 2 * 64);
-assert(MAX_OPTION_BYTES <= MAX_SKIPPED_OPTION_BYTES);
-assert(MAX_OPTIONS >= 1 + 3 * (MAX_SNAPSHOTS + 1));
-assert(MAX_OPTION_REPLY_BYTES >= (MAX_SNAPSHOTS + 2) * (MAX_EXPORT_NAME_BYTES + 256));
-assert(AREA_READ_AHEAD >= 12);
-assert((TRACK_BUCKETS & (TRACK_BUCKETS - 1)) === 0);
-assert(TRACK_BUCKETS_PER_PIECE <= 32 && TRACK_BUCKETS_PER_PIECE <= TRACK_BUCKETS);
-assert(TABLE_CHUNKS_MAX / 256 + 2 ** 20 < TABLE_BYTES_MAX / 4);
-assert(MAX_COPY_TARGETS < 32);
 /**
  * Connections of a whole server. Each costs two descriptors (node's and the ring's), of which a process may have as few as 4096 (a
  * usual hard limit), and COW devices, rings and logs need some, too.
  */
 export const MAX_CONNECTIONS = 1024;
+
+/**
+ * Clients that wait in the kernel until main accepts them (Linux takes at most net.core.somaxconn, 4096 by default): all that may come,
+ * while main is busy, and others that are told. Beyond it a connect to a Unix socket fails with EAGAIN.
+ */
+export const LISTEN_BACKLOG = 4096;
 
 /** Milliseconds that a client has for its handshake; it needs a few. What it does in transmission has no limit: it may be idle for days. */
 export const HANDSHAKE_MS = 10_000;
@@ -163,7 +160,17 @@ export const DIRECT_RECEIVE_BYTES: number = 16 * 1024;
 /** Replies that one SENDMSG carries at most. */
 export const MAX_REPLIES_PER_SEND = 256;
 
+assert(MAX_OPTION_BYTES >= MAX_EXPORT_NAME_BYTES + 6 + 2 * 64);
+assert(MAX_OPTION_BYTES <= MAX_SKIPPED_OPTION_BYTES);
+assert(MAX_OPTIONS >= 1 + 3 * (MAX_SNAPSHOTS + 1));
+assert(MAX_OPTION_REPLY_BYTES >= (MAX_SNAPSHOTS + 2) * (MAX_EXPORT_NAME_BYTES + 256));
+assert(AREA_READ_AHEAD >= 12);
+assert((TRACK_BUCKETS & (TRACK_BUCKETS - 1)) === 0);
+assert(TRACK_BUCKETS_PER_PIECE <= 32 && TRACK_BUCKETS_PER_PIECE <= TRACK_BUCKETS);
+assert(TABLE_CHUNKS_MAX / 256 + 2 ** 20 < TABLE_BYTES_MAX / 4);
+assert(MAX_COPY_TARGETS < 32);
 assert(MAX_CONNECTIONS >= MAX_CONNECTIONS_PER_WORKER);
+assert(LISTEN_BACKLOG >= MAX_CONNECTIONS);
 assert(MAX_PAYLOAD_BYTES / TRANSFER_MS <= (2 * 1024 * 1024) / 1000);
 assert(MAX_PIECES_PER_WORKER >= MAX_REQUESTS_PER_WORKER);
 assert(MAX_REQUESTS_PER_CONNECTION < MAX_REQUESTS_PER_WORKER);

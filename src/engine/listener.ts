@@ -15,6 +15,7 @@
 import { existsSync, lstatSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { LISTEN_BACKLOG } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
 import { keepAlive } from "../device/keep-alive.ts";
 import { type CloseCause, Message } from "../ring/messages.ts";
@@ -68,8 +69,9 @@ export class Listener {
     const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => this.#accept(socket, address));
     await new Promise<void>((resolve, reject) => {
       server.once("error", (error) => reject(listenError(address, error)));
-      if (address.unix !== undefined) server.listen(address.unix, resolve);
-      else server.listen(address.port ?? 0, address.host, resolve);
+      const where =
+        address.unix !== undefined ? { path: address.unix } : { port: address.port ?? 0, host: address.host };
+      server.listen({ ...where, backlog: LISTEN_BACKLOG }, resolve);
     });
     server.on("error", () => {});
     this.#servers.push(server);

@@ -1,11 +1,12 @@
 /**
- * The socket file of another server: taken over only where nobody listens on it any more.
+ * The socket file of another server: taken over only where nobody listens on it any more. And clients that come while nobody accepts.
  */
-import { spawn } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
+import { MAX_CONNECTIONS } from "../../src/base/constants.ts";
 import { Listener } from "../../src/engine/listener.ts";
 import { makeScratch, type Scratch } from "../support/free-socket.ts";
 
@@ -79,4 +80,24 @@ test("a live server keeps its socket, and a second address that is refused does 
   await expect(own.listen({ unix: folder.file("live") })).rejects.toMatchObject({ code: "EADDRINUSE" });
   await own.stop();
   expect([existsSync(folder.file("own")), existsSync(folder.file("live"))]).toEqual([false, true]);
+});
+
+/** Connects so many times, and says how many were turned away. */
+const BURST = `
+  const [path, count] = process.argv.slice(1);
+  let left = Number(count), failed = 0;
+  const over = () => --left === 0 && (require("node:fs").writeSync(1, String(failed)), process.exit());
+  for (let i = left; i > 0; i--) {
+    require("node:net").connect(path).once("connect", over).once("error", () => { failed += 1; over(); });
+  }`;
+
+test("as many clients as may come are not turned away while main is busy", async () => {
+  // The queue was node's 511: of 755 that came at once, 243 got EAGAIN, and were counted nowhere.
+  const path = (await scratch()).file("socket");
+  await (await listener()).listen({ unix: path });
+  const kernelMax = Number(readFileSync("/proc/sys/net/core/somaxconn", "latin1"));
+  const count = Math.min(MAX_CONNECTIONS, kernelMax);
+  // Nothing is accepted until the child has ended.
+  const burst = spawnSync(process.execPath, ["-e", BURST, path, String(count)], { encoding: "latin1" });
+  expect(burst.stdout).toBe("0");
 });
