@@ -25,6 +25,9 @@ import { type Recording, REGISTER } from "./recording.ts";
 /** Compared at once. */
 const PIECE_BYTES = 64 * SECTOR_BYTES;
 
+/** Of the header's four bytes that are 0 where the snapshot is invalid (S-3). */
+const VALID_AT = 4;
+
 const KERNEL_ATTEMPTS = 3;
 
 const SHARED_MEMORY = "/dev/shm";
@@ -111,11 +114,16 @@ export class Reopening {
       state === "invalid" ||
       (cut.at >= Math.min(snapshot.dying, snapshot.mayBeInvalid) && calledInvalid(text, snapshot.name));
     for (let time = 0; time < 2; time++) await this.#open(this.#child, given, isInvalid);
-    const changed = this.#files.findIndex(({ path, content }) => !readFileSync(path).equals(content));
-    // A store that was still blank has been made.
-    const isNew = given.some(({ snapshot, state }) => snapshot.device === changed && state === "new");
-    if (changed >= 0 && !isNew) throw new Error(`opening has changed ${this.#files[changed].path}`);
-    for (const { path, content } of this.#files) content.set(readFileSync(path));
+    // S-70: what only the register called invalid is so in its header, too, by then.
+    for (const one of given)
+      if (isInvalid(one)) this.#files[one.snapshot.device].content.fill(0, VALID_AT, VALID_AT + 4);
+    for (const [device, { path, content }] of this.#files.entries()) {
+      const now = readFileSync(path);
+      // A store that was still blank has been made.
+      const isNew = given.some(({ snapshot, state }) => snapshot.device === device && state === "new");
+      if (!isNew && !now.equals(content)) throw new Error(`opening has changed ${path}`);
+      content.set(now);
+    }
     return given.length;
   }
 
