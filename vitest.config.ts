@@ -6,7 +6,8 @@
  *   e2e       the built command and server, with foreign clients (nbdinfo, fio, …)
  *   kernel    beside the real kernel's snapshots, in User-Mode Linux
  *
- * The groups behind the first start processes and threads of their own, so few of their files run at once. A limit of time
+ * The groups behind the first start processes and threads of their own, so few of their files run at once: those of e2e wait for
+ * processes and disks half of their time, those of threads do not. A limit of time
  * is there to end a test that hangs, never to judge speed.
  */
 import { defineConfig } from "vitest/config";
@@ -44,7 +45,7 @@ export default defineConfig({
         "test/kernel/**",
       ]),
       group("threads", 1, ["test/threads/**/*.test.ts", "test/native/**/*.test.ts"], 1),
-      group("e2e", 2, ["test/e2e/**/*.test.ts"], 1),
+      group("e2e", 2, ["test/e2e/**/*.test.ts"], 2),
       group("kernel", 3, ["test/kernel/**/*.test.ts"], 2),
     ],
   },
