@@ -36,9 +36,9 @@ export class DeviceFile implements Disposable {
 
   /**
    * Throws a SnapringError: missing, a directory, no permission, neither file nor block device, in use; EINVAL where it is the
-   * same device as `origin`, by whatever name (S-21).
+   * same device as `origin` (S-21) or one of `cows`, those of other snapshots, by whatever name.
    */
-  constructor(path: string, mode: AccessMode, what: string, origin?: DeviceFile) {
+  constructor(path: string, mode: AccessMode, what: string, origin?: DeviceFile, cows: readonly DeviceFile[] = []) {
     this.path = path;
     const flags = (mode === "write" ? constants.O_RDWR : constants.O_RDONLY) | constants.O_NONBLOCK;
     // O_NONBLOCK: a FIFO is to be refused, not waited for.
@@ -48,8 +48,9 @@ export class DeviceFile implements Disposable {
       refuseOtherKinds(facts, this.fd, `${what} ${path}`);
       this.isBlockDevice = facts.kind === "block";
       this.identity = facts.identity;
-      // Before the lock, which would only say that somebody (ourselves) has it.
-      if (origin !== undefined) refuseSameDevice(this, origin);
+      // Before the lock, which would only say that somebody (ourselves) has it, and without the addon would not be there.
+      if (origin !== undefined) refuseSameDevice(this, origin, "origin device");
+      refuseOtherCows(this, cows);
       this.sizeBytes = alignDown(facts.sizeBytes, SECTOR_BYTES);
       this.tailBytes = facts.sizeBytes - this.sizeBytes;
       this.logicalBlockBytes = facts.logicalBlockBytes;
@@ -116,10 +117,15 @@ function openOrExplain(path: string, flags: number, what: string): number {
   }
 }
 
+/** Two snapshots on one device: each would overwrite what the other keeps. */
+export function refuseOtherCows(cow: DeviceFile, others: readonly DeviceFile[]): void {
+  for (const other of others) refuseSameDevice(cow, other, "another snapshot's");
+}
+
 /** S-21. */
-function refuseSameDevice(cow: DeviceFile, origin: DeviceFile): void {
-  if (cow.identity !== origin.identity) return;
-  throw new SnapringError("EINVAL", `${cow.path}: COW device cannot be the same as origin device ${origin.path}`, {
+function refuseSameDevice(cow: DeviceFile, other: DeviceFile, whose: string): void {
+  if (cow.identity !== other.identity) return;
+  throw new SnapringError("EINVAL", `${cow.path}: COW device cannot be the same as ${whose} ${other.path}`, {
     hint: "name another file",
   });
 }

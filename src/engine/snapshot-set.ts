@@ -12,6 +12,7 @@ import { errnoName, type ErrnoName, SnapringError } from "../base/errno.ts";
 import { SnapshotState } from "../base/states.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import type { LoadedStore } from "../core/loaded-store.ts";
+import { type DeviceFile, refuseOtherCows } from "../device/device-file.ts";
 import { formatTableLine } from "../format/table-line.ts";
 import { cowFile } from "../ring/file-table.ts";
 import type { VolumeWords } from "../ring/volume-words.ts";
@@ -226,10 +227,12 @@ export class SnapshotSet {
 
   async #open(options: SnapshotOptions, takesLong?: (chunkBytes: number) => void): Promise<SnapshotHandle> {
     const { readOnly, direct, mode, log } = this.#options;
-    const opened = await openStore(options, { origin: this.#origin, direct, readOnly, mode, log, takesLong });
+    const cows = this.#cows();
+    const opened = await openStore(options, { origin: this.#origin, cows, direct, readOnly, mode, log, takesLong });
     try {
-      // Another order may have taken the name while the store was opened.
+      // Another order may have taken the name, or the device, while the store was opened.
       checkName(options.name, this.#names());
+      refuseOtherCows(opened.cow.file, this.#cows());
       return this.#adopt(options, opened);
     } catch (error) {
       opened.cow.close();
@@ -263,6 +266,10 @@ export class SnapshotSet {
 
   #all(): SnapshotHandle[] {
     return [...this.#handles.values()];
+  }
+
+  #cows(): DeviceFile[] {
+    return this.#all().map((handle) => handle.cow.file);
   }
 
   #names(): Set<string> {

@@ -38,6 +38,8 @@ export interface OpenedStore {
 
 export interface StoreSurroundings {
   readonly origin: VolumeDevice;
+  /** Of the other snapshots. */
+  readonly cows: readonly DeviceFile[];
   readonly direct: boolean | "auto";
   readonly readOnly: boolean;
   readonly mode: RingMode;
@@ -59,6 +61,7 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
       readOnly,
       direct: around.direct,
       origin: around.origin.file,
+      cows: around.cows,
     });
     const found = new ExceptionCollector(exceptionsMax(options, cow));
     const loaded = options.store === "N" ? transient(options, cow) : await load(options, cow, around, found, true);

@@ -26,6 +26,8 @@ export interface VolumeDeviceOptions {
   readonly direct: boolean | "auto";
   /** Of a COW device: it must be another one (S-21). */
   readonly origin?: DeviceFile | undefined;
+  /** Of a COW device: those of the other snapshots. */
+  readonly cows?: readonly DeviceFile[];
 }
 
 /** Buffers of requests keep their place inside a page, so no device may ask for more. */
@@ -41,7 +43,8 @@ export class VolumeDevice {
 
   /** Throws a SnapringError: what DeviceFile refuses, EBUSY for a device in use, EINVAL where direct I/O was demanded in vain. */
   constructor(options: VolumeDeviceOptions) {
-    this.file = new DeviceFile(options.path, options.readOnly ? "read" : "write", options.what, options.origin);
+    const { path, readOnly, what, origin, cows } = options;
+    this.file = new DeviceFile(path, readOnly ? "read" : "write", what, origin, cows);
     this.#options = options;
     this.#fd = -1;
     this.#align = 1;

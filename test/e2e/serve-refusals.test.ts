@@ -16,7 +16,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createServer, type Server as NetServer } from "node:net";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { dataPattern } from "../support/data-pattern.ts";
 import { freePort, makeScratch, type Scratch } from "../support/free-socket.ts";
 import { runCommand } from "../support/run-command.ts";
@@ -43,6 +43,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await new Promise<void>((resolve) => (busy === undefined ? resolve() : busy.close(() => resolve())));
   busy = undefined;
+  vi.unstubAllEnvs();
   await scratch.remove();
 });
 
@@ -106,9 +107,12 @@ describe("COW devices", () => {
     }
   });
 
-  it("one COW file for two snapshots, by another name", async () => {
+  it.each(["0", "1"])("one COW file for two snapshots, by another name (SNAPRING_NO_NATIVE=%s)", async (without) => {
+    // Without the addon there is no lock that would refuse it: both were served, and each overwrote what the other kept.
+    vi.stubEnv("SNAPRING_NO_NATIVE", without === "1" ? "1" : undefined);
     symlinkSync(cow, scratch.file("link"));
-    await refuses("EBUSY", "in use", "--snapshot", `a=${cow}`, "--snapshot", `b=${scratch.file("link")}`);
+    const words = "COW device cannot be the same as another snapshot's";
+    await refuses("EINVAL", words, "--snapshot", `a=${cow}`, "--snapshot", `b=${scratch.file("link")}`);
   });
 
   it("a directory, a missing folder, a device that is none", async () => {

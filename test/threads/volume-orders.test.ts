@@ -53,6 +53,26 @@ describe("orders", () => {
     expect(library.status("tuesday").state).toBe("active");
   });
 
+  test("of two creations on one COW device the second is refused, and the first keeps it", async () => {
+    const volume = await LibraryVolume.create({ snapshots: [MONDAY] });
+    const { library } = volume;
+    const create = (name: string, cow: string): Promise<void> =>
+      library.createSnapshot({ ...MONDAY, name, cow: volume.cowPath(cow) });
+    const both = await Promise.allSettled([create("b", "shared"), create("c", "shared")]);
+    expect(both.map((one) => one.status).sort()).toEqual(["fulfilled", "rejected"]);
+    await expect(create("d", "shared")).rejects.toMatchObject({
+      code: "EINVAL",
+      message: expect.stringContaining("COW device cannot be the same as another snapshot's"),
+    });
+    await expect(create("e", "monday")).rejects.toMatchObject({ code: "EINVAL" });
+    const name = both[0].status === "fulfilled" ? "b" : "c";
+    await (await volume.connect("origin")).write(0, dataPattern(65536, 7));
+    for (const one of [name, "monday"]) {
+      const view = await (await volume.connect(one)).read(0, 65536);
+      expect(view.equals(volume.before.subarray(0, 65536))).toBe(true);
+    }
+  });
+
   test("a name is free again after its drop, also for who is still connected to the old one", async () => {
     const volume = await LibraryVolume.create({ snapshots: [MONDAY] });
     const { library } = volume;
