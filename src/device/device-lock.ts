@@ -27,6 +27,9 @@ export function lockDevice(fd: number, path: string, mode: "exclusive" | "shared
   throw new SnapringError("EBUSY", `${path} is in use${by}`, { hint: "end that process, or use another device" });
 }
 
+/** What people must know where `lockDevice` returns false. */
+export const NOTHING_LOCKED = "nothing can be locked: make sure that nobody else uses these files";
+
 export function unlockDevice(fd: number): void {
   loadNative().native?.unlockFile(fd);
 }

@@ -13,6 +13,7 @@ import { EventEmitter } from "node:events";
 import { errnoName, SnapringError } from "../base/errno.ts";
 import { Core } from "../core/core.ts";
 import type { NoticeKind, OriginPorts } from "../core/ports.ts";
+import { NOTHING_LOCKED } from "../device/device-lock.ts";
 import { loadNative, probeUring } from "../device/native.ts";
 import { ORIGIN_FILE } from "../ring/file-table.ts";
 import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../base/gate-numbers.ts";
@@ -351,8 +352,9 @@ function sayWhatIsMissing(options: CompleteOptions): void {
   if (options.io === "uring") {
     throw new SnapringError("EOPNOTSUPP", `io_uring cannot be used: ${probe.reason}`, { hint: "leave --io uring out" });
   }
-  const instead = native === undefined ? "node's own file system calls" : "preadv2 and pwritev2";
-  options.log(`no io_uring (${native === undefined ? reason : probe.reason}): using ${instead}, slower`);
+  if (native === undefined) {
+    options.log(`no io_uring (${reason}): using node's own file system calls, slower; ${NOTHING_LOCKED}`);
+  } else options.log(`no io_uring (${probe.reason}): using preadv2 and pwritev2, slower`);
 }
 
 function uriOf(address: ListenAddress, name: string): string {

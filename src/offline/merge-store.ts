@@ -12,9 +12,9 @@ import { divFloor, SECTOR_BYTES, type Sector } from "../base/units.ts";
 import { Core } from "../core/core.ts";
 import type { LoadedStore } from "../core/loaded-store.ts";
 import { DeviceFile } from "../device/device-file.ts";
+import { deviceWarnings } from "./device-warnings.ts";
 import { ExceptionMap } from "./exception-map.ts";
 import { loadStore } from "./load-store.ts";
-import { tailWarning } from "./store-status.ts";
 import { quietOriginPorts, quietSnapshotPorts, SyncShell } from "./sync-shell.ts";
 
 /** One step copies about this much, so that a signal is heard soon. */
@@ -54,7 +54,7 @@ export class OfflineMerge implements Disposable {
       if (loaded.state === "invalid") throw invalid(options.cow);
       this.#origin = origin;
       this.#cow = cow;
-      this.warnings = [...loaded.warnings, ...tailWarning(origin), ...tailWarning(cow), ...lockWarning(origin, cow)];
+      this.warnings = [...loaded.warnings, ...deviceWarnings(origin, cow)];
       this.chunkBytes = loaded.chunkSectors * SECTOR_BYTES;
       this.totalChunks = this.#exceptions.count;
       this.#shell = new SyncShell(origin, cow);
@@ -124,9 +124,4 @@ function invalid(path: string): SnapringError {
   return new SnapringError("EINVAL", `${path}: an Invalid snapshot cannot be merged`, {
     hint: "it was dropped or ran full; the origin stays as it is",
   });
-}
-
-function lockWarning(...devices: readonly DeviceFile[]): string[] {
-  if (devices.every((device) => device.isLocked)) return [];
-  return ["without the native addon nothing can be locked: make sure that nobody else uses these files"];
 }

@@ -8,9 +8,9 @@ import { SnapringError } from "../base/errno.ts";
 import { divCeil, type Chunk, type Sector } from "../base/units.ts";
 import { CowGeometry } from "../format/cow-geometry.ts";
 import { DeviceFile } from "../device/device-file.ts";
+import { deviceWarnings } from "./device-warnings.ts";
 import { ExceptionMap } from "./exception-map.ts";
 import { loadStore } from "./load-store.ts";
-import { tailWarning } from "./store-status.ts";
 
 const READ_BYTES = 1024 * 1024;
 
@@ -53,7 +53,7 @@ export class SnapshotView implements Disposable {
       }
       this.#geometry = new CowGeometry(loaded.chunkSectors);
       this.#extentChunksMax = Math.max(1, Math.floor(READ_BYTES / this.#geometry.chunkBytes));
-      this.warnings = [...loaded.warnings, ...tailWarning(this.#origin), ...tailWarning(this.#cow)];
+      this.warnings = [...loaded.warnings, ...deviceWarnings(this.#origin, this.#cow)];
     } catch (error) {
       this[Symbol.dispose]();
       throw error;

@@ -10,6 +10,7 @@ import { SNAPSHOT_DISK_VERSION } from "../format/disk-header.ts";
 import { formatStatus, type StoreUsage } from "../format/status-line.ts";
 import { formatTableLine } from "../format/table-line.ts";
 import { DeviceFile } from "../device/device-file.ts";
+import { tailWarnings } from "./device-warnings.ts";
 import { loadStore } from "./load-store.ts";
 
 export interface StoreStatusOptions {
@@ -78,12 +79,6 @@ function describe(loaded: LoadedStore, options: StoreStatusOptions, cow: DeviceF
     areas: invalid ? null : loaded.currentArea + 1,
     allocatedSectors: usage?.allocatedSectors ?? null,
     metadataSectors: usage?.metadataSectors ?? null,
-    warnings: [...loaded.warnings, ...tailWarning(cow)],
+    warnings: [...loaded.warnings, ...tailWarnings(cow)],
   };
-}
-
-/** S-18. */
-export function tailWarning(device: DeviceFile): string[] {
-  if (device.tailBytes === 0) return [];
-  return [`${device.path}: the last ${device.tailBytes} bytes fill no sector and are not used`];
 }

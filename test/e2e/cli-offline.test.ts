@@ -6,7 +6,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { dataPattern } from "../support/data-pattern.ts";
 import { makeScratch, type Scratch } from "../support/free-socket.ts";
 import { runCommand, runOk } from "../support/run-command.ts";
@@ -27,7 +27,10 @@ beforeEach(async () => {
   cow = scratch.file("snap.cow");
 });
 
-afterEach(() => scratch.remove());
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await scratch.remove();
+});
 
 const snapring = (...argv: readonly string[]): Promise<string> => runOk(process.execPath, MAIN, ...argv);
 
@@ -208,5 +211,18 @@ describe("who may use the files at the same time (E-42)", () => {
     writeDevices(90, 9);
     expect((await lock("-x", cow, "status", cow)).code).toBe(0);
     expect((await lock("-x", cow, "dump", cow)).code).toBe(0);
+  });
+
+  it("read and merge say where nothing is locked for want of the addon; who only looks need not know", async () => {
+    // Only merge said it; a view could be read, and a volume served, while somebody else wrote the devices.
+    vi.stubEnv("SNAPRING_NO_NATIVE", "1");
+    writeDevices(90, 9);
+    const warning = /^snapring \w+: warning: without the native addon nothing can be locked: /m;
+    const run = async (...argv: readonly string[]): Promise<string> =>
+      (await runCommand(process.execPath, MAIN, ...argv)).stderr;
+    expect(await run("read", origin, cow, "--output", scratch.file("view"))).toMatch(warning);
+    expect(await run("merge", origin, cow)).toMatch(warning);
+    expect(await run("status", cow, "--origin", origin)).toBe("");
+    expect(await run("dump", cow)).toBe("");
   });
 });
