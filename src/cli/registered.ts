@@ -4,8 +4,9 @@
  * A merge writes to the origin; the other snapshots of the same origin would need the old data first, and nobody keeps it for
  * them here.
  */
-import { realpathSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { SnapringError } from "../base/errno.ts";
+import { realPath } from "../device/lasting-path.ts";
 import { Registry, registryPath } from "../engine/registry.ts";
 
 /** Throws a SnapringError (EBUSY) that names them. Devices that do not exist are left to whoever opens them. */
@@ -13,8 +14,8 @@ export async function refuseOtherSnapshots(origin: string, cow: string): Promise
   const stat = statSync(origin, { throwIfNoEntry: false });
   if (stat === undefined || statSync(cow, { throwIfNoEntry: false }) === undefined) return;
   const registry = await Registry.open(registryPath(origin, stat.isBlockDevice()));
-  const own = realpathSync(cow);
-  const others = [...registry.snapshots].filter(([, entry]) => entry.state === "active" && entry.cow !== own);
+  const own = realPath(cow);
+  const others = [...registry.snapshots].filter(([, entry]) => entry.state === "active" && realPath(entry.cow) !== own);
   if (others.length === 0) return;
   const names = others.map(([name, entry]) => `${name} (${entry.cow})`).join(", ");
   throw new SnapringError("EBUSY", `${origin} has other snapshots that a merge would destroy: ${names}`, {

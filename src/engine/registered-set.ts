@@ -6,9 +6,10 @@
  *   asked for, not registered                     registered before the origin accepts a write
  *   registered, Invalid, and asked for            Invalid it is, whatever its header says: that may not have been written (S-70)
  */
-import { existsSync, realpathSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { SnapringError } from "../base/errno.ts";
 import { DeviceFile } from "../device/device-file.ts";
+import { lastingPath, realPath } from "../device/lasting-path.ts";
 import { decodeHeader, encodeHeader, HEADER_BYTES, SNAP_MAGIC } from "../format/disk-header.ts";
 import { Registry, registryPath } from "./registry.ts";
 import type { VolumeDevice } from "./volume-device.ts";
@@ -31,8 +32,9 @@ export class RegisteredSet {
     for (const name of options.abandon) await set.#abandon(name, options.log);
     const given = new Set(options.snapshots.map((s) => realPath(s.cow)));
     for (const [name, { cow, state }] of registry.snapshots) {
-      if (state === "invalid" && given.has(cow) && existsSync(cow)) markInvalid(cow);
-      if (state !== "active" || given.has(cow)) continue;
+      const isGiven = given.has(realPath(cow));
+      if (state === "invalid" && isGiven && existsSync(cow)) markInvalid(cow);
+      if (state !== "active" || isGiven) continue;
       throw new SnapringError(
         "EBUSY",
         `origin ${options.origin} has a snapshot '${name}' on ${cow} that was not given`,
@@ -47,7 +49,8 @@ export class RegisteredSet {
   /** The origin may have been written without this COW device. A store that is made anew on it is another snapshot. */
   isInvalid(cow: string): boolean {
     const real = realPath(cow);
-    return [...this.#registry.snapshots.values()].some((entry) => entry.cow === real && entry.state === "invalid");
+    const entries = [...this.#registry.snapshots.values()];
+    return entries.some((entry) => realPath(entry.cow) === real && entry.state === "invalid");
   }
 
   /** Before the origin accepts a write: every persistent snapshot that is served is registered. */
@@ -55,9 +58,9 @@ export class RegisteredSet {
     if (this.#readOnly) return;
     const real = realPath(cow);
     for (const [other, entry] of this.#registry.snapshots) {
-      if (other !== name && entry.cow === real) await this.#registry.remove(other);
+      if (other !== name && realPath(entry.cow) === real) await this.#registry.remove(other);
     }
-    await this.#registry.record(name, { cow: real, state });
+    await this.#registry.record(name, { cow: lastingPath(cow), state });
   }
 
   async remove(name: string): Promise<void> {
@@ -85,8 +88,4 @@ function markInvalid(cow: string): void {
   if (header.magic !== SNAP_MAGIC || header.valid === 0) return;
   file.write(0, encodeHeader(false, header.chunkSectors));
   file.sync();
-}
-
-function realPath(path: string): string {
-  return existsSync(path) ? realpathSync(path) : path;
 }

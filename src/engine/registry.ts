@@ -3,8 +3,8 @@
  *
  *   ORIGIN.snapshots   { "version": 1, "snapshots": { "monday": { "cow": "/srv/mon.cow", "state": "active" }, … } }
  *
- * It stands beside the origin (for a block device below the state folder), and is replaced as a whole: written beside, flushed,
- * renamed, folder flushed. A snapshot is in it before its first origin write is let through, and is taken out, or marked
+ * It stands beside the origin, for a block device in /var/lib/snapring by a name that lasts (lasting-path.ts), and is replaced as a
+ * whole: written beside, flushed, renamed, folder flushed. A snapshot is in it before its first origin write is let through, and is taken out, or marked
  * invalid, before an origin write is let through that it has not preserved (S-70). Transient stores are not in it. A write that
  * has failed is made up for by the next one, whatever it is about.
  */
@@ -12,10 +12,11 @@ import { existsSync, realpathSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { SnapringError } from "../base/errno.ts";
+import { lastingNames } from "../device/lasting-path.ts";
 import { systemError } from "../device/system-error.ts";
 
 export interface RegisteredSnapshot {
-  /** Real path of the COW device. */
+  /** Lasting path of the COW device. */
   readonly cow: string;
   readonly state: "active" | "invalid";
 }
@@ -26,7 +27,13 @@ const BLOCK_DEVICE_FOLDER = "/var/lib/snapring";
 /** Where the register of an origin is kept. */
 export function registryPath(origin: string, isBlockDevice: boolean): string {
   const real = realpathSync(origin);
-  return isBlockDevice ? join(BLOCK_DEVICE_FOLDER, `${basename(real)}.snapshots`) : `${real}.snapshots`;
+  return isBlockDevice ? blockRegister(real, lastingNames(real)) : `${real}.snapshots`;
+}
+
+/** Below the best name of the device, or another of its names that it was registered by. */
+export function blockRegister(real: string, names: readonly string[], folder: string = BLOCK_DEVICE_FOLDER): string {
+  const paths = (names.length > 0 ? names : [basename(real)]).map((name) => join(folder, `${name}.snapshots`));
+  return paths.find((path) => existsSync(path)) ?? paths[0];
 }
 
 export class Registry {

@@ -1,7 +1,7 @@
 /**
  * Orders to a live volume that meet each other, or a register that knows better than a header.
  */
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, symlink, writeFile } from "node:fs/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { dataPattern } from "../support/data-pattern.ts";
 import { LibraryVolume, removeVolumes } from "../support/library-volume.ts";
@@ -115,6 +115,22 @@ describe("the register", () => {
     await volume.open({ readOnly: true });
     expect(volume.library.status("monday").state).toBe("invalid");
     expect(await volume.validOnDisk("monday")).toBe(1);
+  });
+
+  test.for(["active", "invalid"] as const)("a COW device is known by another name of it: %s (E-46)", async (state) => {
+    // As a block device is, whose name of this boot is not the one by which it was registered.
+    const volume = await withoutHeader();
+    const path = `${volume.originPath}.snapshots`;
+    const other = volume.cowPath("other-name");
+    await symlink(volume.cowPath("monday"), other);
+    const text = (await readFile(path, "utf8")).replace('"invalid"', `"${state}"`);
+    await writeFile(path, text.replace(volume.cowPath("monday"), other));
+    const without = volume.open({ snapshots: [] });
+    if (state === "active") await expect(without).rejects.toMatchObject({ code: "EBUSY" });
+    else await without.then(() => volume.close());
+    await volume.open({ snapshots: [MONDAY] });
+    expect(volume.library.status("monday").state).toBe(state);
+    expect(await volume.registered()).toEqual({ monday: state });
   });
 
   test("a store that is made anew on the device of an Invalid snapshot is a new one", async () => {
