@@ -3,7 +3,7 @@
  *
  *   origin-SIZE.raw    random data, made once and kept for the next bench
  *   KIND.cow           the snapshot of one run: made anew for every run
- *   written.cow        a COW file whose blocks were all written, for those servers that start from one
+ *   written-N.cow      a COW file whose blocks were all written, for those servers that start from one
  *   list               the iolog of one run
  *   SOCKET             in a folder of its own below the system's, for the path of a socket must be short
  */

@@ -80,6 +80,6 @@ function barAt(bar: Bar, y: number, perUnit: number, digits: number): string {
   ].join("");
 }
 
-export function escapeXml(text: string): string {
+function escapeXml(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }

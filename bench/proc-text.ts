@@ -10,7 +10,7 @@
 import { assert } from "../src/base/assert.ts";
 
 /** Linux has had it at 100 on every architecture that Node runs on. */
-export const TICKS_PER_SECOND = 100;
+const TICKS_PER_SECOND = 100;
 const SECTORS_PER_MIB = 2048;
 
 export interface ProcessTimes {

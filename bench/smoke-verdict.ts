@@ -10,7 +10,7 @@ import { workloadNamed } from "./workloads.ts";
 /** The server under test. */
 export const SMOKE_OURS = "snapring-16k";
 /** Less than this times the IOPS of qemu-nbd means that something is broken. */
-export const RATIO_MIN = 0.5;
+const RATIO_MIN = 0.5;
 const JUDGED = "read-unmapped-4k-qd32";
 
 /** A table of plain text. */

@@ -28,7 +28,7 @@ export interface ServerWork {
 }
 
 /** Enters of one ring per turn of its loop; a little more is allowed, for the enter that a full queue forces. */
-export const ENTERS_PER_TURN_MAX = 1.01;
+const ENTERS_PER_TURN_MAX = 1.01;
 
 /** The statistics in a line of the server's standard output; undefined for any other line. */
 export function parseStatisticsLine(line: string): VolumeStats | undefined {

@@ -11,7 +11,7 @@ import { writeStoreImage } from "./store-image.ts";
 import { KIB } from "./workload.ts";
 
 const SERVER: string = fileURLToPath(new URL("./settings-server.js", import.meta.url));
-export const STORE_CHUNK_BYTES: number = 16 * KIB;
+const STORE_CHUNK_BYTES: number = 16 * KIB;
 
 type Settings = Omit<VolumeOptions, "origin" | "snapshots" | "listen" | "log">;
 

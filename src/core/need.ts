@@ -31,7 +31,7 @@ class Link {
   next: Link | null = null;
 }
 
-/** Needs that wait for one thing, in the order of arrival. Made by `Needs.list`, empty again after each `end`. */
+/** Needs that wait for one thing, in the order of arrival. Empty again after each `end`. */
 export class NeedList {
   head: Link | null = null;
   tail: Link | null = null;

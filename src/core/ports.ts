@@ -82,7 +82,7 @@ export interface Effects {
   register(snapshot: number, what: "active" | "removed" | "invalid"): void;
   /** An operation (create, drop, merge, close …) has ended. */
   finished(operation: number, error: number, message: string): void;
-  /** For logs, counters and `volume` events: invalid, overflow, merge-failed, header-write-failed, grown … */
+  /** For logs, counters and `volume` events: invalid, overflow, merge-failed, header-write-failed … */
   notice(snapshot: number, event: NoticeKind, error: number): void;
   /** A group of exceptions waits (S-54): call `tick(snapshot)` after the configured time, once. */
   armTimer(snapshot: number): void;

@@ -51,7 +51,7 @@ export class Snapshot {
   state: SnapshotState = SnapshotState.Absent;
   /** Origin writes keep its old data, unless it is Invalid or Merging. */
   listed = false;
-  /** On its way to Invalid (S-70): nothing new begins, what comes waits in `dropped`. */
+  /** On its way to Invalid (S-70): nothing new begins, what comes waits in `dropWriters` or `dropKeepers`. */
   dropping = false;
   /** It is Invalid, and its header could not be written: a valid one is on the disk (S-70). */
   headerStands = false;

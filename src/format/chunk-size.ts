@@ -8,10 +8,10 @@ import { SnapringError } from "../base/errno.ts";
 import { divFloor, isPowerOfTwo, SECTOR_BYTES, type Sector } from "../base/units.ts";
 
 /** What a store gets that names no chunk size: 16 KiB (S-16). */
-export const DEFAULT_CHUNK_SECTORS: Sector = 32;
+const DEFAULT_CHUNK_SECTORS: Sector = 32;
 
 /** (2^31 - 1) / 512, rounded down (S-19). */
-export const CHUNK_SECTORS_MAX: Sector = 4194303;
+const CHUNK_SECTORS_MAX: Sector = 4194303;
 
 /** Logical block sizes in bytes; a regular file counts as 512 (S-18). */
 export interface BlockSizes {

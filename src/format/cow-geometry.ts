@@ -18,9 +18,6 @@ export const EXCEPTION_BYTES = 16;
 /** The first chunk that may hold data of a persistent store: behind the header and area 0. */
 export const FIRST_DATA_CHUNK: Chunk = 2;
 
-/** Chunk numbers have at most 56 bits (S-39). */
-export const CHUNK_BITS_MAX = 56;
-
 export class CowGeometry {
   readonly chunkSectors: Sector;
   readonly chunkBytes: number;

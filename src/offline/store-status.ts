@@ -50,7 +50,7 @@ export function storeStatus(options: StoreStatusOptions): StoreStatus {
 }
 
 /** S-71. */
-export function usageOf(loaded: LoadedStore): StoreUsage {
+function usageOf(loaded: LoadedStore): StoreUsage {
   return {
     allocatedSectors: loaded.nextFree * loaded.chunkSectors,
     totalSectors: loaded.cowSectors,

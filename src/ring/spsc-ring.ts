@@ -17,14 +17,14 @@
  */
 import { assert } from "../base/assert.ts";
 
-export const MESSAGE_WORDS = 8;
+const MESSAGE_WORDS = 8;
 
 const TAIL = 0;
 const HEAD = 16;
 const SLEEPING = 32;
 const MESSAGES = 48;
 
-export function ringBytes(capacity: number): number {
+function ringBytes(capacity: number): number {
   return (MESSAGES + capacity * MESSAGE_WORDS) * 4;
 }
 

@@ -1,19 +1,16 @@
 /**
- * The shared words of one snapshot besides its table: state, sequence numbers, the range being merged, tracking, counters.
+ * The shared words of one snapshot besides its table: state, sequence numbers, the range being merged, tracking.
  *
  *   word 0   state   word 1  visSeq   word 2  durSeq   word 3  epoch of reserved chunks   words 4-15  0
  *   word 16  version │ 17 sectors low │ 18 high │ 19 first sector low │ 20 high     the merge range
- *   word 32  one line of 8 doubles per export worker: counters, written by that worker only
- *   then     tracking.ts
+ *   word 32  tracking.ts
  *
- * Main writes all but the counters and the reader counts. The merge range is five words and a reader must never act on a
+ * Main writes all but the reader counts. The merge range is five words and a reader must never act on a
  * half of it: `version` is odd while it changes, and a reader that sees it odd or changed says "overlaps". That
  * only sends the write to main, which lets it look again (C-11). Main waits for every write that was announced before
  * the range was stored (C-34), and clears the range after the entries have gone (C-37).
  */
 import { newSharedMemory } from "../base/shared-memory.ts";
-import { assert } from "../base/assert.ts";
-import { MAX_EXPORT_WORKERS } from "../base/constants.ts";
 import type { SnapshotState } from "../base/states.ts";
 import { fromWords, highWord, lowWord } from "../base/u64.ts";
 import type { Sector } from "../base/units.ts";
@@ -26,27 +23,9 @@ const RESERVE_EPOCH = 3;
 const VERSION = 16;
 const SECTORS = 17;
 const FIRST = 19;
-const COUNTERS = 32;
-const LINE = 16;
-const COUNTERS_PER_LINE = LINE / 2;
-const TRACKING: number = COUNTERS + MAX_EXPORT_WORKERS * LINE;
+const TRACKING = 32;
 
-export const SNAPSHOT_WORDS: number = TRACKING + TRACKING_WORDS;
-
-/** What a worker counts for a snapshot. */
-export const SnapshotCounter = {
-  /** Read pieces that went to the COW device, and to the origin. */
-  ReadsCow: 0,
-  ReadsOrigin: 1,
-  ReadBytes: 2,
-  /** Write pieces that found their exception, and that had to ask main. */
-  WritesCow: 3,
-  WritesAsked: 4,
-  WriteBytes: 5,
-  /** Origin write pieces that had to wait for an exception in this snapshot. */
-  OriginWritesAsked: 6,
-} as const;
-export type SnapshotCounter = (typeof SnapshotCounter)[keyof typeof SnapshotCounter];
+const SNAPSHOT_WORDS: number = TRACKING + TRACKING_WORDS;
 
 /** Shared memory for the words of one snapshot; its state is Absent. Throws a SnapringError ENOMEM. */
 export function createSnapshotWords(): SharedArrayBuffer {
@@ -57,11 +36,9 @@ export function createSnapshotWords(): SharedArrayBuffer {
 export class SnapshotWords {
   readonly tracking: Tracking;
   readonly #words: Int32Array;
-  readonly #counters: Float64Array;
 
   constructor(memory: SharedArrayBuffer) {
     this.#words = new Int32Array(memory);
-    this.#counters = new Float64Array(memory, COUNTERS * 4, MAX_EXPORT_WORKERS * COUNTERS_PER_LINE);
     this.tracking = new Tracking(this.#words, TRACKING);
   }
 
@@ -94,26 +71,15 @@ export class SnapshotWords {
     Atomics.store(words, FIRST + 1, highWord(firstSector));
     Atomics.add(words, VERSION, 1);
   }
-
-  /** A counter's sum over all workers. For statistics: it may be a moment old. */
-  counted(counter: SnapshotCounter): number {
-    let sum = 0;
-    for (let w = 0; w < MAX_EXPORT_WORKERS; w++) sum += this.#counters[w * COUNTERS_PER_LINE + counter];
-    return sum;
-  }
 }
 
 /** A worker's side. */
 export class SnapshotWordsReader {
   readonly tracking: TrackingReader;
-  /** This worker's own counters, by SnapshotCounter: `counters[SnapshotCounter.ReadsCow] += 1`. */
-  readonly counters: Float64Array;
   readonly #words: Int32Array;
 
-  constructor(memory: SharedArrayBuffer, worker: number) {
-    assert(worker >= 0 && worker < MAX_EXPORT_WORKERS, "worker has no counters");
+  constructor(memory: SharedArrayBuffer) {
     this.#words = new Int32Array(memory);
-    this.counters = new Float64Array(memory, (COUNTERS + worker * LINE) * 4, COUNTERS_PER_LINE);
     this.tracking = new TrackingReader(this.#words, TRACKING);
   }
 

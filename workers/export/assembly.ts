@@ -74,7 +74,7 @@ function applyControl(
   }
   const { snapshot } = control;
   context.ring.setFile(snapshot.cow.file, control.fd, snapshot.cow.inline ? FileKind.Inline : FileKind.Async);
-  const view = new SnapshotView(snapshot, context.volume, data.worker);
+  const view = new SnapshotView(snapshot, context.volume);
   context.snapshots[snapshot.index] = view;
   const handler = new SnapshotHandler(context, loop.pieceIo, view, loop.pieces.finish.bind(loop.pieces));
   exports.add(newExport(snapshot.name, data.originBytes, control.readOnly, snapshot.chunkBytes, handler));

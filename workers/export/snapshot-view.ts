@@ -26,11 +26,11 @@ export class SnapshotView {
   readonly discardZeroesCow: boolean;
   readonly discardPassdownOrigin: boolean;
 
-  constructor(d: SnapshotDescription, volume: VolumeReader, worker: number) {
+  constructor(d: SnapshotDescription, volume: VolumeReader) {
     this.index = d.index;
     this.chunkBytes = d.chunkBytes;
     this.table = new TableReader(d.table);
-    this.words = new SnapshotWordsReader(d.words, worker);
+    this.words = new SnapshotWordsReader(d.words);
     this.cow = new DeviceView(d.cow);
     this.reserve = d.reserves ? new ChunkReserve() : null;
     this.writeGate = snapshotWriteGate(d.index);

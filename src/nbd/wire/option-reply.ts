@@ -22,7 +22,7 @@ import {
 import type { ReplyBuffer } from "./reply-buffer.ts";
 import { encodeText } from "./reply-buffer.ts";
 
-export const MINIMUM_BLOCK_BYTES = 1;
+const MINIMUM_BLOCK_BYTES = 1;
 const PREFERRED_BLOCK_BYTES_MIN = 512;
 
 export function appendGreeting(to: ReplyBuffer): void {

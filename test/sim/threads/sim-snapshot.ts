@@ -46,7 +46,7 @@ export class SimSnapshot {
     this.table.loadSettled(found.take());
     const words = createSnapshotWords();
     this.#words = new SnapshotWords(words);
-    this.#reader = new SnapshotWordsReader(words, 0);
+    this.#reader = new SnapshotWordsReader(words);
     this.description = {
       ...{ index, name, chunkBytes, table, words, reserves },
       cow: { file: cowFile(index), align: spec.disk.blockBytes, inline: false },

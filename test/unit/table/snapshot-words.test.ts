@@ -1,16 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { MAX_EXPORT_WORKERS } from "../../../src/base/constants.ts";
 import { SnapshotState } from "../../../src/base/states.ts";
-import {
-  createSnapshotWords,
-  SnapshotCounter,
-  SnapshotWords,
-  SnapshotWordsReader,
-} from "../../../src/table/snapshot-words.ts";
+import { createSnapshotWords, SnapshotWords, SnapshotWordsReader } from "../../../src/table/snapshot-words.ts";
 
 function make(): { main: SnapshotWords; reader: SnapshotWordsReader; memory: SharedArrayBuffer } {
   const memory = createSnapshotWords();
-  return { main: new SnapshotWords(memory), reader: new SnapshotWordsReader(memory, 0), memory };
+  return { main: new SnapshotWords(memory), reader: new SnapshotWordsReader(memory), memory };
 }
 
 describe("snapshot words", () => {
@@ -54,18 +48,6 @@ describe("snapshot words", () => {
     expect(reader.overlapsMergeRange(5000, 1)).toBe(true);
     words[version] = 4;
     expect(reader.overlapsMergeRange(5000, 1)).toBe(false);
-  });
-
-  test("each worker counts for itself and main sees the sum", () => {
-    const { main, memory } = make();
-    for (let w = 0; w < MAX_EXPORT_WORKERS; w++) {
-      const reader = new SnapshotWordsReader(memory, w);
-      reader.counters[SnapshotCounter.ReadsCow] += 2 ** 40;
-      reader.counters[SnapshotCounter.OriginWritesAsked] += w;
-    }
-    expect(main.counted(SnapshotCounter.ReadsCow)).toBe(MAX_EXPORT_WORKERS * 2 ** 40);
-    expect(main.counted(SnapshotCounter.OriginWritesAsked)).toBe((MAX_EXPORT_WORKERS * (MAX_EXPORT_WORKERS - 1)) / 2);
-    expect(main.counted(SnapshotCounter.ReadsOrigin)).toBe(0);
   });
 
   test("tracking lives in the same memory and disturbs nothing", () => {
