@@ -20,12 +20,11 @@ const LAYERS: Readonly<Record<string, readonly string[] | "anything">> = {
   "src/ring": ["src/base"],
   "src/device": ["src/base", "src/ring"],
   "src/nbd/wire": ["src/base"],
-  "src/nbd": ["src/nbd/wire", "src/base", "src/ring", "src/table"],
   "src/offline": ["src/base", "src/format", "src/core", "src/device"],
   "src/engine": ["src/base", "src/format", "src/core", "src/table", "src/ring", "src/device"],
   "src/cli": "anything",
   "src/index.ts": ["src/base", "src/engine"],
-  workers: ["src/base", "src/ring", "src/table", "src/device", "src/nbd", "src/nbd/wire"],
+  workers: ["src/base", "src/ring", "src/table", "src/device", "src/nbd/wire"],
   bench: "anything",
 };
 

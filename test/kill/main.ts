@@ -21,6 +21,7 @@ const { values } = parseArgs({
   },
 });
 const kernelPercent = missingForOracle().length === 0 ? Number(values.kernel) : 0;
+if (kernelPercent === 0) console.log("kill: no store is decoded by the real kernel");
 const start = performance.now();
 const total: LifeFigures = { kills: 0, late: 0, writes: 0, offline: 0, kernel: 0, actions: {} };
 let seed = Number(values.seed ?? Date.now() % 1_000_000);

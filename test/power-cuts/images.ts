@@ -15,7 +15,7 @@ export interface CheckedCut {
   readonly found: readonly Found[];
 }
 
-/** Of all reorders, how many percent each may be; the rest of CUTS shares them alike. */
+/** What a cut that is no prefix may be, each as often as another. */
 const REORDERS = CUTS.filter((cut) => cut !== "prefix");
 
 interface Moment {

@@ -52,6 +52,10 @@ for (let seed = first; tally.images < images; seed++) {
   }
   console.log(`powercut: ${kind} ${seed}: ${summary(tally)}`);
 }
+if (tally.kernelLoads < kernel) {
+  console.log(`powercut: FAILED: ${tally.kernelLoads} stores were loaded by the kernel, ${kernel} were asked for`);
+  process.exit(1);
+}
 console.log(`powercut: seed ${first}: ${summary(tally)}, ${Math.round((Date.now() - began) / 1000)} s, 0 failures`);
 
 function shareOf(count: number, so: Tally): Share {

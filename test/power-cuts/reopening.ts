@@ -25,7 +25,7 @@ import { type Recording, REGISTER } from "./recording.ts";
 /** Compared at once. */
 const PIECE_BYTES = 64 * SECTOR_BYTES;
 
-/** Of the header's four bytes that are 0 where the snapshot is invalid (S-3). */
+/** Of the header's four bytes that are 0 where the snapshot is invalid (S-1). */
 const VALID_AT = 4;
 
 const KERNEL_ATTEMPTS = 3;

@@ -45,20 +45,26 @@ export function replayLine({ depth, seed, plain, steps, without }: LifeKind): st
 }
 
 /** Fewer things that happen, then fewer steps, while it still fails in some way. */
-export function shrink(failure: Failure): Failure {
+export function shrink(failure: Failure, live: (kind: LifeKind) => Failure | undefined = tryLife): Failure {
   let smallest = failure;
   for (const name of SWITCHES) {
     if (smallest.without.includes(name)) continue;
-    smallest = tryLife({ ...smallest, without: [...smallest.without, name] }) ?? smallest;
+    smallest = live({ ...smallest, without: [...smallest.without, name] }) ?? smallest;
   }
   // A life of fewer steps is another one only in its end, so halving finds a short one, not always the shortest.
   for (let low = 0; smallest.steps - low > 1; ) {
     const steps = Math.floor((low + smallest.steps) / 2);
-    const shorter = tryLife({ ...smallest, steps });
+    const shorter = live({ ...smallest, steps });
     if (shorter === undefined) low = steps;
     else smallest = shorter;
   }
   return smallest;
+}
+
+/** What is wrong, with the line that replays it, and the smaller life that it shrinks to. */
+export function explained(failure: Failure): string {
+  const small = shrink(failure);
+  return `${failure.message}\n${replayLine(failure)}\nshrunk: ${small.message}\n${replayLine(small)}`;
 }
 
 /** For a test: throws a line that replays the first life that fails, and says what happened in all. */
@@ -71,7 +77,7 @@ export function liveMany(
   const seen: Record<string, number> = {};
   for (let seed = firstSeed; seed < firstSeed + count; seed++) {
     const failure = tryLife({ depth, seed, plain, steps: STEPS[depth] }, seen);
-    if (failure !== undefined) throw new Error(`${failure.message}\n${replayLine(failure)}`);
+    if (failure !== undefined) throw new Error(explained(failure));
   }
   return seen;
 }

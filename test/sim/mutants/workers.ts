@@ -144,7 +144,7 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
   ),
   mutant(
     "a flush without a flush of the device (W_PIGGY)",
-    "A commit's own flush stands in for it; what was written since is in a cache.",
+    "What was written since the last commit is in a cache.",
     edit(SNAPSHOT, "this.#io.sync(piece, cowFile(this.#snapshot.index));", "this.#finish(piece, 0);"),
   ),
   mutant(
@@ -245,6 +245,33 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     "headers and areas written without FUA, in the sender",
     "A commit or a drop is reported, and a cut takes it back.",
     edit(SENDER, "bytes: part.length, address, durable: true }", "bytes: part.length, address, durable: false }"),
+  ),
+  mutant(
+    "the header of a drop written without FUA, in the sender (M_DROP, S-70)",
+    "An origin write goes on, and a cut brings back a valid snapshot that misses its old data.",
+    edit(
+      SENDER,
+      'case "header":\n        return this.#write(0, job.header, slots);',
+      'case "header":\n        return this.#write(0, job.header, slots).map((step) => ({ ...step, durable: false }));',
+    ),
+  ),
+  mutant(
+    "a new store's header written before its area is zeroed, in the sender (S-31)",
+    "A cut between the two leaves a valid store whose area holds what was there before.",
+    edit(
+      SENDER,
+      "return [zeroStep(0, 2 * job.chunkBytes), FLUSH, ...this.#write(0, job.header, slots)];",
+      "return [...this.#write(0, job.header, slots), zeroStep(job.chunkBytes, job.chunkBytes)];",
+    ),
+  ),
+  mutant(
+    "the next area zeroed after the one that fills up is written, in the sender (S-53)",
+    "A cut between the two leaves a full area, behind which stale bytes are taken for exceptions.",
+    edit(
+      SENDER,
+      "return [...zero, FLUSH, ...this.#write(job.position, job.bytes, slots)];",
+      "return [FLUSH, ...this.#write(job.position, job.bytes, slots), ...zero];",
+    ),
   ),
   mutant(
     "the image of a commit is sent without a copy (S-54)",
