@@ -12,7 +12,6 @@ import { errno, errnoOf, SnapringError } from "../base/errno.ts";
 import { divFloor, SECTOR_BYTES } from "../base/units.ts";
 import { DeviceFile } from "../device/device-file.ts";
 import { deviceFacts } from "../device/device-facts.ts";
-import { lockDevice } from "../device/device-lock.ts";
 import { loadNative } from "../device/native.ts";
 import { systemError } from "../device/system-error.ts";
 import type { DeviceDescription } from "../ring/worker-data.ts";
@@ -44,13 +43,12 @@ export class VolumeDevice {
   /** Throws a SnapringError: what DeviceFile refuses, EBUSY for a device in use, EINVAL where direct I/O was demanded in vain. */
   constructor(options: VolumeDeviceOptions) {
     const { path, readOnly, what, origin, cows } = options;
+    // E-42: one writer at a time; readers share.
     this.file = new DeviceFile(path, readOnly ? "read" : "write", what, origin, cows);
     this.#options = options;
     this.#fd = -1;
     this.#align = 1;
     try {
-      // E-42: one writer at a time; readers share.
-      lockDevice(this.file.fd, options.path, options.readOnly ? "shared" : "exclusive");
       const direct = options.direct === false ? "buffered on request" : this.#openDirect(options);
       if (direct !== undefined) this.#fd = openSync(options.path, flagsOf(options));
       this.note = options.direct === false ? undefined : direct;
