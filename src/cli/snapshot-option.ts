@@ -1,5 +1,5 @@
 /**
- * `--snapshot NAME=COW[,chunk=SIZE][,store=P|PO|N][,size=SIZE]…` as options of the library.
+ * `--snapshot NAME=COW[,chunk=SIZE][,store=P|PO|N][,size=SIZE][,sparse]…` as options of the library.
  *
  * The part before the first `=` is the name, up to the next comma the COW path, then settings. A path that holds a comma
  * cannot be written this way; the error for its rest says so.
@@ -71,6 +71,6 @@ function parseStore(value: string, whole: string): "P" | "PO" | "N" {
 
 function wrong(text: string, why: string): SnapringError {
   return new SnapringError("EUSAGE", `--snapshot '${text}': ${why}`, {
-    hint: "write NAME=COW[,chunk=SIZE][,store=P|PO|N][,size=SIZE]",
+    hint: "write NAME=COW[,chunk=SIZE][,store=P|PO|N][,size=SIZE][,sparse]",
   });
 }

@@ -32,8 +32,9 @@ interface ServeOptions {
 
 const HELP = `
 NBD exports: the empty name and 'origin' are the live volume, NAME is a snapshot. A COW file that does not exist is made
-when size= is given. SIGUSR1 prints statistics as JSON, SIGHUP takes over the new size of COW devices that have grown. Settings discard_zeroes_cow and discard_passdown_origin may follow as well. A volume remembers its
-snapshots (ORIGIN.snapshots) and does not open without them, for they would miss what is written meanwhile.
+when size= is given, with all of its space reserved unless 'sparse' follows. Further settings: discard_zeroes_cow,
+discard_passdown_origin. A volume remembers its snapshots (ORIGIN.snapshots) and does not open without them, for they would
+miss what is written meanwhile. SIGUSR1 prints statistics as JSON, SIGHUP takes over the new size of COW devices that have grown.
 
 Examples:
   snapring serve disk.img --listen unix:/run/snapring.sock
@@ -46,7 +47,7 @@ export function serveCommand(terminal: Terminal): Command {
     .argument("<ORIGIN>", "file or block device that holds the live volume")
     .option(
       "--snapshot <NAME=COW[,…]>",
-      "a snapshot, and settings: chunk=SIZE, store=P|PO|N, size=SIZE",
+      "a snapshot, and settings: chunk=SIZE, store=P|PO|N, size=SIZE, sparse",
       collect(String),
     )
     .option("--listen <ADDRESS>", `unix:PATH or tcp:HOST:PORT (default: ${DEFAULT_LISTEN})`, collect(parseListenOption))
