@@ -4,7 +4,7 @@
  */
 import { beforeEach, expect, test } from "vitest";
 import { requireOracle } from "../support/dm-oracle.ts";
-import { askKernel, imageOf } from "../sim/kernel.ts";
+import { askKernel, GIVES_IMAGES, imageOf } from "../sim/kernel.ts";
 import { replayLine, STEPS, type LifeKind } from "../sim/seeds.ts";
 
 beforeEach(requireOracle);
@@ -19,7 +19,7 @@ test.each([
   "a life of depth $depth (plain: $plain) from seed $from on: view and status are the engine's (S-71, S-72, S-80…S-84)",
   async ({ from, depth, plain }) => {
     for (let seed = from; ; seed++) {
-      const kind: LifeKind = { depth, seed, plain, steps: STEPS[depth] };
+      const kind: LifeKind = { depth, seed, plain, steps: STEPS[depth], having: GIVES_IMAGES };
       const image = imageOf(kind);
       if (image === undefined) continue;
       expect(await askKernel(image), replayLine(kind)).toBeUndefined();

@@ -15,13 +15,17 @@ import { OracleImages } from "../support/dm-oracle.ts";
 import type { LifeKind } from "./seeds.ts";
 import { live } from "./simulation.ts";
 import { decodeStore } from "./store-decoder.ts";
+import type { Switch } from "./swarm.ts";
 import type { CutImages } from "./world.ts";
 
+/** Of lives that give images. */
+export const GIVES_IMAGES: readonly Switch[] = ["crashes"];
+
 /** One of the images that a life's cuts leave; undefined: there is none that the kernel loads and that says something. */
-export function imageOf({ depth, seed, plain, steps }: LifeKind): CutImages | undefined {
+export function imageOf({ depth, seed, plain, steps, having }: LifeKind): CutImages | undefined {
   const found: CutImages[] = [];
   live({
-    ...{ depth, seed, plain, steps, having: new Set(["crashes"] as const) },
+    ...{ depth, seed, plain, steps, having: new Set(having) },
     found: (images) => isLoaded(images) && found.push(images),
   });
   return found.length === 0 ? undefined : new SeededRandom(seed).pick(found);

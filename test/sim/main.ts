@@ -8,11 +8,12 @@
  *   --plain            without S-57, S-54 and S-55
  *   --steps K          length of a life
  *   --without a,b      what shall not happen (swarm.ts)
+ *   --having a,b       what may happen in any case, whatever the seed draws
  *   --from N           the first of the fresh seeds
  *   --kernel N         N lives, each with one of its power cuts loaded by the real kernel (kernel.ts)
  */
 import { parseArgs } from "node:util";
-import { askKernel, imageOf } from "./kernel.ts";
+import { askKernel, GIVES_IMAGES, imageOf } from "./kernel.ts";
 import { replayLine, shrink, STEPS, tryLife, type LifeKind } from "./seeds.ts";
 import { live, type Depth } from "./simulation.ts";
 import { SWITCHES, type Switch } from "./swarm.ts";
@@ -28,14 +29,16 @@ const { values } = parseArgs({
     depth: { type: "string" },
     steps: { type: "string" },
     without: { type: "string", default: "" },
+    having: { type: "string", default: "" },
     from: { type: "string" },
     kernel: { type: "string" },
   },
 });
 
 const depths = (values.depth === undefined ? ["core", "threads"] : [values.depth]) as Depth[];
-const without = values.without.split(",").filter((name) => name !== "") as Switch[];
-const unknown = without.filter((name) => !SWITCHES.includes(name));
+const without = namesIn(values.without);
+const having = namesIn(values.having);
+const unknown = [...without, ...having].filter((name) => !SWITCHES.includes(name));
 if (unknown.length > 0) throw new Error(`nothing is called ${unknown.join(", ")}; there is ${SWITCHES.join(", ")}`);
 const from = Number(values.from ?? Date.now() % 1_000_000_000);
 const minutes = Number(values.minutes);
@@ -53,13 +56,25 @@ else if (values.seed !== undefined)
 else if (values.kernel !== undefined) await compareWithKernel(Number(values.kernel), from);
 else search(minutes, from);
 
+function namesIn(list: string): Switch[] {
+  return list.split(",").filter((name) => name !== "") as Switch[];
+}
+
 function stepsOf(depth: Depth): number {
   return Number(values.steps ?? STEPS[depth]);
 }
 
 function replay({ depth, seed, plain, steps }: LifeKind): void {
   try {
-    live({ depth, seed, plain, steps, without: new Set(without), trace: (line) => console.log(line) });
+    live({
+      depth,
+      seed,
+      plain,
+      steps,
+      without: new Set(without),
+      having: new Set(having),
+      trace: (line) => console.log(line),
+    });
     console.log(`seed ${seed}: right`);
   } catch (error) {
     console.log((error as Error).stack);
@@ -96,7 +111,8 @@ async function compareWithKernel(count: number, from: number): Promise<void> {
   let images = 0;
   let failures = 0;
   for (let seed = from; images < count; seed++) {
-    for (const kind of kindsOf(seed)) {
+    for (const any of kindsOf(seed)) {
+      const kind = { ...any, having: [...having, ...GIVES_IMAGES] };
       const image = images < count ? imageOf(kind) : undefined;
       if (image === undefined) continue;
       images += 1;
@@ -112,7 +128,9 @@ async function compareWithKernel(count: number, from: number): Promise<void> {
 
 function kindsOf(seed: number): readonly LifeKind[] {
   const plains = values.plain ? [true] : [false, true];
-  return depths.flatMap((depth) => plains.map((plain) => ({ depth, seed, plain, steps: stepsOf(depth), without })));
+  return depths.flatMap((depth) =>
+    plains.map((plain) => ({ depth, seed, plain, steps: stepsOf(depth), without, having })),
+  );
 }
 
 function report(lives: number, steps: number, milliseconds: number, failures: number): void {

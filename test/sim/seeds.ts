@@ -11,6 +11,7 @@ export interface Failure {
   readonly plain: boolean;
   readonly steps: number;
   readonly without: readonly Switch[];
+  readonly having?: readonly Switch[] | undefined;
   readonly message: string;
 }
 
@@ -23,24 +24,27 @@ export interface LifeKind {
   readonly plain: boolean;
   readonly steps: number;
   readonly without?: readonly Switch[] | undefined;
+  /** What is possible in any case. */
+  readonly having?: readonly Switch[] | undefined;
 }
 
 /** Undefined: the life was right. `seen` gets what happened. */
 export function tryLife(kind: LifeKind, seen: Record<string, number> = {}): Failure | undefined {
-  const { depth, seed, plain, steps, without = [] } = kind;
+  const { depth, seed, plain, steps, without = [], having = [] } = kind;
   try {
-    const counts = live({ depth, seed, plain, steps, without: new Set(without) });
+    const counts = live({ depth, seed, plain, steps, without: new Set(without), having: new Set(having) });
     for (const [what, count] of Object.entries(counts)) seen[what] = (seen[what] ?? 0) + count;
     return undefined;
   } catch (error) {
-    return { depth, seed, plain, steps, without, message: (error as Error).message };
+    return { depth, seed, plain, steps, without, having, message: (error as Error).message };
   }
 }
 
 /** The line that runs it again. */
-export function replayLine({ depth, seed, plain, steps, without }: LifeKind): string {
+export function replayLine({ depth, seed, plain, steps, without, having }: LifeKind): string {
   const options = [`--depth ${depth} --seed ${seed}`, ...(plain ? ["--plain"] : []), `--steps ${steps}`];
   if (without !== undefined && without.length > 0) options.push(`--without ${without.join(",")}`);
+  if (having !== undefined && having.length > 0) options.push(`--having ${having.join(",")}`);
   return `npm run sim -- ${options.join(" ")}`;
 }
 

@@ -23,6 +23,11 @@ test.for([1, 2, 137, 999, 1000])("what fails after %i steps is brought to these,
   );
 });
 
+test("a life that must have something keeps that, and its line says so", () => {
+  const small = shrink({ ...FAILURE, having: ["crashes"] }, failsAt(3));
+  expect(replayLine(small)).toMatch(/^npm run sim -- --depth core --seed 7 --steps 3 --without \S+ --having crashes$/);
+});
+
 test("what fails no smaller stays as it is", () => {
   const fails = (kind: LifeKind): Failure | undefined =>
     kind.steps === FAILURE.steps && kind.without?.length === 1 ? FAILURE : undefined;
