@@ -6,7 +6,6 @@
  */
 import { statSync } from "node:fs";
 import { SnapringError } from "../base/errno.ts";
-import { realPath } from "../device/lasting-path.ts";
 import { Registry, registryPath } from "../engine/registry.ts";
 
 /** Throws a SnapringError (EBUSY) that names them. Devices that do not exist are left to whoever opens them. */
@@ -14,8 +13,8 @@ export async function refuseOtherSnapshots(origin: string, cow: string): Promise
   const stat = statSync(origin, { throwIfNoEntry: false });
   if (stat === undefined || statSync(cow, { throwIfNoEntry: false }) === undefined) return;
   const registry = await Registry.open(registryPath(origin, stat.isBlockDevice()));
-  const own = realPath(cow);
-  const others = [...registry.snapshots].filter(([, entry]) => entry.state === "active" && realPath(entry.cow) !== own);
+  const own = registry.on(cow);
+  const others = [...registry.snapshots].filter(([name, entry]) => entry.state === "active" && !own.has(name));
   if (others.length === 0) return;
   const names = others.map(([name, entry]) => `${name} (${entry.cow})`).join(", ");
   throw new SnapringError("EBUSY", `${origin} has other snapshots that a merge would destroy: ${names}`, {

@@ -48,18 +48,13 @@ export class RegisteredSet {
 
   /** The origin may have been written without this COW device. A store that is made anew on it is another snapshot. */
   isInvalid(cow: string): boolean {
-    const real = realPath(cow);
-    const entries = [...this.#registry.snapshots.values()];
-    return entries.some((entry) => realPath(entry.cow) === real && entry.state === "invalid");
+    return [...this.#registry.on(cow)].some((name) => this.#registry.snapshots.get(name)?.state === "invalid");
   }
 
   /** Before the origin accepts a write: every persistent snapshot that is served is registered. */
   async record(name: string, cow: string, state: "active" | "invalid"): Promise<void> {
     if (this.#readOnly) return;
-    const real = realPath(cow);
-    for (const [other, entry] of this.#registry.snapshots) {
-      if (other !== name && realPath(entry.cow) === real) await this.#registry.remove(other);
-    }
+    for (const other of this.#registry.on(cow)) if (other !== name) await this.#registry.remove(other);
     await this.#registry.record(name, { cow: lastingPath(cow), state });
   }
 

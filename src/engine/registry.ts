@@ -4,15 +4,15 @@
  *   ORIGIN.snapshots   { "version": 1, "snapshots": { "monday": { "cow": "/srv/mon.cow", "state": "active" }, … } }
  *
  * It stands beside the origin, for a block device in /var/lib/snapring by a name that lasts (lasting-path.ts), and is replaced as a
- * whole: written beside, flushed, renamed, folder flushed. A snapshot is in it before its first origin write is let through, and is taken out, or marked
- * invalid, before an origin write is let through that it has not preserved (S-70). Transient stores are not in it. A write that
- * has failed is made up for by the next one, whatever it is about.
+ * whole: written beside, flushed, renamed, folder flushed. A snapshot is in it before its first origin write is let through, and
+ * is taken out, or marked invalid, before an origin write is let through that it has not preserved (S-70). Transient stores are
+ * not in it. A write that has failed is made up for by the next one, whatever it is about.
  */
 import { existsSync, realpathSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { SnapringError } from "../base/errno.ts";
-import { lastingNames } from "../device/lasting-path.ts";
+import { lastingNames, realPath } from "../device/lasting-path.ts";
 import { systemError } from "../device/system-error.ts";
 
 export interface RegisteredSnapshot {
@@ -58,6 +58,12 @@ export class Registry {
 
   get snapshots(): ReadonlyMap<string, RegisteredSnapshot> {
     return this.#snapshots;
+  }
+
+  /** The names that are registered on this COW device, by whatever path. */
+  on(cow: string): ReadonlySet<string> {
+    const real = realPath(cow);
+    return new Set([...this.#snapshots].filter(([, entry]) => realPath(entry.cow) === real).map(([name]) => name));
   }
 
   /** Durable when it resolves. A snapshot that cannot be registered is not known here either: it is not to be. */
