@@ -7,8 +7,8 @@
  *   kernel    beside the real kernel's snapshots, in User-Mode Linux
  *
  * The groups behind the first start processes and threads of their own, so few of their files run at once: those of e2e wait for
- * processes and disks half of their time, those of threads do not. A limit of time
- * is there to end a test that hangs, never to judge speed.
+ * processes and disks half of their time, those of threads do not. A limit of time is there to end a test that hangs, never to
+ * judge speed.
  */
 import { defineConfig } from "vitest/config";
 

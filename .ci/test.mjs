@@ -5,16 +5,19 @@
  * Arguments go to vitest (`npm test -- test/unit`); then only the first run is made.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { printCounts } from "./reporter.mjs";
 import { node24, orOneLine, ROOT, setup } from "./setup.mjs";
 
-/** Parts of paths. Of the addon's tests all but the sanitizer's, which are a program of their own, without node. */
+/** A program of its own, without node. */
+const NOT_AGAIN = "sanitizer.test.ts";
+/** Parts of paths. */
 const AGAIN_ON_NODE_24 = [
   "test/threads/",
-  ...["a", "block", "ring"].map((start) => `test/native/${start}`),
-  ...["cli-serve", "data"].map((name) => `test/e2e/${name}`),
+  ...testsIn("test/native").filter((path) => !path.endsWith(NOT_AGAIN)),
+  "test/e2e/cli-serve",
+  "test/e2e/data",
 ];
 const RUN_MS_MAX = 30 * 60_000;
 
@@ -36,6 +39,12 @@ if (args.length === 0) {
 }
 process.exitCode = total.failures.length === 0 ? 0 : 1;
 printCounts(total);
+
+/** @param {string} folder @returns {string[]} */
+function testsIn(folder) {
+  const names = readdirSync(join(ROOT, folder)).filter((name) => name.endsWith(".test.ts"));
+  return names.map((name) => join(folder, name));
+}
 
 /** @param {string} node @param {string[]} filters */
 function vitest(node, filters) {

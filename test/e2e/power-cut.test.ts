@@ -26,16 +26,17 @@ const SEED = 1001;
 
 afterEach(killVolumeProcesses);
 
+const seedOf = (kind: SceneKind): number => SEED + KINDS.indexOf(kind);
 const recordings = new Map<SceneKind, Recording>();
 
 /** The one that the tests before have made, or one for a test that runs alone. */
 async function recordingOf(kind: SceneKind): Promise<Recording> {
-  const recorded = recordings.get(kind) ?? (await record(makeScene(SEED + KINDS.indexOf(kind), kind)));
+  const recorded = recordings.get(kind) ?? (await record(makeScene(seedOf(kind), kind)));
   recordings.set(kind, recorded);
   return recorded;
 }
 
-test.for(KINDS.map((kind, i) => [kind, SEED + i] as const))(
+test.for(KINDS.map((kind) => [kind, seedOf(kind)] as const))(
   "S-80 S-81 S-82 S-83 S-84: cut at any moment, a life of kind %s keeps the promise (seed %i)",
   { timeout: 300_000 },
   async ([kind, seed], context) => {

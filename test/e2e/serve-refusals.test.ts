@@ -109,7 +109,7 @@ describe("COW devices", () => {
 
   it.each(["0", "1"])("one COW file for two snapshots, by another name (SNAPRING_NO_NATIVE=%s)", async (without) => {
     // Without the addon there is no lock that would refuse it: both were served, and each overwrote what the other kept.
-    vi.stubEnv("SNAPRING_NO_NATIVE", without === "1" ? "1" : undefined);
+    vi.stubEnv("SNAPRING_NO_NATIVE", without);
     symlinkSync(cow, scratch.file("link"));
     const words = "COW device cannot be the same as another snapshot's";
     await refuses("EINVAL", words, "--snapshot", `a=${cow}`, "--snapshot", `b=${scratch.file("link")}`);

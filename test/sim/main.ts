@@ -14,7 +14,7 @@
  */
 import { parseArgs } from "node:util";
 import { askKernel, GIVES_IMAGES, imageOf } from "./kernel.ts";
-import { replayLine, shrink, STEPS, tryLife, type LifeKind } from "./seeds.ts";
+import { explained, replayLine, shrink, STEPS, tryLife, type LifeKind } from "./seeds.ts";
 import { live, type Depth } from "./simulation.ts";
 import { SWITCHES, type Switch } from "./swarm.ts";
 import { searchTable } from "./table-lives.ts";
@@ -95,9 +95,8 @@ function search(minutes: number, from: number): void {
       steps += kind.steps;
       if (failure === undefined) continue;
       failures += 1;
-      console.log(`seed ${seed}: ${failure.message}\n  ${replayLine(failure)}`);
-      const small = shrink(failure);
-      console.log(`  shrunk: ${small.message}\n  ${replayLine(small)}`);
+      console.log(`seed ${seed}: ${explained(failure)}`);
+      console.log(`  shrunk: ${explained(shrink(failure))}`);
     }
     if (performance.now() < shown + PROGRESS_MS) continue;
     shown = performance.now();

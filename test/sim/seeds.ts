@@ -4,17 +4,6 @@
 import { live, type Depth } from "./simulation.ts";
 import { SWITCHES, type Switch } from "./swarm.ts";
 
-/** A life that fails, as small as it is known. */
-export interface Failure {
-  readonly depth: Depth;
-  readonly seed: number;
-  readonly plain: boolean;
-  readonly steps: number;
-  readonly without: readonly Switch[];
-  readonly having?: readonly Switch[] | undefined;
-  readonly message: string;
-}
-
 /** Steps of a life, unless something else is asked for; a failing seed is replayed with the same number. */
 export const STEPS: Readonly<Record<Depth, number>> = { core: 1000, threads: 2000 };
 
@@ -26,6 +15,12 @@ export interface LifeKind {
   readonly without?: readonly Switch[] | undefined;
   /** What is possible in any case. */
   readonly having?: readonly Switch[] | undefined;
+}
+
+/** A life that fails, as small as it is known. */
+export interface Failure extends LifeKind {
+  readonly without: readonly Switch[];
+  readonly message: string;
 }
 
 /** Undefined: the life was right. `seen` gets what happened. */
@@ -65,10 +60,9 @@ export function shrink(failure: Failure, live: (kind: LifeKind) => Failure | und
   return smallest;
 }
 
-/** What is wrong, with the line that replays it, and the smaller life that it shrinks to. */
+/** What is wrong, and the line that runs it again. */
 export function explained(failure: Failure): string {
-  const small = shrink(failure);
-  return `${failure.message}\n${replayLine(failure)}\nshrunk: ${small.message}\n${replayLine(small)}`;
+  return `${failure.message}\n  ${replayLine(failure)}`;
 }
 
 /** For a test: throws a line that replays the first life that fails, and says what happened in all. */
@@ -81,7 +75,7 @@ export function liveMany(
   const seen: Record<string, number> = {};
   for (let seed = firstSeed; seed < firstSeed + count; seed++) {
     const failure = tryLife({ depth, seed, plain, steps: STEPS[depth] }, seen);
-    if (failure !== undefined) throw new Error(explained(failure));
+    if (failure !== undefined) throw new Error(`${explained(failure)}\nshrunk: ${explained(shrink(failure))}`);
   }
   return seen;
 }
