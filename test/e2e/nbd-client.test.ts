@@ -2,10 +2,9 @@
  * The tests' own client, against two servers that others wrote: what it finds wrong with ours must not be its own fault.
  */
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { truncate, writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { StreamEnded } from "../support/byte-stream.ts";
+import { ByteStream, StreamEnded } from "../support/byte-stream.ts";
 import { dataPattern } from "../support/data-pattern.ts";
 import type { Scratch } from "../support/free-socket.ts";
 import { makeScratch } from "../support/free-socket.ts";
@@ -13,6 +12,15 @@ import { CmdFlag, NbdClient, Transmission } from "../support/nbd-client.ts";
 import { Negotiation, Opt, Rep } from "../support/nbd-negotiation.ts";
 
 const SIZE = 4 * 1024 * 1024;
+
+async function accepts(address: { readonly path: string }): Promise<boolean> {
+  try {
+    (await ByteStream.connect(address)).destroy();
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 describe.each([
   ["nbdkit", (socket: string, image: string) => ["-f", "-U", socket, "file", image]],
@@ -33,7 +41,8 @@ describe.each([
       child.kill("SIGTERM");
       await ended;
     };
-    while (!existsSync(address.path) && child.exitCode === null)
+    // The file is there before the server listens on it: a busy machine was seen to connect between the two, and was refused.
+    while (child.exitCode === null && !(await accepts(address)))
       await new Promise((resolve) => setTimeout(resolve, 10));
   });
 
