@@ -99,7 +99,51 @@ napi_value facts(napi_env env, napi_callback_info info) {
   if (addDecimal(env, object, "device", now.device) == nullptr) return nullptr;
   if (addDecimal(env, object, "inode", now.inode) == nullptr) return nullptr;
   if (addDecimal(env, object, "represents", now.represents) == nullptr) return nullptr;
+  if (addDecimal(env, object, "born", now.born) == nullptr) return nullptr;
   return object;
+}
+
+constexpr size_t kAttributeNameMax = 256;
+constexpr size_t kAttributeMax = 4096;
+
+// A text that fits; false: a TypeError is pending.
+bool toText(napi_env env, napi_value value, const char* complaint, char* text, size_t room, size_t* length) {
+  size_t whole;
+  if (napi_get_value_string_utf8(env, value, nullptr, 0, &whole) == napi_ok && whole < room &&
+      napi_get_value_string_utf8(env, value, text, room, length) == napi_ok) {
+    return true;
+  }
+  (void)napi_throw_type_error(env, nullptr, complaint);
+  return false;
+}
+
+// readAttribute(fd, name): its value as a string, or -errno.
+napi_value attribute(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  int fd;
+  char name[kAttributeNameMax];
+  size_t length;
+  if (!toArguments(env, info, 2, values, nullptr) || !toFd(env, values[0], 0, &fd)) return nullptr;
+  if (!toText(env, values[1], "name: not a short string", name, sizeof name, &length)) return nullptr;
+  char value[kAttributeMax];
+  const int status = readAttribute(fd, name, value, sizeof value);
+  if (status < 0) return fromInt(env, status);
+  napi_value text;
+  CHECK_NAPI(env, napi_create_string_utf8(env, value, static_cast<size_t>(status), &text));
+  return text;
+}
+
+// writeAttribute(fd, name, value): 0 or -errno; an empty value takes the attribute away.
+napi_value setAttribute(napi_env env, napi_callback_info info) {
+  napi_value values[3];
+  int fd;
+  char name[kAttributeNameMax];
+  char value[kAttributeMax + 1];
+  size_t length;
+  if (!toArguments(env, info, 3, values, nullptr) || !toFd(env, values[0], 0, &fd)) return nullptr;
+  if (!toText(env, values[1], "name: not a short string", name, sizeof name, &length)) return nullptr;
+  if (!toText(env, values[2], "value: not a string of 4096 bytes at most", value, sizeof value, &length)) return nullptr;
+  return fromInt(env, writeAttribute(fd, name, value, length));
 }
 
 // reserveFile(fd, bytes): 0 or -errno.
@@ -227,6 +271,8 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"lockFile", lock},
       {"unlockFile", ofDescriptor<unlockFile>},
       {"deviceFacts", facts},
+      {"readAttribute", attribute},
+      {"writeAttribute", setAttribute},
       {"reserveFile", reserve},
       {"duplicateFile", ofDescriptor<duplicateFile>},
       {"keepAlive", keepAliveOf},

@@ -12,6 +12,7 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 namespace snapring {
@@ -20,20 +21,33 @@ namespace {
 
 // struct statx is 256 bytes, and fields were added at its end: laid out by hand, so that older headers serve as well.
 //
-//   0x00 mask   …   0x98 direct I/O alignment of memory   0x9c of the position
+//   0x00 mask   …   0x50 seconds, 0x58 nanoseconds of birth   …   0x98 direct I/O alignment of memory   0x9c of the position
+constexpr unsigned kStatxBirth = 0x800;
 constexpr unsigned kStatxDirect = 0x2000;
+constexpr size_t kStatxBirthSecondsAt = 0x50;
+constexpr size_t kStatxBirthNanosAt = 0x58;
 constexpr size_t kStatxMemoryAt = 0x98;
 constexpr size_t kStatxOffsetAt = 0x9c;
 
-void directFacts(int fd, DeviceFacts* facts) {
+void birthFacts(const uint8_t* raw, DeviceFacts* facts) {
+  int64_t seconds;
+  uint32_t nanos;
+  memcpy(&seconds, raw + kStatxBirthSecondsAt, sizeof seconds);
+  memcpy(&nanos, raw + kStatxBirthNanosAt, sizeof nanos);
+  if (seconds > 0) facts->born = static_cast<uint64_t>(seconds) * 1000000000u + nanos;
+}
+
+void statxFacts(int fd, DeviceFacts* facts) {
   alignas(8) uint8_t raw[256] = {};
   facts->directKnown = false;
   facts->directMemory = 0;
   facts->directOffset = 0;
+  facts->born = 0;
 #ifdef SYS_statx
-  if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, kStatxDirect, raw) != 0) return;
+  if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, kStatxDirect | kStatxBirth, raw) != 0) return;
   uint32_t mask;
   memcpy(&mask, raw, sizeof mask);
+  if ((mask & kStatxBirth) != 0) birthFacts(raw, facts);
   if ((mask & kStatxDirect) == 0) return;
   facts->directKnown = true;
   memcpy(&facts->directMemory, raw + kStatxMemoryAt, sizeof(uint32_t));
@@ -84,7 +98,7 @@ int deviceFacts(int fd, DeviceFacts* facts) {
   facts->size = static_cast<uint64_t>(file.st_size);
   facts->logicalBlock = 512;
   facts->readOnly = false;
-  directFacts(fd, facts);
+  statxFacts(fd, facts);
   if (S_ISBLK(file.st_mode)) {
     facts->kind = kBlockDevice;
     return blockFacts(fd, facts);
@@ -108,6 +122,16 @@ int lockFile(int fd, bool exclusive, int32_t* holder) {
 }
 
 int unlockFile(int fd) { return flock(fd, LOCK_UN) == 0 ? 0 : -errno; }
+
+int readAttribute(int fd, const char* name, char* value, size_t room) {
+  const ssize_t length = fgetxattr(fd, name, value, room);
+  return length < 0 ? -errno : static_cast<int>(length);
+}
+
+int writeAttribute(int fd, const char* name, const char* value, size_t length) {
+  const int status = length == 0 ? fremovexattr(fd, name) : fsetxattr(fd, name, value, length, 0);
+  return status == 0 ? 0 : -errno;
+}
 
 int reserveFile(int fd, uint64_t bytes) {
   int status;

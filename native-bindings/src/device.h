@@ -2,6 +2,7 @@
 #ifndef SNAPRING_DEVICE_H
 #define SNAPRING_DEVICE_H
 
+#include <cstddef>
 #include <cstdint>
 
 namespace snapring {
@@ -23,6 +24,8 @@ struct DeviceFacts {
   uint64_t inode;
   // The device that a device node stands for; 0 for a file.
   uint64_t represents;
+  // When the file was made, in nanoseconds since 1970; 0: the file system does not say.
+  uint64_t born;
 };
 
 // 0 or -errno.
@@ -31,6 +34,10 @@ int deviceFacts(int fd, DeviceFacts* facts);
 // The lock belongs to the open file description: it goes with the last descriptor of it.
 int lockFile(int fd, bool exclusive, int32_t* holder);
 int unlockFile(int fd);
+// An extended attribute of an open file: its length (0 or more), or -errno; -ENODATA: it has none.
+int readAttribute(int fd, const char* name, char* value, size_t room);
+// 0 or -errno. Of no length: the attribute is taken away.
+int writeAttribute(int fd, const char* name, const char* value, size_t length);
 // Gives a file its size and reserves the space for it. 0 or -errno.
 int reserveFile(int fd, uint64_t bytes);
 

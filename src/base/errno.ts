@@ -28,6 +28,8 @@ export const errno = {
   ERANGE: 34,
   ENAMETOOLONG: 36,
   ENOSYS: 38,
+  ELOOP: 40,
+  ENODATA: 61,
   ETIME: 62,
   EPROTO: 71,
   EOVERFLOW: 75,

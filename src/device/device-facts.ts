@@ -4,7 +4,7 @@
  * The addon asks the kernel. Without it the same facts are put together from fstat and /sys; only the direct I/O
  * alignment is unknown there, and the logical block stands in for it.
  */
-import { fstatSync, readFileSync, statfsSync } from "node:fs";
+import { fstatSync, readFileSync, type Stats, statfsSync } from "node:fs";
 import { SnapringError, errnoName, errnoOf } from "../base/errno.ts";
 import type { ErrnoName } from "../base/errno.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
@@ -26,11 +26,20 @@ export interface DeviceFacts {
   readonly isMemory: boolean;
   /** Equal for two names of one device (S-21). */
   readonly identity: string;
+  /** st_ino of a file, decimal. */
+  readonly inode: string;
+  /** When a file was made, milliseconds since 1970; 0 where the file system does not say. */
+  readonly bornMs: number;
+  /** `MAJOR:MINOR` of a block device, as /sys/dev/block has it; "" for a file. */
+  readonly number: string;
 }
 
 // Magic numbers of file systems that live in memory (linux/magic.h).
 const TMPFS = 0x01021994;
 const RAMFS = 0x858458f6;
+
+/** Decimal digits between nanoseconds and milliseconds. */
+const NANO_DIGITS = 6;
 
 /** Throws a SnapringError: the descriptor is bad, or the device does not answer. */
 export function deviceFacts(fd: number): DeviceFacts {
@@ -49,6 +58,9 @@ export function deviceFacts(fd: number): DeviceFacts {
     // A device node lies on such a file system as well.
     isMemory: kind === "file" && (raw.filesystem === TMPFS || raw.filesystem === RAMFS),
     identity: kind === "block" ? `block ${raw.represents}` : `file ${raw.device} ${raw.inode}`,
+    inode: raw.inode,
+    bornMs: Number(raw.born.slice(0, -NANO_DIGITS)),
+    number: kind === "block" ? blockNumber(Number(raw.represents)) : "",
   };
 }
 
@@ -68,17 +80,28 @@ function factsWithoutAddon(fd: number): NativeFacts | number {
       device: String(stat.dev),
       inode: String(stat.ino),
       represents: String(stat.rdev),
+      born: bornOf(stat),
     };
   } catch (error) {
     return -errnoOf(error);
   }
 }
 
-function blockFacts(rdev: number): { size: number; logicalBlock: number; readOnly: number } {
-  // makedev(3): 12 bits of the major around 20 bits of the minor number.
+/** As the addon has it: nanoseconds, decimal. node asks statx, too, and has 0 where the file system does not say. */
+function bornOf({ birthtimeMs }: Stats): string {
+  if (birthtimeMs <= 0) return "0";
+  return `${Math.floor(birthtimeMs)}${"0".repeat(NANO_DIGITS)}`;
+}
+
+/** `MAJOR:MINOR` of a device number. makedev(3): 12 bits of the major around 20 bits of the minor number. */
+export function blockNumber(rdev: number): string {
   const major = (rdev >>> 8) & 0xfff;
   const minor = (rdev & 0xff) | ((rdev >>> 12) & 0xfff00);
-  const folder = `/sys/dev/block/${major}:${minor}`;
+  return `${major}:${minor}`;
+}
+
+function blockFacts(rdev: number): { size: number; logicalBlock: number; readOnly: number } {
+  const folder = `/sys/dev/block/${blockNumber(rdev)}`;
   const number = (name: string): number => Number(readFileSync(`${folder}/${name}`, "utf8"));
   return { size: number("size") * SECTOR_BYTES, logicalBlock: queueNumber(folder), readOnly: number("ro") };
 }

@@ -11,6 +11,7 @@ import { SnapringError } from "../base/errno.ts";
 import { alignDown, divExact, SECTOR_BYTES, type Sector } from "../base/units.ts";
 import { type DeviceFacts, deviceFacts } from "./device-facts.ts";
 import { lockDevice } from "./device-lock.ts";
+import { backingFile } from "./loop-device.ts";
 import { systemError } from "./system-error.ts";
 
 /**
@@ -33,6 +34,8 @@ export class DeviceFile implements Disposable {
   readonly identity: string;
   /** False where it was not asked for or is not possible. */
   readonly isLocked: boolean;
+  /** The file of a loop device, locked as the device is: it may be used by its own name, too. -1: there is none. */
+  readonly #behind: number = -1;
 
   /**
    * Throws a SnapringError: missing, a directory, no permission, neither file nor block device, in use; EINVAL where it is the
@@ -45,6 +48,7 @@ export class DeviceFile implements Disposable {
     this.fd = openOrExplain(path, flags, what);
     try {
       const facts = deviceFacts(this.fd);
+      if (facts.kind === "block" && mode === "write") this.fd = exclusively(this.fd, flags, `${what} ${path}`);
       refuseOtherKinds(facts, this.fd, `${what} ${path}`);
       this.isBlockDevice = facts.kind === "block";
       this.identity = facts.identity;
@@ -56,6 +60,7 @@ export class DeviceFile implements Disposable {
       this.logicalBlockBytes = facts.logicalBlockBytes;
       this.isLocked =
         mode !== "look" && lockDevice(this.fd, `${what} ${path}`, mode === "write" ? "exclusive" : "shared");
+      if (mode !== "look") this.#behind = lockBacking(facts, mode, `${what} ${path}`);
     } catch (error) {
       closeSync(this.fd);
       throw error;
@@ -98,6 +103,7 @@ export class DeviceFile implements Disposable {
 
   [Symbol.dispose](): void {
     closeSync(this.fd);
+    if (this.#behind >= 0) closeSync(this.#behind);
   }
 
   #call<T>(verb: string, position: number, body: () => T): T {
@@ -114,6 +120,44 @@ function openOrExplain(path: string, flags: number, what: string): number {
     return openSync(path, flags);
   } catch (error) {
     throw systemError(error, `cannot open ${what} ${path}`);
+  }
+}
+
+/** A block device that is mounted, or part of another one, is refused (O_EXCL). The same device, whatever its path leads to by now. */
+function exclusively(fd: number, flags: number, name: string): number {
+  let own: number;
+  try {
+    own = openSync(`/proc/self/fd/${fd}`, flags | constants.O_EXCL);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EBUSY") throw systemError(error, `cannot open ${name}`);
+    throw new SnapringError(
+      "EBUSY",
+      `${name} is in use: it is mounted, or part of another device, or another program has it`,
+      {
+        hint: "unmount it first, or use another device",
+      },
+    );
+  }
+  closeSync(fd);
+  return own;
+}
+
+/** -1 where there is nothing to be locked, or it cannot be reached. */
+function lockBacking(facts: DeviceFacts, mode: AccessMode, name: string): number {
+  const backing = facts.kind === "block" ? backingFile(facts.number) : undefined;
+  if (backing === undefined || !backing.isWhole) return -1;
+  let fd: number;
+  try {
+    fd = openSync(backing.path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch {
+    return -1;
+  }
+  try {
+    lockDevice(fd, `${backing.path}, the file of ${name},`, mode === "write" ? "exclusive" : "shared");
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
   }
 }
 

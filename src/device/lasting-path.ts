@@ -4,10 +4,13 @@
  *   a file            its real path
  *   a block device    its name in /dev/disk/by-id, which says what it is: the uuid of a mapped device, the world-wide name of a disk
  *                     (dm-3 and sdb are given out anew at each boot, and may be another device then)
- *                     its real path where it has none: loop devices, machines without udev
+ *                     its real path where it has none: machines without udev
+ *   a loop device     its file
  */
 import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { blockNumber } from "./device-facts.ts";
+import { backingFile } from "./loop-device.ts";
 
 const BY_ID = "/dev/disk/by-id";
 
@@ -22,7 +25,10 @@ export function realPath(path: string): string {
 /** Throws a system error where nothing is there. */
 export function lastingPath(path: string, folder: string = BY_ID): string {
   const real = realpathSync(path);
-  if (!statSync(real).isBlockDevice()) return real;
+  const stat = statSync(real);
+  if (!stat.isBlockDevice()) return real;
+  const backing = backingFile(blockNumber(stat.rdev));
+  if (backing?.isWhole === true && existsSync(backing.path)) return realpathSync(backing.path);
   const names = lastingNames(real, folder);
   return names.length === 0 ? real : join(folder, names[0]);
 }

@@ -39,7 +39,7 @@ export interface EventWatch {
   close(): void;
 }
 
-/** Facts about an open file, as numbers; `device`, `inode` and `represents` (st_rdev) are decimal. */
+/** Facts about an open file, as numbers; `device`, `inode`, `represents` (st_rdev) and `born` (nanoseconds, 0: unknown) are decimal. */
 export interface NativeFacts {
   /** 0: regular file, 1: block device, 2: anything else. */
   readonly kind: number;
@@ -53,6 +53,7 @@ export interface NativeFacts {
   readonly device: string;
   readonly inode: string;
   readonly represents: string;
+  readonly born: string;
 }
 
 export interface Native {
@@ -77,6 +78,10 @@ export interface Native {
   lockFile(fd: number, exclusive: boolean): [number, number];
   unlockFile(fd: number): number;
   deviceFacts(fd: number): NativeFacts | number;
+  /** An extended attribute's value, or -errno. */
+  readAttribute(fd: number, name: string): string | number;
+  /** 0 or -errno; an empty value takes the attribute away. */
+  writeAttribute(fd: number, name: string, value: string): number;
   /** Gives a file its size and reserves the space: 0 or -errno. */
   reserveFile(fd: number, bytes: number): number;
   duplicateFile(fd: number): number;

@@ -13,6 +13,7 @@ import type { SnapshotDescription } from "../ring/worker-data.ts";
 import { createSnapshotWords, SnapshotWords } from "../table/snapshot-words.ts";
 import type { TableWriter } from "../table/table-writer.ts";
 import type { Channel } from "./channel.ts";
+import type { Registrand } from "./registered-set.ts";
 import type { VolumeDevice } from "./volume-device.ts";
 
 export interface SnapshotHandleParts {
@@ -25,6 +26,8 @@ export interface SnapshotHandleParts {
   readonly table: TableWriter;
   /** Its COW file was made when it was opened. */
   readonly made: boolean;
+  /** Its merge is to go on as soon as it is open. */
+  readonly merging: boolean;
   readonly reserves: boolean;
   readonly discardZeroesCow: boolean;
   readonly discardPassdownOrigin: boolean;
@@ -40,6 +43,7 @@ export class SnapshotHandle {
   readonly words: SnapshotWords;
   readonly description: SnapshotDescription;
   readonly made: boolean;
+  readonly merging: boolean;
 
   constructor(parts: SnapshotHandleParts) {
     this.index = parts.index;
@@ -49,6 +53,7 @@ export class SnapshotHandle {
     this.loaded = parts.loaded;
     this.table = parts.table;
     this.made = parts.made;
+    this.merging = parts.merging;
     const words = createSnapshotWords();
     this.words = new SnapshotWords(words);
     this.description = {
@@ -62,6 +67,11 @@ export class SnapshotHandle {
       discardZeroesCow: parts.discardZeroesCow,
       discardPassdownOrigin: parts.discardPassdownOrigin,
     };
+  }
+
+  /** As the register knows it. */
+  get registrand(): Registrand {
+    return { name: this.name, file: this.cow.file, chunkBytes: this.description.chunkBytes };
   }
 
   get persistent(): boolean {

@@ -11,13 +11,13 @@ import { MAX_SNAPSHOTS } from "../base/constants.ts";
 import { errnoName, type ErrnoName, SnapringError } from "../base/errno.ts";
 import { SnapshotState } from "../base/states.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
-import type { LoadedStore } from "../core/loaded-store.ts";
 import { type DeviceFile, refuseOtherCows } from "../device/device-file.ts";
 import { formatTableLine } from "../format/table-line.ts";
 import { cowFile } from "../ring/file-table.ts";
 import type { VolumeWords } from "../ring/volume-words.ts";
 import type { ExportControl, FileControl } from "../ring/worker-data.ts";
 import type { CoreShell } from "./core-shell.ts";
+import type { RegisteredState } from "../register/register-text.ts";
 import type { RegisteredSet } from "./registered-set.ts";
 import { SnapshotHandle } from "./snapshot-handle.ts";
 import type { SnapshotStats } from "./stats.ts";
@@ -78,7 +78,7 @@ export class SnapshotSet {
     };
     try {
       for (const options of snapshots) {
-        const { loaded } = await this.#open(options, options === last ? lastTakesLong : undefined);
+        const { loaded } = await this.#open(options, false, options === last ? lastTakesLong : undefined);
         this.#fitOrigin(loaded.chunkSectors * SECTOR_BYTES);
       }
     } catch (error) {
@@ -93,29 +93,25 @@ export class SnapshotSet {
     this.#threads = threads;
     this.#words = words;
     for (const handle of this.#all()) {
-      const invalid = handle.loaded.state === "invalid";
-      if (handle.persistent) {
-        await this.#registered.record(handle.name, handle.cow.file.path, invalid ? "invalid" : "active");
-      }
       await this.#introduce(handle);
       await this.#operate(handle.name, (operation) =>
         shell.core.openSnapshot(operation, this.#config(handle), handle.loaded),
       );
     }
+    // What is registered has a store: a new one has been formatted by now, and nobody has written the origin yet.
+    const persistent = this.#all().filter((handle) => handle.persistent);
+    await this.#registered.settle(
+      persistent.map((handle) => ({ ...handle.registrand, state: stateAtOpening(handle) })),
+    );
   }
 
   /** E-40. */
   async create(options: SnapshotOptions): Promise<void> {
     checkName(options.name, this.#names());
     if (this.#options.readOnly) throw new SnapringError("EPERM", "the volume is read-only");
-    const handle = await this.#open(options);
+    const handle = await this.#open(options, true);
     const shell = this.#shell as CoreShell;
     try {
-      if (handle.persistent && handle.loaded.state !== "new") {
-        throw new SnapringError("EEXIST", `${options.cow} holds a store already: it is no snapshot of this moment`, {
-          hint: "take another COW device, or clear its first bytes",
-        });
-      }
       if (handle.description.chunkBytes % this.#origin.align !== 0) {
         throw new SnapringError(
           "EINVAL",
@@ -179,8 +175,17 @@ export class SnapshotSet {
   async register(index: number, what: "active" | "removed" | "invalid"): Promise<void> {
     const handle = this.#handles.get(index);
     if (handle === undefined || !handle.persistent) return;
-    if (what === "removed") await this.#registered.remove(handle.name);
-    else await this.#registered.record(handle.name, handle.cow.file.path, what);
+    if (what === "removed") await this.#registered.remove(handle.registrand);
+    else await this.#registered.record(handle.registrand, what);
+  }
+
+  /** The volume closes, everything is on disk: the register remembers what the stores hold. */
+  async see(): Promise<void> {
+    await this.#registered.see(
+      this.#all()
+        .filter(({ persistent }) => persistent)
+        .map(({ registrand }) => registrand),
+    );
   }
 
   stats(handle: SnapshotHandle): SnapshotStats {
@@ -225,10 +230,14 @@ export class SnapshotSet {
     this.#handles.clear();
   }
 
-  async #open(options: SnapshotOptions, takesLong?: (chunkBytes: number) => void): Promise<SnapshotHandle> {
+  async #open(
+    options: SnapshotOptions,
+    make: boolean,
+    takesLong?: (chunkBytes: number) => void,
+  ): Promise<SnapshotHandle> {
     const { readOnly, direct, mode, log } = this.#options;
-    const cows = this.#cows();
-    const opened = await openStore(options, { origin: this.#origin, cows, direct, readOnly, mode, log, takesLong });
+    const around = { origin: this.#origin, cows: this.#cows(), direct, readOnly, mode, log, takesLong };
+    const opened = await openStore(options, { ...around, ties: this.#registered, make });
     try {
       // Another order may have taken the name, or the device, while the store was opened.
       checkName(options.name, this.#names());
@@ -247,12 +256,8 @@ export class SnapshotSet {
   }
 
   #adopt(options: SnapshotOptions, opened: OpenedStore): SnapshotHandle {
-    // What the register calls Invalid is Invalid, also where its header could not be written then (S-70).
-    const invalid = this.#registered.isInvalid(opened.cow.file.path) && opened.loaded.state === "active";
-    const loaded: LoadedStore = invalid ? { ...opened.loaded, state: "invalid" } : opened.loaded;
     const handle = new SnapshotHandle({
       ...opened,
-      loaded,
       index: this.#freeIndex(),
       name: options.name,
       store: options.store ?? "P",
@@ -322,6 +327,11 @@ export class SnapshotSet {
     const { error, message } = await (this.#shell as CoreShell).operate(event);
     if (error !== 0) throw new SnapringError(errnoName(error) as ErrnoName, `${name}: ${message}`);
   }
+}
+
+function stateAtOpening({ loaded, merging }: SnapshotHandle): RegisteredState {
+  if (loaded.state === "invalid") return "invalid";
+  return merging ? "merging" : "active";
 }
 
 /** A COW file that was made for a snapshot that is not to be. */

@@ -1,8 +1,10 @@
 /**
  * Opens the store of a snapshot: the COW device, its header and areas, and the exception table that they fill.
  *
- *   open device (exclusive) ─▶ header ─▶ areas, AREA_READ_AHEAD reads at a time ─▶ columns ─▶ table, runs folded
+ *   [make the file] ─▶ open device (exclusive) ─▶ header ─▶ areas, AREA_READ_AHEAD reads at a time ─▶ columns ─▶ the register's word
+ *   ─▶ table, runs folded
  *
+ * Whether a file is made, and whether the store is the one that was asked for, is the register's to say (register/tie.ts).
  * Reads go through the page cache: nothing else runs yet. Opening writes nothing (S-36); a new store is formatted by
  * the core, through the metadata worker, when the snapshot is opened there.
  */
@@ -16,6 +18,10 @@ import { type ReadRange, StoreLoader } from "../core/store-loader.ts";
 import type { DeviceFile } from "../device/device-file.ts";
 import { useHugePages } from "../device/huge-pages.ts";
 import { makeFile } from "../device/new-file.ts";
+import { markInvalid } from "../register/abandon.ts";
+import { signatureOf } from "../register/blank.ts";
+import { StoreDigest, type SeenStore } from "../register/store-digest.ts";
+import type { OpenAs } from "../register/tie.ts";
 import type { RingMode } from "../ring/worker-data.ts";
 import { createTable } from "../table/table-layout.ts";
 import { TableWriter } from "../table/table-writer.ts";
@@ -27,8 +33,23 @@ import { VolumeDevice } from "./volume-device.ts";
 /** A store of more ranges than are read at a time takes its time to be read. */
 const LONG = AREA_READ_AHEAD;
 
+/** What the register has to say of a store (registered-set.ts). */
+export interface StoreTies {
+  seen(options: SnapshotOptions): SeenStore | undefined;
+  missing(options: SnapshotOptions): "make";
+  tie(
+    options: SnapshotOptions,
+    file: DeviceFile,
+    loaded: LoadedStore,
+    digest: StoreDigest,
+    make: boolean,
+  ): Promise<OpenAs>;
+}
+
 export interface OpenedStore {
   readonly cow: VolumeDevice;
+  /** Its merge is to go on (E-36). */
+  readonly merging: boolean;
   readonly loaded: LoadedStore;
   readonly tableMemory: SharedArrayBuffer;
   readonly table: TableWriter;
@@ -44,6 +65,9 @@ export interface StoreSurroundings {
   readonly readOnly: boolean;
   readonly mode: RingMode;
   readonly log: (line: string) => void;
+  readonly ties: StoreTies;
+  /** It must be a new one: a snapshot of this moment (E-40). */
+  readonly make: boolean;
   /** Called while a store is read that takes its time; its chunks are known then. */
   readonly takesLong?: ((chunkBytes: number) => void) | undefined;
 }
@@ -52,7 +76,8 @@ export interface StoreSurroundings {
 export async function openStore(options: SnapshotOptions, around: StoreSurroundings): Promise<OpenedStore> {
   const readOnly = around.readOnly && options.store !== "N";
   checkChunkSize(options);
-  const made = makeCowFile(options, readOnly);
+  const { ties } = around;
+  const made = makeCowFile(options, ties);
   let cow: VolumeDevice | undefined;
   try {
     cow = new VolumeDevice({
@@ -64,8 +89,14 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
       cows: around.cows,
     });
     const found = new ExceptionCollector(exceptionsMax(options, cow));
-    const loaded = options.store === "N" ? transient(options, cow) : await load(options, cow, around, found, true);
-    for (const warning of loaded.warnings) around.log(`${options.cow}: ${warning}`);
+    const digest = new StoreDigest(ties.seen(options));
+    const isTransient = options.store === "N";
+    const read = isTransient ? transient(options, cow) : await load(options, cow, around, found, true, digest);
+    for (const warning of read.warnings) around.log(`${options.cow}: ${warning}`);
+    const as = isTransient ? "new" : await ties.tie(options, cow.file, read, digest, around.make);
+    // What the register calls Invalid is Invalid, also where its header could not be written then (S-70).
+    const loaded: LoadedStore = as === "invalid" ? { ...read, state: "invalid" } : read;
+    if (as === "invalid" && read.state === "active" && !readOnly) markInvalid(cow.file);
     const originBytes = around.origin.file.sizeBytes;
     const chunkBytes = loaded.chunkSectors * SECTOR_BYTES;
     // Chunks must be whole device blocks, also the last one, which the end of the origin may cut.
@@ -79,7 +110,7 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
       await load(options, cow, around, new ExceptionCollector(), false);
       throw new SnapringError("EIO", "corrupt snapshot: it changed while it was read");
     }
-    return { cow, loaded, tableMemory, table, made };
+    return { cow, loaded, merging: as === "merging", tableMemory, table, made };
   } catch (error) {
     cow?.close();
     if (made) unlinkSync(options.cow);
@@ -93,15 +124,11 @@ function checkChunkSize({ name, chunkSize = 0 }: SnapshotOptions): void {
   throw new SnapringError("EINVAL", `chunk size of ${name} is not a multiple of ${SECTOR_BYTES} bytes: ${chunkSize}`);
 }
 
-/** True: it was made. A COW file that does not exist is made where a size is given, else refused. */
-function makeCowFile(options: SnapshotOptions, readOnly: boolean): boolean {
+/** True: it was made. */
+function makeCowFile(options: SnapshotOptions, ties: StoreTies): boolean {
   if (existsSync(options.cow)) return false;
-  if (options.size === undefined || readOnly) {
-    throw new SnapringError("ENOENT", `cow of ${options.name} ${options.cow} does not exist`, {
-      hint: readOnly ? "a read-only volume makes no files" : "give it a size to have it made",
-    });
-  }
-  makeFile(options.cow, options.size, options.sparse === true ? "sparse" : "reserved");
+  ties.missing(options);
+  makeFile(options.cow, options.size as number, options.sparse === true ? "sparse" : "reserved");
   return true;
 }
 
@@ -112,6 +139,16 @@ function exceptionsMax(options: SnapshotOptions, cow: VolumeDevice): number {
 
 function transient(options: SnapshotOptions, cow: VolumeDevice): LoadedStore {
   if (options.chunkSize === undefined) throw new SnapringError("EINVAL", "Chunk size not set");
+  const content = signatureOf(cow.file);
+  if (content !== undefined) {
+    throw new SnapringError(
+      "EEXIST",
+      `cow of ${options.name} ${options.cow} ${content}: a store in memory would overwrite it`,
+      {
+        hint: "name a blank file or device",
+      },
+    );
+  }
   return transientStore(divExact(options.chunkSize, SECTOR_BYTES), divExact(cow.file.sizeBytes, SECTOR_BYTES));
 }
 
@@ -121,6 +158,7 @@ async function load(
   { origin, mode, takesLong }: StoreSurroundings,
   found: ExceptionCollector,
   sinkFindsDuplicates: boolean,
+  digest?: StoreDigest,
 ): Promise<LoadedStore> {
   const loader = new StoreLoader(
     {
@@ -130,7 +168,10 @@ async function load(
       originSectors: origin.file.sectors,
       sinkFindsDuplicates,
     },
-    (oldChunk, newChunk) => found.add(oldChunk, newChunk),
+    (oldChunk, newChunk) => {
+      found.add(oldChunk, newChunk);
+      digest?.add(oldChunk, newChunk);
+    },
   );
   feedHeader(loader, cow.file);
   const { wanted } = loader;

@@ -50,7 +50,7 @@ export class VolumeDevice {
     this.#align = 1;
     try {
       const direct = options.direct === false ? "buffered on request" : this.#openDirect(options);
-      if (direct !== undefined) this.#fd = openSync(options.path, flagsOf(options));
+      if (direct !== undefined) this.#fd = openSync(again(this.file), flagsOf(options));
       this.note = options.direct === false ? undefined : direct;
     } catch (error) {
       this.file[Symbol.dispose]();
@@ -88,7 +88,7 @@ export class VolumeDevice {
   useBuffered(): void {
     if (this.#align === 1) return;
     closeSync(this.#fd);
-    this.#fd = openSync(this.file.path, flagsOf(this.#options));
+    this.#fd = openSync(again(this.file), flagsOf(this.#options));
     this.#align = 1;
   }
 
@@ -122,7 +122,7 @@ export class VolumeDevice {
     if (align > ALIGN_MAX) return `its blocks of ${align} bytes are larger than ${ALIGN_MAX}`;
     if (this.file.sizeBytes % align !== 0) return `its size is no multiple of ${align} bytes`;
     try {
-      this.#fd = openSync(this.file.path, flagsOf(this.#options) | constants.O_DIRECT);
+      this.#fd = openSync(again(this.file), flagsOf(this.#options) | constants.O_DIRECT);
     } catch (error) {
       if (errnoOf(error) === errno.EINVAL) return "the file system has no direct I/O";
       throw systemError(error, `cannot open ${this.file.path}`);
@@ -130,6 +130,11 @@ export class VolumeDevice {
     this.#align = align;
     return undefined;
   }
+}
+
+/** The very file that is open and locked, whatever stands at its path by now. */
+function again({ fd }: DeviceFile): string {
+  return `/proc/self/fd/${fd}`;
 }
 
 function flagsOf(options: VolumeDeviceOptions): number {

@@ -69,6 +69,10 @@ export interface VolumeOptions {
   readonly busyPoll?: number | undefined;
   /** Registered snapshots that are given up: their stores are marked Invalid, so that the origin may be written without them (E-46). */
   readonly abandon?: readonly string[] | undefined;
+  /** What stands at the given paths is what was registered, though files were moved or replaced: taken where it fits (E-46). */
+  readonly moved?: boolean | undefined;
+  /** This origin has no snapshots, whatever its mark says of a register that is not here (E-46). */
+  readonly unregistered?: boolean | undefined;
   /** One line, for people. */
   readonly log?: ((line: string) => void) | undefined;
 }
@@ -92,6 +96,8 @@ export interface CompleteOptions {
   readonly groupCount: number;
   readonly busyPoll: number;
   readonly abandon: readonly string[];
+  readonly moved: boolean;
+  readonly unregistered: boolean;
   readonly log: (line: string) => void;
 }
 
@@ -130,6 +136,8 @@ export function completeOptions(options: VolumeOptions): CompleteOptions {
     groupCount: checkWhole("groupCount", options.groupCount ?? GROUP_COUNT_MAX, 1, GROUP_COUNT_MAX),
     busyPoll: checkWhole("busyPoll", options.busyPoll ?? 0, 0, BUSY_POLL_US_MAX),
     abandon: options.abandon ?? [],
+    moved: options.moved ?? false,
+    unregistered: options.unregistered ?? false,
     log: options.log ?? (() => {}),
   };
 }

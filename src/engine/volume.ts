@@ -42,6 +42,8 @@ export interface ExportInfo {
   readonly name: string;
   readonly sizeBytes: number;
   readonly readOnly: boolean;
+  /** Of the live volume always active. */
+  readonly state: SnapshotStatus["state"];
   /** NBD URIs, one for each address. */
   readonly uris: readonly string[];
 }
@@ -107,10 +109,14 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     const sizeBytes = this.#originDevice.file.sizeBytes;
     const { readOnly } = this.#options;
     const addresses = this.#listener?.addresses ?? [];
-    return ["origin", ...this.#snapshots.served().map((handle) => handle.name)].map((name) => ({
+    const snapshots = this.#snapshots
+      .served()
+      .map((handle) => [handle.name, this.#snapshots.stats(handle).state] as const);
+    return ([["origin", "active"], ...snapshots] as const).map(([name, state]) => ({
       name,
       sizeBytes,
       readOnly,
+      state,
       uris: addresses.map((address) => uriOf(address, name)),
     }));
   }
@@ -293,10 +299,20 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     const { error, message } = await shell.operate((operation) => shell.core.close(operation));
     if (error !== 0) this.#options.log(`closing: ${message}`);
     await threads.stop([threads.metadata, ...threads.copies]);
+    if (error === 0) await this.#see();
     if (this.#options.readOnly) return;
     // What clients wrote to the origin and did not flush: the core has flushed only the COW devices.
     const flushError = await this.#originDevice.flush();
     if (flushError !== 0) this.#options.log(`closing: cannot flush the origin (${errnoName(flushError)})`);
+  }
+
+  /** What cannot be noted is not lost: the register knows an older state of stores that only grow. */
+  async #see(): Promise<void> {
+    try {
+      await this.#set?.see();
+    } catch (error) {
+      this.#options.log(`closing: ${(error as Error).message}`);
+    }
   }
 
   /** A worker has died: nothing can be promised any more; what is durable stays so. */

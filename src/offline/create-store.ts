@@ -13,17 +13,18 @@ import { SnapringError } from "../base/errno.ts";
 import { SECTOR_BYTES, type Sector } from "../base/units.ts";
 import { resolveChunkSize } from "../format/chunk-size.ts";
 import { CowGeometry, FIRST_DATA_CHUNK } from "../format/cow-geometry.ts";
-import { decodeHeader, encodeHeader, SNAP_MAGIC } from "../format/disk-header.ts";
+import { encodeHeader } from "../format/disk-header.ts";
 import { formatStatus } from "../format/status-line.ts";
 import { DeviceFile } from "../device/device-file.ts";
 import { type FileSpace, makeFile } from "../device/new-file.ts";
 import { systemError } from "../device/system-error.ts";
+import { contentOf } from "../register/blank.ts";
+import { identityOfStore, ownMark } from "../register/known-store.ts";
+import { newId, writeMark } from "../register/mark.ts";
+import { otherRegister } from "../register/others.ts";
 
 /** Header, area 0 and one chunk of data: less can store nothing. */
 const CHUNKS_MIN = FIRST_DATA_CHUNK + 1;
-
-/** How far a device must be blank: disk images often begin with empty sectors. */
-const BLANK_BYTES = 1024 * 1024;
 
 export interface CreateStoreOptions {
   readonly cow: string;
@@ -133,13 +134,28 @@ function checkedGeometry(
   return new CowGeometry(chunkSectors);
 }
 
+/**
+ * A store that a register knows as a good one is not made anew, not even by force: its origin would go on without it. Throws a
+ * SnapringError (EBUSY).
+ */
+export async function refuseRegistered(cow: string): Promise<void> {
+  if (statSync(cow, { throwIfNoEntry: false })?.isFile() !== true) return;
+  using file = new DeviceFile(cow, "look", "COW file");
+  const mark = ownMark(file);
+  const register = await otherRegister(mark, undefined);
+  if (register === undefined) return;
+  throw new SnapringError(
+    "EBUSY",
+    `COW file ${cow} is the store of snapshot '${mark?.name}', registered in ${register}`,
+    {
+      hint: `give that snapshot up first: snapring serve ORIGIN --abandon ${mark?.name}`,
+    },
+  );
+}
+
 function refuseContent(cow: DeviceFile, geometry: CowGeometry): void {
-  const bytes = Buffer.alloc(Math.min(cow.sizeBytes, Math.max(BLANK_BYTES, FIRST_DATA_CHUNK * geometry.chunkBytes)));
-  cow.read(0, bytes);
-  const at = bytes.findIndex((byte) => byte !== 0);
-  if (at < 0) return;
-  const what =
-    decodeHeader(bytes).magic === SNAP_MAGIC ? "holds a snapshot already" : `is not blank (byte ${at} is not zero)`;
+  const what = contentOf(cow, FIRST_DATA_CHUNK * geometry.chunkBytes);
+  if (what === undefined) return;
   throw new SnapringError("EEXIST", `COW file ${cow.path} ${what}`, {
     hint: "--force overwrites it; its content is lost",
   });
@@ -157,6 +173,9 @@ function format(cow: DeviceFile, geometry: CowGeometry, overContent: boolean): C
   cow.sync();
   cow.write(0, encodeHeader(true, chunkSectors, chunkBytes));
   cow.sync();
+  // Another store than the one that was here: what a register says of that is not said of this.
+  if (!cow.isBlockDevice)
+    writeMark(cow.fd, { role: "cow", self: identityOfStore(cow), register: "", id: "", store: newId() });
   const allocatedSectors = FIRST_DATA_CHUNK * chunkSectors;
   const usage = { allocatedSectors, totalSectors: cow.sectors, metadataSectors: allocatedSectors };
   const status = formatStatus({ invalid: false, mergeFailed: false, overflow: false, usage });

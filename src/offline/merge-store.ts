@@ -15,6 +15,7 @@ import { DeviceFile } from "../device/device-file.ts";
 import { deviceWarnings } from "./device-warnings.ts";
 import { ExceptionMap } from "./exception-map.ts";
 import { loadStore } from "./load-store.ts";
+import type { TiedDevices } from "./offline-ties.ts";
 import { quietOriginPorts, quietSnapshotPorts, SyncShell } from "./sync-shell.ts";
 
 /** One step copies about this much, so that a signal is heard soon. */
@@ -38,6 +39,8 @@ export class OfflineMerge implements Disposable {
   readonly totalChunks: number;
   readonly #origin: DeviceFile;
   readonly #cow: DeviceFile;
+  /** What the register is asked about. */
+  readonly devices: TiedDevices;
   readonly #exceptions = new ExceptionMap();
   readonly #shell: SyncShell;
   readonly #core: Core;
@@ -54,6 +57,7 @@ export class OfflineMerge implements Disposable {
       if (loaded.state === "invalid") throw invalid(options.cow);
       this.#origin = origin;
       this.#cow = cow;
+      this.devices = { origin, cow, loaded };
       this.warnings = [...loaded.warnings, ...deviceWarnings(origin, cow)];
       this.chunkBytes = loaded.chunkSectors * SECTOR_BYTES;
       this.totalChunks = this.#exceptions.count;

@@ -11,6 +11,7 @@ import { DeviceFile } from "../device/device-file.ts";
 import { deviceWarnings } from "./device-warnings.ts";
 import { ExceptionMap } from "./exception-map.ts";
 import { loadStore } from "./load-store.ts";
+import type { TiedDevices } from "./offline-ties.ts";
 
 const READ_BYTES = 1024 * 1024;
 
@@ -28,6 +29,8 @@ interface Extent {
 
 export class SnapshotView implements Disposable {
   readonly warnings: readonly string[];
+  /** What the register is asked about. */
+  readonly devices: TiedDevices;
   readonly #origin: DeviceFile;
   readonly #cow: DeviceFile;
   readonly #exceptions = new ExceptionMap();
@@ -51,6 +54,7 @@ export class SnapshotView implements Disposable {
           hint: "it was dropped or ran full; what it held is lost",
         });
       }
+      this.devices = { origin: this.#origin, cow: this.#cow, loaded };
       this.#geometry = new CowGeometry(loaded.chunkSectors);
       this.#extentChunksMax = Math.max(1, Math.floor(READ_BYTES / this.#geometry.chunkBytes));
       this.warnings = [...loaded.warnings, ...deviceWarnings(this.#origin, this.#cow)];

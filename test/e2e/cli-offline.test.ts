@@ -97,7 +97,9 @@ describe("a store from its making to its end", () => {
 
   it("goes down a pipe whole, however slow the reader", async () => {
     const view = writeDevices(9000, 2000);
-    const child = spawn(process.execPath, [MAIN, "read", origin, cow], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, [MAIN, "read", "--unregistered", origin, cow], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     const parts: Buffer[] = [];
     for await (const part of child.stdout) {
       parts.push(part as Buffer);
@@ -108,7 +110,7 @@ describe("a store from its making to its end", () => {
 
   it("ends without a word when its reader has gone", () => {
     writeDevices(9000, 9000);
-    const script = `"$0" "$1" read "$2" "$3" | head -c 1000 >/dev/null; echo "\${PIPESTATUS[0]}"`;
+    const script = `"$0" "$1" read --unregistered "$2" "$3" | head -c 1000 >/dev/null; echo "\${PIPESTATUS[0]}"`;
     const ended = spawnSync("bash", ["-c", script, process.execPath, MAIN, origin, cow], { encoding: "utf8" });
     expect(ended.stdout).toBe("1\n");
     expect(ended.stderr).toBe("");
@@ -118,7 +120,7 @@ describe("a store from its making to its end", () => {
 describe("a merge", () => {
   it("makes the origin what the snapshot was, and empties the store (S-67)", async () => {
     const view = writeDevices(9000, 3000);
-    const result = JSON.parse(await snapring("merge", origin, cow, "--json"));
+    const result = JSON.parse(await snapring("merge", "--unregistered", origin, cow, "--json"));
     expect(result).toEqual({ merged: 3000, status: expect.stringMatching(/^2\/\d+ 2$/) });
     expect(readFileSync(origin).equals(view)).toBe(true);
     expect(await statusOf()).toMatchObject({ exceptions: 0, status: result.status });
@@ -127,7 +129,7 @@ describe("a merge", () => {
 
   it("of an empty store changes nothing", async () => {
     const view = writeDevices(90, 0);
-    expect(await snapring("merge", origin, cow)).toContain("0 chunks");
+    expect(await snapring("merge", "--unregistered", origin, cow)).toContain("0 chunks");
     expect(readFileSync(origin).equals(view)).toBe(true);
   });
 
@@ -137,7 +139,7 @@ describe("a merge", () => {
     dataPattern(4096, 2).copy(image, 2 * 4096);
     writeFileSync(origin, live);
     writeFileSync(cow, image);
-    await snapring("merge", origin, cow);
+    await snapring("merge", "--unregistered", origin, cow);
     expect(statSync(origin).size).toBe(live.length);
     expect(
       readFileSync(origin)
@@ -150,7 +152,9 @@ describe("a merge", () => {
     const view = writeDevices(60_000, 30_000);
     let interrupted = 0;
     for (let delay = 150; ; delay += 100) {
-      const child = spawn(process.execPath, [MAIN, "merge", origin, cow], { stdio: ["ignore", "pipe", "pipe"] });
+      const child = spawn(process.execPath, [MAIN, "merge", "--unregistered", origin, cow], {
+        stdio: ["ignore", "pipe", "pipe"],
+      });
       let stderr = "";
       child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
       const timer = setTimeout(() => child.kill("SIGINT"), delay);
@@ -173,7 +177,7 @@ describe("a merge", () => {
     let left = 30_000;
     // Longer by a part each time: a slow machine comes to the end as well.
     for (let delay = 120; ; delay *= 1.25) {
-      const child = spawn(process.execPath, [MAIN, "merge", origin, cow], { stdio: "ignore" });
+      const child = spawn(process.execPath, [MAIN, "merge", "--unregistered", origin, cow], { stdio: "ignore" });
       const timer = setTimeout(() => child.kill("SIGKILL"), delay);
       const [code] = (await once(child, "close")) as [number | null];
       clearTimeout(timer);
@@ -199,7 +203,7 @@ describe("who may use the files at the same time (E-42)", () => {
   it("nobody writes while a merge runs, and a merge waits for nobody: it says who is there", async () => {
     writeDevices(90, 9);
     for (const path of [origin, cow]) {
-      const { code, stderr } = await lock("-x", path, "merge", origin, cow);
+      const { code, stderr } = await lock("-x", path, "merge", "--unregistered", origin, cow);
       // Without the native addon nothing can be locked.
       if (existsSync("native-bindings/build/Release/snapring.node")) {
         expect(stderr).toMatch(/is in use by process \d+/);
@@ -222,7 +226,7 @@ describe("who may use the files at the same time (E-42)", () => {
     const run = async (...argv: readonly string[]): Promise<string> =>
       (await runCommand(process.execPath, MAIN, ...argv)).stderr;
     expect(await run("read", origin, cow, "--output", scratch.file("view"))).toMatch(warning);
-    expect(await run("merge", origin, cow)).toMatch(warning);
+    expect(await run("merge", "--unregistered", origin, cow)).toMatch(warning);
     expect(await run("status", cow, "--origin", origin)).toBe("");
     expect(await run("dump", cow)).toBe("");
   });

@@ -89,7 +89,9 @@ describe("serve", () => {
     const [line] = await server.until(/.*\n/);
     expect(JSON.parse(line)).toEqual({
       pid: server.process.pid,
-      exports: [{ name: "origin", size: MIB, read_only: true, uris: [`nbd://127.0.0.1:${port}/origin`] }],
+      exports: [
+        { name: "origin", size: MIB, read_only: true, state: "active", uris: [`nbd://127.0.0.1:${port}/origin`] },
+      ],
     });
   });
 

@@ -195,3 +195,23 @@ it.each([false, true])("the functions of a ring (uring: %s), and of one that is 
   ring["close"]!();
   for (const [name, args] of [...calls, ["counters", []] as const]) expect(() => ring[name]!(...args)).toThrow();
 });
+
+it("readAttribute, writeAttribute: names and values that are none, too long, or on nothing", () => {
+  const { readAttribute, writeAttribute } = native() as Record<string, (...args: unknown[]) => unknown>;
+  const NAME = "user.snapring-test";
+  for (let given = 0; given < 3; given++) {
+    expect(() => writeAttribute(...[CLOSED, NAME, "x"].slice(0, given))).toThrow(TypeError);
+    if (given < 2) expect(() => readAttribute(...[CLOSED, NAME].slice(0, given))).toThrow(TypeError);
+  }
+  for (const strange of STRANGE) {
+    expect(refused(() => readAttribute(strange, NAME))).toBe(true);
+    expect(refused(() => writeAttribute(strange, NAME, "x"))).toBe(true);
+    if (typeof strange === "string") continue;
+    expect(() => readAttribute(CLOSED, strange)).toThrow(TypeError);
+    expect(() => writeAttribute(CLOSED, NAME, strange)).toThrow(TypeError);
+  }
+  expect(() => readAttribute(CLOSED, "n".repeat(256))).toThrow(TypeError);
+  expect(() => writeAttribute(CLOSED, NAME, "v".repeat(4097))).toThrow(TypeError);
+  expect(readAttribute(CLOSED, NAME)).toBe(-errno.EBADF);
+  expect(writeAttribute(CLOSED, NAME, "v".repeat(4096))).toBe(-errno.EBADF);
+});

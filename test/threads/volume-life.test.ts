@@ -135,7 +135,7 @@ describe("figures", () => {
     });
     expect(library.exports).toEqual(
       ["origin", "monday"].map((name) => ({
-        ...{ name, sizeBytes: volume.before.length, readOnly: false },
+        ...{ name, sizeBytes: volume.before.length, readOnly: false, state: "active" },
         uris: [`nbd+unix:///${name}?socket=${volume.socketPath}`],
       })),
     );

@@ -4,7 +4,7 @@
  */
 import { Command, Option } from "commander";
 import { SECTOR_BYTES } from "../../base/units.ts";
-import { createStore } from "../../offline/create-store.ts";
+import { createStore, refuseRegistered } from "../../offline/create-store.ts";
 import { optionValue } from "../option-value.ts";
 import { progressBar } from "../progress-bar.ts";
 import { formatSize, parseSectors } from "../size.ts";
@@ -46,7 +46,8 @@ export function createCommand(terminal: Terminal): Command {
     .action((cow: string, options: CreateOptions) => create(terminal, cow, options));
 }
 
-function create(terminal: Terminal, cow: string, options: CreateOptions): void {
+async function create(terminal: Terminal, cow: string, options: CreateOptions): Promise<void> {
+  await refuseRegistered(cow);
   const bar = progressBar(terminal, "create", (options.size ?? 0) * SECTOR_BYTES);
   const created = createStore({
     cow,

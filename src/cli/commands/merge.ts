@@ -8,41 +8,44 @@ import { setImmediate } from "node:timers/promises";
 import { Command } from "commander";
 import { SnapringError } from "../../base/errno.ts";
 import { OfflineMerge } from "../../offline/merge-store.ts";
+import { OfflineTies } from "../../offline/offline-ties.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { optionValue } from "../option-value.ts";
 import { progressBar } from "../progress-bar.ts";
-import { refuseOtherSnapshots } from "../registered.ts";
 import { formatSize, parseSectors } from "../size.ts";
 import type { Terminal } from "../terminal.ts";
 import { printWarnings } from "../warnings.ts";
+import { type WordOptions, withWords, wordsOf } from "../word-options.ts";
 
-interface MergeOptions {
+interface MergeOptions extends WordOptions {
   readonly chunkSize?: number;
   readonly json?: boolean;
 }
 
 const HELP = `
 What was written to the origin after the snapshot was made is lost; what was written to the snapshot is kept. The store is
-empty afterwards. A merge that was interrupted goes on when the same command is run again.
+empty afterwards. A merge that was interrupted goes on when the same command is run again, or when the volume is served.
 
 Examples:
   snapring merge disk.img snap.cow`;
 
 export function mergeCommand(terminal: Terminal): Command {
-  return new Command("merge")
+  const command = new Command("merge")
     .description("roll the origin back to the snapshot")
     .argument("<ORIGIN>", "file or block device that holds the live volume")
     .argument("<COW>", "file or block device with the store")
     .option("--chunk-size <SIZE>", "for a COW file smaller than 16K: its chunk size", optionValue(parseSectors))
-    .option("--json", "print the result, and errors, as JSON")
+    .option("--json", "print the result, and errors, as JSON");
+  return withWords(command, "merge although no register says that the two belong together (a rescue)")
     .addHelpText("after", HELP)
     .action((origin: string, cow: string, options: MergeOptions) => merge(terminal, origin, cow, options));
 }
 
 async function merge(terminal: Terminal, origin: string, cow: string, options: MergeOptions): Promise<void> {
-  await refuseOtherSnapshots(origin, cow);
   using interrupt = onInterrupt();
   using work = new OfflineMerge({ origin, cow, chunkSectors: options.chunkSize });
+  const ties = await OfflineTies.forMerge(work.devices, wordsOf(options));
+  await ties.begin();
   printWarnings(terminal, "snapring merge", work.warnings);
   const bar = progressBar(terminal, "merge", work.totalChunks * work.chunkBytes);
   try {
@@ -59,6 +62,7 @@ async function merge(terminal: Terminal, origin: string, cow: string, options: M
       hint: "run the same command again to go on",
     });
   }
+  await ties.end();
   if (options.json === true) {
     terminal.out(`${JSON.stringify({ merged: work.totalChunks, status: work.status })}\n`);
     return;

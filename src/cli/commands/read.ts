@@ -5,14 +5,16 @@
 import { Command } from "commander";
 import { SnapringError } from "../../base/errno.ts";
 import { fileWriter, type ImageWriter, streamWriter } from "../../offline/image-writer.ts";
+import { OfflineTies } from "../../offline/offline-ties.ts";
 import { SnapshotView } from "../../offline/snapshot-view.ts";
 import { optionValue } from "../option-value.ts";
 import { progressBar } from "../progress-bar.ts";
 import { parseSectors } from "../size.ts";
 import type { Terminal } from "../terminal.ts";
 import { printWarnings } from "../warnings.ts";
+import { type WordOptions, withWords, wordsOf } from "../word-options.ts";
 
-interface ReadOptions {
+interface ReadOptions extends WordOptions {
   readonly output: string;
   readonly chunkSize?: number;
   readonly json?: boolean;
@@ -28,18 +30,19 @@ Examples:
   snapring read disk.img snap.cow | sha256sum`;
 
 export function readCommand(terminal: Terminal): Command {
-  return new Command("read")
+  const command = new Command("read")
     .description("write a snapshot's whole view to a file or to standard output")
     .argument("<ORIGIN>", "file or block device that holds the live volume")
     .argument("<COW>", "file or block device with the store")
     .option("--output <FILE>", "where to write, - is standard output", "-")
     .option("--chunk-size <SIZE>", "for a COW file smaller than 16K: its chunk size", optionValue(parseSectors))
-    .option("--json", "print the result, and errors, as JSON; needs --output FILE")
+    .option("--json", "print the result, and errors, as JSON; needs --output FILE");
+  return withWords(command, "read although the origin has other snapshots, or the store another origin")
     .addHelpText("after", HELP)
     .action((origin: string, cow: string, options: ReadOptions) => read(terminal, origin, cow, options));
 }
 
-function read(terminal: Terminal, origin: string, cow: string, options: ReadOptions): void {
+async function read(terminal: Terminal, origin: string, cow: string, options: ReadOptions): Promise<void> {
   const toStdout = options.output === "-";
   if (toStdout && terminal.outIsTerminal) {
     throw new SnapringError("EUSAGE", "the image would go to the terminal", { hint: "use --output FILE or a pipe" });
@@ -51,8 +54,9 @@ function read(terminal: Terminal, origin: string, cow: string, options: ReadOpti
   }
   const view = new SnapshotView({ origin, cow, chunkSectors: options.chunkSize });
   try {
-    printWarnings(terminal, "snapring read", view.warnings);
+    const warning = await OfflineTies.forRead(view.devices, wordsOf(options));
     const writer = toStdout ? streamWriter(STDOUT_FD) : writerBeside(view, options.output);
+    printWarnings(terminal, "snapring read", [...view.warnings, ...(warning === undefined ? [] : [warning])]);
     copy(terminal, view, writer);
     if (options.json === true && !toStdout) {
       terminal.out(`${JSON.stringify({ output: options.output, size: view.sizeBytes })}\n`);

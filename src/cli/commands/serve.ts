@@ -15,9 +15,10 @@ import { formatSize } from "../size.ts";
 import { answerSignals } from "../serve-signals.ts";
 import { parseSnapshotOptions } from "../snapshot-option.ts";
 import type { Terminal } from "../terminal.ts";
+import { type WordOptions, withWords, wordsOf } from "../word-options.ts";
 import { endOf } from "../volume-end.ts";
 
-interface ServeOptions {
+interface ServeOptions extends WordOptions {
   readonly snapshot?: readonly string[];
   readonly listen?: readonly string[];
   readonly direct?: boolean;
@@ -42,7 +43,7 @@ Examples:
   snapring serve /dev/vg/data --snapshot before=/dev/vg/before --direct --listen tcp:127.0.0.1:10809`;
 
 export function serveCommand(terminal: Terminal): Command {
-  return new Command("serve")
+  const command = new Command("serve")
     .description("serve a live volume and its snapshots over NBD")
     .argument("<ORIGIN>", "file or block device that holds the live volume")
     .option(
@@ -66,7 +67,8 @@ export function serveCommand(terminal: Terminal): Command {
       "give a registered snapshot up: it becomes invalid, the volume opens without it",
       collect(String),
     )
-    .option("--json", "print the exports as one line of JSON, errors as JSON")
+    .option("--json", "print the exports as one line of JSON, errors as JSON");
+  return withWords(command, "the origin has no snapshots, whatever its mark says of a register elsewhere")
     .addHelpText("after", HELP)
     .action((origin: string, options: ServeOptions) => serve(terminal, origin, options));
 }
@@ -103,6 +105,7 @@ function volumeOptions(
     ...(options.workers === undefined ? {} : { workers: options.workers }),
     ...(options.busyPoll === undefined ? {} : { busyPoll: options.busyPoll }),
     ...(options.abandon === undefined ? {} : { abandon: options.abandon }),
+    ...wordsOf(options),
     log: (line) => terminal.err(`snapring serve: ${line}\n`),
   };
 }
@@ -117,13 +120,15 @@ function announce(terminal: Terminal, volume: Volume, json: boolean): void {
       name: e.name,
       size: e.sizeBytes,
       read_only: e.readOnly,
+      state: e.state,
       uris: e.uris,
     }));
     terminal.out(`${JSON.stringify({ pid: process.pid, exports })}\n`);
     return;
   }
-  for (const { name, sizeBytes, readOnly, uris } of volume.exports) {
-    const what = `${name === "" ? "(default)" : name}, ${formatSize(sizeBytes)}, ${readOnly ? "read-only" : "read-write"}`;
+  for (const { name, sizeBytes, readOnly, state, uris } of volume.exports) {
+    const access = state === "invalid" ? "Invalid: every request fails" : readOnly ? "read-only" : "read-write";
+    const what = `${name}, ${formatSize(sizeBytes)}, ${access}${state === "merging" ? ", merging" : ""}`;
     for (const uri of uris) terminal.out(`${uri}  ${what}\n`);
   }
 }

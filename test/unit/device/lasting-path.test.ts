@@ -2,7 +2,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { lastingNames, lastingPath, realPath } from "../../../src/device/lasting-path.ts";
-import { blockRegister } from "../../../src/engine/registry.ts";
+import { blockRegister } from "../../../src/register/register-place.ts";
 import { makeScratch, type Scratch } from "../../support/free-socket.ts";
 
 let scratch: Scratch;

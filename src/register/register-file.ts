@@ -1,0 +1,104 @@
+/**
+ * The register as a file: read with care, replaced as a whole, so that after a crash it is the old one or the new one.
+ *
+ *   replace   RANDOM.new made in the folder (never one that is there) ─▶ written, flushed ─▶ renamed ─▶ folder flushed
+ *   read      a regular file of a few MiB, not a link, whatever else is planted in its place
+ *
+ * Whoever reads it in order to write the origin flushes file and folder first: what an earlier process has sent may not be on disk
+ * yet (C-49). The folder is held open while its file is replaced, so that a swap of folders does not lead elsewhere.
+ */
+import { randomBytes } from "node:crypto";
+import { constants } from "node:fs";
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { basename, dirname } from "node:path";
+import { SnapringError } from "../base/errno.ts";
+import { systemError } from "../device/system-error.ts";
+
+/** A thousand snapshots with long paths take less than one. */
+const BYTES_MAX: number = 4 * 2 ** 20;
+
+/** Undefined: there is none. Throws a SnapringError for what is no register and must not be passed over. `settle`: flush it first. */
+export async function readRegisterFile(path: string, settle: boolean): Promise<string | undefined> {
+  let file: FileHandle;
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    if (code === "ELOOP") throw strange(path, "is a symbolic link");
+    throw systemError(error, `cannot open the register of snapshots ${path}`);
+  }
+  try {
+    const stat = await file.stat();
+    if (!stat.isFile()) throw strange(path, "is no regular file");
+    if (stat.size > BYTES_MAX) throw strange(path, `has ${stat.size} bytes`);
+    if (settle) await settleFile(file, path);
+    return await file.readFile("utf8");
+  } catch (error) {
+    throw systemError(error, `cannot read the register of snapshots ${path}`);
+  } finally {
+    await file.close();
+  }
+}
+
+async function settleFile(file: FileHandle, path: string): Promise<void> {
+  await file.sync();
+  const folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Durable when it resolves. Throws a SnapringError; then the old one stands. */
+export async function replaceRegisterFile(path: string, text: string): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      await replaceIn(folder, basename(path), text);
+    } finally {
+      await folder.close();
+    }
+  } catch (error) {
+    throw systemError(error, `cannot write the register of snapshots ${path}`);
+  }
+}
+
+/** Another register knows now what stood in it; durable with the folder's next flush. */
+export async function removeRegisterFile(path: string): Promise<void> {
+  await rm(path, { force: true });
+}
+
+async function replaceIn(folder: FileHandle, name: string, text: string): Promise<void> {
+  const inside = (file: string): string => `/proc/self/fd/${folder.fd}/${file}`;
+  // The names of old leave room for it: a file's name may have 255 bytes.
+  const beside = inside(`.${randomBytes(9).toString("hex")}.new`);
+  try {
+    await writeDurably(beside, text);
+    await rename(beside, inside(name));
+  } catch (error) {
+    // Where the file system is full, what is half there takes room for nothing.
+    await rm(beside, { force: true }).catch(() => {});
+    throw error;
+  }
+  await folder.sync();
+}
+
+async function writeDurably(path: string, text: string): Promise<void> {
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+  const file = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+function strange(path: string, what: string): SnapringError {
+  return new SnapringError("EINVAL", `the register of snapshots ${path} ${what}`, {
+    hint: "somebody has put something else in its place: look at it, and take it away",
+  });
+}

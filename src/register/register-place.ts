@@ -1,0 +1,59 @@
+/**
+ * Where the register of an origin stands, and which inode carries the mark that leads there.
+ *
+ *   a file                   FILE.snapshots                              the file
+ *   a whole loop device      as for its file                             its file
+ *   a part of one            FILE@OFFSET.snapshots                       none: the file may have several parts
+ *   another block device     /var/lib/snapring/NAME.snapshots            none: device nodes carry no attributes
+ *
+ * NAME is the best of its lasting names; where it has none, the number of this boot, which may be another device's at the next: then only
+ * the identity in the register tells (identity.ts).
+ */
+import { existsSync, realpathSync } from "node:fs";
+import { basename, join } from "node:path";
+import { deviceFacts } from "../device/device-facts.ts";
+import { lastingNames } from "../device/lasting-path.ts";
+import { type BackingFile, backingFile } from "../device/loop-device.ts";
+import { identityOf } from "./identity.ts";
+import type { RegisteredOrigin } from "./register-text.ts";
+
+const BLOCK_DEVICE_FOLDER = "/var/lib/snapring";
+
+export interface RegisterPlace {
+  readonly path: string;
+  readonly origin: RegisteredOrigin;
+  /** The file to be marked, if any. */
+  readonly markable: string | undefined;
+}
+
+export interface OpenOrigin {
+  readonly fd: number;
+  readonly path: string;
+  readonly sizeBytes: number;
+}
+
+/** Of an origin that is open. Throws a SnapringError, or a system error where the path is gone. */
+export function registerPlace({ fd, path, sizeBytes }: OpenOrigin): RegisterPlace {
+  const real = realpathSync(path);
+  const identity = identityOf(fd, real);
+  const { kind, number } = deviceFacts(fd);
+  const backing = kind === "block" ? backingFile(number) : undefined;
+  if (backing !== undefined && existsSync(backing.path)) {
+    const file = realpathSync(backing.path);
+    const origin = { path: pathOfPart(file, backing), identity, bytes: sizeBytes };
+    return { path: `${origin.path}.snapshots`, origin, markable: backing.isWhole ? file : undefined };
+  }
+  const origin = { path: real, identity, bytes: sizeBytes };
+  if (kind === "block") return { path: blockRegister(real, lastingNames(real)), origin, markable: undefined };
+  return { path: `${real}.snapshots`, origin, markable: real };
+}
+
+/** Below the best name of the device, or another of its names that it was registered by. */
+export function blockRegister(real: string, names: readonly string[], folder: string = BLOCK_DEVICE_FOLDER): string {
+  const paths = (names.length > 0 ? names : [basename(real)]).map((name) => join(folder, `${name}.snapshots`));
+  return paths.find((path) => existsSync(path)) ?? paths[0];
+}
+
+function pathOfPart(file: string, { isWhole, offsetBytes }: BackingFile): string {
+  return isWhole ? file : `${file}@${offsetBytes}`;
+}

@@ -1,0 +1,53 @@
+/**
+ * Reads what an open store has in its list, from what was last seen of it to the end: what the register remembers when a volume
+ * closes, or a merge has left.
+ *
+ * Only for stores at rest, or whose list nobody changes meanwhile. It reads areas, in order, without blocking the thread.
+ */
+import { read } from "node:fs";
+import { promisify } from "node:util";
+import { divExact, divFloor, SECTOR_BYTES } from "../base/units.ts";
+import { CowGeometry } from "../format/cow-geometry.ts";
+import { MetadataArea } from "../format/metadata-area.ts";
+import { StoreDigest, type SeenStore } from "./store-digest.ts";
+
+const readAt = promisify(read);
+
+export const NOTHING_SEEN: SeenStore = new StoreDigest().seen;
+
+export interface StoreAtRest {
+  readonly fd: number;
+  readonly cowBytes: number;
+  readonly chunkBytes: number;
+}
+
+/** The state of its list now. Throws a system error where an area cannot be read. */
+export async function seeStore(store: StoreAtRest, from: SeenStore = NOTHING_SEEN): Promise<SeenStore> {
+  const digest = StoreDigest.after(from);
+  await readOn(store, digest, from.exceptions);
+  return digest.seen;
+}
+
+/** The digest of the whole list, which says whether it begins with what was `wanted`. */
+export async function digestStore(store: StoreAtRest, wanted: SeenStore | undefined): Promise<StoreDigest> {
+  const digest = new StoreDigest(wanted);
+  await readOn(store, digest, 0);
+  return digest;
+}
+
+async function readOn({ fd, cowBytes, chunkBytes }: StoreAtRest, digest: StoreDigest, first: number): Promise<void> {
+  const geometry = new CowGeometry(divExact(chunkBytes, SECTOR_BYTES));
+  const slots = geometry.exceptionsPerArea;
+  const cowSectors = divFloor(cowBytes, SECTOR_BYTES);
+  const bytes = Buffer.alloc(chunkBytes);
+  const metadata = new MetadataArea(bytes);
+  for (let area = divFloor(first, slots), slot = first % slots; ; area++, slot = 0) {
+    if (!geometry.areaFits(area, cowSectors)) return;
+    const { bytesRead } = await readAt(fd, bytes, 0, chunkBytes, geometry.areaPosition(area));
+    if (bytesRead < chunkBytes) return;
+    for (; slot < slots; slot++) {
+      if (metadata.newChunk(slot) === 0) return;
+      digest.add(metadata.oldChunk(slot), metadata.newChunk(slot));
+    }
+  }
+}

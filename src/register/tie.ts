@@ -1,0 +1,176 @@
+/**
+ * What happens when a store is opened or made: what is asked, what the register says, what is there. The one place that decides.
+ *
+ *                  asked to open it                                                       asked to make it
+ *   register says  the registered store   moved         copied    another  blank    nothing   store   blank  nothing
+ *   nothing        –                      –             –         open     make     made ¹    EEXIST  make   made ¹
+ *   active         open                   open ²        refused ³ refused  refused  refused   EEXIST  –      –
+ *   merging        goes on merging        the same ²    refused ³ refused  refused  refused   EEXIST  –      –
+ *   invalid        Invalid                Invalid       open      open     make     made ¹    EEXIST  make   made ¹
+ *   of another     refused                refused       open      –        refused  –         refused
+ *
+ *   ¹ where a size is given    ² by itself where everything fits, else with `moved`    ³ with `moved`, if it fits
+ *
+ * To fit: the same chunk size, and at least the exceptions that were last seen, in their order (store-digest.ts). Nothing waives that: a store
+ * that is older than the register misses what the origin has overwritten since. Everything fits by itself where the volume was closed in good
+ * order and the list, which is not empty, is exactly the one that it was closed with: then it is the same state. In a folder that was copied (origin-register.ts) the store
+ * beside the origin is the copy's own, and what is outside of the folder, or is the registered file itself, is the original's.
+ */
+import { SnapringError } from "../base/errno.ts";
+import { compareIdentities, type Identity } from "./identity.ts";
+import type { Mark } from "./mark.ts";
+import type { Standing, Words } from "./origin-register.ts";
+
+export type { Words } from "./origin-register.ts";
+import type { RegisteredSnapshot } from "./register-text.ts";
+
+/** What the register says of the snapshot, by its name or its COW device. */
+export interface Known {
+  readonly name: string;
+  readonly entry: RegisteredSnapshot;
+  readonly standing: Standing;
+}
+
+/** What stands at the path that was given: open, and read. */
+export interface FoundStore {
+  readonly path: string;
+  readonly identity: Identity;
+  /** Its own mark, not one that came along with a copy. */
+  readonly mark: Mark | undefined;
+  /** new: its header is blank. */
+  readonly state: "new" | "active" | "invalid";
+  /** What else stands there although the header is blank; undefined: nothing. */
+  readonly content: string | undefined;
+  readonly chunkBytes: number;
+  readonly exceptions: number;
+  /** Its list begins with what was last seen of the registered store. */
+  readonly beginsAsSeen: boolean;
+  /** The registered file is still where it was registered, and this is not it. */
+  readonly registeredIsThere: boolean;
+  /** The path that was given is the registered one. */
+  readonly isAtItsPlace: boolean;
+  /** Its mark leads to a register that says it is another origin's: that register's path. */
+  readonly othersRegister: string | undefined;
+}
+
+export type OpenAs = "new" | "active" | "merging" | "invalid";
+
+/** Throws a SnapringError; else how the store is opened. */
+export function tieStore(name: string, known: Known | undefined, found: FoundStore, words: Words): OpenAs {
+  if (known === undefined || known.entry.state === "invalid") return openUnknown(name, known, found);
+  const { entry } = known;
+  if (found.state === "new") throw notTheStore(name, found, known, "has no store in it");
+  if (!words.moved) refuseStranger(name, known, found);
+  // Dropped by somebody else: its list is void.
+  if (found.state === "invalid") return "invalid";
+  refuseMisfit(name, known, found);
+  return entry.state;
+}
+
+/** No register knows it as a good one. */
+function openUnknown(name: string, known: Known | undefined, found: FoundStore): OpenAs {
+  if (found.othersRegister !== undefined) {
+    throw new SnapringError(
+      "EBUSY",
+      `cow of ${name} ${found.path} is the store of snapshot '${found.mark?.name}', registered in ${found.othersRegister}`,
+      { hint: "it belongs to another origin: name another file, or give that snapshot up there" },
+    );
+  }
+  if (found.state !== "new") return known !== undefined && isSameInvalid(known.entry, found) ? "invalid" : found.state;
+  if (found.content === undefined) return "new";
+  throw new SnapringError("EEXIST", `cow of ${name} ${found.path} ${found.content}: it is not made into a store`, {
+    hint: "name a blank file or device; snapring create --force overwrites what is there",
+  });
+}
+
+/** S-70: what the register calls Invalid is so, unless it is another store by now. */
+function isSameInvalid(entry: RegisteredSnapshot, found: FoundStore): boolean {
+  if (entry.store !== "" && found.mark?.store !== undefined) return entry.store === found.mark.store;
+  if (compareIdentities(entry.identity, found.identity) === "different") return false;
+  return found.exceptions > 0 || (entry.seen?.exceptions ?? 0) === 0;
+}
+
+/** Is it the file that was registered, or has it come along with its origin? Else the user must say that it is. */
+function refuseStranger(name: string, known: Known, found: FoundStore): void {
+  const { entry, standing } = known;
+  const likeness = compareIdentities(entry.identity, found.identity);
+  const isProven = isExactly(entry, found);
+  if (standing === "home") {
+    if (likeness !== "different") return;
+    if (found.registeredIsThere && !found.isAtItsPlace)
+      throw notTheStore(name, found, known, "is a copy: the registered store is still there", true);
+    if (isProven) return;
+    throw notTheStore(name, found, known, "is another file than the one that was registered", true);
+  }
+  const isOurs = likeness !== "same";
+  if (standing === "copied") {
+    if (isOurs && (!found.isAtItsPlace || entry.isBeside)) return;
+    throw notTheStore(name, found, known, "is the store of the origin that this one was copied from");
+  }
+  if (isOurs && found.isAtItsPlace && entry.isBeside) return;
+  if (isOurs && !found.isAtItsPlace && isProven) return;
+  throw notTheStore(name, found, known, "belongs to an origin that is not this file: was it moved, or replaced?", true);
+}
+
+/** Another file that holds the very list with which the registered one was closed: a move, or a backup of that moment. */
+function isExactly({ seen, isFinal }: RegisteredSnapshot, found: FoundStore): boolean {
+  if (found.state !== "active" || seen === undefined || !isFinal) return false;
+  return seen.exceptions > 0 && found.exceptions === seen.exceptions && found.beginsAsSeen;
+}
+
+function refuseMisfit(name: string, { entry }: Known, found: FoundStore): void {
+  const where = `cow of ${name} ${found.path}`;
+  const giveUp = `--abandon ${name} gives the snapshot up`;
+  if (entry.chunkBytes !== 0 && entry.chunkBytes !== found.chunkBytes) {
+    throw new SnapringError(
+      "EINVAL",
+      `${where} has chunks of ${found.chunkBytes} bytes, not ${entry.chunkBytes}: another store`,
+      {
+        hint: `bring the right one back; ${giveUp}`,
+      },
+    );
+  }
+  const { seen } = entry;
+  if (entry.state === "merging" || seen === undefined) return;
+  if (found.exceptions >= seen.exceptions && found.beginsAsSeen) return;
+  const what =
+    found.exceptions < seen.exceptions
+      ? `${found.exceptions} exceptions where it had ${seen.exceptions}`
+      : "other exceptions";
+  throw new SnapringError("EINVAL", `${where} has ${what} when it was last seen: an older state, or another store`, {
+    hint: `bring the right one back; ${giveUp}`,
+  });
+}
+
+function notTheStore(name: string, found: FoundStore, known: Known, what: string, canMove = false): SnapringError {
+  const { cow } = known.entry;
+  const registered = found.isAtItsPlace ? "" : ` (registered: ${cow})`;
+  const way = canMove ? "say --moved if it is the right one, or " : "bring the right one back, or ";
+  return new SnapringError("EBUSY", `snapshot '${known.name}' is registered, and ${found.path} ${what}${registered}`, {
+    hint: `${way}give the snapshot up with --abandon ${known.name}; nothing was changed for ${name}`,
+  });
+}
+
+/** Before anything is opened: what is not there is made only where no register knows it. `size`: it may be made. */
+export function tieMissing(
+  name: string,
+  cow: string,
+  known: Known | undefined,
+  size: boolean,
+  readOnly: boolean,
+): "make" {
+  if (known !== undefined && known.entry.state !== "invalid") {
+    const where = known.entry.cow === cow ? cow : `${cow} (registered: ${known.entry.cow})`;
+    throw new SnapringError(
+      "ENOENT",
+      `cow of ${name} ${where} is missing, and snapshot '${known.name}' is ${known.entry.state}`,
+      {
+        hint: `is its disk mounted? Bring it back, or give the snapshot up with --abandon ${known.name}`,
+      },
+    );
+  }
+  if (size && !readOnly) return "make";
+  throw new SnapringError("ENOENT", `cow of ${name} ${cow} does not exist`, {
+    hint: readOnly ? "a read-only volume makes no files" : "give it a size to have it made",
+  });
+}
