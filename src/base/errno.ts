@@ -27,6 +27,7 @@ export const errno = {
   EPIPE: 32,
   ERANGE: 34,
   ENAMETOOLONG: 36,
+  ENOLCK: 37,
   ENOSYS: 38,
   ETIME: 62,
   EPROTO: 71,

@@ -15,9 +15,14 @@ import { systemError } from "./system-error.ts";
 
 /**
  * look: read, whoever else uses the device (what is seen may be changing). read: read, and nobody may write meanwhile.
- * write: read and write, and nobody else may use it.
+ * write: read and write, and nobody else may use it. write-unlocked: as write, and also where nothing can be locked.
  */
-export type AccessMode = "look" | "read" | "write";
+export type AccessMode = "look" | "read" | "write" | "write-unlocked";
+
+/** For those who were asked by name to do without a lock where none can be had. */
+export function writeMode(unlocked: boolean | undefined): AccessMode {
+  return unlocked === true ? "write-unlocked" : "write";
+}
 
 export class DeviceFile implements Disposable {
   readonly path: string;
@@ -31,16 +36,17 @@ export class DeviceFile implements Disposable {
   readonly tailBytes: number;
   /** Equal for two names of one device. */
   readonly identity: string;
-  /** False where it was not asked for or is not possible. */
-  readonly isLocked: boolean;
+  /** Undefined: it is locked, or only looked at. Else one line about a device that others may use meanwhile. */
+  readonly lockWarning: string | undefined;
 
   /**
-   * Throws a SnapringError: missing, a directory, no permission, neither file nor block device, in use; EINVAL where it is the
+   * Throws a SnapringError: missing, a directory, no permission, neither file nor block device, in use; ENOLCK where it is to be
+   * written and cannot be locked; EINVAL where it is the
    * same device as `origin` (S-21) or one of `cows`, those of other snapshots, by whatever name.
    */
   constructor(path: string, mode: AccessMode, what: string, origin?: DeviceFile, cows: readonly DeviceFile[] = []) {
     this.path = path;
-    const flags = (mode === "write" ? constants.O_RDWR : constants.O_RDONLY) | constants.O_NONBLOCK;
+    const flags = (isWriting(mode) ? constants.O_RDWR : constants.O_RDONLY) | constants.O_NONBLOCK;
     // O_NONBLOCK: a FIFO is to be refused, not waited for.
     this.fd = openOrExplain(path, flags, what);
     try {
@@ -54,8 +60,7 @@ export class DeviceFile implements Disposable {
       this.sizeBytes = alignDown(facts.sizeBytes, SECTOR_BYTES);
       this.tailBytes = facts.sizeBytes - this.sizeBytes;
       this.logicalBlockBytes = facts.logicalBlockBytes;
-      this.isLocked =
-        mode !== "look" && lockDevice(this.fd, `${what} ${path}`, mode === "write" ? "exclusive" : "shared");
+      this.lockWarning = mode === "look" ? undefined : lock(this.fd, path, `${what} ${path}`, mode);
     } catch (error) {
       closeSync(this.fd);
       throw error;
@@ -107,6 +112,19 @@ export class DeviceFile implements Disposable {
       throw systemError(error, `cannot ${verb} ${this.path}${verb === "flush" ? "" : ` at byte ${position}`}`);
     }
   }
+}
+
+function isWriting(mode: AccessMode): boolean {
+  return mode === "write" || mode === "write-unlocked";
+}
+
+function lock(fd: number, path: string, name: string, mode: AccessMode): string | undefined {
+  const reason = lockDevice(fd, name, isWriting(mode) ? "exclusive" : "shared");
+  if (reason === undefined) return undefined;
+  if (mode !== "write") return `${path} is not locked (${reason}): make sure that nobody else uses it`;
+  throw new SnapringError("ENOLCK", `${name} cannot be locked, so it is not opened for writing: ${reason}`, {
+    hint: "install util-linux or build the addon (snapring build-addon); --unlocked goes on at your own risk",
+  });
 }
 
 function openOrExplain(path: string, flags: number, what: string): number {

@@ -8,7 +8,7 @@
  */
 import { existsSync } from "node:fs";
 import { SnapringError } from "../base/errno.ts";
-import { DeviceFile } from "../device/device-file.ts";
+import { DeviceFile, writeMode } from "../device/device-file.ts";
 import { lastingPath, realPath } from "../device/lasting-path.ts";
 import { decodeHeader, encodeHeader, HEADER_BYTES, SNAP_MAGIC } from "../format/disk-header.ts";
 import { Registry, registryPath } from "./registry.ts";
@@ -29,11 +29,11 @@ export class RegisteredSet {
     const registry = await Registry.open(registryPath(origin.file.path, origin.file.isBlockDevice));
     const set = new RegisteredSet(registry, options.readOnly);
     if (options.readOnly) return set;
-    for (const name of options.abandon) await set.#abandon(name, options.log);
+    for (const name of options.abandon) await set.#abandon(name, options);
     const given = new Set(options.snapshots.map((s) => realPath(s.cow)));
     for (const [name, { cow, state }] of registry.snapshots) {
       const isGiven = given.has(realPath(cow));
-      if (state === "invalid" && isGiven && existsSync(cow)) markInvalid(cow);
+      if (state === "invalid" && isGiven && existsSync(cow)) markInvalid(cow, options.unlocked);
       if (state !== "active" || isGiven) continue;
       throw new SnapringError(
         "EBUSY",
@@ -62,20 +62,20 @@ export class RegisteredSet {
     if (!this.#readOnly) await this.#registry.remove(name);
   }
 
-  async #abandon(name: string, log: (line: string) => void): Promise<void> {
+  async #abandon(name: string, { unlocked, log }: CompleteOptions): Promise<void> {
     const entry = this.#registry.snapshots.get(name);
     if (entry === undefined) {
       throw new SnapringError("ENOENT", `there is no registered snapshot '${name}' to give up`);
     }
-    if (existsSync(entry.cow)) markInvalid(entry.cow);
+    if (existsSync(entry.cow)) markInvalid(entry.cow, unlocked);
     await this.#registry.remove(name);
     log(`${name}: given up; the origin may be written without it`);
   }
 }
 
 /** The header says Invalid, durably, if there is a store. */
-function markInvalid(cow: string): void {
-  using file = new DeviceFile(cow, "write", "cow");
+function markInvalid(cow: string, unlocked: boolean): void {
+  using file = new DeviceFile(cow, writeMode(unlocked), "cow");
   const bytes = new Uint8Array(HEADER_BYTES);
   if (file.sizeBytes < bytes.length) return;
   file.read(0, bytes);

@@ -226,9 +226,9 @@ export class SnapshotSet {
   }
 
   async #open(options: SnapshotOptions, takesLong?: (chunkBytes: number) => void): Promise<SnapshotHandle> {
-    const { readOnly, direct, mode, log } = this.#options;
-    const cows = this.#cows();
-    const opened = await openStore(options, { origin: this.#origin, cows, direct, readOnly, mode, log, takesLong });
+    const { readOnly, unlocked, direct, mode, log } = this.#options;
+    const around = { origin: this.#origin, cows: this.#cows(), direct, readOnly, unlocked, mode, log, takesLong };
+    const opened = await openStore(options, around);
     try {
       // Another order may have taken the name, or the device, while the store was opened.
       checkName(options.name, this.#names());

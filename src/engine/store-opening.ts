@@ -42,6 +42,7 @@ export interface StoreSurroundings {
   readonly cows: readonly DeviceFile[];
   readonly direct: boolean | "auto";
   readonly readOnly: boolean;
+  readonly unlocked: boolean;
   readonly mode: RingMode;
   readonly log: (line: string) => void;
   /** Called while a store is read that takes its time; its chunks are known then. */
@@ -59,10 +60,12 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
       path: options.cow,
       what: `cow of ${options.name}`,
       readOnly,
+      unlocked: around.unlocked,
       direct: around.direct,
       origin: around.origin.file,
       cows: around.cows,
     });
+    if (cow.file.lockWarning !== undefined) around.log(cow.file.lockWarning);
     const found = new ExceptionCollector(exceptionsMax(options, cow));
     const loaded = options.store === "N" ? transient(options, cow) : await load(options, cow, around, found, true);
     for (const warning of loaded.warnings) around.log(`${options.cow}: ${warning}`);

@@ -69,6 +69,8 @@ export interface VolumeOptions {
   readonly busyPoll?: number | undefined;
   /** Registered snapshots that are given up: their stores are marked Invalid, so that the origin may be written without them (E-46). */
   readonly abandon?: readonly string[] | undefined;
+  /** Go on, with a line in the log, where nothing can be locked: no addon and no program flock, or a file system without locks. Default false. */
+  readonly unlocked?: boolean | undefined;
   /** One line, for people. */
   readonly log?: ((line: string) => void) | undefined;
 }
@@ -92,6 +94,7 @@ export interface CompleteOptions {
   readonly groupCount: number;
   readonly busyPoll: number;
   readonly abandon: readonly string[];
+  readonly unlocked: boolean;
   readonly log: (line: string) => void;
 }
 
@@ -130,6 +133,7 @@ export function completeOptions(options: VolumeOptions): CompleteOptions {
     groupCount: checkWhole("groupCount", options.groupCount ?? GROUP_COUNT_MAX, 1, GROUP_COUNT_MAX),
     busyPoll: checkWhole("busyPoll", options.busyPoll ?? 0, 0, BUSY_POLL_US_MAX),
     abandon: options.abandon ?? [],
+    unlocked: options.unlocked ?? false,
     log: options.log ?? (() => {}),
   };
 }

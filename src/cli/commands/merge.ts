@@ -13,11 +13,13 @@ import { optionValue } from "../option-value.ts";
 import { progressBar } from "../progress-bar.ts";
 import { refuseOtherSnapshots } from "../registered.ts";
 import { formatSize, parseSectors } from "../size.ts";
+import { UNLOCKED_HELP } from "../unlocked-option.ts";
 import type { Terminal } from "../terminal.ts";
 import { printWarnings } from "../warnings.ts";
 
 interface MergeOptions {
   readonly chunkSize?: number;
+  readonly unlocked?: boolean;
   readonly json?: boolean;
 }
 
@@ -34,6 +36,7 @@ export function mergeCommand(terminal: Terminal): Command {
     .argument("<ORIGIN>", "file or block device that holds the live volume")
     .argument("<COW>", "file or block device with the store")
     .option("--chunk-size <SIZE>", "for a COW file smaller than 16K: its chunk size", optionValue(parseSectors))
+    .option("--unlocked", UNLOCKED_HELP)
     .option("--json", "print the result, and errors, as JSON")
     .addHelpText("after", HELP)
     .action((origin: string, cow: string, options: MergeOptions) => merge(terminal, origin, cow, options));
@@ -42,7 +45,7 @@ export function mergeCommand(terminal: Terminal): Command {
 async function merge(terminal: Terminal, origin: string, cow: string, options: MergeOptions): Promise<void> {
   await refuseOtherSnapshots(origin, cow);
   using interrupt = onInterrupt();
-  using work = new OfflineMerge({ origin, cow, chunkSectors: options.chunkSize });
+  using work = new OfflineMerge({ origin, cow, chunkSectors: options.chunkSize, unlocked: options.unlocked });
   printWarnings(terminal, "snapring merge", work.warnings);
   const bar = progressBar(terminal, "merge", work.totalChunks * work.chunkBytes);
   try {
