@@ -28,6 +28,7 @@ import { gatePort, type SnapshotHandle } from "./snapshot-handle.ts";
 import { SnapshotSet } from "./snapshot-set.ts";
 import { exportStats, type VolumeStats, workerStats } from "./stats.ts";
 import { Threads } from "./threads.ts";
+import { checkWorkerEntries } from "./worker-entry.ts";
 import { VolumeDevice } from "./volume-device.ts";
 import { type CompleteOptions, completeOptions, type SnapshotOptions, type VolumeOptions } from "./volume-options.ts";
 
@@ -64,6 +65,7 @@ export interface VolumeEvents {
 
 /** Throws (rejects with) a SnapringError; whatever was opened by then is closed again. */
 export async function openVolume(options: VolumeOptions): Promise<Volume> {
+  checkWorkerEntries();
   const volume = new Volume(completeOptions(options));
   try {
     await volume.open();
