@@ -25,7 +25,8 @@ import { fileURLToPath } from "node:url";
 
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 
-const NODE_MINIMUM = [20, 19];
+/** As `engines` in package.json: the first of each line that can `require` an ES module without being asked to. */
+const NODE_MINIMUM = { 20: 19, 22: 12 };
 const BUILD_PACKAGES = ["gcc", "g++", "make", "python3", "liburing-dev"];
 const TEST_PACKAGES = [
   "fio",
@@ -83,10 +84,9 @@ export function node24() {
 }
 
 function checkNode() {
-  const have = process.versions.node.split(".").map(Number);
-  const [major, minor] = NODE_MINIMUM;
-  if (have[0] > major || (have[0] === major && have[1] >= minor)) return;
-  throw new SetupError(`node ${process.versions.node} is too old: install ${major}.${minor} or newer`);
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major > 22 || minor >= NODE_MINIMUM[major]) return;
+  throw new SetupError(`node ${process.versions.node} does not do: install 20.19 or later 20, or 22.12 or newer`);
 }
 
 /** @param {string[]} wanted */

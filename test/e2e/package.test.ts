@@ -6,7 +6,7 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { build } from "esbuild";
@@ -22,6 +22,8 @@ const NODES = [["this node", process.execPath], ...(existsSync(NODE_24) ? [["Nod
 const ADDON = join(ROOT, "native-bindings/build/Release/snapring.node");
 const describePackage = describe.skipIf(!existsSync(ADDON));
 const URING_WORKS = process.env["SNAPRING_NO_URING"] !== "1";
+
+const MIB = 2 ** 20;
 
 let scratch: Scratch | undefined;
 let clone: string;
@@ -43,22 +45,20 @@ afterAll(() => scratch?.remove());
 
 /** Opens a volume of its own, says how, and closes it when its input ends. */
 const PROGRAM = `
-const [name] = process.argv.slice(2);
-require_fs().then(async ({ writeFileSync }) => {
+const [name, ...more] = process.argv.slice(2);
+import("node:fs").then(async ({ writeFileSync }) => {
   writeFileSync(name + ".img", Buffer.alloc(1 << 20));
   const log = [];
   const volume = await openVolume({
     origin: name + ".img",
     snapshots: [{ name: "before", cow: name + ".cow", size: 4 << 20, chunkSize: 4096 }],
     workers: 1,
+    unlocked: more.includes("unlocked"),
     log: (line) => log.push(line),
   });
   console.log(JSON.stringify({ kinds: volume.stats().workers.map(({ kind }) => kind), log }));
   process.stdin.resume().once("end", () => volume.close());
 });
-function require_fs() {
-  return import("node:fs");
-}
 `;
 
 const installed = (...path: readonly string[]): string => join(consumer, "node_modules/snapring", ...path);
@@ -121,25 +121,65 @@ describePackage("the archive (native)", () => {
 describePackage.each(NODES)("installed without scripts, on %s (native)", (_, node) => {
   it.each(["esm.mjs", "required.cjs"])("%s opens a volume, with io_uring, and nobody else can", async (file) => {
     const name = join(consumer, `${file}-${NODES.findIndex(([, path]) => path === node)}`);
-    const child = spawn(node, [join(consumer, file), name], { stdio: ["pipe", "pipe", "pipe"], cwd: consumer });
-    let stderr = "";
+    const { kinds, log } = await openAlone(node, file, name);
+    if (URING_WORKS) expect({ kinds, log }).toEqual({ kinds: ["uring", "uring", "uring"], log: [] });
+  });
+
+  it("runs the README's example as it is", async () => {
+    const file = join(consumer, "readme.mjs");
+    writeFileSync(file, readmeExample());
+    writeFileSync(join(consumer, "disk.img"), Buffer.alloc(MIB));
+    const child = spawn(node, [file], { stdio: ["ignore", "pipe", "pipe"], cwd: consumer });
+    let [stdout, stderr] = ["", ""];
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
     child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
     const closed = once(child, "close");
-    const [said] = await Promise.race([once(child.stdout.setEncoding("utf8"), "data"), closed]);
-    expect(stderr).toBe("");
-    const { kinds, log } = JSON.parse(said as string) as { kinds: readonly string[]; log: readonly string[] };
-    if (URING_WORKS) expect({ kinds, log }).toEqual({ kinds: ["uring", "uring", "uring"], log: [] });
-
-    const cli = await runCommand(node, installed("dist/src/cli/main.js"), "serve", `${name}.img`, "--listen", "unix:x");
-    expect(cli.stderr).toContain(`${name}.img is in use by process ${child.pid} (`);
-    expect(cli.code).toBe(1);
-
-    child.stdin.end();
+    let isClosed = false;
+    closed.then(() => (isClosed = true));
+    // A status line, after the exports.
+    await expect.poll(() => /^before \d+\/\d+ \d+ 0$/m.test(stdout) || isClosed).toBe(true);
+    child.kill("SIGINT");
     expect(await closed).toEqual([0, null]);
-    // No warning either, such as node's about an ES module that was required.
+    expect(stdout).toContain("nbd+unix:///before?socket=");
     expect(stderr).toBe("");
   });
 });
+
+interface Opened {
+  readonly kinds: readonly string[];
+  readonly log: readonly string[];
+}
+
+/** Runs a program that opens a volume, tries to serve the same origin from another process meanwhile, and closes it. */
+async function openAlone(node: string, file: string, name: string): Promise<Opened> {
+  const child = spawn(node, [join(consumer, file), name], { stdio: ["pipe", "pipe", "pipe"], cwd: consumer });
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  const closed = once(child, "close");
+  const [said] = await Promise.race([once(child.stdout.setEncoding("utf8"), "data"), closed]);
+  expect(stderr).toBe("");
+  const second = await runCommand(
+    node,
+    installed("dist/src/cli/main.js"),
+    "serve",
+    `${name}.img`,
+    "--listen",
+    "unix:x",
+  );
+  expect(second.stderr).toContain(`${name}.img is in use by process ${child.pid} (`);
+  expect(second.code).toBe(1);
+  child.stdin.end();
+  expect(await closed).toEqual([0, null]);
+  // No warning either, such as node's about an ES module that was required.
+  expect(stderr).toBe("");
+  return JSON.parse(said as string) as Opened;
+}
+
+/** With a socket and a size that a test may have. */
+function readmeExample(): string {
+  const [, code] = /^```ts\n([\s\S]*?)^```$/m.exec(readFileSync(join(ROOT, "README.md"), "utf8")) ?? [];
+  return code.replace("/run/snapring.sock", join(consumer, "readme.sock")).replace("10 * 2 ** 30", "2 ** 22");
+}
 
 describePackage("the command (native)", () => {
   it("runs by the name that npm gives it", async () => {
@@ -169,9 +209,10 @@ export const code = (error: unknown): string => (error instanceof SnapringError 
     "are right under strict with moduleResolution %s",
     (resolution) => {
       for (const file of ["use.mts", "use.cts"]) writeFileSync(join(consumer, file), USE);
+      writeFileSync(join(consumer, "readme.mts"), readmeExample());
       const types = join(consumer, "node_modules/@types");
       if (!existsSync(types)) symlinkSync(join(ROOT, "node_modules/@types"), types);
-      expect(typeErrors(consumer, ["use.mts", "use.cts"], resolution)).toEqual([]);
+      expect(typeErrors(consumer, ["use.mts", "use.cts", "readme.mts"], resolution)).toEqual([]);
     },
   );
 
@@ -221,13 +262,40 @@ describePackage("bundled by esbuild (native)", () => {
 });
 
 describePackage("without its addon (native)", () => {
-  it("is not missed in silence: the volume opens with locks, and says how to build it", async () => {
+  const run = (...args: readonly string[]): Promise<Ended> =>
+    runCommand(
+      "env",
+      ...args.slice(0, -1),
+      process.execPath,
+      join(consumer, "esm.mjs"),
+      ...args.slice(-1)[0].split(" "),
+    );
+
+  it("a broken one of this machine does not stand in the way of the one in the package", async () => {
+    mkdirSync(installed("native-bindings/build/Release"), { recursive: true });
+    writeFileSync(installed("native-bindings/build/Release/snapring.node"), "no addon");
+    const { log } = JSON.parse((await run(join(consumer, "broken"))).stdout) as Opened;
+    if (URING_WORKS) expect(log).toEqual([]);
+    rmSync(installed("native-bindings/build"), { recursive: true });
     rmSync(installed("prebuilds"), { recursive: true });
-    const { stdout, code } = await runCommand(process.execPath, join(consumer, "esm.mjs"), join(consumer, "bare"));
-    expect(code).toBe(0);
-    const { kinds, log } = JSON.parse(stdout) as { kinds: readonly string[]; log: readonly string[] };
+  });
+
+  it("the volume opens with locks all the same, and says how to build it", async () => {
+    const { kinds, log } = await openAlone(process.execPath, "esm.mjs", join(consumer, "bare"));
     expect(kinds).toEqual(["node", "node", "node"]);
     expect(log).toEqual([expect.stringContaining("native addon not built (npx snapring build-addon)")]);
+  });
+
+  it("and without the program flock it opens only where that is asked for by name, with a warning for each device", async () => {
+    const name = join(consumer, "unlocked");
+    const refused = await run(`PATH=${consumer}`, name);
+    expect(refused.stderr).toContain(`origin ${name}.img cannot be locked, so it is not opened for writing`);
+    expect(readdirSync(consumer).filter((entry) => entry.startsWith("unlocked"))).toEqual(["unlocked.img"]);
+    const { log } = JSON.parse((await run(`PATH=${consumer}`, `${name} unlocked`)).stdout) as Opened;
+    expect(log.filter((line) => line.includes("is not locked")).map((line) => line.split(" ")[0])).toEqual([
+      `${name}.img`,
+      `${name}.cow`,
+    ]);
   });
 });
 
