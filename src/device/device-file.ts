@@ -123,7 +123,7 @@ function lock(fd: number, path: string, name: string, mode: AccessMode): string 
   if (reason === undefined) return undefined;
   if (mode !== "write") return `${path} is not locked (${reason}): make sure that nobody else uses it`;
   throw new SnapringError("ENOLCK", `${name} cannot be locked, so it is not opened for writing: ${reason}`, {
-    hint: "install util-linux or build the addon (snapring build-addon); --unlocked goes on at your own risk",
+    hint: "install util-linux or build the addon (snapring build-addon); --unlocked (unlocked of the library) goes on without",
   });
 }
 

@@ -125,7 +125,8 @@ describePackage.each(NODES)("installed without scripts, on %s (native)", (_, nod
     if (URING_WORKS) expect({ kinds, log }).toEqual({ kinds: ["uring", "uring", "uring"], log: [] });
   });
 
-  it("runs the README's example as it is", async () => {
+  // Whatever runs on the oldest node runs on the others.
+  it.runIf(node === process.execPath)("runs the README's example as it is", async () => {
     const file = join(consumer, "readme.mjs");
     writeFileSync(file, readmeExample());
     writeFileSync(join(consumer, "disk.img"), Buffer.alloc(MIB));

@@ -1,4 +1,6 @@
 /** Locks with and without the addon: the same locks, and who holds one is found although the process that took it is gone (E-42). */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, closeSync, openSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { makeScratch, type Scratch } from "../../support/free-socket.ts";
@@ -74,6 +76,32 @@ describe.each([
     expect(() => lockDevice(descriptor(), path, "exclusive")).toThrow(BUSY);
   });
 });
+
+it.each(["addon", "program"] as const)(
+  "a lock that nobody is seen to hold is in use all the same (%s)",
+  async (way) => {
+    // The locked descriptor is under way in a socket: the process that took the lock lives, and has it no more.
+    const code = `
+import fcntl, os, socket, sys
+a, b = socket.socketpair()
+fd = os.open(sys.argv[1], os.O_RDWR)
+fcntl.flock(fd, fcntl.LOCK_EX)
+socket.send_fds(a, [b"x"], [fd])
+os.close(fd)
+print("held", flush=True)
+sys.stdin.read()`;
+    const taker = spawn("python3", ["-c", code, path], { stdio: ["pipe", "pipe", "inherit"] });
+    const exited = once(taker, "exit");
+    await once(taker.stdout, "data");
+    const { lockDevice } = await modules(way);
+    expect(() => lockDevice(descriptor(), path, "exclusive")).toThrow(
+      expect.objectContaining({ code: "EBUSY", message: `${path} is in use` }),
+    );
+    taker.stdin.end();
+    await exited;
+    expect(lockDevice(descriptor(), path, "exclusive")).toBeUndefined();
+  },
+);
 
 describe("without the addon", () => {
   it("busybox locks where there is no flock", async () => {
