@@ -25,7 +25,8 @@ import { fileURLToPath } from "node:url";
 
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 
-const NODE_MINIMUM = [20, 19];
+/** As `engines` in package.json: the first of each line that can `require` an ES module without being asked to. */
+const NODE_MINIMUM = { 20: 19, 22: 12 };
 const BUILD_PACKAGES = ["gcc", "g++", "make", "python3", "liburing-dev"];
 const TEST_PACKAGES = [
   "fio",
@@ -40,6 +41,7 @@ const TEST_PACKAGES = [
   "busybox-static",
   "libc6-dev",
   "procps",
+  "git",
   // The kernel whose snapshots ours are compared with: built for x86 only.
   ...(process.arch === "x64" ? ["user-mode-linux"] : []),
 ];
@@ -82,10 +84,9 @@ export function node24() {
 }
 
 function checkNode() {
-  const have = process.versions.node.split(".").map(Number);
-  const [major, minor] = NODE_MINIMUM;
-  if (have[0] > major || (have[0] === major && have[1] >= minor)) return;
-  throw new SetupError(`node ${process.versions.node} is too old: install ${major}.${minor} or newer`);
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major > 22 || minor >= NODE_MINIMUM[major]) return;
+  throw new SetupError(`node ${process.versions.node} does not do: install 20.19 or later 20, or 22.12 or newer`);
 }
 
 /** @param {string[]} wanted */
@@ -191,6 +192,8 @@ function nativeAddon() {
     "rebuild",
     "-C",
     "native-bindings",
+    "--jobs",
+    "max",
     ...headersOption(),
   ];
   const build = spawnSync(process.execPath, args, { cwd: ROOT, encoding: "utf8" });
@@ -232,18 +235,19 @@ function typescript() {
   writeFileSync(stampFile, stamp);
 }
 
-/** What tsc made of a source that is gone would be loaded as if it were still there. */
+/** What tsc made of a source that is gone would be loaded, and packed, as if it were still there. */
 function removeOrphans() {
   for (const path of filesBelow("dist")) {
-    const source = path.replace(/^dist\//, "").replace(/(\.d\.ts|\.js|\.js\.map)$/, ".ts");
-    if (source.endsWith(".ts") && !existsSync(join(ROOT, source))) rmSync(join(ROOT, path));
+    const source = path.replace(/^dist\//, "").replace(/(\.d\.ts|\.js)$/, ".ts");
+    if (path.endsWith(".js.map")) rmSync(join(ROOT, path));
+    else if (source.endsWith(".ts") && !existsSync(join(ROOT, source))) rmSync(join(ROOT, path));
   }
 }
 
 /** @param {string[]} paths @param {(path: string) => boolean} [except] */
 function hashOf(paths, except = () => false) {
   const hash = createHash("sha256");
-  hash.update(`${process.arch} ${ROOT}\n`);
+  hash.update(`${process.arch}\n`);
   for (const path of paths.flatMap((name) => filesBelow(name)).sort()) {
     if (except(path)) continue;
     const bytes = readFileSync(join(ROOT, path));

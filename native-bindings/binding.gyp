@@ -1,5 +1,5 @@
 {
-  # liburing is linked statically, so that the built addon needs no liburing where it runs.
+  # liburing is linked statically where it can be, so that the built addon needs no liburing where it runs.
   # binding*.cc and watch.cc speak N-API; everything else is the core, which knows nothing of it.
   "targets": [
     {
@@ -23,7 +23,7 @@
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],
       "cflags": ["-O2"],
       "cflags_cc": ["-std=c++17", "-fno-exceptions", "-fno-rtti", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"],
-      "libraries": ["-l:liburing.a"]
+      "libraries": ["<!(sh ./liburing.sh)"]
     }
   ]
 }

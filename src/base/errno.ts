@@ -27,6 +27,7 @@ export const errno = {
   EPIPE: 32,
   ERANGE: 34,
   ENAMETOOLONG: 36,
+  ENOLCK: 37,
   ENOSYS: 38,
   ELOOP: 40,
   ENODATA: 61,

@@ -5,6 +5,7 @@
  * the engine load it when they run, so that the offline ones start quickly and need neither threads nor the native addon.
  */
 import { Command } from "commander";
+import { buildAddonCommand } from "./commands/build-addon.ts";
 import { createCommand } from "./commands/create.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { dumpCommand } from "./commands/dump.ts";
@@ -58,7 +59,16 @@ function buildProgram(terminal: Terminal): Command {
       // Errors are reported in one place, `reportFailure`, after commander has thrown them.
       outputError: () => undefined,
     });
-  const makers = [serveCommand, createCommand, statusCommand, dumpCommand, readCommand, mergeCommand, demoCommand];
+  const makers = [
+    serveCommand,
+    createCommand,
+    statusCommand,
+    dumpCommand,
+    readCommand,
+    mergeCommand,
+    demoCommand,
+    buildAddonCommand,
+  ];
   for (const make of makers) program.addCommand(make(terminal).copyInheritedSettings(program));
   return program;
 }

@@ -1,17 +1,13 @@
 /**
- * The version in package.json, found by going up from this file: sources and build lie at different depths.
+ * The version in package.json: what `snapring --version` says, read when it is asked for.
  */
-import { existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { packageFolder } from "./package-folder.ts";
 
 export function packageVersion(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, "package.json"))) {
-    const parent = dirname(folder);
-    if (parent === folder) return "unknown";
-    folder = parent;
-  }
+  const folder = packageFolder();
+  if (folder === undefined) return "unknown";
   const { version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { version: string };
   return version;
 }

@@ -16,9 +16,14 @@ import { systemError } from "./system-error.ts";
 
 /**
  * look: read, whoever else uses the device (what is seen may be changing). read: read, and nobody may write meanwhile.
- * write: read and write, and nobody else may use it.
+ * write: read and write, and nobody else may use it. write-unlocked: as write, and also where nothing can be locked.
  */
-export type AccessMode = "look" | "read" | "write";
+export type AccessMode = "look" | "read" | "write" | "write-unlocked";
+
+/** For those who were asked by name to do without a lock where none can be had. */
+export function writeMode(unlocked: boolean | undefined): AccessMode {
+  return unlocked === true ? "write-unlocked" : "write";
+}
 
 export class DeviceFile implements Disposable {
   readonly path: string;
@@ -32,23 +37,24 @@ export class DeviceFile implements Disposable {
   readonly tailBytes: number;
   /** Equal for two names of one device. */
   readonly identity: string;
-  /** False where it was not asked for or is not possible. */
-  readonly isLocked: boolean;
+  /** Undefined: it is locked, or only looked at. Else one line about a device that others may use meanwhile. */
+  readonly lockWarning: string | undefined;
   /** The file of a loop device, locked as the device is: it may be used by its own name, too. -1: there is none. */
   readonly #behind: number = -1;
 
   /**
-   * Throws a SnapringError: missing, a directory, no permission, neither file nor block device, in use; EINVAL where it is the
+   * Throws a SnapringError: missing, a directory, no permission, neither file nor block device, in use; ENOLCK where it is to be
+   * written and cannot be locked; EINVAL where it is the
    * same device as `origin` (S-21) or one of `cows`, those of other snapshots, by whatever name.
    */
   constructor(path: string, mode: AccessMode, what: string, origin?: DeviceFile, cows: readonly DeviceFile[] = []) {
     this.path = path;
-    const flags = (mode === "write" ? constants.O_RDWR : constants.O_RDONLY) | constants.O_NONBLOCK;
+    const flags = (isWriting(mode) ? constants.O_RDWR : constants.O_RDONLY) | constants.O_NONBLOCK;
     // O_NONBLOCK: a FIFO is to be refused, not waited for.
     this.fd = openOrExplain(path, flags, what);
     try {
       const facts = deviceFacts(this.fd);
-      if (facts.kind === "block" && mode === "write") this.fd = exclusively(this.fd, flags, `${what} ${path}`);
+      if (facts.kind === "block" && isWriting(mode)) this.fd = exclusively(this.fd, flags, `${what} ${path}`);
       refuseOtherKinds(facts, this.fd, `${what} ${path}`);
       this.isBlockDevice = facts.kind === "block";
       this.identity = facts.identity;
@@ -58,8 +64,7 @@ export class DeviceFile implements Disposable {
       this.sizeBytes = alignDown(facts.sizeBytes, SECTOR_BYTES);
       this.tailBytes = facts.sizeBytes - this.sizeBytes;
       this.logicalBlockBytes = facts.logicalBlockBytes;
-      this.isLocked =
-        mode !== "look" && lockDevice(this.fd, `${what} ${path}`, mode === "write" ? "exclusive" : "shared");
+      this.lockWarning = mode === "look" ? undefined : lock(this.fd, path, `${what} ${path}`, mode);
       if (mode !== "look") this.#behind = lockBacking(facts, mode, `${what} ${path}`);
     } catch (error) {
       closeSync(this.fd);
@@ -115,6 +120,19 @@ export class DeviceFile implements Disposable {
   }
 }
 
+function isWriting(mode: AccessMode): boolean {
+  return mode === "write" || mode === "write-unlocked";
+}
+
+function lock(fd: number, path: string, name: string, mode: AccessMode): string | undefined {
+  const reason = lockDevice(fd, name, isWriting(mode) ? "exclusive" : "shared");
+  if (reason === undefined) return undefined;
+  if (mode !== "write") return `${path} is not locked (${reason}): make sure that nobody else uses it`;
+  throw new SnapringError("ENOLCK", `${name} cannot be locked, so it is not opened for writing: ${reason}`, {
+    hint: "install util-linux or build the addon (snapring build-addon); --unlocked (unlocked of the library) goes on without",
+  });
+}
+
 function openOrExplain(path: string, flags: number, what: string): number {
   try {
     return openSync(path, flags);
@@ -153,7 +171,7 @@ function lockBacking(facts: DeviceFacts, mode: AccessMode, name: string): number
     return -1;
   }
   try {
-    lockDevice(fd, `${backing.path}, the file of ${name},`, mode === "write" ? "exclusive" : "shared");
+    lockDevice(fd, `${backing.path}, the file of ${name},`, isWriting(mode) ? "exclusive" : "shared");
     return fd;
   } catch (error) {
     closeSync(fd);

@@ -1,56 +1,53 @@
 /**
- * One process per device (E-42): an flock on the descriptor by which the device is used.
+ * One process per device (E-42): an flock on the descriptor by which the device is used, taken by the addon, or without it by the
+ * program flock (lock-program.ts).
  *
  * It lives as long as the open file description: rings that hold a duplicate keep it too, and it ends with the process,
- * however that ends. flock, because it is the one kind of lock for which the kernel names the holder.
+ * however that ends. flock, because it is the one kind of lock for which the kernel names the holder, and the one that needs no addon.
  *
  * The kernel takes the io_uring of a killed process down in the background, and the files in it stay in use meanwhile. So a
- * lock whose holder is no longer there is tried again for a while before it is an error.
+ * lock whose holder cannot be seen is tried again for a while before it is an error.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { SnapringError, errno, errnoName } from "../base/errno.ts";
-import type { ErrnoName } from "../base/errno.ts";
+import { lockHolder } from "./lock-holder.ts";
+import { lockByProgram } from "./lock-program.ts";
 import { loadNative } from "./native.ts";
-import type { Native } from "./native.ts";
 
 /**
- * True: locked. False: there is no addon, so nothing can be locked. Throws a SnapringError EBUSY that names the holder
- * where the kernel tells. "shared": several readers, no writer.
+ * Undefined: locked. Else the reason why nothing can be locked here: there is no way to do it, or the file system has no locks.
+ * Throws a SnapringError EBUSY that names the holder where the kernel tells. "shared": several readers, no writer.
  */
-export function lockDevice(fd: number, path: string, mode: "exclusive" | "shared"): boolean {
-  const { native } = loadNative();
-  if (native === undefined) return false;
-  const [status, holder] = tryLock(native, fd, mode === "exclusive");
-  if (status === 0) return true;
-  if (status !== -errno.EAGAIN) throw new SnapringError(errnoName(status) as ErrnoName, `${path} cannot be locked`);
-  const by = holder > 0 ? ` by process ${holder}${commandOf(holder)}` : "";
-  throw new SnapringError("EBUSY", `${path} is in use${by}`, { hint: "end that process, or use another device" });
-}
-
-/** What people must know where `lockDevice` returns false. */
-export const NOTHING_LOCKED = "nothing can be locked: make sure that nobody else uses these files";
-
-export function unlockDevice(fd: number): void {
-  loadNative().native?.unlockFile(fd);
-}
-
-// Two seconds: the kernel needs some milliseconds, but its disk may be busy.
-const TRIES = 200;
-const PAUSE_MS = 10;
-/** Nobody notifies it. Made once: a lock must not fail for want of memory. */
-const clock = new Int32Array(new SharedArrayBuffer(4));
-
-function tryLock(native: Native, fd: number, exclusive: boolean): [number, number] {
-  for (let tries = 1; ; tries++) {
-    const [status, holder] = native.lockFile(fd, exclusive);
-    const isHeld = status === -errno.EAGAIN;
-    if (!isHeld || isAlive(holder) || tries === TRIES) return [status, holder];
-    Atomics.wait(clock, 0, 0, PAUSE_MS);
+export function lockDevice(fd: number, path: string, mode: "exclusive" | "shared"): string | undefined {
+  const until = performance.now() + PATIENCE_MS;
+  for (let isFirst = true; ; isFirst = false) {
+    const result = tryLock(fd, mode === "exclusive");
+    if (result === "locked") return undefined;
+    if (result !== "held") return result.reason;
+    const isLast = performance.now() >= until;
+    const holder = isFirst || isLast ? lockHolder(fd) : undefined;
+    if (holder !== undefined || isLast) throw inUse(path, holder);
+    Atomics.wait(clock, 0, 0, loadNative().native === undefined ? PAUSE_MS.program : PAUSE_MS.native);
   }
 }
 
-function isAlive(pid: number): boolean {
-  return pid > 0 && existsSync(`/proc/${pid}`);
+/** The kernel needs some milliseconds, but its disk may be busy. */
+const PATIENCE_MS = 2000;
+const PAUSE_MS = { native: 10, program: 100 } as const;
+/** Nobody notifies it. Made once: a lock must not fail for want of memory. */
+const clock = new Int32Array(new SharedArrayBuffer(4));
+
+function tryLock(fd: number, exclusive: boolean): ReturnType<typeof lockByProgram> {
+  const { native } = loadNative();
+  if (native === undefined) return lockByProgram(fd, exclusive);
+  const [status] = native.lockFile(fd, exclusive);
+  if (status === 0) return "locked";
+  return status === -errno.EAGAIN ? "held" : { reason: `its file system has no locks (${errnoName(status)})` };
+}
+
+function inUse(path: string, holder: number | undefined): SnapringError {
+  const by = holder === undefined ? "" : ` by process ${holder}${commandOf(holder)}`;
+  return new SnapringError("EBUSY", `${path} is in use${by}`, { hint: "end that process, or use another device" });
 }
 
 function commandOf(pid: number): string {

@@ -11,9 +11,8 @@
  * System calls that fail return -errno; wrong arguments throw a TypeError.
  */
 import { createRequire } from "node:module";
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { errno, errnoName } from "../base/errno.ts";
+import { addonPlaces } from "./native-places.ts";
 import { AllocateMode, COMPLETION_WORDS, DESCRIPTOR_WORDS, IoArg, IoFlag, IoOp } from "../ring/io-descriptor.ts";
 import { FileKind } from "./port.ts";
 
@@ -100,12 +99,6 @@ export type NativeLoad =
   | { readonly native: Native; readonly reason: undefined }
   | { readonly native: undefined; readonly reason: string };
 
-// From src/device/ and from dist/src/device/.
-const PLACES = [
-  "../../native-bindings/build/Release/snapring.node",
-  "../../../native-bindings/build/Release/snapring.node",
-];
-
 let loaded: NativeLoad | undefined;
 
 export function loadNative(): NativeLoad {
@@ -115,16 +108,22 @@ export function loadNative(): NativeLoad {
 
 function load(): NativeLoad {
   if (process.env["SNAPRING_NO_NATIVE"] === "1") return missing("native addon switched off by SNAPRING_NO_NATIVE");
-  const path = PLACES.map((place) => fileURLToPath(new URL(place, import.meta.url))).find((place) => existsSync(place));
-  if (path === undefined) return missing("native addon not built (npm run build:native)");
+  const loads = addonPlaces().map(loadFrom);
+  return loads.find(({ native }) => native !== undefined) ?? loads[0] ?? missing(`native addon not built (${REMEDY})`);
+}
+
+/** In a check-out the set-up does it as well. */
+const REMEDY = "npx snapring build-addon";
+
+function loadFrom(path: string): NativeLoad {
   try {
     const native = createRequire(import.meta.url)(path) as Native;
     const differing = differingConstant(native.constants);
     if (differing === undefined) return { native, reason: undefined };
-    return missing(`native addon was built from other sources: ${differing} differs (npm run build:native)`);
+    return missing(`native addon was built from other sources: ${differing} differs (${REMEDY})`);
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    return missing(`native addon cannot be loaded: ${text.split("\n")[0]}`);
+    return missing(`native addon cannot be loaded: ${text.split("\n")[0]} (${REMEDY})`);
   }
 }
 

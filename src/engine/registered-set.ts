@@ -98,7 +98,7 @@ export class RegisteredSet {
     const { register } = this.#found;
     const changes: RegisterChange[] = [];
     for (const name of this.#options.abandon) {
-      abandonStore(name, this.#found, this.#words, this.#options.log);
+      abandonStore(name, this.#found, this.#words, this.#options);
       changes.push([name, undefined]);
     }
     const given = new Set(opened.map(({ name }) => name));

@@ -235,8 +235,8 @@ export class SnapshotSet {
     make: boolean,
     takesLong?: (chunkBytes: number) => void,
   ): Promise<SnapshotHandle> {
-    const { readOnly, direct, mode, log } = this.#options;
-    const around = { origin: this.#origin, cows: this.#cows(), direct, readOnly, mode, log, takesLong };
+    const { readOnly, unlocked, direct, mode, log } = this.#options;
+    const around = { origin: this.#origin, cows: this.#cows(), direct, readOnly, unlocked, mode, log, takesLong };
     const opened = await openStore(options, { ...around, ties: this.#registered, make });
     try {
       // Another order may have taken the name, or the device, while the store was opened.

@@ -63,6 +63,7 @@ export interface StoreSurroundings {
   readonly cows: readonly DeviceFile[];
   readonly direct: boolean | "auto";
   readonly readOnly: boolean;
+  readonly unlocked: boolean;
   readonly mode: RingMode;
   readonly log: (line: string) => void;
   readonly ties: StoreTies;
@@ -84,10 +85,12 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
       path: options.cow,
       what: `cow of ${options.name}`,
       readOnly,
+      unlocked: around.unlocked,
       direct: around.direct,
       origin: around.origin.file,
       cows: around.cows,
     });
+    if (cow.file.lockWarning !== undefined) around.log(cow.file.lockWarning);
     const found = new ExceptionCollector(exceptionsMax(options, cow));
     const digest = new StoreDigest(ties.seen(options));
     const isTransient = options.store === "N";

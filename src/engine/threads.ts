@@ -5,10 +5,8 @@
  *
  * A worker that blocks in its ring cannot be terminated safely: it is always told to stop, and ends by itself.
  */
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
-import { Piscina } from "piscina";
+import type { Piscina } from "piscina";
 import { CLOSE_GRACE_MS } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
 import { COPY_ARENA_BYTES } from "../ring/copy-arena.ts";
@@ -16,6 +14,7 @@ import { EXPORT_ARENA_BYTES } from "../ring/export-arena.ts";
 import { Message, StopHow } from "../ring/messages.ts";
 import { METADATA_ARENA_BYTES } from "../ring/metadata-arena.ts";
 import type { ExportWorkerData, RingMode, WakeHandle } from "../ring/worker-data.ts";
+import { workerEntry } from "./worker-entry.ts";
 import { Channel, type ChannelOptions, type WorkerRole } from "./channel.ts";
 
 /** A loop allocates next to nothing: room for garbage would only fill up over the days, in every thread. */
@@ -56,8 +55,10 @@ export class Threads {
 
   /** Resolves when every worker has its ring. */
   static async open(options: ThreadOptions): Promise<Threads> {
+    // Only now: a bundle that cannot even load it has been told why by then (worker-entry.ts).
+    const { Piscina } = await import("piscina");
     const pool = new Piscina({
-      filename: entry("workers/copy-worker.js"),
+      filename: workerEntry("copy"),
       minThreads: options.copyWorkers,
       maxThreads: options.copyWorkers,
       concurrentTasksPerWorker: 1,
@@ -67,10 +68,8 @@ export class Threads {
     });
     const threads = new Threads(options, pool);
     const ready = [
-      threads.#spawn(threads.metadata, "workers/metadata-worker.js", {}, options),
-      ...threads.exports.map((channel, worker) =>
-        threads.#spawn(channel, "workers/export-worker.js", { ...options.exportData, worker }, options),
-      ),
+      threads.#spawn(threads.metadata, {}, options),
+      ...threads.exports.map((channel, worker) => threads.#spawn(channel, { ...options.exportData, worker }, options)),
     ];
     ready.push(...threads.copies.map((channel) => threads.#runCopyTask(channel, options)));
     try {
@@ -114,8 +113,8 @@ export class Threads {
     if (ending.some((channel) => channel.role === "copy")) await this.#pool.destroy();
   }
 
-  #spawn(channel: Channel, name: string, data: object, options: ThreadOptions): Promise<void> {
-    const worker = new Worker(entry(name), {
+  #spawn(channel: Channel, data: object, options: ThreadOptions): Promise<void> {
+    const worker = new Worker(workerEntry(channel.role), {
       workerData: { ...channel.workerData, ...data, port: channel.workerPort },
       transferList: [channel.workerPort],
       name: `snapring ${channel.role} ${channel.index}`,
@@ -162,11 +161,4 @@ function lost(channel: Channel, cause: unknown, options: ThreadOptions): Error {
   channel.failed(error);
   options.died(channel, error);
   return error;
-}
-
-/** The built worker: beside this file's folder in dist/, or in dist/ seen from the sources. */
-function entry(name: string): string {
-  const built = fileURLToPath(new URL(`../../${name}`, import.meta.url));
-  if (existsSync(built)) return built;
-  return fileURLToPath(new URL(`../../dist/${name}`, import.meta.url));
 }

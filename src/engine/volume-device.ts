@@ -10,7 +10,7 @@
 import { closeSync, constants, fdatasync, openSync } from "node:fs";
 import { errno, errnoOf, SnapringError } from "../base/errno.ts";
 import { divFloor, SECTOR_BYTES } from "../base/units.ts";
-import { DeviceFile } from "../device/device-file.ts";
+import { DeviceFile, writeMode } from "../device/device-file.ts";
 import { deviceFacts } from "../device/device-facts.ts";
 import { loadNative } from "../device/native.ts";
 import { systemError } from "../device/system-error.ts";
@@ -21,6 +21,8 @@ export interface VolumeDeviceOptions {
   /** "origin" or "cow of NAME": for messages. */
   readonly what: string;
   readonly readOnly: boolean;
+  /** Open it for writing where it cannot be locked, too. */
+  readonly unlocked: boolean;
   /** "auto": direct where it serves. */
   readonly direct: boolean | "auto";
   /** Of a COW device: it must be another one (S-21). */
@@ -42,9 +44,9 @@ export class VolumeDevice {
 
   /** Throws a SnapringError: what DeviceFile refuses, EBUSY for a device in use, EINVAL where direct I/O was demanded in vain. */
   constructor(options: VolumeDeviceOptions) {
-    const { path, readOnly, what, origin, cows } = options;
+    const { path, readOnly, unlocked, what, origin, cows } = options;
     // E-42: one writer at a time; readers share.
-    this.file = new DeviceFile(path, readOnly ? "read" : "write", what, origin, cows);
+    this.file = new DeviceFile(path, readOnly ? "read" : writeMode(unlocked), what, origin, cows);
     this.#options = options;
     this.#fd = -1;
     this.#align = 1;

@@ -73,6 +73,8 @@ export interface VolumeOptions {
   readonly moved?: boolean | undefined;
   /** This origin has no snapshots, whatever its mark says of a register that is not here (E-46). */
   readonly unregistered?: boolean | undefined;
+  /** Go on, with a line in the log, where nothing can be locked: no addon and no program flock, or a file system without locks. Default false. */
+  readonly unlocked?: boolean | undefined;
   /** One line, for people. */
   readonly log?: ((line: string) => void) | undefined;
 }
@@ -98,6 +100,7 @@ export interface CompleteOptions {
   readonly abandon: readonly string[];
   readonly moved: boolean;
   readonly unregistered: boolean;
+  readonly unlocked: boolean;
   readonly log: (line: string) => void;
 }
 
@@ -138,6 +141,7 @@ export function completeOptions(options: VolumeOptions): CompleteOptions {
     abandon: options.abandon ?? [],
     moved: options.moved ?? false,
     unregistered: options.unregistered ?? false,
+    unlocked: options.unlocked ?? false,
     log: options.log ?? (() => {}),
   };
 }

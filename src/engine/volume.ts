@@ -13,7 +13,6 @@ import { EventEmitter } from "node:events";
 import { errnoName, SnapringError } from "../base/errno.ts";
 import { Core } from "../core/core.ts";
 import type { NoticeKind, OriginPorts } from "../core/ports.ts";
-import { NOTHING_LOCKED } from "../device/device-lock.ts";
 import { loadNative, probeUring } from "../device/native.ts";
 import { ORIGIN_FILE } from "../ring/file-table.ts";
 import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../base/gate-numbers.ts";
@@ -29,6 +28,7 @@ import { gatePort, type SnapshotHandle } from "./snapshot-handle.ts";
 import { SnapshotSet } from "./snapshot-set.ts";
 import { exportStats, type VolumeStats, workerStats } from "./stats.ts";
 import { Threads } from "./threads.ts";
+import { checkWorkerEntries } from "./worker-entry.ts";
 import { VolumeDevice } from "./volume-device.ts";
 import { type CompleteOptions, completeOptions, type SnapshotOptions, type VolumeOptions } from "./volume-options.ts";
 
@@ -67,6 +67,7 @@ export interface VolumeEvents {
 
 /** Throws (rejects with) a SnapringError; whatever was opened by then is closed again. */
 export async function openVolume(options: VolumeOptions): Promise<Volume> {
+  checkWorkerEntries();
   const volume = new Volume(completeOptions(options));
   try {
     await volume.open();
@@ -188,9 +189,9 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   async open(): Promise<void> {
     const options = this.#options;
     sayWhatIsMissing(options);
-    const { readOnly, direct } = options;
-    this.#origin = new VolumeDevice({ path: options.origin, what: "origin", readOnly, direct });
-    this.#sayTail(this.#origin);
+    const { readOnly, direct, unlocked } = options;
+    this.#origin = new VolumeDevice({ path: options.origin, what: "origin", readOnly, unlocked, direct });
+    this.#sayOdd(this.#origin);
     await this.#listen();
     this.#registered = await RegisteredSet.open(this.#origin, options);
     const set = new SnapshotSet(options, this.#origin, this.#registered);
@@ -340,9 +341,10 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     this.emit("snapshot", name, event, reason);
   }
 
-  /** S-18. */
-  #sayTail(origin: VolumeDevice): void {
-    const { tailBytes, path } = origin.file;
+  /** S-18, E-42. */
+  #sayOdd(origin: VolumeDevice): void {
+    const { tailBytes, path, lockWarning } = origin.file;
+    if (lockWarning !== undefined) this.#options.log(lockWarning);
     if (tailBytes > 0) this.#options.log(`${path}: the last ${tailBytes} bytes fill no sector and are not served`);
     if (origin.note !== undefined && this.#options.direct === true) this.#options.log(`${path}: ${origin.note}`);
   }
@@ -369,7 +371,7 @@ function sayWhatIsMissing(options: CompleteOptions): void {
     throw new SnapringError("EOPNOTSUPP", `io_uring cannot be used: ${probe.reason}`, { hint: "leave --io uring out" });
   }
   if (native === undefined) {
-    options.log(`no io_uring (${reason}): using node's own file system calls, slower; ${NOTHING_LOCKED}`);
+    options.log(`no io_uring (${reason}): using node's own file system calls, slower`);
   } else options.log(`no io_uring (${probe.reason}): using preadv2 and pwritev2, slower`);
 }
 

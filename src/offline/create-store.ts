@@ -15,7 +15,7 @@ import { resolveChunkSize } from "../format/chunk-size.ts";
 import { CowGeometry, FIRST_DATA_CHUNK } from "../format/cow-geometry.ts";
 import { encodeHeader } from "../format/disk-header.ts";
 import { formatStatus } from "../format/status-line.ts";
-import { DeviceFile } from "../device/device-file.ts";
+import { DeviceFile, writeMode } from "../device/device-file.ts";
 import { type FileSpace, makeFile } from "../device/new-file.ts";
 import { systemError } from "../device/system-error.ts";
 import { contentOf } from "../register/blank.ts";
@@ -37,6 +37,8 @@ export interface CreateStoreOptions {
   readonly force?: boolean | undefined;
   /** How the file that is made gets its space; reserved if it is not said. */
   readonly space?: FileSpace | undefined;
+  /** Go on where nothing can be locked. */
+  readonly unlocked?: boolean | undefined;
   /** Is told how much of a file that is to be written is. */
   readonly progress?: ((bytes: number) => void) | undefined;
 }
@@ -60,7 +62,7 @@ export function createStore(options: CreateStoreOptions): CreatedStore {
 }
 
 function createOnDevice(options: CreateStoreOptions, origin: DeviceFile | undefined): CreatedStore {
-  const cow = new DeviceFile(options.cow, "write", "COW file", origin);
+  const cow = new DeviceFile(options.cow, writeMode(options.unlocked), "COW file", origin);
   try {
     const sectors = sectorsOf(cow, options);
     const geometry = checkedGeometry(options, sectors, cow.logicalBlockBytes, origin?.logicalBlockBytes);
@@ -84,7 +86,7 @@ function createFile(options: CreateStoreOptions, origin: DeviceFile | undefined)
   const geometry = checkedGeometry(options, options.sectors, SECTOR_BYTES, origin?.logicalBlockBytes);
   makeFile(options.cow, options.sectors * SECTOR_BYTES, options.space ?? "reserved", options.progress);
   try {
-    const cow = new DeviceFile(options.cow, "write", "COW file");
+    const cow = new DeviceFile(options.cow, writeMode(options.unlocked), "COW file");
     try {
       const created = format(cow, geometry, false);
       syncFolder(dirname(options.cow));

@@ -2,7 +2,6 @@
  * What people should know about devices that were opened, before they trust what is done with them.
  */
 import type { DeviceFile } from "../device/device-file.ts";
-import { NOTHING_LOCKED } from "../device/device-lock.ts";
 
 /** Of devices that are only looked at, whoever else uses them (S-18). */
 export function tailWarnings(...devices: readonly DeviceFile[]): string[] {
@@ -11,8 +10,8 @@ export function tailWarnings(...devices: readonly DeviceFile[]): string[] {
     .map((device) => `${device.path}: the last ${device.tailBytes} bytes fill no sector and are not used`);
 }
 
-/** Of devices that should be kept from others meanwhile (E-42): also that the native addon is missing, which locks them. */
+/** Of devices that should be kept from others meanwhile (E-42): also which of them could not be locked. */
 export function deviceWarnings(...devices: readonly DeviceFile[]): string[] {
-  const locked = devices.every((device) => device.isLocked);
-  return [...tailWarnings(...devices), ...(locked ? [] : [`without the native addon ${NOTHING_LOCKED}`])];
+  const unlocked = devices.map((device) => device.lockWarning).filter((warning) => warning !== undefined);
+  return [...tailWarnings(...devices), ...unlocked];
 }

@@ -11,7 +11,7 @@ import { errnoName, type ErrnoName, SnapringError } from "../base/errno.ts";
 import { divFloor, SECTOR_BYTES, type Sector } from "../base/units.ts";
 import { Core } from "../core/core.ts";
 import type { LoadedStore } from "../core/loaded-store.ts";
-import { DeviceFile } from "../device/device-file.ts";
+import { DeviceFile, writeMode } from "../device/device-file.ts";
 import { deviceWarnings } from "./device-warnings.ts";
 import { ExceptionMap } from "./exception-map.ts";
 import { loadStore } from "./load-store.ts";
@@ -30,6 +30,8 @@ export interface OfflineMergeOptions {
   readonly origin: string;
   readonly cow: string;
   readonly chunkSectors?: Sector | undefined;
+  /** Go on, with a warning, where nothing can be locked. */
+  readonly unlocked?: boolean | undefined;
 }
 
 export class OfflineMerge implements Disposable {
@@ -48,10 +50,10 @@ export class OfflineMerge implements Disposable {
 
   /** Throws a SnapringError: what `loadStore` refuses, EBUSY for a device in use, EINVAL for an Invalid snapshot. */
   constructor(options: OfflineMergeOptions) {
-    const origin = new DeviceFile(options.origin, "write", "origin");
+    const origin = new DeviceFile(options.origin, writeMode(options.unlocked), "origin");
     let cow: DeviceFile | undefined;
     try {
-      cow = new DeviceFile(options.cow, "write", "COW file", origin);
+      cow = new DeviceFile(options.cow, writeMode(options.unlocked), "COW file", origin);
       const load = { chunkSectors: options.chunkSectors, origin };
       const loaded = loadStore(cow, load, (oldChunk, newChunk) => this.#exceptions.set(oldChunk, newChunk));
       if (loaded.state === "invalid") throw invalid(options.cow);

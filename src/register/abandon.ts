@@ -10,18 +10,23 @@
  * The entry goes out of the register in any case; whoever calls this writes it.
  */
 import { existsSync } from "node:fs";
-import { DeviceFile } from "../device/device-file.ts";
+import { DeviceFile, writeMode } from "../device/device-file.ts";
 import { decodeHeader, encodeHeader, HEADER_BYTES, SNAP_MAGIC } from "../format/disk-header.ts";
 import { compareIdentities, identityOf } from "./identity.ts";
 import { removeMark } from "./mark.ts";
 import type { OriginRegister, Words } from "./origin-register.ts";
+
+export interface AbandonOptions {
+  readonly unlocked: boolean;
+  readonly log: (line: string) => void;
+}
 
 /** Throws a SnapringError: the COW device is in use, or cannot be written. `name` is registered. */
 export function abandonStore(
   name: string,
   { register, standing }: OriginRegister,
   { moved }: Words,
-  log: (line: string) => void,
+  { unlocked, log }: AbandonOptions,
 ): void {
   const entry = register.snapshots.get(name);
   if (entry === undefined || entry.state === "invalid") return log(`${name}: was Invalid; it is forgotten`);
@@ -31,7 +36,7 @@ export function abandonStore(
   // What is outside of a folder that was copied, or may have been, is the original's.
   if (standing !== "home" && !moved && !entry.isBeside) return left("is the original's, and is left as it is");
   if (!existsSync(entry.cow)) return left("is not there: it must not be used again when it comes back");
-  using file = new DeviceFile(entry.cow, "write", `cow of ${name}`);
+  using file = new DeviceFile(entry.cow, writeMode(unlocked), `cow of ${name}`);
   const likeness = compareIdentities(entry.identity, identityOf(file.fd, entry.cow));
   const isIts = standing === "copied" ? likeness !== "same" : standing === "moved" || likeness !== "different";
   if (!isIts) return left("is another file than the one that was registered, and is left as it is");

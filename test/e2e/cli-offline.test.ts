@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { dataPattern } from "../support/data-pattern.ts";
@@ -203,10 +203,10 @@ describe("who may use the files at the same time (E-42)", () => {
   it("nobody writes while a merge runs, and a merge waits for nobody: it says who is there", async () => {
     writeDevices(90, 9);
     for (const path of [origin, cow]) {
-      const { code, stderr } = await lock("-x", path, "merge", "--unregistered", origin, cow);
-      // Without the native addon nothing can be locked.
-      if (existsSync("native-bindings/build/Release/snapring.node")) {
-        expect(stderr).toMatch(/is in use by process \d+/);
+      for (const without of ["0", "1"]) {
+        vi.stubEnv("SNAPRING_NO_NATIVE", without);
+        const { code, stderr } = await lock("-x", path, "merge", "--unregistered", origin, cow);
+        expect(stderr).toMatch(/is in use by process \d+ \(flock\)/);
         expect(code).toBe(1);
       }
     }
@@ -218,15 +218,23 @@ describe("who may use the files at the same time (E-42)", () => {
     expect((await lock("-x", cow, "dump", cow)).code).toBe(0);
   });
 
-  it("read and merge say where nothing is locked for want of the addon; who only looks need not know", async () => {
-    // Only merge said it; a view could be read, and a volume served, while somebody else wrote the devices.
+  it("where nothing can be locked, nothing is written unless asked for by name; who only looks need not know", async () => {
+    // A package that had lost its addon merged and served without a lock, and without a word about it.
     vi.stubEnv("SNAPRING_NO_NATIVE", "1");
+    vi.stubEnv("PATH", scratch.path);
     writeDevices(90, 9);
-    const warning = /^snapring \w+: warning: without the native addon nothing can be locked: /m;
+    const warning =
+      /^snapring \w+: warning: .*origin.* is not locked \(there is neither the native addon nor the program flock\): /m;
     const run = async (...argv: readonly string[]): Promise<string> =>
       (await runCommand(process.execPath, MAIN, ...argv)).stderr;
     expect(await run("read", origin, cow, "--output", scratch.file("view"))).toMatch(warning);
-    expect(await run("merge", "--unregistered", origin, cow)).toMatch(warning);
+    const before = [origin, cow].map((path) => readFileSync(path));
+    expect(await run("merge", "--unregistered", origin, cow)).toMatch(
+      /origin.* cannot be locked, so it is not opened for writing/,
+    );
+    expect(await run("create", cow, "--force")).toMatch(/COW file .* cannot be locked/);
+    expect([origin, cow].map((path) => readFileSync(path))).toEqual(before);
+    expect(await run("merge", "--unregistered", origin, cow, "--unlocked")).toMatch(warning);
     expect(await run("status", cow, "--origin", origin)).toBe("");
     expect(await run("dump", cow)).toBe("");
   });

@@ -115,6 +115,14 @@ describe("COW devices", () => {
     await refuses("EINVAL", words, "--snapshot", `a=${cow}`, "--snapshot", `b=${scratch.file("link")}`);
   });
 
+  it("devices that nothing can lock (E-42)", async () => {
+    vi.stubEnv("SNAPRING_NO_NATIVE", "1");
+    vi.stubEnv("PATH", scratch.path);
+    const words = "cannot be locked, so it is not opened for writing";
+    await refuses("ENOLCK", words, "--snapshot", `a=${cow}`);
+    await refuses("ENOLCK", words, "--snapshot", `a=${scratch.file("new.cow")},size=2M`);
+  });
+
   it("a directory, a missing folder, a device that is none", async () => {
     mkdirSync(scratch.file("folder"));
     await refuses("EISDIR", "is a directory", "--snapshot", `a=${scratch.file("folder")}`);

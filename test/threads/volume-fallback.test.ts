@@ -23,12 +23,7 @@ afterEach(async () => {
 test.each([
   ["preadv2 on request (--io sync)", undefined, ["--io", "sync"], undefined],
   ["preadv2 because io_uring is refused", "SNAPRING_NO_URING", [], "using preadv2 and pwritev2"],
-  [
-    "node's own calls, without the addon",
-    "SNAPRING_NO_NATIVE",
-    [],
-    "using node's own file system calls, slower; nothing can be locked",
-  ],
+  ["node's own calls, without the addon", "SNAPRING_NO_NATIVE", [], "using node's own file system calls, slower"],
 ] as const)("E-1…E-16: %s", async (_, variable, args, line) => {
   if (variable !== undefined) process.env[variable] = "1";
   volume = await Volume.create({ snapshots: [MONDAY, { name: "old", size: "32M", chunk: "4K" }], args });

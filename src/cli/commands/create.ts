@@ -8,6 +8,7 @@ import { createStore, refuseRegistered } from "../../offline/create-store.ts";
 import { optionValue } from "../option-value.ts";
 import { progressBar } from "../progress-bar.ts";
 import { formatSize, parseSectors } from "../size.ts";
+import { UNLOCKED_HELP } from "../unlocked-option.ts";
 import type { Terminal } from "../terminal.ts";
 
 interface CreateOptions {
@@ -17,6 +18,7 @@ interface CreateOptions {
   readonly force?: boolean;
   readonly sparse?: boolean;
   readonly written?: boolean;
+  readonly unlocked?: boolean;
   readonly json?: boolean;
 }
 
@@ -41,6 +43,7 @@ export function createCommand(terminal: Terminal): Command {
     .option("--force", "overwrite a store, or whatever is there")
     .addOption(new Option("--sparse", "reserve no space for the file").conflicts("written"))
     .option("--written", "write every block of the file now")
+    .option("--unlocked", UNLOCKED_HELP)
     .option("--json", "print the result, and errors, as JSON")
     .addHelpText("after", HELP)
     .action((cow: string, options: CreateOptions) => create(terminal, cow, options));
@@ -55,6 +58,7 @@ async function create(terminal: Terminal, cow: string, options: CreateOptions): 
     chunkSectors: options.chunkSize,
     origin: options.origin,
     force: options.force,
+    unlocked: options.unlocked,
     space: options.sparse === true ? "sparse" : options.written === true ? "written" : "reserved",
     progress: (bytes) => bar.update(bytes),
   });

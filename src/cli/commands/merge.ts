@@ -13,12 +13,14 @@ import { onInterrupt } from "../interrupt.ts";
 import { optionValue } from "../option-value.ts";
 import { progressBar } from "../progress-bar.ts";
 import { formatSize, parseSectors } from "../size.ts";
+import { UNLOCKED_HELP } from "../unlocked-option.ts";
 import type { Terminal } from "../terminal.ts";
 import { printWarnings } from "../warnings.ts";
 import { type WordOptions, withWords, wordsOf } from "../word-options.ts";
 
 interface MergeOptions extends WordOptions {
   readonly chunkSize?: number;
+  readonly unlocked?: boolean;
   readonly json?: boolean;
 }
 
@@ -35,6 +37,7 @@ export function mergeCommand(terminal: Terminal): Command {
     .argument("<ORIGIN>", "file or block device that holds the live volume")
     .argument("<COW>", "file or block device with the store")
     .option("--chunk-size <SIZE>", "for a COW file smaller than 16K: its chunk size", optionValue(parseSectors))
+    .option("--unlocked", UNLOCKED_HELP)
     .option("--json", "print the result, and errors, as JSON");
   return withWords(command, "merge although no register says that the two belong together (a rescue)")
     .addHelpText("after", HELP)
@@ -43,7 +46,7 @@ export function mergeCommand(terminal: Terminal): Command {
 
 async function merge(terminal: Terminal, origin: string, cow: string, options: MergeOptions): Promise<void> {
   using interrupt = onInterrupt();
-  using work = new OfflineMerge({ origin, cow, chunkSectors: options.chunkSize });
+  using work = new OfflineMerge({ origin, cow, chunkSectors: options.chunkSize, unlocked: options.unlocked });
   const ties = await OfflineTies.forMerge(work.devices, wordsOf(options));
   await ties.begin();
   printWarnings(terminal, "snapring merge", work.warnings);

@@ -11,6 +11,7 @@ import type { SnapshotOptions, Volume, VolumeOptions } from "../../engine/volume
 import { onInterrupt } from "../interrupt.ts";
 import { DEFAULT_LISTEN, parseListenOption, unixPathOf } from "../listen-option.ts";
 import { collect, optionValue, wholeNumber } from "../option-value.ts";
+import { UNLOCKED_HELP } from "../unlocked-option.ts";
 import { formatSize } from "../size.ts";
 import { answerSignals } from "../serve-signals.ts";
 import { parseSnapshotOptions } from "../snapshot-option.ts";
@@ -28,6 +29,7 @@ interface ServeOptions extends WordOptions {
   readonly workers?: number;
   readonly busyPoll?: number;
   readonly abandon?: readonly string[];
+  readonly unlocked?: boolean;
   readonly json?: boolean;
 }
 
@@ -67,6 +69,7 @@ export function serveCommand(terminal: Terminal): Command {
       "give a registered snapshot up: it becomes invalid, the volume opens without it",
       collect(String),
     )
+    .option("--unlocked", UNLOCKED_HELP)
     .option("--json", "print the exports as one line of JSON, errors as JSON");
   return withWords(command, "the origin has no snapshots, whatever its mark says of a register elsewhere")
     .addHelpText("after", HELP)
@@ -106,6 +109,7 @@ function volumeOptions(
     ...(options.busyPoll === undefined ? {} : { busyPoll: options.busyPoll }),
     ...(options.abandon === undefined ? {} : { abandon: options.abandon }),
     ...wordsOf(options),
+    unlocked: options.unlocked === true,
     log: (line) => terminal.err(`snapring serve: ${line}\n`),
   };
 }

@@ -10,7 +10,6 @@ type Modules = {
   readonly native: typeof import("../../../src/device/native.ts");
   readonly ring: typeof import("../../../src/device/native-ring.ts");
   readonly facts: typeof import("../../../src/device/device-facts.ts");
-  readonly lock: typeof import("../../../src/device/device-lock.ts");
 };
 
 /** The modules, loaded anew, as a process with these variables would. */
@@ -21,7 +20,6 @@ async function withEnvironment(variables: Record<string, string>): Promise<Modul
     native: await import("../../../src/device/native.ts"),
     ring: await import("../../../src/device/native-ring.ts"),
     facts: await import("../../../src/device/device-facts.ts"),
-    lock: await import("../../../src/device/device-lock.ts"),
   };
 }
 
@@ -61,11 +59,6 @@ describe("without the addon", () => {
   it("a bad descriptor has no facts", async () => {
     const { facts } = await withEnvironment({ SNAPRING_NO_NATIVE: "1" });
     expect(() => facts.deviceFacts(1_000_000)).toThrow(expect.objectContaining({ code: "EBADF" }));
-  });
-
-  it("nothing can be locked, and the caller is told (E-42)", async () => {
-    const { lock } = await withEnvironment({ SNAPRING_NO_NATIVE: "1" });
-    expect(lock.lockDevice(0, "any", "exclusive")).toBe(false);
   });
 });
 

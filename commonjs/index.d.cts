@@ -1,0 +1,19 @@
+/** The types of src/index.ts for a CommonJS file, which under `module: node16` may not name an ES module without saying so. */
+import type * as library from "../dist/src/index.js" with { "resolution-mode": "import" };
+
+export declare const openVolume: typeof library.openVolume;
+export declare const SnapringError: typeof library.SnapringError;
+export type SnapringError = library.SnapringError;
+export type {
+  ExportInfo,
+  ExportStats,
+  NoticeKind,
+  SnapshotOptions,
+  SnapshotStats,
+  SnapshotStatus,
+  Volume,
+  VolumeEvents,
+  VolumeOptions,
+  VolumeStats,
+  WorkerStats,
+} from "../dist/src/index.js" with { "resolution-mode": "import" };
