@@ -42,6 +42,8 @@ export class SnapshotSet {
   readonly #origin: VolumeDevice;
   readonly #registered: RegisteredSet;
   readonly #handles = new Map<number, SnapshotHandle>();
+  /** Those that the register has been told of when the volume was opened. */
+  readonly #recorded = new Set<SnapshotHandle>();
   #shell: CoreShell | undefined;
   #threads: Threads | undefined;
   #words: VolumeWords | undefined;
@@ -95,6 +97,7 @@ export class SnapshotSet {
     for (const handle of this.#all()) {
       const invalid = handle.loaded.state === "invalid";
       if (handle.persistent) {
+        this.#recorded.add(handle);
         await this.#registered.record(handle.name, handle.cow.file.path, invalid ? "invalid" : "active");
       }
       await this.#introduce(handle);
@@ -147,9 +150,9 @@ export class SnapshotSet {
   /** E-45, S-43: take over the size that the COW device has now. */
   grow(handle: SnapshotHandle): void {
     const sectors = handle.cow.sectorsNow();
-    const error = (this.#shell as CoreShell).core.grow(handle.index, sectors);
-    (this.#shell as CoreShell).turn();
+    const error = (this.#shell as CoreShell).grow(handle.index, sectors);
     if (error === 0) return;
+    if (error === undefined) throw new SnapringError("EIO", `${handle.name}: the volume has ended`);
     throw new SnapringError(
       "EINVAL",
       `${handle.cow.file.path} is smaller than what snapshot ${handle.name} uses of it`,
@@ -218,6 +221,14 @@ export class SnapshotSet {
       discardPassdownOrigin: handle.description.discardPassdownOrigin,
     });
     return { name, state, status, table };
+  }
+
+  /** The opening has failed, and its threads have ended: COW files that were made for it go again, in use by nobody so far. */
+  async takeBack(): Promise<void> {
+    for (const handle of this.#all().filter(({ made }) => made)) {
+      if (this.#recorded.has(handle)) await this.#registered.remove(handle.name);
+      removeMade(handle);
+    }
   }
 
   closeDevices(): void {

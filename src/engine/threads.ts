@@ -3,7 +3,9 @@
  *
  *   openThreads ─▶ spawn, wait until each has its ring ─▶ … ─▶ stop(role): Stop through the ring, Stopped back, thread ends
  *
- * A worker that blocks in its ring cannot be terminated safely: it is always told to stop, and ends by itself.
+ * A worker is always told to stop, and ends by itself, so that it leaves nothing half done. One that is terminated (with the program, or the
+ * Worker that opened the volume) ends as in a crash: see docs/RELIABILITY.md. What an opening has begun when one of its steps fails is
+ * taken back: channels are closed, threads that run are ended.
  */
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -30,7 +32,7 @@ export interface ThreadOptions {
   readonly originInline: boolean;
   readonly exportData: Omit<ExportWorkerData, "worker">;
   /** A worker has died of an error: the volume cannot go on. */
-  readonly died: (channel: Channel, error: Error) => void;
+  readonly died: (error: Error) => void;
 }
 
 export class Threads {
@@ -43,22 +45,30 @@ export class Threads {
 
   private constructor(options: ThreadOptions, pool: Piscina) {
     const { exportWorkers, copyWorkers, mode, wakeMain, originFd, originInline } = options;
+    const made: Channel[] = [];
     const make = (role: WorkerRole, index: number, arenaBytes: number): Channel => {
       const channel: ChannelOptions = { role, index, arenaBytes, mode, wakeMain, originFd, originInline };
-      return new Channel(channel);
+      made.push(new Channel(channel));
+      return made[made.length - 1];
     };
-    for (let i = 0; i < exportWorkers; i++) this.exports.push(make("export", i, EXPORT_ARENA_BYTES));
-    for (let i = 0; i < copyWorkers; i++) this.copies.push(make("copy", i, COPY_ARENA_BYTES));
-    this.metadata = make("metadata", 0, METADATA_ARENA_BYTES);
+    try {
+      for (let i = 0; i < exportWorkers; i++) this.exports.push(make("export", i, EXPORT_ARENA_BYTES));
+      for (let i = 0; i < copyWorkers; i++) this.copies.push(make("copy", i, COPY_ARENA_BYTES));
+      this.metadata = make("metadata", 0, METADATA_ARENA_BYTES);
+    } catch (error) {
+      for (const channel of made) channel.close();
+      throw refusal(error);
+    }
     this.all = [...this.exports, ...this.copies, this.metadata];
     this.#pool = pool;
   }
 
   /** Resolves when every worker has its ring. */
   static async open(options: ThreadOptions): Promise<Threads> {
+    // It starts threads when they are asked for: those that it started by itself would be lost if the next one cannot be started.
     const pool = new Piscina({
       filename: entry("workers/copy-worker.js"),
-      minThreads: options.copyWorkers,
+      minThreads: 0,
       maxThreads: options.copyWorkers,
       concurrentTasksPerWorker: 1,
       idleTimeout: Number.POSITIVE_INFINITY,
@@ -66,20 +76,19 @@ export class Threads {
       resourceLimits: WORKER_LIMITS,
     });
     const threads = new Threads(options, pool);
-    const ready = [
-      threads.#spawn(threads.metadata, "workers/metadata-worker.js", {}, options),
-      ...threads.exports.map((channel, worker) =>
-        threads.#spawn(channel, "workers/export-worker.js", { ...options.exportData, worker }, options),
-      ),
-    ];
-    ready.push(...threads.copies.map((channel) => threads.#runCopyTask(channel, options)));
+    const ready: Promise<void>[] = [];
     try {
+      ready.push(threads.#spawn(threads.metadata, "workers/metadata-worker.js", {}, options));
+      for (const [worker, channel] of threads.exports.entries()) {
+        ready.push(threads.#spawn(channel, "workers/export-worker.js", { ...options.exportData, worker }, options));
+      }
+      for (const channel of threads.copies) ready.push(threads.#runCopyTask(channel, options));
       await Promise.all(ready);
     } catch (error) {
       // Those that have begun would keep the process alive.
       await Promise.allSettled(ready);
       await threads.abandon();
-      throw error;
+      throw refusal(error);
     }
     return threads;
   }
@@ -143,13 +152,20 @@ export class Threads {
     );
     return new Promise((resolve, reject) => {
       ready.then(resolve);
+      // A thread that dies before it has taken its task is the pool's error, and the task never ends.
+      const untaken = new Promise<void>((gone) => {
+        this.#pool.on("error", (cause: unknown) => {
+          reject(lost(channel, cause, options));
+          gone();
+        });
+      });
       const done = task.then(
         () => {
           if (!channel.told) reject(lost(channel, new Error("its task has ended by itself"), options));
         },
         (cause: unknown) => reject(lost(channel, cause, options)),
       );
-      this.#exits.set(channel, done);
+      this.#exits.set(channel, Promise.race([done, untaken]));
     });
   }
 }
@@ -160,7 +176,25 @@ function lost(channel: Channel, cause: unknown, options: ThreadOptions): Error {
   const error = new SnapringError("EIO", `${channel.role} worker ${channel.index} has died: ${text}`, { cause });
   if (channel.dead) return error;
   channel.failed(error);
-  options.died(channel, error);
+  options.died(error);
+  return error;
+}
+
+/** Why threads, or what they need, cannot be had, in words. */
+function refusal(error: unknown): unknown {
+  const { code } = error as { code?: unknown };
+  if (code === "ERR_WORKER_INIT_FAILED") {
+    return new SnapringError("EAGAIN", "a thread cannot be started: the limit on threads has been reached", {
+      hint: "raise it (ulimit -u, TasksMax= of systemd, --pids-limit of a container), or serve with fewer workers",
+      cause: error,
+    });
+  }
+  if (error instanceof RangeError) {
+    return new SnapringError("ENOMEM", `there is no memory for the threads' buffers: ${error.message}`, {
+      hint: "raise the limit on memory (ulimit -v), or serve with fewer workers",
+      cause: error,
+    });
+  }
   return error;
 }
 

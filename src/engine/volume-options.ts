@@ -16,6 +16,7 @@ import {
 } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
 import type { RingMode } from "../ring/worker-data.ts";
+import { guarded } from "./user-callback.ts";
 
 export interface SnapshotOptions {
   /** The export's name; neither empty nor "origin". */
@@ -130,7 +131,7 @@ export function completeOptions(options: VolumeOptions): CompleteOptions {
     groupCount: checkWhole("groupCount", options.groupCount ?? GROUP_COUNT_MAX, 1, GROUP_COUNT_MAX),
     busyPoll: checkWhole("busyPoll", options.busyPoll ?? 0, 0, BUSY_POLL_US_MAX),
     abandon: options.abandon ?? [],
-    log: options.log ?? (() => {}),
+    log: guarded(options.log ?? (() => {})),
   };
 }
 

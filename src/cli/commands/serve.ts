@@ -15,7 +15,7 @@ import { formatSize } from "../size.ts";
 import { answerSignals } from "../serve-signals.ts";
 import { parseSnapshotOptions } from "../snapshot-option.ts";
 import type { Terminal } from "../terminal.ts";
-import { endOf } from "../volume-end.ts";
+import { closeVolume, endOf } from "../volume-end.ts";
 
 interface ServeOptions {
   readonly snapshot?: readonly string[];
@@ -83,7 +83,7 @@ async function serve(terminal: Terminal, origin: string, options: ServeOptions):
     if (!interrupt.requested) announce(terminal, volume, options.json === true);
     await endOf(volume, interrupt);
   } finally {
-    await volume.close();
+    await closeVolume(volume);
   }
 }
 
