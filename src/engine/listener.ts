@@ -209,10 +209,11 @@ function listenError(address: ListenAddress, error: NodeJS.ErrnoException): Snap
     ENOENT: "the folder does not exist",
     EADDRNOTAVAIL: "this machine has no such address",
     ENOTFOUND: "there is no such host",
+    EMFILE: "too many open files",
   };
   // For a Unix socket in a folder that is missing node says EACCES.
   const missing = address.unix !== undefined && !existsSync(dirname(address.unix));
   const said = missing ? "ENOENT" : (error.code ?? "");
-  const code = said === "EACCES" || said === "ENOENT" ? said : "EADDRINUSE";
+  const code = said === "EACCES" || said === "ENOENT" || said === "EMFILE" ? said : "EADDRINUSE";
   return new SnapringError(code, `cannot listen on ${where}: ${why[said] ?? error.message}`);
 }

@@ -1,5 +1,5 @@
 /**
- * The threads of a volume: export workers, the metadata worker, and copy workers in a piscina pool.
+ * The threads of a volume: export workers, the metadata worker, and copy workers, each the one thread of a piscina pool.
  *
  *   openThreads ─▶ spawn, wait until each has its ring ─▶ … ─▶ stop(role): Stop through the ring, Stopped back, thread ends
  *
@@ -41,9 +41,9 @@ export class Threads {
   readonly metadata: Channel;
   readonly all: readonly Channel[];
   readonly #exits = new Map<Channel, Promise<unknown>>();
-  readonly #pool: Piscina;
+  readonly #pools: Piscina[] = [];
 
-  private constructor(options: ThreadOptions, pool: Piscina) {
+  private constructor(options: ThreadOptions) {
     const { exportWorkers, copyWorkers, mode, wakeMain, originFd, originInline } = options;
     const made: Channel[] = [];
     const make = (role: WorkerRole, index: number, arenaBytes: number): Channel => {
@@ -57,25 +57,14 @@ export class Threads {
       this.metadata = make("metadata", 0, METADATA_ARENA_BYTES);
     } catch (error) {
       for (const channel of made) channel.close();
-      throw refusal(error);
+      throw error;
     }
     this.all = [...this.exports, ...this.copies, this.metadata];
-    this.#pool = pool;
   }
 
   /** Resolves when every worker has its ring. */
   static async open(options: ThreadOptions): Promise<Threads> {
-    // It starts threads when they are asked for: those that it started by itself would be lost if the next one cannot be started.
-    const pool = new Piscina({
-      filename: entry("workers/copy-worker.js"),
-      minThreads: 0,
-      maxThreads: options.copyWorkers,
-      concurrentTasksPerWorker: 1,
-      idleTimeout: Number.POSITIVE_INFINITY,
-      atomics: "disabled",
-      resourceLimits: WORKER_LIMITS,
-    });
-    const threads = new Threads(options, pool);
+    const threads = new Threads(options);
     const ready: Promise<void>[] = [];
     try {
       ready.push(threads.#spawn(threads.metadata, "workers/metadata-worker.js", {}, options));
@@ -88,7 +77,7 @@ export class Threads {
       // Those that have begun would keep the process alive.
       await Promise.allSettled(ready);
       await threads.abandon();
-      throw refusal(error);
+      throw error;
     }
     return threads;
   }
@@ -120,7 +109,8 @@ export class Threads {
     await Promise.all(ending.map((channel) => this.#exits.get(channel)));
     clearTimeout(grace);
     for (const channel of ending) channel.close();
-    if (ending.some((channel) => channel.role === "copy")) await this.#pool.destroy();
+    if (!ending.some((channel) => channel.role === "copy")) return;
+    await Promise.all(this.#pools.splice(0).map((pool) => pool.destroy()));
   }
 
   #spawn(channel: Channel, name: string, data: object, options: ThreadOptions): Promise<void> {
@@ -146,15 +136,26 @@ export class Threads {
   /** A task ends only with its worker: that it has begun, and with which ring, comes through its port. */
   #runCopyTask(channel: Channel, options: ThreadOptions): Promise<void> {
     const ready = channel.ready();
-    const task = this.#pool.run(
+    // It starts its thread when it has a task, and never another: where that cannot be, there is nothing to be taken back.
+    const pool = new Piscina({
+      filename: entry("workers/copy-worker.js"),
+      minThreads: 0,
+      maxThreads: 1,
+      concurrentTasksPerWorker: 1,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      atomics: "disabled",
+      resourceLimits: WORKER_LIMITS,
+    });
+    const task = pool.run(
       { ...channel.workerData, port: channel.workerPort },
       { name: "copyWorker", transferList: [channel.workerPort] },
     );
+    this.#pools.push(pool);
     return new Promise((resolve, reject) => {
       ready.then(resolve);
       // A thread that dies before it has taken its task is the pool's error, and the task never ends.
       const untaken = new Promise<void>((gone) => {
-        this.#pool.on("error", (cause: unknown) => {
+        pool.on("error", (cause: unknown) => {
           reject(lost(channel, cause, options));
           gone();
         });
@@ -177,24 +178,6 @@ function lost(channel: Channel, cause: unknown, options: ThreadOptions): Error {
   if (channel.dead) return error;
   channel.failed(error);
   options.died(error);
-  return error;
-}
-
-/** Why threads, or what they need, cannot be had, in words. */
-function refusal(error: unknown): unknown {
-  const { code } = error as { code?: unknown };
-  if (code === "ERR_WORKER_INIT_FAILED") {
-    return new SnapringError("EAGAIN", "a thread cannot be started: the limit on threads has been reached", {
-      hint: "raise it (ulimit -u, TasksMax= of systemd, --pids-limit of a container), or serve with fewer workers",
-      cause: error,
-    });
-  }
-  if (error instanceof RangeError) {
-    return new SnapringError("ENOMEM", `there is no memory for the threads' buffers: ${error.message}`, {
-      hint: "raise the limit on memory (ulimit -v), or serve with fewer workers",
-      cause: error,
-    });
-  }
   return error;
 }
 

@@ -23,6 +23,7 @@ import { MainWake } from "./main-wake.ts";
 import { MergePacer } from "./merge-pacer.ts";
 import { sayWhatIsMissing } from "./missing.ts";
 import { Orders } from "./orders.ts";
+import { refusal } from "./refusal.ts";
 import { RegisteredSet } from "./registered-set.ts";
 import { gatePort, type SnapshotHandle } from "./snapshot-handle.ts";
 import { SnapshotSet } from "./snapshot-set.ts";
@@ -65,14 +66,16 @@ export interface VolumeEvents {
 
 /** Throws (rejects with) a SnapringError; whatever was opened by then is closed again. */
 export async function openVolume(options: VolumeOptions): Promise<Volume> {
-  const volume = new Volume(completeOptions(options));
+  const complete = completeOptions(options);
+  let volume: Volume | undefined;
   try {
+    volume = new Volume(complete);
     await volume.open();
+    return volume;
   } catch (error) {
-    await volume.close().catch(() => {});
-    throw error;
+    await volume?.close().catch(() => {});
+    throw refusal(error);
   }
-  return volume;
 }
 
 export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposable {
