@@ -16,8 +16,8 @@ import type { FileControl, WorkerData } from "../src/ring/worker-data.ts";
 /** A segment has one read, or a write for each of up to 31 targets, under way. */
 const CAPACITY = 4096;
 
-/** The task: says that it is ready, and returns when it has been stopped. */
-export function copyWorker(data: WorkerData & { readonly port: MessagePort }): void {
+/** The task: says that it is ready, and ends when it has been stopped. */
+export async function copyWorker(data: WorkerData & { readonly port: MessagePort }): Promise<void> {
   const ring = openRing({
     arena: data.arena,
     capacity: CAPACITY,
@@ -40,7 +40,7 @@ export function copyWorker(data: WorkerData & { readonly port: MessagePort }): v
     },
   });
   data.port.postMessage({ ready: ring.kind });
-  drive(loop, ring);
+  await drive(loop, ring);
   ring.close();
   data.port.close();
 }

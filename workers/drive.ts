@@ -7,8 +7,13 @@
  * A worker that was asked to busy-poll does not sleep at once: it goes on with turns that do not wait, in which its inbox is looked at,
  * too. Nobody has to wake it meanwhile.
  *
+ * A turn that was to sleep and comes back with nothing says that the thread's own event loop has something to do. It has its turn then:
+ * so a worker ends with `process.exit` or an exception of the program around it, or when its opener is terminated, wherever it
+ * sleeps. Nothing else of a worker waits for the event loop, and an idle one has no timer.
+ *
  * The loop is a plain object, so that a simulator may turn several of them on one thread in an order of its own.
  */
+import { setImmediate } from "node:timers/promises";
 import type { IoRing } from "../src/device/port.ts";
 import { WorkerCounter } from "../src/ring/counters.ts";
 import type { Submissions } from "../src/ring/submissions.ts";
@@ -32,12 +37,21 @@ export interface WorkerLoop {
 const COUNT_BEFORE_SLEEP = 32;
 const COUNT_EVERY = 256;
 
-export function drive(loop: WorkerLoop, ring: IoRing, busyPoll?: BusyPoll): void {
+/** Resolves when the loop has ended. */
+export async function drive(loop: WorkerLoop, ring: IoRing, busyPoll?: BusyPoll): Promise<void> {
+  while (!turns(loop, ring, busyPoll)) await setImmediate();
+}
+
+/** True: the loop has ended. False: the event loop is to have its turn. */
+function turns(loop: WorkerLoop, ring: IoRing, busyPoll: BusyPoll | undefined): boolean {
   let completions = 0;
   let uncounted = 0;
   for (;;) {
     loop.step(completions);
-    if (loop.ended) return count(loop.counters, ring);
+    if (loop.ended) {
+      count(loop.counters, ring);
+      return true;
+    }
     const batch = loop.submissions.take();
     const worked = completions > 0 || batch > 0;
     const polls = busyPoll?.goesOn(worked) === true;
@@ -45,7 +59,10 @@ export function drive(loop: WorkerLoop, ring: IoRing, busyPoll?: BusyPoll): void
     completions = ring.turn(batch, sleep);
     loop.awake();
     uncounted += 1;
-    if (sleep) loop.counters[WorkerCounter.Sleeps] += 1;
+    if (sleep) {
+      loop.counters[WorkerCounter.Sleeps] += 1;
+      if (completions === 0) return false;
+    }
     if (polls && batch === 0 && completions === 0) loop.counters[WorkerCounter.Spins] += 1;
     if (uncounted < (sleep ? COUNT_BEFORE_SLEEP : COUNT_EVERY)) continue;
     uncounted = 0;

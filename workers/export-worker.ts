@@ -28,6 +28,6 @@ const loop = assembleExportLoop(data, ring, waker(data.wakeMain), () => {
   return receiveMessageOnPort(data.port)?.message as ExportControl;
 });
 parentPort?.postMessage({ ready: ring.kind });
-drive(loop, ring, data.busyPollUs > 0 ? new BusyPoll(data.busyPollUs, () => performance.now()) : undefined);
+await drive(loop, ring, data.busyPollUs > 0 ? new BusyPoll(data.busyPollUs, () => performance.now()) : undefined);
 ring.close();
 data.port.close();

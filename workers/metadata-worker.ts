@@ -42,6 +42,6 @@ const loop = new MetadataLoop({
   },
 });
 parentPort?.postMessage({ ready: ring.kind });
-drive(loop, ring);
+await drive(loop, ring);
 ring.close();
 data.port.close();

@@ -3,6 +3,7 @@
 // The arrays must lie in shared memory: that cannot be detached or moved while the kernel writes into it. The handle holds
 // them until the ring is closed; it closes with `close`, or with its thread's environment.
 #include <memory>
+#include <uv.h>
 
 #include "arguments.h"
 #include "ring.h"
@@ -105,6 +106,18 @@ napi_value counters(napi_env env, napi_callback_info info) {
   return result;
 }
 
+// From here on a sleep ends when the thread's event loop has something to do, too: its end, above all.
+napi_value watchLoop(napi_env env, napi_callback_info info) {
+  void* data;
+  uv_loop_t* loop;
+  if (!toArguments(env, info, 0, nullptr, &data)) return nullptr;
+  Ring* ring = toRing(env, data);
+  if (ring == nullptr) return nullptr;
+  CHECK_NAPI(env, napi_get_uv_event_loop(env, &loop));
+  ring->watch(uv_backend_fd(loop));
+  return nullptr;
+}
+
 napi_value closeRing(napi_env env, napi_callback_info info) {
   void* data;
   if (!toArguments(env, info, 0, nullptr, &data)) return nullptr;
@@ -176,8 +189,8 @@ napi_value wrap(napi_env env, RingHandle* handle, napi_value* arrays) {
   const struct {
     const char* name;
     napi_callback call;
-  } methods[] = {{"turn", turn}, {"setFile", setFile},   {"copy", copyBytes},
-                 {"zero", zeroBytes}, {"counters", counters}, {"close", closeRing}};
+  } methods[] = {{"turn", turn},         {"setFile", setFile},   {"copy", copyBytes},     {"zero", zeroBytes},
+                 {"counters", counters}, {"watchLoop", watchLoop}, {"close", closeRing}};
   for (const auto& method : methods) {
     if (addMethod(env, object, method.name, method.call, handle) == nullptr) return nullptr;
   }

@@ -47,6 +47,7 @@ class PollRing final : public Ring {
   void park(uint32_t slot);
   void unpark(Op* op);
   int sleep(bool wait);
+  bool takeWatched();
   void serve();
   int32_t retry(uint32_t slot, short ready);
 
@@ -81,8 +82,9 @@ int PollRing::turn(uint32_t count, bool wait) {
     const bool asleep = wait && out_ == 0;
     const int status = sleep(asleep);
     if (status < 0) return status;
+    const bool ended = asleep && takeWatched();
     serve();
-    if (!asleep || out_ > 0) break;
+    if (!asleep || ended || out_ > 0) break;
   }
   return static_cast<int>(out_);
 }
@@ -195,6 +197,7 @@ int PollRing::sleep(bool wait) {
     const short events = isSend(op) ? POLLOUT : POLLIN;
     polled_.push_back({op.file == nullptr ? -1 : op.file->fd, events, 0});
   }
+  if (wait) polled_.push_back({watched_, POLLIN, 0});
   timespec limit = {0, 0};
   if (wait && deadline != UINT64_MAX) {
     const uint64_t now = microseconds();
@@ -207,6 +210,13 @@ int PollRing::sleep(bool wait) {
   if (errno != EINTR) return -errno;
   for (pollfd& entry : polled_) entry.revents = 0;
   return 0;
+}
+
+// The last entry of a sleep: the watched descriptor, which no operation stands for.
+bool PollRing::takeWatched() {
+  const bool readable = polled_.back().revents != 0;
+  polled_.pop_back();
+  return readable;
 }
 
 // Ending an operation can start linked ones, which park (appended) or cancel (their entry becomes kNone).

@@ -4,7 +4,7 @@
 //   turn(count, wait)
 //     completions kept back ──▶ out        beginTurn
 //     descriptors ─ chains ──▶ started     prepareChain; a chain is a run of linked descriptors
-//     wait for one, unless out has some
+//     wait for one, unless out has some; or until the watched descriptor is readable
 //     completions ──▶ out, the rest kept   emit
 //
 // A chain with a bad descriptor is not started at all: the bad one completes with its error, the others with -ECANCELED.
@@ -60,6 +60,9 @@ class Ring {
   virtual int turn(uint32_t count, bool wait) = 0;
   // 0 or -errno.
   virtual int setFile(uint32_t index, int fd, FileKind kind) = 0;
+  // A sleep ends also when this descriptor is readable: the turn returns then, as a rule with nothing. It stays the caller's,
+  // and open as long as the ring is.
+  void watch(int fd) { watched_ = fd; }
 
   const RingMemory& memory() const { return memory_; }
   const Counters& counters() const { return counters_; }
@@ -83,6 +86,7 @@ class Ring {
   Counters counters_;
   RingFacts facts_;
   uint32_t out_ = 0;
+  int watched_ = -1;
 
  private:
   struct Kept {

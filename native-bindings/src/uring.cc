@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <ctime>
 #include <liburing.h>
+#include <poll.h>
 
 #include "inline_io.h"
 #include "ring.h"
@@ -32,12 +33,15 @@ namespace {
 
 // user_data of requests that are the ring's own.
 constexpr uint64_t kOwn = ~uint64_t{0};
+constexpr uint64_t kWatch = kOwn - 1;
 // The kernel registers at most 1 GiB in one buffer.
 constexpr uint64_t kPieceBytes = uint64_t{1} << 30;
 // Rounds of 100 ms in which a ring that is closed waits for what it cannot cancel (a disk that is busy).
 constexpr int kDrainRounds = 100;
 // A queue that the kernel does not take from for so long (each round gives it room first) is out of order.
 constexpr int kSubmitRounds = 64;
+// poll32_events has its halves exchanged where the machine is big-endian.
+constexpr uint32_t kPollIn = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? uint32_t{POLLIN} << 16 : uint32_t{POLLIN};
 // The longest pause of a send whose reader makes no room.
 constexpr uint32_t kPauseMsMax = 16;
 
@@ -65,6 +69,7 @@ class Uring final : public Ring {
   void fillTransfer(io_uring_sqe* sqe, const Op& op, bool write);
   void fillMessage(io_uring_sqe* sqe, Op* op);
   void fillCancel(io_uring_sqe* sqe, const Op& op);
+  bool armWatch();
   bool kernelHasNews() const;
   int enter(bool wait);
   void harvest(bool everything);
@@ -75,6 +80,9 @@ class Uring final : public Ring {
   // Something is queued that is worth an enter of its own: not only receives and wake-ups that wait for others anyway.
   bool urgent_ = false;
   bool draining_ = false;
+  // A poll of the watched descriptor is under way; it has said that there is something, and nobody has been told.
+  bool watching_ = false;
+  bool watchFired_ = false;
   // Sends that came back short and wait for a place in the queue.
   std::vector<uint32_t> unsent_;
 };
@@ -142,6 +150,7 @@ int Uring::turn(uint32_t count, bool wait) {
     pauseSends();
     const bool ready = io_uring_cq_ready(&ring_) > 0;
     const bool sleep = wait && out_ == 0 && !ready && ops_.active() > 0 && unsent_.empty();
+    if (sleep && watched_ >= 0 && !armWatch()) return 0;
     // With completions at hand the loop comes back at once: what can wait goes with the next enter.
     const bool lazy = out_ > 0 && !urgent_;
     int status = 0;
@@ -375,6 +384,24 @@ bool Uring::kernelHasNews() const {
   return (IO_URING_READ_ONCE(*ring_.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
+// A poll of the watched descriptor is queued, or under way: the ring may sleep.
+bool Uring::armWatch() {
+  if (watchFired_) {
+    watchFired_ = false;
+    return false;
+  }
+  if (watching_) return true;
+  if (makeRoom(1) != 0) return false;
+  io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+  *sqe = {};
+  sqe->opcode = IORING_OP_POLL_ADD;
+  sqe->fd = watched_;
+  sqe->poll32_events = kPollIn;
+  sqe->user_data = kWatch;
+  watching_ = true;
+  return true;
+}
+
 int Uring::enter(bool wait) {
   for (;;) {
     counters_.enters++;
@@ -392,7 +419,10 @@ void Uring::harvest(bool everything) {
   io_uring_cqe* cqe;
   io_uring_for_each_cqe(&ring_, head, cqe) {
     if (!everything && !hasRoom()) break;
-    if (cqe->user_data != kOwn) {
+    if (cqe->user_data == kWatch) {
+      watching_ = false;
+      watchFired_ = true;
+    } else if (cqe->user_data != kOwn) {
       const uint32_t slot = static_cast<uint32_t>(cqe->user_data);
       Op& op = ops_.at(slot);
       if (op.sending) {

@@ -44,7 +44,7 @@ int probeUring() {
   bool able = probe != nullptr;
   for (int op : {IORING_OP_READ, IORING_OP_WRITE, IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE,
                  IORING_OP_SEND, IORING_OP_RECV, IORING_OP_SENDMSG, IORING_OP_RECVMSG, IORING_OP_TIMEOUT,
-                 IORING_OP_ASYNC_CANCEL}) {
+                 IORING_OP_ASYNC_CANCEL, IORING_OP_POLL_ADD}) {
     able = able && io_uring_opcode_supported(probe, op);
   }
   if (probe != nullptr) io_uring_free_probe(probe);

@@ -171,6 +171,28 @@ void testGood(bool uring) {
   EXPECT(rig.ring->zero(0, kArenaBytes) && !rig.ring->zero(1, UINT64_MAX));
 }
 
+// A watched descriptor ends a sleep with nothing as long as it is readable; what is under way goes on.
+void testWatched(bool uring) {
+  Rig rig(uring, 0, 0);
+  const int watched = createEvent();
+  EXPECT(watched >= 0);
+  rig.ring->watch(watched);
+  EXPECT(signalEvent(watched) == 0);
+  EXPECT(rig.turn({{kEventRead, 0, 4, 1, 16, 0, 0, 0, 0}}, true).empty());
+  EXPECT(rig.turn({}, true).empty());
+  EXPECT(drainEvent(watched) == 0);
+  EXPECT(signalEvent(rig.event) == 0);
+  size_t done = 0;
+  // At most one more sleep ends for what was there before.
+  for (int i = 0; i < 2 && done == 0; i++) done = rig.turn({}, true).size();
+  EXPECT(done == 1);
+  EXPECT(rig.run({kTimeout, 0, 0, 2, 0, 0, 0, 100, 0}) == -ETIME);
+  EXPECT(signalEvent(watched) == 0);
+  EXPECT(rig.turn({{kEventRead, 0, 4, 3, 16, 0, 0, 0, 0}}, true).empty());
+  rig.ring.reset();
+  close(watched);
+}
+
 void testBad(bool uring) {
   Rig rig(uring, 0, 4096);
   const uint32_t bytes = kArenaBytes;
@@ -343,6 +365,7 @@ int main(int argc, char** argv) {
   for (const bool uring : {false, true}) {
     if (uring && !hasUring) continue;
     testGood(uring);
+    testWatched(uring);
     testBad(uring);
     testChains(uring);
     for (uint32_t i = 0; i < 4; i++) testRandom(uring, seed + i, rounds);

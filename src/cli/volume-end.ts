@@ -19,3 +19,13 @@ export async function endOf(volume: Volume, interrupt: Interrupt): Promise<void>
     if (fail !== undefined) volume.off("error", fail);
   }
 }
+
+/** Closes it, also after a death; throws the error of a volume that has failed meanwhile, for then it is not closed in order. */
+export async function closeVolume(volume: Volume): Promise<void> {
+  let failure: Error | undefined;
+  volume.on("error", (error) => {
+    failure = error;
+  });
+  await volume.close();
+  if (failure !== undefined) throw failure;
+}

@@ -10,6 +10,8 @@
  *   - a link is a link within one turn; in a chain on io_uring, FileKind.Inline members come first (a chain where one stands behind
  *     an asynchronous member is refused with -EINVAL);
  *   - with nothing in flight, a turn never sleeps, and returns 0;
+ *   - a turn that sleeps returns 0 when the thread's event loop has something to do, if that was asked for (`watchLoop`): who lets
+ *     the loop run then can be ended from outside (`worker.terminate`, `process.exit`);
  *   - `close` cancels what can be cancelled and waits for the rest, so that nothing writes into the arena afterwards.
  */
 import { SnapringError, errno, errnoName } from "../base/errno.ts";
@@ -34,6 +36,8 @@ export interface NativeRingOptions {
   readonly mode?: NativeRingMode | undefined;
   /** Entries of the kernel's submission queue; as a rule the capacity. */
   readonly queueEntries?: number | undefined;
+  /** A sleep ends, with no completion, when the thread's event loop has something to do. Else only completions end it. */
+  readonly watchLoop?: boolean | undefined;
 }
 
 /**
@@ -91,6 +95,7 @@ function makeParts(
     registered,
     entries,
   );
+  if (options.watchLoop === true && typeof handle !== "number") handle.watchLoop();
   return { handle, submissions, completions, capacity };
 }
 

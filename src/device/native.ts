@@ -23,6 +23,8 @@ export interface NativeRingHandle {
   setFile(index: number, fd: number, kind: number): number;
   copy(target: number, source: number, length: number): void;
   zero(target: number, length: number): void;
+  /** From here on a sleep ends when this thread's event loop has something to do, too. */
+  watchLoop(): void;
   /** [enters, turns, submitted, completed, inline] */
   counters(): [number, number, number, number, number];
   close(): void;

@@ -16,7 +16,7 @@ export interface RingRequest {
   readonly wake: WakeHandle;
 }
 
-/** The ring has the worker's wake-up in its file table. */
+/** The ring has the worker's wake-up in its file table; a sleep in it lets the thread be ended from outside. */
 export function openRing(request: RingRequest): IoRing {
   const { arena, capacity, registeredBytes, mode, wake } = request;
   if (loadNative().native === undefined) {
@@ -24,7 +24,7 @@ export function openRing(request: RingRequest): IoRing {
     ring.setFile(WAKE_FILE, 0, FileKind.Event);
     return ring;
   }
-  const ring = createNativeRing({ arena, capacity, files: FILE_COUNT, registeredBytes, mode });
+  const ring = createNativeRing({ arena, capacity, files: FILE_COUNT, registeredBytes, mode, watchLoop: true });
   ring.setFile(WAKE_FILE, wake.fd, FileKind.Event);
   return ring;
 }

@@ -45,7 +45,8 @@ export interface IoRing {
   setFile(index: number, fd: number, kind: FileKind): void;
   /**
    * Submit the first `count` descriptors and collect what has completed (at most `capacity`; the rest comes next time).
-   * With `wait`, sleep until there is at least one completion. Returns the number of completions.
+   * With `wait`, sleep until there is at least one completion. Returns the number of completions: after a sleep it is 0 only where
+   * nothing is in flight, or where the thread's event loop has something to do.
    */
   turn(count: number, wait: boolean): number;
   /** Copy bytes inside the arena (memmove). */

@@ -11,7 +11,9 @@ import { createEvent, signalEvent } from "./events.ts";
 import { loadNative } from "./native.ts";
 
 export function newWakeHandle(): WakeHandle {
-  return { fd: loadNative().native === undefined ? -1 : createEvent(), word: new SharedArrayBuffer(4) };
+  // Memory first: it goes by itself if there is no descriptor.
+  const word = new SharedArrayBuffer(4);
+  return { fd: loadNative().native === undefined ? -1 : createEvent(), word };
 }
 
 /** After both threads have ended their use. */

@@ -82,7 +82,8 @@ export class Channel {
 
   /** Resolves when the worker has taken the message. The caller flushes the outbox. */
   control(message: unknown): Promise<void> {
-    if (this.dead) return Promise.reject(new SnapringError("EIO", `${this.role} worker ${this.index} has died`));
+    if (this.dead || this.#closed)
+      return Promise.reject(new SnapringError("EIO", `${this.role} worker ${this.index} has died`));
     this.#port.postMessage(message);
     this.outbox.send(Message.Control, 0, this.#sent++);
     return new Promise((resolve, reject) => {
@@ -111,6 +112,10 @@ export class Channel {
   /** The thread has died: nobody waits for it any longer. */
   failed(error: Error): void {
     this.dead = true;
+    this.#giveUp(error);
+  }
+
+  #giveUp(error: Error): void {
     for (const taken of this.#taken.splice(0)) taken(error);
     this.#stopped?.();
   }
@@ -123,6 +128,7 @@ export class Channel {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#giveUp(new SnapringError("EIO", `${this.role} worker ${this.index} has ended`));
     this.#port.close();
     closeWakeHandle(this.workerData.wakeWorker);
   }

@@ -40,6 +40,7 @@ export class ClientLimits {
   readonly #refusals: RareLine;
   readonly #slowHandshakes: RareLine;
   readonly #slowTransfers: RareLine;
+  readonly #failed: (error: unknown) => void;
   #timer: NodeJS.Timeout | undefined;
   #most = MAX_CONNECTIONS;
   #accepted = 0;
@@ -47,7 +48,9 @@ export class ClientLimits {
   #handshakeTimeouts = 0;
   #transferTimeouts = 0;
 
-  constructor(log: (line: string) => void) {
+  /** `failed`: one of its timers has thrown. */
+  constructor(log: (line: string) => void, failed: (error: unknown) => void = rethrow) {
+    this.#failed = failed;
     this.#refusals = new RareLine(log, (n) => `${connections(n)} refused: ${this.#most} are open, which is the most`);
     const seconds = (ms: number): string => `${ms / 1000} seconds`;
     this.#slowHandshakes = new RareLine(
@@ -103,7 +106,7 @@ export class ClientLimits {
   waiting(worker: Channel): void {
     const timer = setTimeout(() => {
       this.#relieves.delete(worker);
-      send(worker, Message.Relieve, 0);
+      this.#send(worker, Message.Relieve, 0);
     }, TRANSFER_MS);
     timer.unref();
     this.#relieves.set(worker, timer);
@@ -147,15 +150,23 @@ export class ClientLimits {
       // A timer may be a little early.
       if (until > now) return this.#arm(until - now + 1);
       this.#handshakes.delete(id);
-      send(worker, Message.CutHandshake, id);
+      this.#send(worker, Message.CutHandshake, id);
+    }
+  }
+
+  #send(worker: Channel, kind: Message, connection: number): void {
+    if (worker.dead || worker.isClosed) return;
+    try {
+      worker.outbox.send(kind, connection);
+      worker.outbox.flush();
+    } catch (error) {
+      this.#failed(error);
     }
   }
 }
 
-function send(worker: Channel, kind: Message, connection: number): void {
-  if (worker.dead || worker.isClosed) return;
-  worker.outbox.send(kind, connection);
-  worker.outbox.flush();
+export function rethrow(error: unknown): never {
+  throw error;
 }
 
 function connections(count: number): string {

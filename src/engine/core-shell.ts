@@ -6,11 +6,15 @@
  *     │                       effects ◀──────────────────────────  │
  *     │ ◀── RELEASED, COPY… ─ one publish, one wake per worker     │
  *
+ * Whatever comes from outside (a wake-up, a timer, an order, an answer of the register) comes in through `#enter` or `turn`. What it throws
+ * is a defect of ours, and after it the core cannot be trusted: the shell ends, what was ordered fails, and the volume is told, once. What
+ * the program around us wants to hear (`notice`) is told after the turn, when the core may be called again.
+ *
  * One turn handles whatever has come from all workers, lets the core form its commits once, then rings each doorbell
  * once. A token carries the worker that asked: worker × 65536 + piece. The core never sees rings, the workers never decide.
  */
 import { assert } from "../base/assert.ts";
-import { errnoOf } from "../base/errno.ts";
+import { errno, errnoOf } from "../base/errno.ts";
 import { divExact, SECTOR_BYTES } from "../base/units.ts";
 import { fromWords, highWord, lowWord } from "../base/u64.ts";
 import type { Core } from "../core/core.ts";
@@ -36,6 +40,8 @@ export interface ShellEvents {
   entered(connection: number): void;
   /** A client of this worker waits for memory that others hold. */
   waiting(worker: Channel): void;
+  /** Something has thrown; the shell does nothing any more. */
+  failed(error: unknown): void;
 }
 
 export class CoreShell implements Effects {
@@ -45,6 +51,7 @@ export class CoreShell implements Effects {
   readonly #groupWaitMs: number;
   readonly #operations = new Map<number, (error: number, message: string) => void>();
   readonly #timers = new Map<number, NodeJS.Timeout>();
+  readonly #notices: (() => void)[] = [];
   #core: Core | undefined;
   #nextOperation = 1;
   #nextCopy = 0;
@@ -70,13 +77,13 @@ export class CoreShell implements Effects {
     return this.#core as Core;
   }
 
-  /** Run an event of the core that ends with `finished`: resolves or rejects then. `message` of the core names what failed. */
+  /** Run an event of the core that ends with `finished`: resolves then, or when the shell ends. `message` names what failed. */
   operate(event: (operation: number) => void): Promise<{ error: number; message: string }> {
     const operation = this.#nextOperation++;
     return new Promise((resolve) => {
       this.#operations.set(operation, (error, message) => resolve({ error, message }));
-      event(operation);
-      this.turn();
+      if (this.#ended) this.end();
+      else this.#enter(() => event(operation));
     });
   }
 
@@ -88,20 +95,37 @@ export class CoreShell implements Effects {
       return;
     }
     this.#turning = true;
-    for (let round = 0; round === 0 || (this.#again && round < ROUNDS_PER_TURN); round++) this.#round();
+    try {
+      for (let round = 0; round === 0 || (this.#again && round < ROUNDS_PER_TURN); round++) this.#round();
+    } catch (error) {
+      this.#fail(error);
+    }
     this.#turning = false;
+    for (const notice of this.#notices.splice(0)) notice();
     // The event loop has its turn, too: more messages, or a ring that was full, come after it.
-    if (this.#again) setImmediate(() => this.turn());
+    if (this.#again && !this.#ended) setImmediate(() => this.turn());
+  }
+
+  /** E-45: 0 or an error number; undefined: the core has failed. */
+  grow(snapshot: number, cowSectors: number): number | undefined {
+    let error: number | undefined;
+    this.#enter(() => {
+      error = this.core.grow(snapshot, cowSectors);
+    });
+    return error;
   }
 
   /** The rest after a step of a paced merge is over (E-26). */
   mergeContinue(): void {
-    this.#later(() => this.core.mergeContinue());
+    this.#enter(() => this.core.mergeContinue());
   }
 
+  /** Nothing is handled any more; what was ordered and is not over fails. A second call does nothing more. */
   end(): void {
     this.#ended = true;
     for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const settle of this.#operations.values()) settle(errno.EIO, "the volume has ended");
+    this.#operations.clear();
   }
 
   copy(job: CopyJob): void {
@@ -150,8 +174,8 @@ export class CoreShell implements Effects {
 
   register(snapshot: number, what: "active" | "removed" | "invalid"): void {
     this.#events.register(snapshot, what).then(
-      () => this.#later(() => this.core.registered(snapshot, 0)),
-      (error: unknown) => this.#later(() => this.core.registered(snapshot, errnoOf(error))),
+      () => this.#enter(() => this.core.registered(snapshot, 0)),
+      (error: unknown) => this.#enter(() => this.core.registered(snapshot, errnoOf(error))),
     );
   }
 
@@ -162,14 +186,14 @@ export class CoreShell implements Effects {
   }
 
   notice(snapshot: number, event: NoticeKind, error: number): void {
-    this.#events.notice(snapshot, event, error);
+    this.#notices.push(() => this.#events.notice(snapshot, event, error));
   }
 
   armTimer(snapshot: number): void {
     if (this.#timers.has(snapshot)) return;
     const timer = setTimeout(() => {
       this.#timers.delete(snapshot);
-      this.#later(() => this.core.tick(snapshot));
+      this.#enter(() => this.core.tick(snapshot));
     }, this.#groupWaitMs);
     timer.unref();
     this.#timers.set(snapshot, timer);
@@ -187,10 +211,21 @@ export class CoreShell implements Effects {
     }
   }
 
-  #later(event: () => void): void {
+  /** The way in for everything but the wake-up. */
+  #enter(event: () => void): void {
     if (this.#ended) return;
-    event();
+    try {
+      event();
+    } catch (error) {
+      this.#fail(error);
+    }
     this.turn();
+  }
+
+  #fail(error: unknown): void {
+    if (this.#ended) return;
+    this.end();
+    this.#events.failed(error);
   }
 
   #exportOf(token: number): Channel {

@@ -20,7 +20,7 @@ import { SnapringError } from "../base/errno.ts";
 import { keepAlive } from "../device/keep-alive.ts";
 import { type CloseCause, Message } from "../ring/messages.ts";
 import type { Channel } from "./channel.ts";
-import { ClientLimits, type ClientStats } from "./client-limits.ts";
+import { ClientLimits, type ClientStats, rethrow } from "./client-limits.ts";
 
 export interface ListenAddress {
   readonly unix?: string | undefined;
@@ -38,20 +38,31 @@ export function parseListenAddress(text: string): ListenAddress {
   return { host: tcp[1] ?? (tcp[2] || "127.0.0.1"), port: Number(tcp[3]) };
 }
 
+/** The NBD URI of an export there. */
+export function uriOf(address: ListenAddress, name: string): string {
+  const path = encodeURIComponent(name);
+  if (address.unix !== undefined) return `nbd+unix:///${path}?socket=${encodeURI(address.unix)}`;
+  const host = address.host?.includes(":") ? `[${address.host}]` : address.host;
+  return `nbd://${host}:${address.port}/${path}`;
+}
+
 export class Listener {
   #workers: readonly Channel[] = [];
   #load: number[] = [];
   /** Accepted before there were workers. */
   readonly #waiting: Socket[] = [];
   readonly #limits: ClientLimits;
+  readonly #failed: (error: unknown) => void;
   readonly #servers: Server[] = [];
   readonly #addresses: ListenAddress[] = [];
   readonly #sockets = new Map<number, { readonly socket: Socket; readonly worker: number }>();
   #nextId = 1;
   #closed = false;
 
-  constructor(log: (line: string) => void = () => {}) {
-    this.#limits = new ClientLimits(log);
+  /** `failed`: a client could not be handed to its worker, which is no fault of the client's. */
+  constructor(log: (line: string) => void = () => {}, failed: (error: unknown) => void = rethrow) {
+    this.#failed = failed;
+    this.#limits = new ClientLimits(log, failed);
   }
 
   /** Where clients may connect: TCP port 0 has become a real one. */
@@ -106,7 +117,7 @@ export class Listener {
     this.#limits.waiting(worker);
   }
 
-  /** Accept no more; sockets that workers serve stay until they are finished with. */
+  /** Accept no more; sockets that workers serve stay until they are finished with. A second call does nothing more. */
   async stop(): Promise<void> {
     this.#closed = true;
     // A server's close ends only with its last socket; the listening itself ends at once.
@@ -129,10 +140,15 @@ export class Listener {
       socket.destroy();
       return;
     }
-    if (address.unix === undefined) keepAlive(socket, fd);
-    if (this.#workers.length > 0) this.#adopt(socket);
-    else if (this.#limits.mayCome(this.#waiting.length)) this.#waiting.push(socket);
-    else socket.destroy();
+    try {
+      if (address.unix === undefined) keepAlive(socket, fd);
+      if (this.#workers.length > 0) this.#adopt(socket);
+      else if (this.#limits.mayCome(this.#waiting.length)) this.#waiting.push(socket);
+      else socket.destroy();
+    } catch (error) {
+      socket.destroy();
+      this.#failed(error);
+    }
   }
 
   /** Hand it to the worker with the fewest connections. */
@@ -193,10 +209,11 @@ function listenError(address: ListenAddress, error: NodeJS.ErrnoException): Snap
     ENOENT: "the folder does not exist",
     EADDRNOTAVAIL: "this machine has no such address",
     ENOTFOUND: "there is no such host",
+    EMFILE: "too many open files",
   };
   // For a Unix socket in a folder that is missing node says EACCES.
   const missing = address.unix !== undefined && !existsSync(dirname(address.unix));
   const said = missing ? "ENOENT" : (error.code ?? "");
-  const code = said === "EACCES" || said === "ENOENT" ? said : "EADDRINUSE";
+  const code = said === "EACCES" || said === "ENOENT" || said === "EMFILE" ? said : "EADDRINUSE";
   return new SnapringError(code, `cannot listen on ${where}: ${why[said] ?? error.message}`);
 }

@@ -1,6 +1,7 @@
 /**
  * Main's way to be woken by workers: its turn is called on the event loop, once for any number of wake-ups.
  */
+import type { EventWatch } from "../device/native.ts";
 import { watchEvent } from "../device/events.ts";
 import { closeWakeHandle, newWakeHandle } from "../device/wake-handle.ts";
 import type { WakeHandle } from "../ring/worker-data.ts";
@@ -14,7 +15,13 @@ export class MainWake {
       this.#close = watchWord(new Int32Array(this.handle.word), turn);
       return;
     }
-    const watch = watchEvent(this.handle.fd, turn);
+    let watch: EventWatch;
+    try {
+      watch = watchEvent(this.handle.fd, turn);
+    } catch (error) {
+      closeWakeHandle(this.handle);
+      throw error;
+    }
     this.#close = () => {
       watch.close();
       closeWakeHandle(this.handle);

@@ -42,6 +42,8 @@ export class SnapshotSet {
   readonly #origin: VolumeDevice;
   readonly #registered: RegisteredSet;
   readonly #handles = new Map<number, SnapshotHandle>();
+  /** Those that the register has been told of when the volume was opened. */
+  readonly #recorded = new Set<SnapshotHandle>();
   #shell: CoreShell | undefined;
   #threads: Threads | undefined;
   #words: VolumeWords | undefined;
@@ -100,6 +102,7 @@ export class SnapshotSet {
     }
     // What is registered has a store: a new one has been formatted by now, and nobody has written the origin yet.
     const persistent = this.#all().filter((handle) => handle.persistent);
+    for (const handle of persistent) this.#recorded.add(handle);
     await this.#registered.settle(
       persistent.map((handle) => ({ ...handle.registrand, state: stateAtOpening(handle) })),
     );
@@ -143,9 +146,9 @@ export class SnapshotSet {
   /** E-45, S-43: take over the size that the COW device has now. */
   grow(handle: SnapshotHandle): void {
     const sectors = handle.cow.sectorsNow();
-    const error = (this.#shell as CoreShell).core.grow(handle.index, sectors);
-    (this.#shell as CoreShell).turn();
+    const error = (this.#shell as CoreShell).grow(handle.index, sectors);
     if (error === 0) return;
+    if (error === undefined) throw new SnapringError("EIO", `${handle.name}: the volume has ended`);
     throw new SnapringError(
       "EINVAL",
       `${handle.cow.file.path} is smaller than what snapshot ${handle.name} uses of it`,
@@ -223,6 +226,14 @@ export class SnapshotSet {
       discardPassdownOrigin: handle.description.discardPassdownOrigin,
     });
     return { name, state, status, table };
+  }
+
+  /** The opening has failed, and its threads have ended: COW files that were made for it go again, in use by nobody so far. */
+  async takeBack(): Promise<void> {
+    for (const handle of this.#all().filter(({ made }) => made)) {
+      if (this.#recorded.has(handle)) await this.#registered.remove(handle.registrand);
+      removeMade(handle);
+    }
   }
 
   closeDevices(): void {

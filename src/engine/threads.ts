@@ -1,9 +1,11 @@
 /**
- * The threads of a volume: export workers, the metadata worker, and copy workers in a piscina pool.
+ * The threads of a volume: export workers, the metadata worker, and copy workers, each the one thread of a piscina pool.
  *
  *   openThreads ─▶ spawn, wait until each has its ring ─▶ … ─▶ stop(role): Stop through the ring, Stopped back, thread ends
  *
- * A worker that blocks in its ring cannot be terminated safely: it is always told to stop, and ends by itself.
+ * A worker is always told to stop, and ends by itself, so that it leaves nothing half done. One that is terminated (with the program, or the
+ * Worker that opened the volume) ends as in a crash: see docs/RELIABILITY.md. What an opening has begun when one of its steps fails is
+ * taken back: channels are closed, threads that run are ended.
  */
 import { Worker } from "node:worker_threads";
 import type { Piscina } from "piscina";
@@ -29,7 +31,7 @@ export interface ThreadOptions {
   readonly originInline: boolean;
   readonly exportData: Omit<ExportWorkerData, "worker">;
   /** A worker has died of an error: the volume cannot go on. */
-  readonly died: (channel: Channel, error: Error) => void;
+  readonly died: (error: Error) => void;
 }
 
 export class Threads {
@@ -38,41 +40,39 @@ export class Threads {
   readonly metadata: Channel;
   readonly all: readonly Channel[];
   readonly #exits = new Map<Channel, Promise<unknown>>();
-  readonly #pool: Piscina;
+  readonly #pools: Piscina[] = [];
 
-  private constructor(options: ThreadOptions, pool: Piscina) {
+  private constructor(options: ThreadOptions) {
     const { exportWorkers, copyWorkers, mode, wakeMain, originFd, originInline } = options;
+    const made: Channel[] = [];
     const make = (role: WorkerRole, index: number, arenaBytes: number): Channel => {
       const channel: ChannelOptions = { role, index, arenaBytes, mode, wakeMain, originFd, originInline };
-      return new Channel(channel);
+      made.push(new Channel(channel));
+      return made[made.length - 1];
     };
-    for (let i = 0; i < exportWorkers; i++) this.exports.push(make("export", i, EXPORT_ARENA_BYTES));
-    for (let i = 0; i < copyWorkers; i++) this.copies.push(make("copy", i, COPY_ARENA_BYTES));
-    this.metadata = make("metadata", 0, METADATA_ARENA_BYTES);
+    try {
+      for (let i = 0; i < exportWorkers; i++) this.exports.push(make("export", i, EXPORT_ARENA_BYTES));
+      for (let i = 0; i < copyWorkers; i++) this.copies.push(make("copy", i, COPY_ARENA_BYTES));
+      this.metadata = make("metadata", 0, METADATA_ARENA_BYTES);
+    } catch (error) {
+      for (const channel of made) channel.close();
+      throw error;
+    }
     this.all = [...this.exports, ...this.copies, this.metadata];
-    this.#pool = pool;
   }
 
   /** Resolves when every worker has its ring. */
   static async open(options: ThreadOptions): Promise<Threads> {
     // Only now: a bundle that cannot even load it has been told why by then (worker-entry.ts).
     const { Piscina } = await import("piscina");
-    const pool = new Piscina({
-      filename: workerEntry("copy"),
-      minThreads: options.copyWorkers,
-      maxThreads: options.copyWorkers,
-      concurrentTasksPerWorker: 1,
-      idleTimeout: Number.POSITIVE_INFINITY,
-      atomics: "disabled",
-      resourceLimits: WORKER_LIMITS,
-    });
-    const threads = new Threads(options, pool);
-    const ready = [
-      threads.#spawn(threads.metadata, {}, options),
-      ...threads.exports.map((channel, worker) => threads.#spawn(channel, { ...options.exportData, worker }, options)),
-    ];
-    ready.push(...threads.copies.map((channel) => threads.#runCopyTask(channel, options)));
+    const threads = new Threads(options);
+    const ready: Promise<void>[] = [];
     try {
+      ready.push(threads.#spawn(threads.metadata, {}, options));
+      for (const [worker, channel] of threads.exports.entries()) {
+        ready.push(threads.#spawn(channel, { ...options.exportData, worker }, options));
+      }
+      for (const channel of threads.copies) ready.push(threads.#runCopyTask(channel, options, Piscina));
       await Promise.all(ready);
     } catch (error) {
       // Those that have begun would keep the process alive.
@@ -110,7 +110,8 @@ export class Threads {
     await Promise.all(ending.map((channel) => this.#exits.get(channel)));
     clearTimeout(grace);
     for (const channel of ending) channel.close();
-    if (ending.some((channel) => channel.role === "copy")) await this.#pool.destroy();
+    if (!ending.some((channel) => channel.role === "copy")) return;
+    await Promise.all(this.#pools.splice(0).map((pool) => pool.destroy()));
   }
 
   #spawn(channel: Channel, data: object, options: ThreadOptions): Promise<void> {
@@ -134,21 +135,39 @@ export class Threads {
   }
 
   /** A task ends only with its worker: that it has begun, and with which ring, comes through its port. */
-  #runCopyTask(channel: Channel, options: ThreadOptions): Promise<void> {
+  #runCopyTask(channel: Channel, options: ThreadOptions, Pool: typeof Piscina): Promise<void> {
     const ready = channel.ready();
-    const task = this.#pool.run(
+    // It starts its thread when it has a task, and never another: where that cannot be, there is nothing to be taken back.
+    const pool = new Pool({
+      filename: workerEntry("copy"),
+      minThreads: 0,
+      maxThreads: 1,
+      concurrentTasksPerWorker: 1,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      atomics: "disabled",
+      resourceLimits: WORKER_LIMITS,
+    });
+    const task = pool.run(
       { ...channel.workerData, port: channel.workerPort },
       { name: "copyWorker", transferList: [channel.workerPort] },
     );
+    this.#pools.push(pool);
     return new Promise((resolve, reject) => {
       ready.then(resolve);
+      // A thread that dies before it has taken its task is the pool's error, and the task never ends.
+      const untaken = new Promise<void>((gone) => {
+        pool.on("error", (cause: unknown) => {
+          reject(lost(channel, cause, options));
+          gone();
+        });
+      });
       const done = task.then(
         () => {
           if (!channel.told) reject(lost(channel, new Error("its task has ended by itself"), options));
         },
         (cause: unknown) => reject(lost(channel, cause, options)),
       );
-      this.#exits.set(channel, done);
+      this.#exits.set(channel, Promise.race([done, untaken]));
     });
   }
 }
@@ -159,6 +178,6 @@ function lost(channel: Channel, cause: unknown, options: ThreadOptions): Error {
   const error = new SnapringError("EIO", `${channel.role} worker ${channel.index} has died: ${text}`, { cause });
   if (channel.dead) return error;
   channel.failed(error);
-  options.died(channel, error);
+  options.died(error);
   return error;
 }

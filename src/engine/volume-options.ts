@@ -16,6 +16,7 @@ import {
 } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
 import type { RingMode } from "../ring/worker-data.ts";
+import { guarded } from "./user-callback.ts";
 
 export interface SnapshotOptions {
   /** The export's name; neither empty nor "origin". */
@@ -142,7 +143,7 @@ export function completeOptions(options: VolumeOptions): CompleteOptions {
     moved: options.moved ?? false,
     unregistered: options.unregistered ?? false,
     unlocked: options.unlocked ?? false,
-    log: options.log ?? (() => {}),
+    log: guarded(options.log ?? (() => {})),
   };
 }
 

@@ -13,22 +13,24 @@ import { EventEmitter } from "node:events";
 import { errnoName, SnapringError } from "../base/errno.ts";
 import { Core } from "../core/core.ts";
 import type { NoticeKind, OriginPorts } from "../core/ports.ts";
-import { loadNative, probeUring } from "../device/native.ts";
 import { ORIGIN_FILE } from "../ring/file-table.ts";
 import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../base/gate-numbers.ts";
 import { createVolumeWords, VolumeWords } from "../ring/volume-words.ts";
 import { CoreShell, sectorsOf, type ShellEvents } from "./core-shell.ts";
 import { NO_CLIENTS } from "./client-limits.ts";
-import { type ListenAddress, Listener, parseListenAddress } from "./listener.ts";
+import { Listener, parseListenAddress, uriOf } from "./listener.ts";
 import { MainWake } from "./main-wake.ts";
 import { MergePacer } from "./merge-pacer.ts";
+import { sayWhatIsMissing } from "./missing.ts";
 import { Orders } from "./orders.ts";
+import { refusal } from "./refusal.ts";
 import { RegisteredSet } from "./registered-set.ts";
 import { gatePort, type SnapshotHandle } from "./snapshot-handle.ts";
 import { SnapshotSet } from "./snapshot-set.ts";
 import { exportStats, type VolumeStats, workerStats } from "./stats.ts";
 import { Threads } from "./threads.ts";
 import { checkWorkerEntries } from "./worker-entry.ts";
+import { guarded } from "./user-callback.ts";
 import { VolumeDevice } from "./volume-device.ts";
 import { type CompleteOptions, completeOptions, type SnapshotOptions, type VolumeOptions } from "./volume-options.ts";
 
@@ -60,7 +62,7 @@ export interface SnapshotStatus {
 export interface VolumeEvents {
   /** A snapshot's state has changed, or something went wrong with it. */
   snapshot: [name: string, event: NoticeKind, error: string];
-  /** The volume cannot go on: every request fails; close it. */
+  /** The volume cannot go on: its clients are cut off; close it. Thrown where nobody listens. */
   error: [error: Error];
   close: [];
 }
@@ -68,14 +70,16 @@ export interface VolumeEvents {
 /** Throws (rejects with) a SnapringError; whatever was opened by then is closed again. */
 export async function openVolume(options: VolumeOptions): Promise<Volume> {
   checkWorkerEntries();
-  const volume = new Volume(completeOptions(options));
+  const complete = completeOptions(options);
+  let volume: Volume | undefined;
   try {
+    volume = new Volume(complete);
     await volume.open();
+    return volume;
   } catch (error) {
-    await volume.close().catch(() => {});
-    throw error;
+    await volume?.close().catch(() => {});
+    throw refusal(error);
   }
-  return volume;
 }
 
 export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposable {
@@ -91,8 +95,11 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   #set: SnapshotSet | undefined;
   #registered: RegisteredSet | undefined;
   #closing: Promise<void> | undefined;
+  #isOpen = false;
   #dead: Error | undefined;
-  /** Resolves when a worker dies, if one does. */
+  /** After a death: resolves when its clients are cut off and its threads have ended. */
+  #cut: Promise<void> | undefined;
+  /** Resolves when a worker dies, or anything of ours throws, if that happens. */
   readonly #death: Promise<void>;
   #died: (() => void) | undefined;
 
@@ -201,6 +208,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     await Promise.race([attached, this.#death]);
     if (this.#dead !== undefined) throw this.#dead;
     this.#listener?.serve((this.#threads as Threads).exports);
+    this.#isOpen = true;
   }
 
   /** The whole set opens before the origin accepts its first write (E-46). Threads start beside a store that takes its time. */
@@ -243,7 +251,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
         readOnly: options.readOnly,
         busyPollUs: options.busyPoll,
       },
-      died: (_channel, error) => this.#fail(error),
+      died: (error) => this.#fail(error),
     });
     const words = new VolumeWords(this.#words);
     const ports: OriginPorts = {
@@ -258,6 +266,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
       connectionClosed: (id, cause) => this.#listener?.connectionClosed(id, cause),
       entered: (id) => this.#listener?.entered(id),
       waiting: (worker) => this.#listener?.waiting(worker),
+      failed: (error) => this.#fail(defect(error)),
     };
     this.#shell = new CoreShell(this.#threads, events, options.groupWaitMs);
     const coreOptions = {
@@ -273,7 +282,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   }
 
   async #listen(): Promise<void> {
-    this.#listener = new Listener(this.#options.log);
+    this.#listener = new Listener(this.#options.log, (error) => this.#fail(defect(error)));
     for (const address of this.#options.listen.map(parseListenAddress)) await this.#listener.listen(address);
   }
 
@@ -284,27 +293,32 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     const shell = this.#shell;
     if (threads !== undefined && shell !== undefined) {
       if (this.#dead === undefined) await Promise.race([this.#drain(threads, shell), this.#death]);
-      if (this.#dead !== undefined) await threads.abandon();
     }
+    await this.#cut;
+    // They may have come up after that.
+    if (this.#dead !== undefined) await threads?.abandon();
     this.#pacer?.close();
     shell?.end();
     this.#listener?.close();
     this.#wake?.close();
+    if (!this.#isOpen) await this.#set?.takeBack();
     this.#set?.closeDevices();
     this.#origin?.close();
-    this.emit("close");
+    guarded(() => this.emit("close"))();
   }
 
   async #drain(threads: Threads, shell: CoreShell): Promise<void> {
     await threads.stop(threads.exports);
+    if (this.#dead !== undefined) return;
     const { error, message } = await shell.operate((operation) => shell.core.close(operation));
+    if (this.#dead !== undefined) return;
     if (error !== 0) this.#options.log(`closing: ${message}`);
     await threads.stop([threads.metadata, ...threads.copies]);
-    if (error === 0) await this.#see();
-    if (this.#options.readOnly) return;
+    if (this.#options.readOnly || this.#dead !== undefined) return;
     // What clients wrote to the origin and did not flush: the core has flushed only the COW devices.
     const flushError = await this.#originDevice.flush();
     if (flushError !== 0) this.#options.log(`closing: cannot flush the origin (${errnoName(flushError)})`);
+    if (error === 0 && flushError === 0) await this.#see();
   }
 
   /** What cannot be noted is not lost: the register knows an older state of stores that only grow. */
@@ -316,14 +330,31 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     }
   }
 
-  /** A worker has died: nothing can be promised any more; what is durable stays so. */
+  /**
+   * The one way in which a volume fails: a worker has died, or something of ours has thrown. Nothing can be promised any more; what is
+   * durable stays so. Orders are rejected, requests that wait get EIO, streams end, nobody is accepted any longer; the user closes the rest.
+   */
   #fail(error: Error): void {
     if (this.#dead !== undefined) return;
     this.#dead = error;
     this.#died?.();
     this.#orders.abandon(error);
+    this.#shell?.end();
     this.#options.log(error.message);
-    if (this.listenerCount("error") > 0) this.emit("error", error);
+    this.#cut = this.#cutClients();
+    // An opening that fails says so itself.
+    if (this.#isOpen) process.nextTick(() => this.emit("error", error));
+  }
+
+  /** The threads answer what waits, and end; only then may the streams of those that can answer nothing end, too. */
+  async #cutClients(): Promise<void> {
+    try {
+      await this.#listener?.stop();
+      await this.#threads?.abandon();
+    } catch (error) {
+      this.#options.log(`ending the threads: ${defect(error).message}`);
+    }
+    this.#listener?.close();
   }
 
   #refuseDead(): void {
@@ -338,7 +369,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     const reason = error === 0 ? "" : errnoName(error);
     if (event !== "merge-progress")
       this.#options.log(`${name}: ${NOTICES[event]}${reason === "" ? "" : ` (${reason})`}`);
-    this.emit("snapshot", name, event, reason);
+    guarded(() => this.emit("snapshot", name, event, reason))();
   }
 
   /** S-18, E-42. */
@@ -362,22 +393,8 @@ const NOTICES: Readonly<Record<NoticeKind, string>> = {
   "register-failed": "the register of snapshots could not be written",
 };
 
-/** The fallback is chosen with one clear message. */
-function sayWhatIsMissing(options: CompleteOptions): void {
-  const { native, reason } = loadNative();
-  const probe = probeUring();
-  if (probe.works || (options.io === "sync" && native !== undefined)) return;
-  if (options.io === "uring") {
-    throw new SnapringError("EOPNOTSUPP", `io_uring cannot be used: ${probe.reason}`, { hint: "leave --io uring out" });
-  }
-  if (native === undefined) {
-    options.log(`no io_uring (${reason}): using node's own file system calls, slower`);
-  } else options.log(`no io_uring (${probe.reason}): using preadv2 and pwritev2, slower`);
-}
-
-function uriOf(address: ListenAddress, name: string): string {
-  const path = encodeURIComponent(name);
-  if (address.unix !== undefined) return `nbd+unix:///${path}?socket=${encodeURI(address.unix)}`;
-  const host = address.host?.includes(":") ? `[${address.host}]` : address.host;
-  return `nbd://${host}:${address.port}/${path}`;
+/** Something has thrown that must not: in words, with its cause. */
+function defect(cause: unknown): Error {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return new SnapringError("EIO", `the volume has failed: internal error: ${text}`, { cause });
 }

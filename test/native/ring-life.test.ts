@@ -20,10 +20,11 @@ const ADDON = join(import.meta.dirname, "../../native-bindings/build/Release/sna
 
 const WORKER = `
   const { workerData, parentPort } = require("node:worker_threads");
-  const { addon, uring, arena, event, socket, leave } = workerData;
+  const { addon, uring, arena, event, socket, leave, watch } = workerData;
   const shared = (words) => new Int32Array(new SharedArrayBuffer(words * 4));
   const submissions = shared(16 * 8);
   const ring = require(addon).createRing(uring, new Uint8Array(arena), submissions, shared(4 * 8), 8, 8, 65536, 0);
+  if (watch) ring.watchLoop();
   ring.setFile(0, event, 3);
   ring.setFile(1, socket, 2);
   submissions.set([8, 0, 1, 0, 8], 0);
@@ -52,13 +53,16 @@ describe.each(modes())("the life of a ring (%s)", (mode) => {
     for (const bench of benches.splice(0)) bench[Symbol.dispose]();
   });
 
-  function worker(leave: boolean): { worker: Worker; bench: RingBench; event: number; arena: SharedArrayBuffer } {
+  function worker(
+    leave: boolean,
+    watch = false,
+  ): { worker: Worker; bench: RingBench; event: number; arena: SharedArrayBuffer } {
     const bench = new RingBench(mode);
     benches.push(bench);
     const event = bench.event(0);
     const [own] = bench.sockets(1);
     const arena = newSharedPages(65536);
-    const workerData = { addon: ADDON, uring: mode === "uring", arena, event, socket: own, leave };
+    const workerData = { addon: ADDON, uring: mode === "uring", arena, event, socket: own, leave, watch };
     return { worker: new Worker(WORKER, { eval: true, workerData }), bench, event, arena };
   }
 
@@ -90,6 +94,16 @@ describe.each(modes())("the life of a ring (%s)", (mode) => {
     // It may be asleep or about to: the event stays signalled, so that it finds it in any case.
     addon().signalEvent(event);
     await ended;
+    bench[Symbol.dispose]();
+    benches.splice(0);
+    expect(openFiles().length).toBe(before);
+  });
+
+  it("a worker whose ring watches its event loop ends wherever it sleeps, without being woken", async () => {
+    const before = openFiles().length;
+    const { worker: thread, bench } = worker(false, true);
+    await once(thread, "message");
+    await thread.terminate();
     bench[Symbol.dispose]();
     benches.splice(0);
     expect(openFiles().length).toBe(before);

@@ -1,6 +1,7 @@
 /**
  * Threads that do not come up, and threads that die: whatever was begun ends, and a close never waits for the dead.
  */
+import { existsSync } from "node:fs";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Threads } from "../../src/engine/threads.ts";
 import { Message, StopHow } from "../../src/ring/messages.ts";
@@ -46,11 +47,12 @@ describe("a worker that dies", () => {
     const volume = await LibraryVolume.create({ snapshots: [MONDAY], fills: false });
     const [threads] = captured;
     const died = death(volume);
+    const client = await volume.connect();
     kill(threads.copies[0]);
+    const write = client.write(0, dataPattern(512, 3)).catch((error: unknown) => error);
     expect((await died).message).toContain("copy worker 0 has died");
-    const write = (await volume.connect()).write(0, dataPattern(512, 3)).catch((error: unknown) => error);
-    await volume.close();
     expect(await write).toBeInstanceOf(Error);
+    await volume.close();
     await volume.open();
     expect(volume.library.status("monday").state).toBe("active");
   });
@@ -83,6 +85,26 @@ describe("a worker that dies", () => {
     expect(volume.library.status("monday").state).toBe("active");
   });
 });
+
+test.each(["exports", "copies", "metadata"] as const)(
+  "when one dies (%s), every client is cut off at once, and nobody comes in any longer",
+  async (role) => {
+    // They waited until somebody closed the volume.
+    const captured = capture();
+    const volume = await LibraryVolume.create({ snapshots: [MONDAY] });
+    const [threads] = captured;
+    const died = death(volume);
+    const clients = [];
+    for (const name of ["", "", "monday", "monday"]) clients.push(await volume.connect(name));
+    await clients[0]!.write(0, dataPattern(512, 3));
+    kill(role === "metadata" ? threads.metadata : threads[role][0]);
+    for (const client of clients) await client.stream.ended();
+    await died;
+    await expect(volume.connect()).rejects.toThrow(/ENOENT|ECONNREFUSED/);
+    expect(existsSync(volume.socketPath)).toBe(false);
+    await volume.close();
+  },
+);
 
 test("an order that is under way when a worker dies is rejected", async () => {
   // Its promise stayed pending for ever: who waited for the snapshot before doing anything else never went on.

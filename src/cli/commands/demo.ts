@@ -18,7 +18,7 @@ import { optionValue } from "../option-value.ts";
 import { formatSize, parseSize } from "../size.ts";
 import { StatusLine } from "../status-line.ts";
 import type { Terminal } from "../terminal.ts";
-import { endOf } from "../volume-end.ts";
+import { closeVolume, endOf } from "../volume-end.ts";
 
 const SNAPSHOT = "before";
 const TERMINAL_INTERVAL_MS = 500;
@@ -60,7 +60,7 @@ async function demo(terminal: Terminal, options: DemoOptions): Promise<void> {
     await showStatus(terminal, volume, endOf(volume, interrupt));
     terminal.out("\ndraining, committing …\n");
   } finally {
-    await volume.close();
+    await closeVolume(volume);
   }
   terminal.out(`closed; the images stay in ${directory}, the next start continues with them\n`);
 }

@@ -17,7 +17,7 @@ import { answerSignals } from "../serve-signals.ts";
 import { parseSnapshotOptions } from "../snapshot-option.ts";
 import type { Terminal } from "../terminal.ts";
 import { type WordOptions, withWords, wordsOf } from "../word-options.ts";
-import { endOf } from "../volume-end.ts";
+import { closeVolume, endOf } from "../volume-end.ts";
 
 interface ServeOptions extends WordOptions {
   readonly snapshot?: readonly string[];
@@ -88,7 +88,7 @@ async function serve(terminal: Terminal, origin: string, options: ServeOptions):
     if (!interrupt.requested) announce(terminal, volume, options.json === true);
     await endOf(volume, interrupt);
   } finally {
-    await volume.close();
+    await closeVolume(volume);
   }
 }
 

@@ -11,7 +11,7 @@ import { BusyPoll } from "../../../workers/busy-poll.ts";
 import { drive, type WorkerLoop } from "../../../workers/drive.ts";
 
 /** What each turn finds completed; after the last one the loop ends. */
-function driven(completed: readonly number[], pollMs: number, submits: readonly number[] = []): Driven {
+async function driven(completed: readonly number[], pollMs: number, submits: readonly number[] = []): Promise<Driven> {
   const words = new Int32Array(64 * DESCRIPTOR_WORDS);
   const submissions = new Submissions(words);
   const counters = new Float64Array(16);
@@ -42,7 +42,7 @@ function driven(completed: readonly number[], pollMs: number, submits: readonly 
     counters: () => ({ enters: 0, turns: waits.length, submitted, completed: 0, inline: 0 }),
   };
   const poll = pollMs > 0 ? new BusyPoll(pollMs * 1000, () => now) : undefined;
-  drive(loop, ring as IoRing, poll);
+  await drive(loop, ring as IoRing, poll);
   return { waits, steps, counters };
 }
 
@@ -55,15 +55,15 @@ interface Driven {
 const W = true;
 const P = false;
 
-test("without busy-poll a worker sleeps as soon as nothing is left to do", () => {
-  const { waits, counters } = driven([1, 1, 2], 0);
+test("without busy-poll a worker sleeps as soon as nothing is left to do", async () => {
+  const { waits, counters } = await driven([1, 1, 2], 0);
   expect(waits).toEqual([W, W, W]);
   expect(counters[WorkerCounter.Sleeps]).toBe(3);
   expect(counters[WorkerCounter.Spins]).toBe(0);
 });
 
-test("busy-poll: it polls for its time after the last completion, then sleeps", () => {
-  const { waits, counters } = driven([1, 0, 0, 0, 1, 0], 3);
+test("busy-poll: it polls for its time after the last completion, then sleeps", async () => {
+  const { waits, counters } = await driven([1, 0, 0, 0, 1, 0], 3);
   // The first turn has no work before it. Work was seen at 1 ms: turns until 4 ms do not wait.
   expect(waits).toEqual([W, P, P, P, W, P]);
   expect(counters[WorkerCounter.Spins]).toBe(4);
@@ -71,18 +71,27 @@ test("busy-poll: it polls for its time after the last completion, then sleeps", 
   expect(counters[WorkerCounter.Turns]).toBe(6);
 });
 
-test("busy-poll: work that comes while it polls lets it poll for its time again", () => {
-  const { waits, counters } = driven([1, 0, 1, 0, 0, 0, 1], 2);
+test("busy-poll: work that comes while it polls lets it poll for its time again", async () => {
+  const { waits, counters } = await driven([1, 0, 1, 0, 0, 0, 1], 2);
   expect(waits).toEqual([W, P, P, P, P, W, W]);
   // The turn that finds a completion is none of them.
   expect(counters[WorkerCounter.Spins]).toBe(3);
 });
 
-test("busy-poll: something to submit is work as well", () => {
-  const { waits } = driven([0, 0, 0, 1], 2, [0, 5, 0, 0]);
+test("busy-poll: something to submit is work as well", async () => {
+  const { waits } = await driven([0, 0, 0, 1], 2, [0, 5, 0, 0]);
   expect(waits).toEqual([W, P, P, W]);
 });
 
-test("busy-poll: what was completed reaches the loop, turn by turn", () => {
-  expect(driven([3, 0, 2, 0], 5).steps).toEqual([0, 3, 0, 2, 0]);
+test("a sleep that ends with nothing lets the thread's event loop have its turn, and the worker goes on", async () => {
+  const order: string[] = [];
+  setImmediate(() => order.push("event loop"));
+  const { steps } = await driven([1, 0, 2, 1], 0);
+  order.push("ended");
+  expect(order).toEqual(["event loop", "ended"]);
+  expect(steps).toEqual([0, 1, 0, 2, 1]);
+});
+
+test("busy-poll: what was completed reaches the loop, turn by turn", async () => {
+  expect((await driven([3, 0, 2, 0], 5)).steps).toEqual([0, 3, 0, 2, 0]);
 });

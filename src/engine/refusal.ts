@@ -1,0 +1,31 @@
+/**
+ * Why a volume cannot be opened where the machine refuses a resource, in words: which one, and what can be done about it.
+ *
+ * node, V8 and piscina each have errors of their own for it; everything else is in words already where it happens, and passes.
+ */
+import { SnapringError } from "../base/errno.ts";
+
+export function refusal(error: unknown): unknown {
+  const { code } = error as { code?: unknown };
+  if (code === "ERR_WORKER_INIT_FAILED") {
+    return new SnapringError("EAGAIN", "a thread cannot be started: the limit on threads has been reached", {
+      hint: "raise it (ulimit -u, TasksMax= of systemd, --pids-limit of a container), or serve with fewer workers",
+      cause: error,
+    });
+  }
+  if (error instanceof RangeError && /memory|allocat/i.test(error.message)) {
+    return new SnapringError("ENOMEM", `there is no memory for the volume: ${error.message}`, {
+      hint: "raise the limit on memory (ulimit -v, a cgroup's), or serve with fewer workers",
+      cause: error,
+    });
+  }
+  if (code === "EMFILE") {
+    const { message } = error as Error;
+    const text = message.includes("too many open files") ? message : `${message}: too many open files`;
+    return new SnapringError("EMFILE", text, {
+      hint: "raise the limit on descriptors (ulimit -n, LimitNOFILE= of systemd)",
+      cause: error,
+    });
+  }
+  return error;
+}
