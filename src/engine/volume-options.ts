@@ -16,6 +16,7 @@ import {
 } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
 import type { RingMode } from "../ring/worker-data.ts";
+import { SafeLog } from "./safe-log.ts";
 
 export interface SnapshotOptions {
   /** The export's name; neither empty nor "origin". */
@@ -69,7 +70,7 @@ export interface VolumeOptions {
   readonly busyPoll?: number | undefined;
   /** Registered snapshots that are given up: their stores are marked Invalid, so that the origin may be written without them (E-46). */
   readonly abandon?: readonly string[] | undefined;
-  /** One line, for people. */
+  /** One line, for people. What it throws is dropped and counted (`droppedLines` in the statistics). */
   readonly log?: ((line: string) => void) | undefined;
 }
 
@@ -92,7 +93,9 @@ export interface CompleteOptions {
   readonly groupCount: number;
   readonly busyPoll: number;
   readonly abandon: readonly string[];
+  /** Never throws. */
   readonly log: (line: string) => void;
+  readonly droppedLines: () => number;
 }
 
 const DEFAULT_WORKERS_MAX = 4;
@@ -111,6 +114,7 @@ export function completeOptions(options: VolumeOptions): CompleteOptions {
     checkName(snapshot.name, names);
     names.add(snapshot.name);
   }
+  const log = new SafeLog(options.log ?? (() => {}));
   return {
     origin: options.origin,
     snapshots,
@@ -130,7 +134,8 @@ export function completeOptions(options: VolumeOptions): CompleteOptions {
     groupCount: checkWhole("groupCount", options.groupCount ?? GROUP_COUNT_MAX, 1, GROUP_COUNT_MAX),
     busyPoll: checkWhole("busyPoll", options.busyPoll ?? 0, 0, BUSY_POLL_US_MAX),
     abandon: options.abandon ?? [],
-    log: options.log ?? (() => {}),
+    log: log.write,
+    droppedLines: () => log.dropped,
   };
 }
 
