@@ -41,7 +41,7 @@ export function mergeCommand(terminal: Terminal): Command {
 
 async function merge(terminal: Terminal, origin: string, cow: string, options: MergeOptions): Promise<void> {
   await refuseOtherSnapshots(origin, cow);
-  using interrupt = onInterrupt();
+  using interrupt = onInterrupt({ say: (line) => terminal.err(`snapring merge: ${line}\n`) });
   using work = new OfflineMerge({ origin, cow, chunkSectors: options.chunkSize });
   printWarnings(terminal, "snapring merge", work.warnings);
   const bar = progressBar(terminal, "merge", work.totalChunks * work.chunkBytes);
@@ -53,6 +53,8 @@ async function merge(terminal: Terminal, origin: string, cow: string, options: M
     }
   } finally {
     bar.end();
+    // What follows waits for whoever reads it, and a signal must end that.
+    interrupt[Symbol.dispose]();
   }
   if (!work.isDone) {
     throw new SnapringError("EINTR", `${cow}: interrupted, ${work.chunksLeft} of ${work.totalChunks} chunks are left`, {
