@@ -185,12 +185,12 @@ describe("while it closes", () => {
     reader.destroy();
   });
 
-  it.each([
+  it.for([
     ["", "SIGKILL", null],
     ["as process 1 of a container ", null, 137],
   ] as const)(
     "%sthe signal after the one that was warned about ends it at once",
-    async (where, signal, code, { skip }) => {
+    async ([where, signal, code], { skip }) => {
       const unshare = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"];
       skip((await runCommand("unshare", ...unshare, "true")).code !== 0, "no namespaces of its own here");
       const server =
@@ -216,4 +216,34 @@ describe("while it closes", () => {
       lazy.destroy();
     },
   );
+});
+
+describe("demo", () => {
+  it("prints statistics on SIGUSR1, and stops in good order when its terminal goes", async () => {
+    const demo = new Running(process.execPath, [MAIN, "demo", "--directory", scratch.file("demo"), "--size", "8M"]);
+    await demo.until(/Ctrl-C ends/);
+    demo.child.kill("SIGUSR1");
+    await demo.until(/^\{"stats":/m);
+    demo.child.kill("SIGHUP");
+    await demo.closed;
+    expect({ code: demo.child.exitCode, signal: demo.child.signalCode }).toEqual({ code: 0, signal: null });
+    expect(demo.stdout).toContain("the next start continues");
+  });
+});
+
+describe("under npm", () => {
+  it("a script that begins with exec, as npm start does, ends with npm and leaves no orphan", async () => {
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { scripts: { start: string } };
+    expect(scripts.start).toMatch(/^exec node /);
+    const script = `exec '${process.execPath}' ${serveArguments().join(" ")}`;
+    writeFileSync(scratch.file("package.json"), JSON.stringify({ private: true, scripts: { serve: script } }));
+    const npm = new Running("npm", ["--prefix", scratch.file("."), "run", "serve"]);
+    await npm.until(/\/monday\?/);
+    const server = Number(readFileSync(`/proc/${npm.pid}/task/${npm.pid}/children`, "utf8").trim());
+    npm.child.kill("SIGTERM");
+    await npm.closed;
+    expect(npm.child.exitCode).toBe(0);
+    expect(existsSync(`/proc/${server}`)).toBe(false);
+    expect(existsSync(scratch.file("s.sock"))).toBe(false);
+  });
 });
