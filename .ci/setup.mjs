@@ -19,7 +19,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -52,7 +52,11 @@ const strict = process.env["SNAPRING_CI"] === "1";
 
 /** @param {string} line */
 function say(line) {
-  process.stderr.write(`setup: ${line}\n`);
+  try {
+    writeSync(2, `setup: ${line}\n`);
+  } catch {
+    // Whoever read it has gone, or its disk is full: what is set up is no worse for it.
+  }
 }
 
 /** Something that the engine can do without. @param {string} line */

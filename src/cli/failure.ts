@@ -26,15 +26,22 @@ export function reportFailure(error: unknown, terminal: Terminal, where: string,
   // Whoever read our output has gone: nothing is wrong, and nobody to tell.
   if (isSystemError(error) && error.code === "EPIPE") return ExitCode.Failed;
   const failure = describe(error, where);
-  if (json) {
-    const { code, message, hint } = failure;
-    terminal.out(`${JSON.stringify({ error: { code, message, ...(hint === undefined ? {} : { hint }) } })}\n`);
-  } else {
+  if (!json || !printJson(failure, terminal)) {
     const hint = failure.hint === undefined ? "" : ` (${failure.hint})`;
     terminal.err(`${where}: ${oneLine(failure.message)}${oneLine(hint)}\n`);
   }
   if (failure.stack !== undefined) terminal.err(`${failure.stack}\n`);
   return failure.exitCode;
+}
+
+/** False: standard output takes nothing. */
+function printJson({ code, message, hint }: Failure, terminal: Terminal): boolean {
+  try {
+    terminal.out(`${JSON.stringify({ error: { code, message, ...(hint === undefined ? {} : { hint }) } })}\n`);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function describe(error: unknown, where: string): Failure {

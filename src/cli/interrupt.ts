@@ -1,10 +1,30 @@
 /**
- * Ctrl-C and SIGTERM, asked twice: the first asks the command to end in good order, the second ends the process at once.
+ * Ctrl-C and SIGTERM: the first asks the command to end in good order, a later one ends the process at once.
  *
- * "At once" is SIGKILL to ourselves: an ordinary exit waits for worker threads that may sit in the kernel. What is on disk is
- * good at any moment, as it is after a power cut. Files that would be left lying about (sockets) are removed first.
+ *   signal ─▶ requested ── 1 s ──▶ it is said that the next one ends it at once ── ½ s ──▶ signal ─▶ the end, at once
+ *                └── signals: the same stop, said again                └── signals: sent before that could be read
+ *
+ * One stop often comes as several signals within milliseconds: `timeout` signals its child and then the whole process group, npm
+ * forwards the Ctrl-C that the terminal has sent to all. That is no impatience, and ending at once would lose what was acknowledged
+ * and not flushed. Only who has been told what the next signal does, and sends it, means it.
+ *
+ * "At once" is what a crash is: what is on disk is good at any moment, as it is after a power cut. Files that would be left lying
+ * about (sockets) are removed first.
  */
 import { rmSync } from "node:fs";
+import { endAtOnce } from "./end-at-once.ts";
+import { type HeldSignal, hear } from "./signals.ts";
+
+export interface InterruptOptions {
+  /** Prints a line for people. */
+  readonly say: (line: string) => void;
+  /** Paths to remove when the process ends at once. */
+  readonly leftovers?: readonly string[];
+  /** Further signals that ask for the end. */
+  readonly also?: readonly HeldSignal[];
+  /** Ends the process. */
+  readonly end?: () => void;
+}
 
 export interface Interrupt extends Disposable {
   /** Set by the first signal. */
@@ -13,31 +33,48 @@ export interface Interrupt extends Disposable {
   readonly signal: Promise<NodeJS.Signals>;
 }
 
-/** Listens until it is disposed. `leftovers`: paths to remove if a second signal comes. */
-export function onInterrupt(leftovers: readonly string[] = []): Interrupt {
+export const SAME_STOP_MS = 1000;
+export const READING_MS = 500;
+
+/** Listens until it is disposed. */
+export function onInterrupt(options: InterruptOptions): Interrupt {
   let requested = false;
+  let isArmed = false;
+  let timer: NodeJS.Timeout | undefined;
   let resolve: (signal: NodeJS.Signals) => void;
   const signal = new Promise<NodeJS.Signals>((done) => {
     resolve = done;
   });
-  const listener = (name: NodeJS.Signals): void => {
-    if (requested) {
-      for (const path of leftovers) rmSync(path, { force: true });
-      process.kill(process.pid, "SIGKILL");
+  const wait = (milliseconds: number, then: () => void): void => {
+    timer = setTimeout(then, milliseconds);
+    timer.unref();
+  };
+  const warn = (): void => {
+    options.say("stopping; another signal ends it at once, as a crash would");
+    wait(READING_MS, () => {
+      isArmed = true;
+    });
+  };
+  const listener = (name: HeldSignal): void => {
+    if (isArmed) {
+      for (const path of options.leftovers ?? []) rmSync(path, { force: true });
+      (options.end ?? endAtOnce)();
     }
+    if (requested) return;
     requested = true;
+    wait(SAME_STOP_MS, warn);
     resolve(name);
   };
-  process.on("SIGINT", listener);
-  process.on("SIGTERM", listener);
+  const names: HeldSignal[] = ["SIGINT", "SIGTERM", ...(options.also ?? [])];
+  const ends = names.map((name) => hear(name, listener));
   return {
     get requested() {
       return requested;
     },
     signal,
     [Symbol.dispose]() {
-      process.off("SIGINT", listener);
-      process.off("SIGTERM", listener);
+      clearTimeout(timer);
+      for (const end of ends) end();
     },
   };
 }

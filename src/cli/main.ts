@@ -1,19 +1,12 @@
 #!/usr/bin/env node
 /**
- * The entry of the command `snapring`: hands argv to the command line and its answer to the process.
+ * The entry of the command `snapring`: signals first, then everything else is loaded.
  *
- * It sets the exit code and lets the process end by itself, so that output still in a pipe is not cut off. A reader that went
- * away (`snapring dump cow | head`) ends us without a word, as it would any tool.
+ * It is tiny on purpose. Loading the commands takes a tenth of a second, and a signal that comes meanwhile must find its handler.
  */
-import { runCommandLine } from "./command-line.ts";
-import { ExitCode } from "./failure.ts";
-import { processTerminal } from "./terminal.ts";
+import { holdSignals } from "./signals.ts";
 
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit(ExitCode.Failed);
-  });
-}
+holdSignals(process.argv[2]);
 
-process.exitCode = await runCommandLine(process.argv.slice(2), processTerminal());
+const { runProcess } = await import("./run-process.ts");
+await runProcess(process.argv.slice(2));

@@ -76,6 +76,8 @@ export interface VolumeStats {
   readonly exports: readonly ExportStats[];
   readonly workers: readonly WorkerStats[];
   readonly clients: ClientStats;
+  /** Lines of the log that could not be written. */
+  readonly droppedLines: number;
 }
 
 export function workerStats(channel: Channel): WorkerStats {

@@ -16,7 +16,7 @@ import {
 } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
 import type { RingMode } from "../ring/worker-data.ts";
-import { guarded } from "./user-callback.ts";
+import { SafeLog } from "./safe-log.ts";
 
 export interface SnapshotOptions {
   /** The export's name; neither empty nor "origin". */
@@ -76,7 +76,7 @@ export interface VolumeOptions {
   readonly unregistered?: boolean | undefined;
   /** Go on, with a line in the log, where nothing can be locked: no addon and no program flock, or a file system without locks. Default false. */
   readonly unlocked?: boolean | undefined;
-  /** One line, for people. */
+  /** One line, for people. What it throws is dropped and counted (`droppedLines` in the statistics). */
   readonly log?: ((line: string) => void) | undefined;
 }
 
@@ -102,7 +102,9 @@ export interface CompleteOptions {
   readonly moved: boolean;
   readonly unregistered: boolean;
   readonly unlocked: boolean;
+  /** Never throws. */
   readonly log: (line: string) => void;
+  readonly droppedLines: () => number;
 }
 
 const DEFAULT_WORKERS_MAX = 4;
@@ -121,6 +123,7 @@ export function completeOptions(options: VolumeOptions): CompleteOptions {
     checkName(snapshot.name, names);
     names.add(snapshot.name);
   }
+  const log = new SafeLog(options.log ?? (() => {}));
   return {
     origin: options.origin,
     snapshots,
@@ -143,7 +146,8 @@ export function completeOptions(options: VolumeOptions): CompleteOptions {
     moved: options.moved ?? false,
     unregistered: options.unregistered ?? false,
     unlocked: options.unlocked ?? false,
-    log: guarded(options.log ?? (() => {})),
+    log: log.write,
+    droppedLines: () => log.dropped,
   };
 }
 

@@ -140,6 +140,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
       ],
       workers: (this.#threads?.all ?? []).map(workerStats),
       clients: this.#listener?.stats() ?? NO_CLIENTS,
+      droppedLines: this.#options.droppedLines(),
     };
   }
 

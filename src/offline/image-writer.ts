@@ -4,12 +4,12 @@
  * A regular file is emptied first, so that what is not written reads as zero. A block device gets every byte, for it keeps what
  * it had. Standard output is written synchronously, too; a slow reader at the other end is waited for.
  */
-import { closeSync, constants, existsSync, fsyncSync, ftruncateSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, constants, existsSync, fsyncSync, ftruncateSync, openSync, rmSync } from "node:fs";
 import { deviceFacts } from "../device/device-facts.ts";
 import { systemError } from "../device/system-error.ts";
+import { writeAll } from "../device/write-all.ts";
 
 const BLOCK_BYTES = 4096;
-const RETRY_MS = 2;
 const zeroBlock = Buffer.alloc(BLOCK_BYTES);
 
 export interface ImageWriter {
@@ -72,19 +72,6 @@ function writeSparse(fd: number, position: number, bytes: Buffer): void {
 function isZeroBlock(bytes: Buffer, at: number): boolean {
   const end = Math.min(bytes.length, at + BLOCK_BYTES);
   return bytes.compare(zeroBlock, 0, end - at, at, end) === 0;
-}
-
-/** `position` null: a stream, which goes on where it is. */
-function writeAll(fd: number, position: number | null, bytes: Buffer): void {
-  let done = 0;
-  while (done < bytes.length) {
-    try {
-      done += writeSync(fd, bytes, done, bytes.length - done, position === null ? null : position + done);
-    } catch (error) {
-      if ((error as { code?: string }).code !== "EAGAIN") throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
-    }
-  }
 }
 
 function attempt<T>(path: string, body: () => T): T {

@@ -96,6 +96,10 @@ export class ByteStream {
     this.#socket.pause();
   }
 
+  resume(): void {
+    this.#socket.resume();
+  }
+
   /** No more bytes from this side; the other may go on. */
   finish(): void {
     this.#socket.end();

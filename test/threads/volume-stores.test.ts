@@ -210,3 +210,20 @@ async function expectInvalid(volume: LibraryVolume, name: string, client: NbdCli
   expect(await volume.validOnDisk(name, cow)).toBe(0);
   expect((await volume.registered())[name]).toBe("invalid");
 }
+
+test("a log that throws harms nobody: a store that runs full drops its snapshot, the live volume's writers go on", async () => {
+  const volume = await LibraryVolume.create({
+    snapshots: [
+      { name: "small", chunkSize: CHUNK, size: SMALL },
+      { name: "roomy", chunkSize: CHUNK, size: 8 * MIB },
+    ],
+    log: () => {
+      throw new Error("the disk under the log is full");
+    },
+  });
+  const origin = await volume.connect();
+  for (let chunk = 0; chunk < 40; chunk++) expect(await writeChunk(origin, chunk, 300 + chunk)).toBe(0);
+  expect(volume.library.status("small").state).toBe("invalid");
+  expect(firstDifference(await readAll(await volume.connect("roomy")), volume.before)).toBe(-1);
+  expect(volume.library.stats().droppedLines).toBeGreaterThan(0);
+});

@@ -16,6 +16,7 @@ import { onInterrupt } from "../interrupt.ts";
 import { parseListenOption } from "../listen-option.ts";
 import { optionValue } from "../option-value.ts";
 import { formatSize, parseSize } from "../size.ts";
+import { answerStatistics } from "../serve-signals.ts";
 import { StatusLine } from "../status-line.ts";
 import type { Terminal } from "../terminal.ts";
 import { closeVolume, endOf } from "../volume-end.ts";
@@ -39,24 +40,29 @@ export function demoCommand(terminal: Terminal): Command {
 }
 
 async function demo(terminal: Terminal, options: DemoOptions): Promise<void> {
+  terminal.live();
+  const say = (line: string): void => terminal.err(`snapring: ${line}\n`);
+  const leftovers: string[] = [];
+  // Its terminal goes (SIGHUP): the demo is for whoever sits there.
+  using interrupt = onInterrupt({ say, leftovers, also: ["SIGHUP"] });
   const directory = resolve(options.directory);
   mkdirSync(directory, { recursive: true });
   const origin = join(directory, "origin.img");
   const made = ensureDemoOrigin(origin, options.size);
   const socket = socketPath(directory);
-  const leftovers: string[] = [];
-  using interrupt = onInterrupt(leftovers);
   const { openVolume } = await loadLibrary();
+  if (interrupt.requested) return;
   const volume = await openVolume({
     origin,
     // The whole origin may be overwritten once: its chunks, plus one sixteenth for metadata and the demo's second thoughts.
     snapshots: [{ name: SNAPSHOT, cow: join(directory, `${SNAPSHOT}.cow`), size: options.size + options.size / 16 }],
     listen: [`unix:${socket}`],
-    log: (line) => terminal.err(`snapring: ${line}\n`),
+    log: say,
   });
   leftovers.push(socket);
   try {
     introduce(terminal, volume, directory, made);
+    using _statistics = answerStatistics(terminal, volume);
     await showStatus(terminal, volume, endOf(volume, interrupt));
     terminal.out("\ndraining, committing …\n");
   } finally {

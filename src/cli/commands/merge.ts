@@ -45,7 +45,7 @@ export function mergeCommand(terminal: Terminal): Command {
 }
 
 async function merge(terminal: Terminal, origin: string, cow: string, options: MergeOptions): Promise<void> {
-  using interrupt = onInterrupt();
+  using interrupt = onInterrupt({ say: (line) => terminal.err(`snapring merge: ${line}\n`) });
   using work = new OfflineMerge({ origin, cow, chunkSectors: options.chunkSize, unlocked: options.unlocked });
   const ties = await OfflineTies.forMerge(work.devices, wordsOf(options));
   await ties.begin();
@@ -59,6 +59,8 @@ async function merge(terminal: Terminal, origin: string, cow: string, options: M
     }
   } finally {
     bar.end();
+    // What follows waits for whoever reads it, and a signal must end that.
+    interrupt[Symbol.dispose]();
   }
   if (!work.isDone) {
     throw new SnapringError("EINTR", `${cow}: interrupted, ${work.chunksLeft} of ${work.totalChunks} chunks are left`, {

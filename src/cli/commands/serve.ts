@@ -2,18 +2,19 @@
  * `snapring serve`: an origin and its snapshots over NBD until a signal ends it.
  *
  * It opens the volume through the library, like any other program would, prints one line per address when clients may connect,
- * and then only waits. The first SIGINT or SIGTERM drains, commits and closes (exit code 0); a second one ends the process at once.
+ * and then only waits. SIGINT or SIGTERM drains, commits and closes (exit code 0), also when it comes during the start; what happens
+ * to further ones is `interrupt.ts`. Nothing that it prints can stop it: `terminal.live()`.
  */
 import { loadLibrary } from "../library.ts";
 import { Command, Option } from "commander";
 import { BUSY_POLL_US_MAX, MAX_EXPORT_WORKERS } from "../../base/constants.ts";
 import type { SnapshotOptions, Volume, VolumeOptions } from "../../engine/volume.ts";
-import { onInterrupt } from "../interrupt.ts";
+import { type Interrupt, onInterrupt } from "../interrupt.ts";
 import { DEFAULT_LISTEN, parseListenOption, unixPathOf } from "../listen-option.ts";
 import { collect, optionValue, wholeNumber } from "../option-value.ts";
 import { UNLOCKED_HELP } from "../unlocked-option.ts";
 import { formatSize } from "../size.ts";
-import { answerSignals } from "../serve-signals.ts";
+import { answerGrowth, answerStatistics } from "../serve-signals.ts";
 import { parseSnapshotOptions } from "../snapshot-option.ts";
 import type { Terminal } from "../terminal.ts";
 import { type WordOptions, withWords, wordsOf } from "../word-options.ts";
@@ -37,7 +38,7 @@ const HELP = `
 NBD exports: the empty name and 'origin' are the live volume, NAME is a snapshot. A COW file that does not exist is made
 when size= is given, with all of its space reserved unless 'sparse' follows. Further settings: discard_zeroes_cow,
 discard_passdown_origin. A volume remembers its snapshots (ORIGIN.snapshots) and does not open without them, for they would
-miss what is written meanwhile. SIGUSR1 prints statistics as JSON, SIGHUP takes over the new size of COW devices that have grown.
+miss what is written meanwhile. SIGINT or SIGTERM stops it in good order. SIGUSR1 prints statistics as JSON, SIGHUP takes over the new size of COW devices that have grown.
 
 Examples:
   snapring serve disk.img --listen unix:/run/snapring.sock
@@ -79,25 +80,29 @@ export function serveCommand(terminal: Terminal): Command {
 async function serve(terminal: Terminal, origin: string, options: ServeOptions): Promise<void> {
   const snapshots = parseSnapshotOptions(options.snapshot ?? []);
   const leftovers: string[] = [];
-  using interrupt = onInterrupt(leftovers);
+  terminal.live();
+  const say = (line: string): void => terminal.err(`snapring serve: ${line}\n`);
+  using interrupt = onInterrupt({ say, leftovers });
   const { openVolume } = await loadLibrary();
-  const volume = await openVolume(volumeOptions(terminal, origin, options, snapshots));
+  // Nothing has been opened or made yet.
+  if (interrupt.requested) return;
+  const volume = await openVolume({ ...volumeOptions(origin, options, snapshots), log: say });
   leftovers.push(...socketPaths(options));
   try {
-    using _signals = answerSignals(terminal, volume);
-    if (!interrupt.requested) announce(terminal, volume, options.json === true);
-    await endOf(volume, interrupt);
+    if (!interrupt.requested) await answerUntilEnd(terminal, volume, interrupt, options.json === true);
   } finally {
     await closeVolume(volume);
   }
 }
 
-function volumeOptions(
-  terminal: Terminal,
-  origin: string,
-  options: ServeOptions,
-  snapshots: SnapshotOptions[],
-): VolumeOptions {
+async function answerUntilEnd(terminal: Terminal, volume: Volume, interrupt: Interrupt, json: boolean): Promise<void> {
+  announce(terminal, volume, json);
+  using _statistics = answerStatistics(terminal, volume);
+  using _growth = answerGrowth(terminal, volume);
+  await endOf(volume, interrupt);
+}
+
+function volumeOptions(origin: string, options: ServeOptions, snapshots: SnapshotOptions[]): VolumeOptions {
   return {
     origin,
     snapshots,
@@ -110,7 +115,6 @@ function volumeOptions(
     ...(options.abandon === undefined ? {} : { abandon: options.abandon }),
     ...wordsOf(options),
     unlocked: options.unlocked === true,
-    log: (line) => terminal.err(`snapring serve: ${line}\n`),
   };
 }
 

@@ -72,6 +72,18 @@ describe("a failure", () => {
     return terminal;
   };
 
+  it("is said on stderr where standard output takes nothing, also in JSON mode; a reader that has gone is told nothing", () => {
+    const terminal = new FakeTerminal();
+    terminal.out = () => {
+      throw Object.assign(new Error("no space left"), { code: "ENOSPC", syscall: "write" });
+    };
+    expect(reportFailure(new SnapringError("EIO", "it broke"), terminal, "snapring status", true)).toBe(1);
+    expect(terminal.stderr).toBe("snapring status: it broke\n");
+    const gone = Object.assign(new Error("broken pipe"), { code: "EPIPE", syscall: "write" });
+    expect(reportFailure(gone, terminal, "snapring status", true)).toBe(1);
+    expect(terminal.stderr).toBe("snapring status: it broke\n");
+  });
+
   it("is one line: what, and what to do", () => {
     const { code, stderr, stdout } = report(new SnapringError("EIO", "it broke\nbadly", { hint: "mend it" }), false);
     expect(code).toBe(1);

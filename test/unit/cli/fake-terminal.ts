@@ -15,6 +15,7 @@ export class FakeTerminal implements Terminal {
   stderr = "";
   readonly outIsTerminal: boolean;
   readonly errIsTerminal: boolean;
+  readonly dropped = 0;
 
   constructor(isTerminal = false) {
     this.outIsTerminal = isTerminal;
@@ -31,6 +32,12 @@ export class FakeTerminal implements Terminal {
 
   columns(): number {
     return 80;
+  }
+
+  live(): void {}
+
+  drained(): Promise<void> {
+    return Promise.resolve();
   }
 }
 

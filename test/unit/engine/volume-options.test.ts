@@ -1,5 +1,5 @@
 /** Options of `openVolume`: defaults, and what is refused with the option's name. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { completeOptions, type VolumeOptions } from "../../../src/engine/volume-options.ts";
 
 const complete = (options: Partial<VolumeOptions>): ReturnType<typeof completeOptions> =>
@@ -29,4 +29,19 @@ describe("whole numbers within their bounds", () => {
     }
     expect(complete({ [name]: below + 1 })[name]).toBe(below + 1);
   });
+});
+
+test("a log that throws, or whose promise rejects, throws nowhere: its lines are counted", async () => {
+  const seen: string[] = [];
+  const { log, droppedLines } = complete({
+    log: (line) => {
+      seen.push(line);
+      if (line === "throws") throw new Error("no space left");
+      if (line === "rejects") return Promise.reject(new Error("no space left"));
+      return undefined;
+    },
+  });
+  for (const line of ["throws", "good", "rejects", "good again"]) log(line);
+  await vi.waitFor(() => expect(droppedLines()).toBe(2));
+  expect(seen).toEqual(["throws", "good", "rejects", "good again"]);
 });
