@@ -10,6 +10,7 @@
  * Everything here runs on the main thread. It holds no rule of its own about exceptions: that is core's.
  */
 import { EventEmitter } from "node:events";
+import { CLOSE_GRACE_MS } from "../base/constants.ts";
 import { errnoName, SnapringError } from "../base/errno.ts";
 import { Core } from "../core/core.ts";
 import type { NoticeKind, OriginPorts } from "../core/ports.ts";
@@ -290,6 +291,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
 
   async #drain(threads: Threads, shell: CoreShell): Promise<void> {
     await threads.stop(threads.exports);
+    this.#sayWhatWasCut(threads);
     const { error, message } = await shell.operate((operation) => shell.core.close(operation));
     if (error !== 0) this.#options.log(`closing: ${message}`);
     await threads.stop([threads.metadata, ...threads.copies]);
@@ -297,6 +299,15 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     // What clients wrote to the origin and did not flush: the core has flushed only the COW devices.
     const flushError = await this.#originDevice.flush();
     if (flushError !== 0) this.#options.log(`closing: cannot flush the origin (${errnoName(flushError)})`);
+  }
+
+  #sayWhatWasCut(threads: Threads): void {
+    const cuts = threads.exports.map((channel) => channel.cut);
+    const requests = cuts.reduce((sum, cut) => sum + cut.requests, 0);
+    const clients = cuts.reduce((sum, cut) => sum + cut.clients, 0);
+    if (clients === 0) return;
+    const what = `${requests} request${requests === 1 ? "" : "s"} of ${clients} client${clients === 1 ? "" : "s"}`;
+    this.#options.log(`closing: gave up ${what} after ${CLOSE_GRACE_MS / 1000} s`);
   }
 
   /** A worker has died: nothing can be promised any more; what is durable stays so. */
