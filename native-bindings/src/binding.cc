@@ -3,6 +3,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <linux/falloc.h>
+#include <unistd.h>
 
 #include "arguments.h"
 #include "device.h"
@@ -138,6 +139,15 @@ napi_value pair(napi_env env, napi_callback_info info) {
   return result;
 }
 
+// endProcess(code): _exit, for a process that SIGKILL does not reach. It does not return.
+napi_value endProcess(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  double code;
+  if (!toArguments(env, info, 1, values, nullptr)) return nullptr;
+  if (!toInteger(env, values[0], "code: not an exit code", 0, 255, &code)) return nullptr;
+  _exit(static_cast<int>(code));
+}
+
 // The memory of a typed array.
 bool toMemory(napi_env env, napi_value value, void** data) {
   bool typed = false;
@@ -232,6 +242,7 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"keepAlive", keepAliveOf},
       {"shutdownSocket", ofDescriptor<shutdownSocket>},
       {"socketPair", pair},
+      {"endProcess", endProcess},
       {"pageOffset", pageOffset},
       {"useHugePages", hugePages},
   };

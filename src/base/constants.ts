@@ -136,6 +136,13 @@ export const MAX_HELD_BYTES_PER_CONNECTION: number = 12 * 1024 * 1024;
 /** Milliseconds that requests have at the end to get through, and clients to read their last replies; the rest is cut. */
 export const CLOSE_GRACE_MS = 5000;
 
+/**
+ * Milliseconds after which a step of a close that has not ended is told in the log, and after which the close is given up: no device in
+ * order takes so long, and whoever has sent the signal (systemd: 90 seconds) will not wait much longer.
+ */
+export const CLOSE_SLOW_MS = 10_000;
+export const CLOSE_STEP_MS = 60_000;
+
 /** Requests of one export worker that are under way; a connection past it is not read until one ends. */
 export const MAX_REQUESTS_PER_WORKER = 1024;
 
@@ -186,6 +193,7 @@ assert(MAX_COPY_TARGETS < 32);
 assert(MAX_CONNECTIONS >= MAX_CONNECTIONS_PER_WORKER);
 assert(LISTEN_BACKLOG >= MAX_CONNECTIONS);
 assert(MAX_PAYLOAD_BYTES / TRANSFER_MS <= (2 * 1024 * 1024) / 1000);
+assert(CLOSE_GRACE_MS < CLOSE_SLOW_MS && CLOSE_SLOW_MS < CLOSE_STEP_MS);
 assert(MAX_PIECES_PER_WORKER >= MAX_REQUESTS_PER_WORKER);
 assert(MAX_REQUESTS_PER_CONNECTION < MAX_REQUESTS_PER_WORKER);
 assert(MAX_LONG_BYTES_PER_CONNECTION < MAX_LONG_BYTES_PER_WORKER);

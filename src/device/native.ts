@@ -84,6 +84,8 @@ export interface Native {
   keepAlive(fd: number, idle: number, interval: number, probes: number): number;
   shutdownSocket(fd: number): number;
   socketPair(): [number, number] | number;
+  /** _exit: no thread is waited for. It does not return. */
+  endProcess(code: number): void;
   /** Advice about so many bytes from the array's first one on: 0 or -errno. */
   useHugePages(bytes: Uint8Array, length: number): number;
   /** The address of an array modulo 4096. */

@@ -19,6 +19,7 @@ import { loadNative, probeUring } from "../device/native.ts";
 import { ORIGIN_FILE } from "../ring/file-table.ts";
 import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../base/gate-numbers.ts";
 import { createVolumeWords, VolumeWords } from "../ring/volume-words.ts";
+import { CloseWatch } from "./close-watch.ts";
 import { CoreShell, sectorsOf, type ShellEvents } from "./core-shell.ts";
 import { NO_CLIENTS } from "./client-limits.ts";
 import { type ListenAddress, Listener, parseListenAddress } from "./listener.ts";
@@ -89,6 +90,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   #set: SnapshotSet | undefined;
   #registered: RegisteredSet | undefined;
   #closing: Promise<void> | undefined;
+  readonly #closeWatch: CloseWatch;
   #dead: Error | undefined;
   /** Resolves when a worker dies, if one does. */
   readonly #death: Promise<void>;
@@ -98,6 +100,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   constructor(options: CompleteOptions) {
     super();
     this.#options = options;
+    this.#closeWatch = new CloseWatch(options.log);
     this.#death = new Promise((resolve) => {
       this.#died = resolve;
     });
@@ -169,9 +172,12 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     await this.#orders.run(() => this.#snapshots.stopMerge());
   }
 
-  /** E-42: drain, commit, flush, release. A second call waits for the first. */
+  /**
+   * E-42: drain, commit, flush, release. A second call waits for the first. Rejects with a SnapringError (ETIMEDOUT) where a device does not
+   * answer: nothing is released then, until the process ends.
+   */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= this.#closeWatch.watch(this.#close(), () => this.#flushAtLast());
     return this.#closing;
   }
 
@@ -272,12 +278,14 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   }
 
   async #close(): Promise<void> {
+    this.#closeWatch.step("orders under way");
     await this.#listener?.stop();
     await this.#orders.over();
     const threads = this.#threads;
     const shell = this.#shell;
     if (threads !== undefined && shell !== undefined) {
       if (this.#dead === undefined) await Promise.race([this.#drain(threads, shell), this.#death]);
+      this.#closeWatch.step("threads to end");
       if (this.#dead !== undefined) await threads.abandon();
     }
     this.#pacer?.close();
@@ -290,24 +298,26 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   }
 
   async #drain(threads: Threads, shell: CoreShell): Promise<void> {
+    const watch = this.#closeWatch;
+    watch.step("requests of clients");
     await threads.stop(threads.exports);
-    this.#sayWhatWasCut(threads);
+    watch.sayCut(threads.exports);
+    watch.step("commits and flushes of the snapshots");
     const { error, message } = await shell.operate((operation) => shell.core.close(operation));
     if (error !== 0) this.#options.log(`closing: ${message}`);
+    watch.step("copies and commits under way");
     await threads.stop([threads.metadata, ...threads.copies]);
     if (this.#options.readOnly) return;
+    watch.step("a flush of the origin");
     // What clients wrote to the origin and did not flush: the core has flushed only the COW devices.
     const flushError = await this.#originDevice.flush();
     if (flushError !== 0) this.#options.log(`closing: cannot flush the origin (${errnoName(flushError)})`);
   }
 
-  #sayWhatWasCut(threads: Threads): void {
-    const cuts = threads.exports.map((channel) => channel.cut);
-    const requests = cuts.reduce((sum, cut) => sum + cut.requests, 0);
-    const clients = cuts.reduce((sum, cut) => sum + cut.clients, 0);
-    if (clients === 0) return;
-    const what = `${requests} request${requests === 1 ? "" : "s"} of ${clients} client${clients === 1 ? "" : "s"}`;
-    this.#options.log(`closing: gave up ${what} after ${CLOSE_GRACE_MS / 1000} s`);
+  /** A device hangs. Exceptions are committed while their devices answer; what clients wrote to the origin and did not flush is flushed. */
+  async #flushAtLast(): Promise<void> {
+    if (this.#options.readOnly || this.#origin === undefined) return;
+    await Promise.race([this.#origin.flush(), new Promise((resolve) => setTimeout(resolve, CLOSE_GRACE_MS))]);
   }
 
   /** A worker has died: nothing can be promised any more; what is durable stays so. */

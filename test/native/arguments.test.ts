@@ -104,6 +104,12 @@ it.each([
     expect(() => call(CLOSED, strange)).toThrow(TypeError);
 });
 
+it("endProcess: what is no exit code", () => {
+  const { endProcess } = native() as { endProcess: (...args: unknown[]) => unknown };
+  expect(() => endProcess()).toThrow(TypeError);
+  for (const strange of STRANGE.filter((one) => one !== 7)) expect(() => endProcess(strange)).toThrow(TypeError);
+});
+
 it("useHugePages: a length that is none, and memory that is gone", () => {
   const { useHugePages } = native() as { useHugePages: (...args: unknown[]) => unknown };
   for (const strange of [undefined, "1", -1, 0.5, Number.NaN, 2 ** 60]) {
