@@ -133,8 +133,15 @@ export const MAX_CONNECTIONS_PER_WORKER = 256;
 /** Payload bytes that one connection may hold in slots, unless it is one request: a client that does not read must not take them all. */
 export const MAX_HELD_BYTES_PER_CONNECTION: number = 12 * 1024 * 1024;
 
-/** Milliseconds that clients have at the end to read their last replies. */
+/** Milliseconds that requests have at the end to get through, and clients to read their last replies; the rest is cut. */
 export const CLOSE_GRACE_MS = 5000;
+
+/**
+ * Milliseconds after which a step of a close that has not ended is told in the log, and after which the close is given up: no device in
+ * order takes so long, and whoever has sent the signal (systemd: 90 seconds) will not wait much longer.
+ */
+export const CLOSE_SLOW_MS = 10_000;
+export const CLOSE_STEP_MS = 60_000;
 
 /** Requests of one export worker that are under way; a connection past it is not read until one ends. */
 export const MAX_REQUESTS_PER_WORKER = 1024;
@@ -145,8 +152,22 @@ export const MAX_REQUESTS_PER_CONNECTION = 256;
 /** Device operations of one export worker that are under way or wait. */
 export const MAX_PIECES_PER_WORKER = 2048;
 
-/** Device operations that one request has under way at a time: a long trim must not take every piece. */
+/** Device operations that one read or write has under way at a time. */
 export const MAX_PIECES_PER_REQUEST = 64;
+
+/**
+ * Bytes of zeroes and trims that one connection, and one worker, have under way: they cost the client nothing to ask for, and who
+ * reads meanwhile waits behind them. A piece counts for at least so much, so a connection has 4 to 16 of them.
+ */
+export const MAX_LONG_BYTES_PER_CONNECTION: number = 4 * 1024 * 1024;
+export const MAX_LONG_BYTES_PER_WORKER: number = 16 * 1024 * 1024;
+export const LONG_PIECE_BYTES: number = 256 * 1024;
+
+/** Pieces of zeroes and trims that end as soon as they are looked at, in one turn of a worker. */
+export const LONG_PIECES_AT_ONCE = 256;
+
+/** A client that has stopped to send, and has asked for much, is asked after so many milliseconds whether it still reads. */
+export const STILL_READS_MS = 50;
 
 /** One device operation of an export worker covers at most this much of the volume, so that no lookup takes long. */
 export const MAX_PIECE_BYTES: number = 1024 * 1024;
@@ -172,5 +193,8 @@ assert(MAX_COPY_TARGETS < 32);
 assert(MAX_CONNECTIONS >= MAX_CONNECTIONS_PER_WORKER);
 assert(LISTEN_BACKLOG >= MAX_CONNECTIONS);
 assert(MAX_PAYLOAD_BYTES / TRANSFER_MS <= (2 * 1024 * 1024) / 1000);
+assert(CLOSE_GRACE_MS < CLOSE_SLOW_MS && CLOSE_SLOW_MS < CLOSE_STEP_MS);
 assert(MAX_PIECES_PER_WORKER >= MAX_REQUESTS_PER_WORKER);
 assert(MAX_REQUESTS_PER_CONNECTION < MAX_REQUESTS_PER_WORKER);
+assert(MAX_LONG_BYTES_PER_CONNECTION < MAX_LONG_BYTES_PER_WORKER);
+assert(MAX_LONG_BYTES_PER_WORKER / LONG_PIECE_BYTES < MAX_PIECES_PER_WORKER / 2);

@@ -15,6 +15,7 @@ import { serveCommand } from "./commands/serve.ts";
 import { statusCommand } from "./commands/status.ts";
 import { ExitCode, reportFailure } from "./failure.ts";
 import { packageVersion } from "./package-version.ts";
+import { endStuck, isStuck } from "./stuck-end.ts";
 import type { Terminal } from "./terminal.ts";
 
 const PROGRAM = "snapring";
@@ -41,7 +42,9 @@ export async function runCommandLine(argv: readonly string[], terminal: Terminal
     if (argv.length === 0) return ExitCode.Usage;
     const command = program.commands.find((c) => c.name() === argv[0]);
     const where = command === undefined ? PROGRAM : `${PROGRAM} ${command.name()}`;
-    return reportFailure(error, terminal, where, argv.includes("--json"));
+    const exitCode = reportFailure(error, terminal, where, argv.includes("--json"));
+    if (isStuck(error)) await endStuck(exitCode);
+    return exitCode;
   }
 }
 

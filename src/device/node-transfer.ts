@@ -50,7 +50,8 @@ export function runSocket(request: NodeRequest, arena: Uint8Array): number {
 /** Move bytes until the request is complete, the file ends, or nothing more goes. */
 function move(request: NodeRequest, arena: Uint8Array, fd: number, out: boolean, positioned: boolean): number {
   const once = !positioned && !request.waitsForAll;
-  while (request.done < request.total) {
+  // A send of nothing is made, too: it tells whether somebody is there.
+  while (request.done < request.total || (request.isSend && request.total === 0)) {
     let moved: number;
     try {
       moved = call(request, arena, fd, out, positioned ? request.position + request.done : null);

@@ -48,6 +48,8 @@ export class Channel {
   dead = false;
   /** It has been told to stop: its thread may end. */
   told = false;
+  /** What it has given up in order to stop (StopHow.Cut). */
+  cut = { requests: 0, clients: 0 };
   /** The kind of the worker's ring, once it has said so. */
   ringKind = "";
   readonly #port: MessagePort;
@@ -105,7 +107,9 @@ export class Channel {
     this.#taken.shift()?.(undefined);
   }
 
-  hasStopped(): void {
+  /** `requests` of `clients` had to be given up. */
+  hasStopped(requests: number, clients: number): void {
+    this.cut = { requests, clients };
     this.#stopped?.();
   }
 

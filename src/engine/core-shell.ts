@@ -285,7 +285,7 @@ export class CoreShell implements Effects {
       case Message.ControlTaken:
         return channel.controlTaken();
       case Message.Stopped:
-        return channel.hasStopped();
+        return channel.hasStopped(w2, words[at + 3]);
       default:
         throw new Error(`unknown message ${kind} from ${channel.role} worker ${channel.index}`);
     }

@@ -10,12 +10,14 @@
  * Everything here runs on the main thread. It holds no rule of its own about exceptions: that is core's.
  */
 import { EventEmitter } from "node:events";
+import { CLOSE_GRACE_MS } from "../base/constants.ts";
 import { errnoName, SnapringError } from "../base/errno.ts";
 import { Core } from "../core/core.ts";
 import type { NoticeKind, OriginPorts } from "../core/ports.ts";
 import { ORIGIN_FILE } from "../ring/file-table.ts";
 import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../base/gate-numbers.ts";
 import { createVolumeWords, VolumeWords } from "../ring/volume-words.ts";
+import { CloseWatch } from "./close-watch.ts";
 import { CoreShell, sectorsOf, type ShellEvents } from "./core-shell.ts";
 import { NO_CLIENTS } from "./client-limits.ts";
 import { Listener, parseListenAddress, uriOf } from "./listener.ts";
@@ -96,6 +98,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   #registered: RegisteredSet | undefined;
   #closing: Promise<void> | undefined;
   #isOpen = false;
+  readonly #closeWatch: CloseWatch;
   #dead: Error | undefined;
   /** After a death: resolves when its clients are cut off and its threads have ended. */
   #cut: Promise<void> | undefined;
@@ -107,6 +110,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   constructor(options: CompleteOptions) {
     super();
     this.#options = options;
+    this.#closeWatch = new CloseWatch(options.log);
     this.#death = new Promise((resolve) => {
       this.#died = resolve;
     });
@@ -183,9 +187,12 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     await this.#orders.run(() => this.#snapshots.stopMerge());
   }
 
-  /** E-42: drain, commit, flush, release. A second call waits for the first. */
+  /**
+   * E-42: drain, commit, flush, release. A second call waits for the first. Rejects with a SnapringError (ETIMEDOUT) where a device does not
+   * answer: nothing is released then, until the process ends.
+   */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= this.#closeWatch.watch(this.#close(), () => this.#flushAtLast());
     return this.#closing;
   }
 
@@ -288,12 +295,14 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   }
 
   async #close(): Promise<void> {
+    this.#closeWatch.step("orders under way");
     await this.#listener?.stop();
     await this.#orders.over();
     const threads = this.#threads;
     const shell = this.#shell;
     if (threads !== undefined && shell !== undefined) {
       if (this.#dead === undefined) await Promise.race([this.#drain(threads, shell), this.#death]);
+      this.#closeWatch.step("threads to end");
     }
     await this.#cut;
     // They may have come up after that.
@@ -309,17 +318,29 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   }
 
   async #drain(threads: Threads, shell: CoreShell): Promise<void> {
+    const watch = this.#closeWatch;
+    watch.step("requests of clients");
     await threads.stop(threads.exports);
     if (this.#dead !== undefined) return;
+    watch.sayCut(threads.exports);
+    watch.step("commits and flushes of the snapshots");
     const { error, message } = await shell.operate((operation) => shell.core.close(operation));
     if (this.#dead !== undefined) return;
     if (error !== 0) this.#options.log(`closing: ${message}`);
+    watch.step("copies and commits under way");
     await threads.stop([threads.metadata, ...threads.copies]);
     if (this.#options.readOnly || this.#dead !== undefined) return;
+    watch.step("a flush of the origin");
     // What clients wrote to the origin and did not flush: the core has flushed only the COW devices.
     const flushError = await this.#originDevice.flush();
     if (flushError !== 0) this.#options.log(`closing: cannot flush the origin (${errnoName(flushError)})`);
     if (error === 0 && flushError === 0) await this.#see();
+  }
+
+  /** A device hangs. Exceptions are committed while their devices answer; what clients wrote to the origin and did not flush is flushed. */
+  async #flushAtLast(): Promise<void> {
+    if (this.#options.readOnly || this.#origin === undefined) return;
+    await Promise.race([this.#origin.flush(), new Promise((resolve) => setTimeout(resolve, CLOSE_GRACE_MS))]);
   }
 
   /** What cannot be noted is not lost: the register knows an older state of stores that only grow. */

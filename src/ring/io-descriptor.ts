@@ -33,7 +33,7 @@ export const IoOp = {
   Allocate: 4,
   /** recv into one range; completes with what has arrived (at least 1 byte; 0: the peer has closed). */
   Receive: 5,
-  /** send one range, whole (MSG_WAITALL | MSG_NOSIGNAL). */
+  /** send one range, whole (MSG_WAITALL | MSG_NOSIGNAL); of no bytes: 0, or -EPIPE where nobody can read them any more. */
   Send: 6,
   /** sendmsg of a vector, whole. */
   SendVector: 7,

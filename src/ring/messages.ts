@@ -45,7 +45,7 @@ export const Message = {
   Waiting: 16,
   /** [sequence]: a control message from the port has been taken. */
   ControlTaken: 11,
-  /** The loop has ended: nothing of this worker is under way. */
+  /** [-, requests, clients]: the loop has ended, nothing of this worker is under way; so many were cut (StopHow.Cut). */
   Stopped: 12,
 
   // copy worker, metadata worker → main
@@ -97,8 +97,8 @@ export const ChunkNeed = { Copy: 0, Whole: 1, Fill: 2 } as const;
 export type ChunkNeed = (typeof ChunkNeed)[keyof typeof ChunkNeed];
 
 /**
- * How a worker stops: when everything is answered and read; without waiting for clients that do not read their replies; without
- * waiting for main, which cannot answer any more because another worker has died.
+ * How a worker stops: when everything is answered and read; when the operations under way have ended, whatever is not answered or not
+ * read; without waiting for main, which cannot answer any more because another worker has died.
  */
 export const StopHow = { Drain: 0, Cut: 1, Abandon: 2 } as const;
 export type StopHow = (typeof StopHow)[keyof typeof StopHow];

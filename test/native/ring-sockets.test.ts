@@ -137,6 +137,16 @@ describe.each(modes())("sockets (%s)", (mode) => {
     expect(bench.results([receive, send])).toEqual([0, -errno.EPIPE]);
   });
 
+  it("a send of nothing tells whether somebody is there", () => {
+    using bench = new RingBench(mode);
+    const [, other] = bench.sockets(0);
+    const nothing = { op: IoOp.Send, file: 0, length: 0, user: 1 };
+    expect(bench.results([nothing])).toEqual([0]);
+    bench.ring.setFile(1, -1, FileKind.Socket);
+    addon().shutdownSocket(other);
+    expect(bench.results([nothing])).toEqual([-errno.EPIPE]);
+  });
+
   it("a waiting receive ends when the socket is shut down", () => {
     using bench = new RingBench(mode);
     const [own] = bench.sockets(0);

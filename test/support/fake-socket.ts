@@ -13,8 +13,10 @@ export class FakeSocket {
   blocked = false;
   /** The client has gone without a word: everything fails. */
   gone = false;
-  /** The client sends nothing more. */
+  /** The client sends nothing more; it still reads. */
   ended = false;
+  /** The client has closed: nothing more comes, and nothing can be sent. */
+  closed = false;
   #incoming: Buffer = Buffer.alloc(0);
 
   push(...parts: readonly Uint8Array[]): void {
@@ -23,13 +25,13 @@ export class FakeSocket {
 
   /** A receive would end at once. */
   get readable(): boolean {
-    return this.gone || this.ended || this.#incoming.length > 0;
+    return this.gone || this.ended || this.closed || this.#incoming.length > 0;
   }
 
   /** A receive: bytes, 0 at the end, -errno, or undefined: nothing yet. */
   receive(into: readonly Uint8Array[]): number | undefined {
     if (this.gone) return -errno.ECONNRESET;
-    if (this.#incoming.length === 0) return this.ended ? 0 : undefined;
+    if (this.#incoming.length === 0) return this.ended || this.closed ? 0 : undefined;
     let count = 0;
     for (const part of into) {
       const taken = this.#incoming.subarray(0, part.length);
@@ -40,9 +42,10 @@ export class FakeSocket {
     return count;
   }
 
-  /** A send, whole or not at all. */
+  /** A send, whole or not at all; one of nothing waits for nobody. */
   send(parts: readonly Uint8Array[]): number | undefined {
-    if (this.gone) return -errno.EPIPE;
+    if (this.gone || this.closed) return -errno.EPIPE;
+    if (parts.every((part) => part.length === 0)) return 0;
     if (this.blocked) return undefined;
     const before = this.sent.length;
     this.sent = Buffer.concat([this.sent, ...parts]);

@@ -200,6 +200,7 @@ export class ConnectionReader {
     decodeRequest(this.#view, connection.inbox + connection.readAt, fields);
     const verdict = judgeRequest(fields, target.sizeBytes, target.readOnly);
     if (verdict === Verdict.Goodbye || verdict === Verdict.Disconnect) {
+      connection.saidGoodbye = verdict === Verdict.Goodbye;
       this.end(connection);
       return false;
     }

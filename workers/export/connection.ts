@@ -45,6 +45,8 @@ export class Connection {
   ending = false;
   /** Nothing can be sent any more. */
   broken = false;
+  /** The client has said DISC: what it asked for before is done, whether it waits for that or not. */
+  saidGoodbye = false;
   /** Why it ends. */
   cause: CloseCause = CloseCause.Ended;
   /** In the loop's list of connections that have something to send. */
@@ -58,6 +60,12 @@ export class Connection {
   /** Replies of the send under way. */
   sentFirst: Request | null = null;
   sentBytes = 0;
+  /** An empty send that asks whether the client still reads, and when the last one was. */
+  askPosted = false;
+  askedAt = 0;
+  /** Zeroes and trims: bytes under way, and requests that wait for their turn, oldest first. */
+  longBytes = 0;
+  readonly longWaiting: Request[] = [];
 
   constructor(index: number, arenaBase: number) {
     this.index = index;
@@ -66,6 +74,11 @@ export class Connection {
     this.receiveVector = this.inbox + RECEIVE_VECTOR;
     this.sendVector = this.inbox + SEND_VECTOR;
     this.output = this.inbox + OUTPUT;
+  }
+
+  /** Nobody waits for its requests: they begin nothing more. */
+  get givesUp(): boolean {
+    return this.broken && !this.saidGoodbye;
   }
 
   /** Its client has had `limitMs` for a payload that is coming, or for the replies that are being sent, and they are not through. */
@@ -89,6 +102,8 @@ export class Connection {
     this.waitsForOthers = false;
     this.ending = false;
     this.broken = false;
+    this.saidGoodbye = false;
+    this.askedAt = 0;
     this.cause = CloseCause.Ended;
   }
 }

@@ -28,6 +28,7 @@ export const User = {
   Send: 5 << 24,
   Wake: 6 << 24,
   Cancel: 7 << 24,
+  Ask: 8 << 24,
 } as const;
 export const USER_INDEX_MASK: number = (1 << 24) - 1;
 

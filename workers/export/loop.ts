@@ -55,11 +55,15 @@ export class ExportLoop implements WorkerLoop {
   readonly #sender: ReplySender;
   readonly #connections: readonly Connection[];
   readonly #settle: (connection: Connection) => void;
+  readonly #ask: (connection: Connection) => void;
   #open = 0;
   #stopping = false;
   /** Main answers no more. */
   #abandoned = false;
   #saidStopped = false;
+  /** Of the clients that were cut at the end: requests without an answer, or whose answer was not read, and clients that had some. */
+  #requestsCut = 0;
+  #clientsCut = 0;
   #ended = false;
   #backlog = false;
 
@@ -83,6 +87,7 @@ export class ExportLoop implements WorkerLoop {
       (_, i) => new Connection(i, parts.connections),
     );
     this.#settle = (connection) => this.#maybeClose(connection);
+    this.#ask = (connection) => this.#sender.ask(connection);
   }
 
   get ended(): boolean {
@@ -103,6 +108,7 @@ export class ExportLoop implements WorkerLoop {
     }
     this.#takeMessages();
     if (this.#abandoned) this.pieces.abandonWaiting();
+    this.pieces.resumeLong(this.#ask);
     this.pieces.resumeStarved();
     this.#reader.resumeStalled();
     this.#sender.flush(this.#settle);
@@ -112,10 +118,8 @@ export class ExportLoop implements WorkerLoop {
   }
 
   prepareSleep(): boolean {
-    const { starved, pieces } = this.#context;
     this.#gauge();
-    // Where no piece is free, all of them are under way: one that ends wakes this worker.
-    const canGoOn = (starved.length > 0 && pieces.free() > 0) || this.#reader.canResume;
+    const canGoOn = this.pieces.canResume || this.#reader.canResume;
     return !this.#backlog && !canGoOn && this.#inbox.prepareSleep();
   }
 
@@ -132,6 +136,8 @@ export class ExportLoop implements WorkerLoop {
         return this.#reader.received(this.#connections[index], result);
       case User.Send:
         return this.#sender.sent(this.#connections[index], result);
+      case User.Ask:
+        return this.#sender.answered(this.#connections[index], result);
       case User.Wake:
         return this.#wakeUp.fired();
       case User.EdgeHead:
@@ -203,7 +209,7 @@ export class ExportLoop implements WorkerLoop {
   #maybeClose(connection: Connection): void {
     if (connection.id === -1) return;
     if (connection.broken && !connection.ending) this.#reader.end(connection);
-    const busy = connection.receivePosted || connection.sendPosted || connection.requests > 0;
+    const busy = connection.receivePosted || connection.sendPosted || connection.askPosted || connection.requests > 0;
     const unsent = !connection.broken && (connection.handshake?.outputLength ?? 0) > 0;
     if (!connection.ending || busy || unsent) return;
     this.#context.ring.setFile(connection.file, -1, FileKind.Socket);
@@ -230,6 +236,7 @@ export class ExportLoop implements WorkerLoop {
 
   #cut(connection: Connection, cause: CloseCause): void {
     connection.cause = cause;
+    connection.saidGoodbye = false;
     this.#reader.end(connection);
     this.#sender.cut(connection);
   }
@@ -239,15 +246,20 @@ export class ExportLoop implements WorkerLoop {
     if (how === StopHow.Abandon) this.#abandoned = true;
     for (const connection of this.#connections) {
       if (connection.id === -1) continue;
-      this.#reader.end(connection);
-      if (how === StopHow.Cut) this.#sender.cut(connection);
+      if (how !== StopHow.Cut) {
+        this.#reader.end(connection);
+        continue;
+      }
+      if (connection.requests > 0) this.#clientsCut += 1;
+      this.#requestsCut += connection.requests;
+      this.#cut(connection, CloseCause.Ended);
     }
   }
 
   /** The loop ends when main's ring has taken its last word. */
   #end(): void {
     if (this.#context.pieces.used() > 0) return;
-    if (!this.#saidStopped) this.#context.outbox.send(Message.Stopped, 0);
+    if (!this.#saidStopped) this.#context.outbox.send(Message.Stopped, 0, this.#requestsCut, this.#clientsCut);
     this.#saidStopped = true;
     this.#backlog = this.#context.outbox.flush();
     this.#ended = !this.#backlog;

@@ -37,6 +37,8 @@ export class MergingHandler {
     const length = request.end - request.cursor;
     if (request.operation === Operation.Read) return length;
     const { cursor } = request;
+    // Nothing is done for it, unless the merge ends meanwhile.
+    if (request.operation === Operation.Trim) return Math.min(length, toPieceEnd(cursor));
     const inChunk = Math.min(length, this.#context.snapshot(merging).toChunkEnd(cursor), toPieceEnd(cursor));
     return request.operation === Operation.Zero ? zeroStretch(cursor, inChunk) : inChunk;
   }

@@ -105,6 +105,8 @@ export class Piece {
   fillTo = 0;
   /** Steps of a flush that are done. */
   step = 0;
+  /** What it counts for among the bytes of zeroes and trims under way. */
+  longBytes = 0;
 
   constructor(index: number) {
     this.index = index;

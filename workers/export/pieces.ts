@@ -8,13 +8,18 @@
  *                                            FUA on a snapshot: one last piece; then `completed`
  *
  * Pieces of a request begin in ascending order, requests in the order of arrival: that is the allocation order of the
- * exceptions that they cause.
+ * exceptions that they cause. Zeroes and trims take turns (long-requests.ts).
+ *
+ * Nobody waits for a request whose connection is broken (the client has gone without a word, or was cut): it is given up. What is under
+ * way ends as ever, and gives back what it holds; no further piece begins. Half a write is a legal end of a write that nobody has answered.
  */
 import { MAX_PIECES_PER_REQUEST } from "../../src/base/constants.ts";
 import { errno } from "../../src/base/errno.ts";
 import { alignDown, alignUp } from "../../src/base/units.ts";
 import { PAGE_BYTES } from "../../src/ring/slots.ts";
+import type { Connection } from "./connection.ts";
 import type { ExportContext } from "./context.ts";
+import { isLong, LongRequests } from "./long-requests.ts";
 import { type Piece, PieceKind, Stage } from "./piece.ts";
 import type { PieceIo } from "./piece-io.ts";
 import { Operation, type Request } from "./request.ts";
@@ -27,12 +32,10 @@ const KIND_OF: readonly PieceKind[] = [
   PieceKind.Flush,
 ];
 
-/** Trims and zeroes may be 4 GiB long: so many pieces of one at a time. */
-const LONG_PIECES = 8;
-
 export class Pieces {
   readonly #context: ExportContext;
   readonly #io: PieceIo;
+  readonly #long = new LongRequests();
   readonly #completed: (request: Request) => void;
   /** The request whose pieces are being begun: their end does not begin further ones. */
   #advancing: Request | null = null;
@@ -48,18 +51,20 @@ export class Pieces {
   /** Start a request whose fields are filled and whose payload is in its slot. */
   execute(request: Request): void {
     if (request.operation === Operation.Nothing) this.#completed(request);
-    else if (request.operation === Operation.Flush) this.#beginLast(request, PieceKind.Flush);
+    else if (request.operation === Operation.Flush) this.#flush(request);
     else this.advance(request);
   }
 
   /** Begin as many pieces as may be under way. */
   advance(request: Request): void {
-    if (this.#advancing === request || request.starved) return;
+    if (this.#advancing === request || request.starved || request.deferred) return;
     const outer = this.#advancing;
     this.#advancing = request;
-    const long = request.operation === Operation.Zero || request.operation === Operation.Trim;
-    const most = long ? LONG_PIECES : MAX_PIECES_PER_REQUEST;
+    if (isGivenUp(request) && request.cursor < request.end) this.#giveUp(request);
+    const long = isLong(request);
+    const most = long ? Number.POSITIVE_INFINITY : MAX_PIECES_PER_REQUEST;
     while (request.cursor < request.end && request.error === 0 && request.pieces < most) {
+      if (long && !this.#long.mayBegin(request)) break;
       const piece = this.#takePiece(request);
       if (piece === null) break;
       this.#begin(piece, request);
@@ -75,14 +80,30 @@ export class Pieces {
     if (error === errno.EAGAIN && piece.claimed >= 0) this.#claimRefused(piece);
     else if (error !== 0) this.finish(piece, error);
     else if (piece.kind === PieceKind.Written) this.finish(piece, 0);
-    else piece.request?.handler?.look(piece);
+    else this.#lookAgain(piece);
+  }
+
+  /** A piece that has waited goes on, if there is somebody to go on for. */
+  #lookAgain(piece: Piece): void {
+    if (!isGivenUp(piece.request as Request)) {
+      piece.request?.handler?.look(piece);
+      return;
+    }
+    // Main has granted its claim: the old data is kept, and the write that needed it is not done.
+    if (piece.claimed >= 0) this.#io.claim.done(piece);
+    this.finish(piece, errno.ECANCELED);
   }
 
   /** Somebody else made the exception meanwhile, or there is no room: from the top, without a reserve. */
   #claimRefused(piece: Piece): void {
     piece.mayClaim = false;
     piece.kind = KIND_OF[(piece.request as Request).operation];
-    piece.request?.handler?.claimRefused(piece);
+    if (!isGivenUp(piece.request as Request)) {
+      piece.request?.handler?.claimRefused(piece);
+      return;
+    }
+    this.#io.claim.giveBack(piece);
+    this.finish(piece, errno.ECANCELED);
   }
 
   granted(piece: Piece, newChunk: number, whole: boolean): void {
@@ -92,7 +113,7 @@ export class Pieces {
   exclusiveGranted(piece: Piece): void {
     piece.exclusive = true;
     piece.stage = Stage.Idle;
-    piece.request?.handler?.look(piece);
+    this.#lookAgain(piece);
   }
 
   /** Main answers no more: what waits for it, or for a gate, fails. */
@@ -121,10 +142,11 @@ export class Pieces {
     context.leave(piece);
     piece.stage = Stage.Idle;
     if (error === 0 && piece.offset + piece.length < piece.end) {
-      this.#goOn(piece);
-      return;
+      if (!isGivenUp(request)) return this.#goOn(piece);
+      this.#giveUp(request);
     }
     if (error !== 0 && request.error === 0) request.error = error;
+    if (piece.longBytes > 0) this.#long.ended(piece, request.connection as Connection);
     piece.request = null;
     context.pieces.give(piece);
     request.pieces -= 1;
@@ -168,6 +190,19 @@ export class Pieces {
       piece.end = piece.offset + piece.length;
       request.cursor = piece.end;
     }
+    if (!isLong(request)) return;
+    if (piece.request === null) this.#long.endedAtOnce();
+    else this.#long.began(piece, request.connection as Connection);
+  }
+
+  #giveUp(request: Request): void {
+    if (request.error === 0) request.error = errno.ECANCELED;
+  }
+
+  #flush(request: Request): void {
+    if (!isGivenUp(request)) return this.#beginLast(request, PieceKind.Flush);
+    this.#giveUp(request);
+    this.#completed(request);
   }
 
   /**
@@ -197,9 +232,9 @@ export class Pieces {
   }
 
   #maybeEnd(request: Request): void {
-    if (this.#advancing === request || request.pieces > 0 || request.starved) return;
+    if (this.#advancing === request || request.pieces > 0 || request.starved || request.deferred) return;
     if (request.cursor < request.end && request.error === 0) return;
-    if (request.error === 0 && request.durable && !request.finishing) {
+    if (request.error === 0 && request.durable && !request.finishing && !isGivenUp(request)) {
       const kind = this.#lastStep(request);
       if (kind !== null) {
         request.finishing = true;
@@ -247,9 +282,26 @@ export class Pieces {
     while (starved.length > 0 && pieces.free() > 0) {
       const request = starved.shift() as Request;
       request.starved = false;
-      if (request.operation === Operation.Flush) this.#beginLast(request, PieceKind.Flush);
+      if (request.operation === Operation.Flush) this.#flush(request);
       else this.advance(request);
     }
     this.#resuming = false;
   }
+
+  /** Zeroes and trims that waited for their turn go on. `visit` sees every connection that has some. */
+  resumeLong(visit: (connection: Connection) => void): void {
+    this.#long.resume((request) => this.advance(request), visit);
+  }
+
+  /** Somebody waits who could go on without a completion. */
+  get canResume(): boolean {
+    const { starved, pieces } = this.#context;
+    // Where no piece is free, all of them are under way: one that ends wakes this worker.
+    return (starved.length > 0 && pieces.free() > 0) || this.#long.canResume;
+  }
+}
+
+/** Its client has gone, or was cut: nobody waits for it. */
+function isGivenUp(request: Request): boolean {
+  return request.connection?.givesUp === true;
 }

@@ -6,7 +6,7 @@
  * A read's header stands in the 16 bytes before its payload, so a read reply is one range of memory; every other reply is a
  * header in the table of headers, by the request's number. A request's slot and record come back when its reply has left.
  */
-import { MAX_REPLIES_PER_SEND } from "../../src/base/constants.ts";
+import { MAX_REPLIES_PER_SEND, STILL_READS_MS } from "../../src/base/constants.ts";
 import { SIMPLE_REPLY_BYTES } from "../../src/nbd/wire/protocol.ts";
 import { encodeSimpleReply } from "../../src/nbd/wire/reply.ts";
 import { OUTPUT_BYTES } from "../../src/ring/export-arena.ts";
@@ -77,6 +77,27 @@ export class ReplySender {
     connection.sentFirst = null;
     this.changed(connection);
     if (connection.handshake !== null && !connection.broken) this.#handshakeSent(connection);
+  }
+
+  /**
+   * Ask, now and then, whether the client is still there, by sending nothing: that fails with EPIPE where nobody can read any more. A
+   * receive does not tell: it says the same of a client that has closed and of one that has only said its last request. Over TCP they
+   * are told apart when the first reply is refused, or when keep-alive probes are.
+   */
+  ask(connection: Connection): void {
+    const { now, submissions } = this.#context;
+    // A receive or a send under way tells it without being asked.
+    if (connection.receivePosted || connection.sendPosted || connection.askPosted || connection.broken) return;
+    if (now - connection.askedAt < STILL_READS_MS) return;
+    connection.askPosted = true;
+    connection.askedAt = now;
+    submissions.push(IoOp.Send, connection.file, User.Ask | connection.index, connection.output, 0, 0, 0);
+  }
+
+  answered(connection: Connection, result: number): void {
+    connection.askPosted = false;
+    if (result < 0) connection.broken = true;
+    this.changed(connection);
   }
 
   /** Send nothing more to this client, and do not wait for what it has not read. */

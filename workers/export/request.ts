@@ -45,6 +45,8 @@ export class Request {
   pieces = 0;
   /** It found no piece, and stands in the context's list of those. */
   starved = false;
+  /** Zeroes or a trim: it waits for its turn, and stands in its connection's list (long-requests.ts). */
+  deferred = false;
   /** 0, or the first error (positive). */
   error = 0;
   /** The data is done and the last step, making it durable, has begun. */

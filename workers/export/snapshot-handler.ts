@@ -46,6 +46,8 @@ export class SnapshotHandler implements ExportHandler {
   stretch(request: Request): number {
     const length = request.end - request.cursor;
     if (request.operation === Operation.Read) return length;
+    // Nothing is done for it.
+    if (request.operation === Operation.Trim && !this.#snapshot.discardZeroesCow) return length;
     const bounded = Math.min(length, toPieceEnd(request.cursor));
     return request.operation === Operation.Zero ? zeroStretch(request.cursor, bounded) : bounded;
   }

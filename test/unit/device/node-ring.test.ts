@@ -350,6 +350,15 @@ describe("sockets on the node ring", () => {
     expect([-errno.EPIPE, -errno.ECONNRESET]).toContain(result);
   });
 
+  test("a send of nothing tells whether somebody is there", async () => {
+    await using bench = new NodeBench();
+    await bench.socket(0, "close");
+    const nothing = { op: IoOp.Send, file: 0, length: 0, user: 1 };
+    let result = 0;
+    for (let i = 0; i < 20_000 && result === 0; i++) [result] = bench.results([nothing]);
+    expect(result).toBe(-errno.EPIPE);
+  });
+
   test("a wake-up ends a sleep in which a socket waits, too", async () => {
     await using bench = new NodeBench();
     await bench.socket(0, "echo");

@@ -84,9 +84,10 @@ it("sleeps while every piece waits at main", () => {
   // It span until main answered.
   const bench = new ExportBench({ originBytes: 16 * 2 ** 20, chunkBytes: CHUNK });
   bench.addSnapshot();
-  const client = bench.connect();
-  const zeroes = 600;
-  for (let i = 0; i < zeroes; i++) client.request(Command.WriteZeroes, 0, 16 * 2 ** 20);
+  const client = bench.connect("s0");
+  const writes = MAX_PIECES_PER_WORKER / PER_READ;
+  for (let i = 0; i < writes; i++) client.write(i * READ_BYTES, dataPattern(READ_BYTES, 5));
+  client.write(writes * READ_BYTES, dataPattern(CHUNK, 5));
   bench.run();
-  expect(bench.tokens(Message.NeedOrigin)).toHaveLength(MAX_PIECES_PER_WORKER);
+  expect(bench.tokens(Message.NeedChunk)).toHaveLength(MAX_PIECES_PER_WORKER);
 });

@@ -1,0 +1,125 @@
+/**
+ * A device that does not answer any more (the test stands behind it): the server cannot end in order. It says what it waits for, makes
+ * durable what it can, and ends all the same, with 1 and a line.
+ */
+import { readFileSync } from "node:fs";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { dataPattern } from "../support/data-pattern.ts";
+import { makeScratch, type Scratch } from "../support/free-socket.ts";
+import { DeviceLog } from "../support/lying-device/device-log.ts";
+import { FuseFolder, requireFuse } from "../support/lying-device/fuse-folder.ts";
+import { LyingDevice } from "../support/lying-device/lying-device.ts";
+import { TextFile } from "../support/lying-device/text-file.ts";
+import { NbdClient } from "../support/nbd-client.ts";
+import { runOk } from "../support/run-command.ts";
+import { killServers, MAIN, Server } from "../support/server.ts";
+
+const SIZE = 2 ** 20;
+const FAST = new URL("../support/fast-timers.mjs", import.meta.url).href;
+
+let log: DeviceLog;
+let folder: FuseFolder | undefined;
+let scratch: Scratch;
+let letGo: () => void;
+/** Calls of these devices wait for it. */
+let hung: { readonly name: string; readonly until: Promise<void> } | undefined;
+
+beforeEach(async () => {
+  log = new DeviceLog();
+  scratch = await makeScratch();
+  hung = undefined;
+  letGo = () => {};
+});
+
+afterEach(async () => {
+  letGo();
+  await killServers();
+  await folder?.unmount();
+  folder = undefined;
+  await scratch.remove();
+});
+
+/** A folder with the devices `disk` and `cow`. */
+async function mount(): Promise<FuseFolder> {
+  const place = await FuseFolder.mount({ makeFile: () => new TextFile() });
+  folder = place;
+  ["disk", "cow"].forEach((name, index) => {
+    const pause = (): Promise<void> | undefined => (hung?.name === name ? hung.until : undefined);
+    place.put(name, new LyingDevice({ index, bytes: new Uint8Array((1 + index) * SIZE), log, pause }));
+  });
+  return place;
+}
+
+function hang(name: string): void {
+  hung = {
+    name,
+    until: new Promise((resolve) => {
+      letGo = resolve;
+    }),
+  };
+}
+
+/** It has ended as far as it is its own doing: a thread that the kernel still has in a call to the device keeps its number. */
+async function gone(server: Server): Promise<void> {
+  while (/^\d+ \(.*\) [^ZX]/.test(stat(server.pid))) await new Promise((next) => setTimeout(next, 10));
+}
+
+/** Empty where there is no such process. */
+function stat(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "latin1");
+  } catch {
+    return "";
+  }
+}
+
+async function said(server: Server, what: RegExp): Promise<void> {
+  while (!what.test(server.stderr)) await new Promise((next) => setTimeout(next, 10));
+}
+
+test.for(["auto", "sync"])(
+  "an origin that hangs is said in the log, and the server ends with 1 (io %s)",
+  async (io, context) => {
+    requireFuse(context);
+    const place = await mount();
+    const server = await Server.start({
+      origin: place.path("disk"),
+      listen: scratch.file("socket"),
+      args: ["--io", io, "--direct"],
+      nodeArgs: ["--import", FAST],
+    });
+    const client = await NbdClient.open(server.address);
+    await client.read(0, 512);
+    hang("disk");
+    client.read(4096, 512).catch(() => {});
+    process.kill(server.pid, "SIGTERM");
+    await said(server, /closing: still waiting for requests of clients$/m);
+    await said(server, /closing: waited 60 s for requests of clients in vain \(a device does not answer/);
+    await gone(server);
+    letGo();
+    expect(await server.ended()).toBe(1);
+    expect(server.stderr).not.toMatch(/^\s+at /m);
+  },
+);
+
+test("where a COW device hangs, what was written to the origin is made durable before the end", async (context) => {
+  requireFuse(context);
+  const place = await mount();
+  await runOk(process.execPath, MAIN, "create", place.path("cow"), "--chunk-size", "4K");
+  const server = await Server.start({
+    origin: place.path("disk"),
+    snapshots: [{ name: "s", cow: place.path("cow") }],
+    listen: scratch.file("socket"),
+    nodeArgs: ["--import", FAST],
+  });
+  const client = await NbdClient.open(server.address);
+  await client.write(0, dataPattern(512, 3));
+  hang("cow");
+  client.write(8192, dataPattern(512, 3)).catch(() => {});
+  const before = log.flushes.filter(({ device }) => device === 0).length;
+  process.kill(server.pid, "SIGTERM");
+  await said(server, /closing: waited 60 s for requests of clients in vain/);
+  expect(log.flushes.filter(({ device }) => device === 0).length).toBe(before + 1);
+  letGo();
+  expect(await server.ended()).toBe(1);
+});

@@ -1,0 +1,282 @@
+/**
+ * Requests that nobody waits for any more: of clients that have gone without a word, or were cut. What is under way ends, and gives
+ * back what it holds (gates, tracked reads, exclusive grants, slots, chunks in reserve); nothing further begins.
+ */
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { MAX_LONG_BYTES_PER_CONNECTION, MAX_PIECES_PER_REQUEST, STILL_READS_MS } from "../../../src/base/constants.ts";
+import {
+  ORIGIN_READ_GATE,
+  ORIGIN_WRITE_GATE,
+  snapshotReadGate,
+  snapshotWriteGate,
+} from "../../../src/base/gate-numbers.ts";
+import { Command, CommandFlag } from "../../../src/nbd/wire/protocol.ts";
+import { IoOp } from "../../../src/ring/io-descriptor.ts";
+import { Message, StopHow } from "../../../src/ring/messages.ts";
+import { dataPattern } from "../../support/data-pattern.ts";
+import { ExportBench } from "../../support/export-bench.ts";
+import type { ExportClient } from "../../support/export-client.ts";
+import type { FakeOperation } from "../../support/fake-ring.ts";
+
+const MIB = 2 ** 20;
+const SIZE = 16 * MIB;
+const CHUNK = 4096;
+const EAGAIN = 11;
+const LONG = MAX_LONG_BYTES_PER_CONNECTION / MIB;
+
+let now = 0;
+beforeEach(() => {
+  now = 1000;
+  vi.spyOn(performance, "now").mockImplementation(() => now);
+});
+afterEach(() => vi.restoreAllMocks());
+
+function device({ op, file }: FakeOperation): boolean {
+  return file < 100 && (op === IoOp.Allocate || op === IoOp.Read || op === IoOp.Write || op === IoOp.Sync);
+}
+
+function zeroing({ op }: FakeOperation): boolean {
+  return op === IoOp.Allocate;
+}
+
+/** Operations of one kind that the ring was ever given. */
+function count(bench: ExportBench, op: IoOp): number {
+  return bench.ring.log.filter((operation) => operation.op === op).length;
+}
+
+/** The client has been forgotten, and nothing that was its own is held. */
+function expectNothingLeft(bench: ExportBench, client: ExportClient): void {
+  bench.run();
+  expect(bench.tokens(Message.ConnectionClosed)).toEqual([client.id]);
+  const { pieces, requests, slots } = bench.context;
+  expect([pieces.used(), requests.used(), slots.used()]).toEqual([0, 0, 0]);
+  for (const gate of [ORIGIN_WRITE_GATE, ORIGIN_READ_GATE, snapshotWriteGate(0), snapshotReadGate(0)]) {
+    expect([gate, bench.volume.gate(gate).inFlight()]).toEqual([gate, 0]);
+  }
+  expect(bench.tokens(Message.NeedOrigin).concat(bench.tokens(Message.NeedChunk))).toEqual([]);
+}
+
+it("zeroes of a client that has closed go no further", () => {
+  // It had gone, and the server went on for hours.
+  const bench = new ExportBench({ originBytes: SIZE });
+  bench.ring.held = zeroing;
+  const client = bench.connect();
+  for (let i = 0; i < 200; i++) client.request(Command.WriteZeroes, 0, SIZE);
+  bench.run();
+  client.socket.closed = true;
+  bench.run();
+  bench.ring.held = () => false;
+  expectNothingLeft(bench, client);
+  expect(count(bench, IoOp.Allocate)).toBe(LONG);
+});
+
+it("it is found out also where nothing more is read from it, for it has asked for more than it may", () => {
+  const bench = new ExportBench({ originBytes: SIZE });
+  bench.ring.held = zeroing;
+  const client = bench.connect();
+  for (let i = 0; i < 1000; i++) client.request(Command.WriteZeroes, 0, SIZE);
+  bench.run();
+  expect(bench.ring.underWay(IoOp.Receive)).toBe(0);
+  client.socket.closed = true;
+  now += STILL_READS_MS;
+  bench.run();
+  bench.ring.held = () => false;
+  expectNothingLeft(bench, client);
+  expect(count(bench, IoOp.Allocate)).toBe(LONG);
+});
+
+it("a client that has only said its last request, and reads on, gets every reply", () => {
+  const bench = new ExportBench({ originBytes: SIZE });
+  const client = bench.connect();
+  const cookies = Array.from({ length: 20 }, () => client.request(Command.WriteZeroes, 0, SIZE));
+  client.socket.ended = true;
+  bench.run();
+  expect(client.errors()).toEqual(Object.fromEntries(cookies.map((cookie) => [cookie, 0])));
+  expectNothingLeft(bench, client);
+});
+
+it("what was asked for before DISC is done, though the client does not wait for it", () => {
+  const bench = new ExportBench({ originBytes: SIZE });
+  bench.ring.held = device;
+  const client = bench.connect();
+  for (let i = 0; i < 10; i++) client.request(Command.WriteZeroes, 0, SIZE);
+  const data = dataPattern(MIB, 7);
+  const before = bench.origin.slice(SIZE - MIB);
+  client.write(SIZE - MIB, data);
+  client.disconnect();
+  bench.run();
+  client.socket.closed = true;
+  bench.run();
+  expect(Buffer.compare(before, bench.origin.subarray(SIZE - MIB))).toBe(0);
+  bench.ring.held = () => false;
+  expectNothingLeft(bench, client);
+  expect(count(bench, IoOp.Allocate)).toBe((10 * SIZE) / MIB);
+});
+
+it("a piece that waits at main is not begun again when it is released", () => {
+  const bench = new ExportBench({ originBytes: SIZE, chunkBytes: CHUNK });
+  const snapshot = bench.addSnapshot();
+  const client = bench.connect();
+  client.request(Command.WriteZeroes, 0, SIZE);
+  client.write(0, dataPattern(512, 3), CommandFlag.Fua);
+  bench.run();
+  const tokens = bench.tokens(Message.NeedOrigin);
+  client.socket.gone = true;
+  bench.run();
+  for (let chunk = 0; chunk < SIZE / CHUNK; chunk++) bench.publish(snapshot, chunk, 1 + (chunk % 8), true);
+  const before = bench.origin.slice();
+  for (const token of tokens) bench.release(token);
+  expectNothingLeft(bench, client);
+  expect(Buffer.compare(before, bench.origin)).toBe(0);
+});
+
+it("a chunk that main has granted is written: its exception is under way", () => {
+  const bench = new ExportBench({ originBytes: SIZE, chunkBytes: CHUNK });
+  const snapshot = bench.addSnapshot();
+  const client = bench.connect("s0");
+  const data = dataPattern(CHUNK + 512, 3);
+  client.write(0, data);
+  bench.run();
+  const [whole, part] = bench.tokens(Message.NeedChunk);
+  client.socket.gone = true;
+  bench.run();
+  bench.grant(whole, 0, 0, 5, true);
+  bench.grant(part, 0, 1, 6, false);
+  bench.run();
+  const written = bench.take(Message.Written);
+  expect(written.map((words) => [words[1], words[5]])).toEqual([
+    [whole, 0],
+    [part, 0],
+  ]);
+  expect(Buffer.compare(snapshot.cow.subarray(5 * CHUNK, 6 * CHUNK), data.subarray(0, CHUNK))).toBe(0);
+  const kept = bench.origin.subarray(CHUNK + 512, 2 * CHUNK);
+  expect(Buffer.compare(snapshot.cow.subarray(6 * CHUNK + 512, 7 * CHUNK), kept)).toBe(0);
+  for (const token of [whole, part]) bench.release(token);
+  expectNothingLeft(bench, client);
+});
+
+it("a claim that main refuses gives its chunk back; one that it grants is kept, and the write behind it is not done", () => {
+  const bench = new ExportBench({ reserves: true, chunkBytes: CHUNK });
+  bench.addSnapshot();
+  bench.send(Message.Reserved, 0, 0, 20, 0, 4);
+  const client = bench.connect();
+  const copy = bench.connect("s0");
+  client.write(CHUNK, dataPattern(512, 3));
+  client.write(2 * CHUNK, dataPattern(512, 3));
+  copy.write(3 * CHUNK, dataPattern(512, 3));
+  bench.run();
+  const [granted, refused] = bench.tokens(Message.ClaimOrigin);
+  const [own] = bench.tokens(Message.Claim);
+  client.socket.gone = true;
+  bench.run();
+  const before = bench.origin.slice();
+  bench.release(granted);
+  bench.release(refused, EAGAIN);
+  expectNothingLeftBut(bench, client, 1);
+  copy.socket.gone = true;
+  bench.run();
+  bench.release(own, EAGAIN);
+  expectNothingLeft(bench, copy);
+  expect(Buffer.compare(before, bench.origin)).toBe(0);
+  // 21 and 22 have come back, 23 was never taken.
+  const next = bench.connect();
+  for (const chunk of [5, 6, 7]) next.write(chunk * CHUNK, dataPattern(512, 3));
+  bench.run();
+  expect(
+    bench
+      .take(Message.ClaimOrigin)
+      .map((words) => words[5])
+      .sort(),
+  ).toEqual([21, 22, 23]);
+});
+
+function expectNothingLeftBut(bench: ExportBench, client: ExportClient, requests: number): void {
+  bench.run();
+  expect(bench.tokens(Message.ConnectionClosed)).toEqual([client.id]);
+  expect(bench.context.requests.used()).toBe(requests);
+  expect(bench.volume.gate(ORIGIN_WRITE_GATE).inFlight()).toBe(0);
+}
+
+it("a piece that waits at a gate, and one that is to be the only write of its gate, let it go", () => {
+  const bench = new ExportBench({ originAlign: 512 });
+  const client = bench.connect();
+  client.write(100, dataPattern(300, 3));
+  bench.run();
+  const [alone] = bench.tokens(Message.NeedExclusive);
+  bench.volume.gate(ORIGIN_WRITE_GATE).close();
+  client.write(1024, dataPattern(512, 3));
+  bench.run();
+  const before = bench.origin.slice();
+  client.socket.gone = true;
+  bench.run();
+  bench.send(Message.ExclusiveGranted, alone, ORIGIN_WRITE_GATE);
+  bench.run();
+  expect(bench.take(Message.ExclusiveDone).map((words) => words.slice(1, 3))).toEqual([[alone, ORIGIN_WRITE_GATE]]);
+  bench.openGate(ORIGIN_WRITE_GATE);
+  expectNothingLeft(bench, client);
+  expect(Buffer.compare(before, bench.origin)).toBe(0);
+});
+
+it("a read of many chunks ends its tracking, and reads no further", () => {
+  const bench = new ExportBench({ originBytes: SIZE, chunkBytes: CHUNK });
+  const snapshot = bench.addSnapshot();
+  // Every other chunk: each is a piece of its own.
+  for (let chunk = 0; chunk < 1000; chunk += 2) bench.publish(snapshot, chunk, 1 + (chunk % 8));
+  bench.ring.held = device;
+  const client = bench.connect("s0");
+  client.read(0, 1000 * CHUNK);
+  bench.run();
+  expect(bench.ring.underWay(IoOp.Read)).toBe(MAX_PIECES_PER_REQUEST);
+  client.socket.gone = true;
+  bench.run();
+  bench.ring.held = () => false;
+  expectNothingLeft(bench, client);
+  expect(count(bench, IoOp.Read)).toBe(MAX_PIECES_PER_REQUEST);
+  for (let bucket = 0; bucket < snapshot.words.tracking.bucketCount; bucket++) {
+    expect(snapshot.words.tracking.readers(bucket, 0) + snapshot.words.tracking.readers(bucket, 1)).toBe(0);
+  }
+});
+
+it("a write that has begun in part, and flushes nothing, ends where it is", () => {
+  const bench = new ExportBench({ originBytes: SIZE, chunkBytes: CHUNK });
+  const snapshot = bench.addSnapshot();
+  for (let chunk = 0; chunk < 256; chunk++) bench.publish(snapshot, chunk, 1 + 2 * (chunk % 100));
+  bench.ring.held = device;
+  const client = bench.connect("s0");
+  client.write(0, dataPattern(MIB, 3), CommandFlag.Fua);
+  bench.run();
+  client.socket.gone = true;
+  bench.run();
+  bench.ring.held = () => false;
+  expectNothingLeft(bench, client);
+  expect(count(bench, IoOp.Write)).toBe(MAX_PIECES_PER_REQUEST);
+  expect([count(bench, IoOp.Sync), bench.take(Message.NeedDurable)]).toEqual([0, []]);
+});
+
+it("a worker that stops lets requests go on until they are cut, and says how many that were", () => {
+  const bench = new ExportBench({ originBytes: SIZE });
+  bench.ring.held = zeroing;
+  const clients = [bench.connect(), bench.connect(), bench.connect()];
+  for (const client of clients.slice(0, 2)) {
+    for (let i = 0; i < 10; i++) client.request(Command.WriteZeroes, 0, SIZE);
+  }
+  clients[0].disconnect();
+  bench.run();
+  bench.send(Message.Stop, 0, StopHow.Drain);
+  bench.run();
+  expect(bench.tokens(Message.ConnectionClosed)).toEqual([clients[2].id]);
+  const begun = count(bench, IoOp.Allocate);
+  bench.ring.held = (operation) => zeroing(operation) && operation.position > 0;
+  bench.run();
+  expect(count(bench, IoOp.Allocate)).toBeGreaterThan(begun);
+  bench.ring.held = zeroing;
+  bench.run();
+  const before = count(bench, IoOp.Allocate);
+  bench.send(Message.Stop, 0, StopHow.Cut);
+  bench.run();
+  bench.ring.held = () => false;
+  bench.run();
+  expect(count(bench, IoOp.Allocate)).toBe(before);
+  expect(bench.take(Message.Stopped).map((words) => words.slice(2, 4))).toEqual([[20, 2]]);
+  expect([bench.loop.ended, bench.context.pieces.used(), bench.context.requests.used()]).toEqual([true, 0, 0]);
+});

@@ -1,0 +1,103 @@
+/**
+ * Zeroes and trims: requests that carry no data, so that a few bytes on the wire ask for gigabytes of work.
+ *
+ *   a connection's requests    A ▓▓▓▓▓▓▓░░░░░░░░   B ░░░░░░░   C ░░░      ▓ begun    ░ waits, in the order of arrival
+ *                                      ▲ as many bytes as may be under way
+ *
+ * Nothing else bounds them as payloads and slots bound reads and writes. So a connection, and a worker, have so many bytes of them
+ * under way at a time; beyond that the first of a connection's requests goes on alone, and connections take turns. A piece counts for
+ * at least LONG_PIECE_BYTES, for what it costs is not only its length. Pieces that end as soon as they are looked at (a trim of
+ * nothing) take only time, and so many of them have it in one turn of the worker.
+ *
+ * Who has asked for much and gone is found out here, too: the end of what a client sends says nothing (it may go on reading), and the
+ * first reply may be hours away. So the connection is asked now and then (reply-sender.ts).
+ */
+import {
+  LONG_PIECE_BYTES,
+  LONG_PIECES_AT_ONCE,
+  MAX_LONG_BYTES_PER_CONNECTION,
+  MAX_LONG_BYTES_PER_WORKER,
+} from "../../src/base/constants.ts";
+import type { Connection } from "./connection.ts";
+import type { Piece } from "./piece.ts";
+import { Operation, type Request } from "./request.ts";
+
+export class LongRequests {
+  /** Connections with requests that wait for their turn, each once. */
+  readonly #waiting: Connection[] = [];
+  #bytes = 0;
+  /** Pieces of this turn that ended as soon as they were looked at. */
+  #atOnce = 0;
+
+  /** True: the request's next piece may begin. False: the request waits in its connection's list, and goes on only from there. */
+  mayBegin(request: Request): boolean {
+    const connection = request.connection as Connection;
+    const { longWaiting } = connection;
+    const first = longWaiting.length === 0 || longWaiting[0] === request;
+    if (first && this.#mayBegin && this.#hasRoom(connection)) return true;
+    if (longWaiting.length === 0) this.#waiting.push(connection);
+    if (longWaiting[0] !== request) longWaiting.push(request);
+    request.deferred = true;
+    return false;
+  }
+
+  /** A piece has begun, and is under way. */
+  began(piece: Piece, connection: Connection): void {
+    piece.longBytes = Math.max(piece.length, LONG_PIECE_BYTES);
+    connection.longBytes += piece.longBytes;
+    this.#bytes += piece.longBytes;
+  }
+
+  /** A piece has begun and ended at once. */
+  endedAtOnce(): void {
+    this.#atOnce += 1;
+  }
+
+  /** A piece has ended. */
+  ended(piece: Piece, connection: Connection): void {
+    connection.longBytes -= piece.longBytes;
+    this.#bytes -= piece.longBytes;
+    piece.longBytes = 0;
+  }
+
+  /** Somebody waits who could go on. */
+  get canResume(): boolean {
+    const { length } = this.#waiting;
+    return length > 0 && (this.#waiting[0].givesUp || this.#waiting.some((connection) => this.#hasRoom(connection)));
+  }
+
+  /** Once in a turn: let requests go on that waited. `visit` sees every connection that has some. */
+  resume(advance: (request: Request) => void, visit: (connection: Connection) => void): void {
+    this.#atOnce = 0;
+    for (const connection of this.#waiting) visit(connection);
+    // Those who have no turn in this one are the first in the next.
+    for (let n = this.#waiting.length; n > 0 && (this.#mayBegin || this.#waiting[0].givesUp); n--) {
+      const connection = this.#waiting.shift() as Connection;
+      this.#resumeOne(connection, advance);
+      if (connection.longWaiting.length > 0) this.#waiting.push(connection);
+    }
+  }
+
+  #resumeOne(connection: Connection, advance: (request: Request) => void): void {
+    const { longWaiting } = connection;
+    while (longWaiting.length > 0 && (connection.givesUp || this.#hasRoom(connection))) {
+      const request = longWaiting[0];
+      request.deferred = false;
+      advance(request);
+      if (request.deferred) return;
+      longWaiting.shift();
+    }
+  }
+
+  get #mayBegin(): boolean {
+    return this.#atOnce < LONG_PIECES_AT_ONCE && this.#bytes < MAX_LONG_BYTES_PER_WORKER;
+  }
+
+  #hasRoom(connection: Connection): boolean {
+    return connection.longBytes < MAX_LONG_BYTES_PER_CONNECTION && this.#bytes < MAX_LONG_BYTES_PER_WORKER;
+  }
+}
+
+export function isLong(request: Request): boolean {
+  return request.operation === Operation.Zero || request.operation === Operation.Trim;
+}
