@@ -1,9 +1,10 @@
 /**
  * The register of snapshots beside the snapshots that were asked for: nothing that is registered may be missing (E-46).
  *
- *   registered, active, not among the options     refused, unless the user gives it up (`abandon`)
+ *   registered, not among the options             refused, unless the user gives it up (`abandon`)
  *   given up                                      marked Invalid in its header where its COW device is there; taken out
  *   asked for, not registered                     registered before the origin accepts a write
+ *   registered, merging, and asked for            presented in place of the origin before anybody is served (E-36)
  *   registered, Invalid, and asked for            Invalid it is, whatever its header says: that may not have been written (S-70)
  */
 import { existsSync } from "node:fs";
@@ -11,7 +12,7 @@ import { SnapringError } from "../base/errno.ts";
 import { DeviceFile } from "../device/device-file.ts";
 import { lastingPath, realPath } from "../device/lasting-path.ts";
 import { decodeHeader, encodeHeader, HEADER_BYTES, SNAP_MAGIC } from "../format/disk-header.ts";
-import { Registry, registryPath } from "./registry.ts";
+import { type RegisteredState, Registry, registryPath } from "./registry.ts";
 import type { VolumeDevice } from "./volume-device.ts";
 import type { CompleteOptions } from "./volume-options.ts";
 
@@ -26,7 +27,7 @@ export class RegisteredSet {
 
   /** Throws a SnapringError (EBUSY) that names the snapshot which is missing. */
   static async open(origin: VolumeDevice, options: CompleteOptions): Promise<RegisteredSet> {
-    const registry = await Registry.open(registryPath(origin.file.path, origin.file.isBlockDevice));
+    const registry = await Registry.open(registryPath(origin.file.path, origin.file.isBlockDevice), !options.readOnly);
     const set = new RegisteredSet(registry, options.readOnly);
     if (options.readOnly) return set;
     for (const name of options.abandon) await set.#abandon(name, options.log);
@@ -34,7 +35,7 @@ export class RegisteredSet {
     for (const [name, { cow, state }] of registry.snapshots) {
       const isGiven = given.has(realPath(cow));
       if (state === "invalid" && isGiven && existsSync(cow)) markInvalid(cow);
-      if (state !== "active" || isGiven) continue;
+      if (state === "invalid" || isGiven) continue;
       throw new SnapringError(
         "EBUSY",
         `origin ${options.origin} has a snapshot '${name}' on ${cow} that was not given`,
@@ -48,14 +49,24 @@ export class RegisteredSet {
 
   /** The origin may have been written without this COW device. A store that is made anew on it is another snapshot. */
   isInvalid(cow: string): boolean {
-    return [...this.#registry.on(cow)].some((name) => this.#registry.snapshots.get(name)?.state === "invalid");
+    return this.#is(cow, "invalid");
+  }
+
+  /** A part of it may be in the origin already: it must be presented (E-36). */
+  isMerging(cow: string): boolean {
+    return this.#is(cow, "merging");
+  }
+
+  #is(cow: string, state: RegisteredState): boolean {
+    return [...this.#registry.on(cow)].some((name) => this.#registry.snapshots.get(name)?.state === state);
   }
 
   /** Before the origin accepts a write: every persistent snapshot that is served is registered. */
-  async record(name: string, cow: string, state: "active" | "invalid"): Promise<void> {
+  async record(name: string, cow: string, state: RegisteredState): Promise<void> {
     if (this.#readOnly) return;
-    for (const other of this.#registry.on(cow)) if (other !== name) await this.#registry.remove(other);
     await this.#registry.record(name, { cow: lastingPath(cow), state });
+    // Afterwards: in between a crash must not find it under no name.
+    for (const other of this.#registry.on(cow)) if (other !== name) await this.#registry.remove(other);
   }
 
   async remove(name: string): Promise<void> {

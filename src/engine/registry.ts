@@ -18,8 +18,12 @@ import { systemError } from "../device/system-error.ts";
 export interface RegisteredSnapshot {
   /** Lasting path of the COW device. */
   readonly cow: string;
-  readonly state: "active" | "invalid";
+  readonly state: RegisteredState;
 }
+
+/** merging: it is presented in place of the origin, and a part of it may be in the origin already (E-36). */
+export type RegisteredState = "active" | "merging" | "invalid";
+const STATES: readonly unknown[] = ["active", "merging", "invalid"] satisfies RegisteredState[];
 
 const VERSION = 1;
 const BLOCK_DEVICE_FOLDER = "/var/lib/snapring";
@@ -49,9 +53,13 @@ export class Registry {
     this.#snapshots = snapshots;
   }
 
-  /** Throws a SnapringError (EINVAL) for a register that cannot be understood: it must not be ignored. */
-  static async open(path: string): Promise<Registry> {
+  /**
+   * Throws a SnapringError (EINVAL) for a register that cannot be understood: it must not be ignored. `settled`: what is read is
+   * durable, and no longer what a dead process has only sent (C-49).
+   */
+  static async open(path: string, settled = false): Promise<Registry> {
     if (!existsSync(path)) return new Registry(path, new Map());
+    if (settled) await settle(path);
     const text = await readFile(path, "utf8");
     return new Registry(path, parse(path, text));
   }
@@ -66,7 +74,10 @@ export class Registry {
     return new Set([...this.#snapshots].filter(([, entry]) => realPath(entry.cow) === real).map(([name]) => name));
   }
 
-  /** Durable when it resolves. A snapshot that cannot be registered is not known here either: it is not to be. */
+  /**
+   * Durable when it resolves. After a failure what was recorded before is recorded again, here and, if that can be, on disk, where the
+   * new one may stand already; but Invalid stays Invalid, for the origin goes on without the snapshot (S-70).
+   */
   async record(name: string, entry: RegisteredSnapshot): Promise<void> {
     const known = this.#snapshots.get(name);
     if (!this.#stale && known?.cow === entry.cow && known.state === entry.state) return this.#last;
@@ -74,9 +85,16 @@ export class Registry {
     try {
       await this.#write();
     } catch (error) {
-      if (known === undefined && entry.state === "active") this.#snapshots.delete(name);
+      if (entry.state !== "invalid") await this.#putBack(name, known);
       throw error;
     }
+  }
+
+  async #putBack(name: string, known: RegisteredSnapshot | undefined): Promise<void> {
+    if (known === undefined) this.#snapshots.delete(name);
+    else this.#snapshots.set(name, known);
+    // If it fails, too, the next one makes up for it.
+    await this.#write().catch(() => {});
   }
 
   /** Durable when it resolves. */
@@ -112,11 +130,25 @@ async function replaceFile(path: string, text: string): Promise<void> {
     await rm(beside, { force: true });
     throw systemError(error, `cannot write the register of snapshots ${path}`);
   }
-  const folder = await open(dirname(path), "r");
+  await flush(dirname(path));
+}
+
+async function settle(path: string): Promise<void> {
   try {
-    await folder.sync();
+    await flush(path);
+    await flush(dirname(path));
+  } catch (error) {
+    throw systemError(error, `cannot flush the register of snapshots ${path}`);
+  }
+}
+
+/** A file or a folder. */
+async function flush(path: string): Promise<void> {
+  const file = await open(path, "r");
+  try {
+    await file.sync();
   } finally {
-    await folder.close();
+    await file.close();
   }
 }
 
@@ -144,7 +176,7 @@ function parse(path: string, text: string): Map<string, RegisteredSnapshot> {
   if (value?.version !== VERSION || typeof value.snapshots !== "object" || value.snapshots === null) throw refuse();
   const entries = Object.entries(value.snapshots as Record<string, RegisteredSnapshot>);
   for (const [, entry] of entries) {
-    if (typeof entry?.cow !== "string" || (entry.state !== "active" && entry.state !== "invalid")) throw refuse();
+    if (typeof entry?.cow !== "string" || !STATES.includes(entry.state)) throw refuse();
   }
   return new Map(entries);
 }

@@ -23,6 +23,8 @@ export interface SnapshotHandleParts {
   readonly loaded: LoadedStore;
   readonly tableMemory: SharedArrayBuffer;
   readonly table: TableWriter;
+  /** The register says that it merges (E-36). */
+  readonly merging: boolean;
   /** Its COW file was made when it was opened. */
   readonly made: boolean;
   readonly reserves: boolean;
@@ -39,6 +41,7 @@ export class SnapshotHandle {
   readonly table: TableWriter;
   readonly words: SnapshotWords;
   readonly description: SnapshotDescription;
+  readonly merging: boolean;
   readonly made: boolean;
 
   constructor(parts: SnapshotHandleParts) {
@@ -48,6 +51,7 @@ export class SnapshotHandle {
     this.cow = parts.cow;
     this.loaded = parts.loaded;
     this.table = parts.table;
+    this.merging = parts.merging;
     this.made = parts.made;
     const words = createSnapshotWords();
     this.words = new SnapshotWords(words);

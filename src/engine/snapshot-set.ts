@@ -1,6 +1,7 @@
 /**
  * The snapshots of a volume: opened before it is served, created and dropped while it is, and what main knows of each.
  *
+ *   open     open stores ─▶ register ─▶ memory and descriptors to every worker ─▶ core ─▶ what merges is presented (E-36) ─▶ served
  *   create   open store ─▶ memory and descriptor to every worker ─▶ core: C-30 ─▶ served
  *   drop     core: E-41 ─▶ workers forget ─▶ device closed
  *
@@ -12,6 +13,7 @@ import { errnoName, type ErrnoName, SnapringError } from "../base/errno.ts";
 import { SnapshotState } from "../base/states.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import type { LoadedStore } from "../core/loaded-store.ts";
+import type { Registration } from "../core/ports.ts";
 import { type DeviceFile, refuseOtherCows } from "../device/device-file.ts";
 import { formatTableLine } from "../format/table-line.ts";
 import { cowFile } from "../ring/file-table.ts";
@@ -19,6 +21,7 @@ import type { VolumeWords } from "../ring/volume-words.ts";
 import type { ExportControl, FileControl } from "../ring/worker-data.ts";
 import type { CoreShell } from "./core-shell.ts";
 import type { RegisteredSet } from "./registered-set.ts";
+import type { RegisteredState } from "./registry.ts";
 import { SnapshotHandle } from "./snapshot-handle.ts";
 import type { SnapshotStats } from "./stats.ts";
 import { type OpenedStore, openStore } from "./store-opening.ts";
@@ -87,21 +90,40 @@ export class SnapshotSet {
     }
   }
 
-  /** The threads are there: hand the opened snapshots to workers and core. */
+  /** The threads are there: hand the opened snapshots to workers and core. One that merges is presented when this resolves. */
   async attach(shell: CoreShell, threads: Threads, words: VolumeWords): Promise<void> {
     this.#shell = shell;
     this.#threads = threads;
     this.#words = words;
     for (const handle of this.#all()) {
-      const invalid = handle.loaded.state === "invalid";
       if (handle.persistent) {
-        await this.#registered.record(handle.name, handle.cow.file.path, invalid ? "invalid" : "active");
+        await this.#registered.record(handle.name, handle.cow.file.path, this.#stateAtOpening(handle));
+        if (handle.merging && this.#options.noMerge) this.#sayStopped(handle);
       }
       await this.#introduce(handle);
       await this.#operate(handle.name, (operation) =>
         shell.core.openSnapshot(operation, this.#config(handle), handle.loaded),
       );
     }
+    for (const handle of this.#all()) if (this.#stateAtOpening(handle) === "merging") await this.#mergeAgain(handle);
+  }
+
+  /** What the register is to say of it from now on. */
+  #stateAtOpening({ loaded, merging }: SnapshotHandle): RegisteredState {
+    if (loaded.state === "invalid") return "invalid";
+    return merging && !this.#options.noMerge ? "merging" : "active";
+  }
+
+  #sayStopped({ name, loaded }: SnapshotHandle): void {
+    const left = `${loaded.exceptions} exceptions are left`;
+    this.#options.log(`${name}: its merge is stopped; the origin is half merged: ${left}`);
+  }
+
+  async #mergeAgain(handle: SnapshotHandle): Promise<void> {
+    const { readOnly, log } = this.#options;
+    await this.#present(handle);
+    log(`${handle.name}: its merge ${readOnly ? "rests: the volume is read-only" : "goes on"}`);
+    if (!readOnly) await this.#merge(handle);
   }
 
   /** E-40. */
@@ -156,7 +178,18 @@ export class SnapshotSet {
     );
   }
 
+  /** Resolves when it is registered, and the snapshot presented in place of the origin. */
   async startMerge(handle: SnapshotHandle): Promise<void> {
+    await this.#present(handle);
+    await this.#merge(handle);
+  }
+
+  async #present({ name, index }: SnapshotHandle): Promise<void> {
+    const shell = this.#shell as CoreShell;
+    await this.#operate(name, (operation) => shell.core.mergePresent(operation, index));
+  }
+
+  async #merge(handle: SnapshotHandle): Promise<void> {
     const shell = this.#shell as CoreShell;
     const merge = this.#operate(handle.name, (operation) => shell.core.mergeStart(operation, handle.index));
     let refused: unknown;
@@ -176,7 +209,7 @@ export class SnapshotSet {
   }
 
   /** E-46. */
-  async register(index: number, what: "active" | "removed" | "invalid"): Promise<void> {
+  async register(index: number, what: Registration): Promise<void> {
     const handle = this.#handles.get(index);
     if (handle === undefined || !handle.persistent) return;
     if (what === "removed") await this.#registered.remove(handle.name);
@@ -253,6 +286,7 @@ export class SnapshotSet {
     const handle = new SnapshotHandle({
       ...opened,
       loaded,
+      merging: loaded.state === "active" && this.#registered.isMerging(opened.cow.file.path),
       index: this.#freeIndex(),
       name: options.name,
       store: options.store ?? "P",
@@ -288,6 +322,7 @@ export class SnapshotSet {
       ports: handle.ports(this.#words as VolumeWords, (this.#threads as Threads).exports),
       metadataBlockBytes: handle.cow.metadataBlockBytes,
       registered: handle.persistent && !this.#options.readOnly,
+      merging: this.#stateAtOpening(handle) === "merging",
     };
   }
 

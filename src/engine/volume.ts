@@ -3,7 +3,7 @@
  *
  *   openVolume
  *     open and lock origin ─▶ open every store (E-46: the whole set, before the first write) ─▶ threads ─▶ core
- *     ─▶ snapshots: memory to every worker, open in the core ─▶ listen
+ *     ─▶ snapshots: memory to every worker, open in the core, one that merges presented (E-36) ─▶ listen
  *   close
  *     stop listening ─▶ export workers drain ─▶ core: commit all, flush ─▶ metadata, copy workers ─▶ locks released
  *
@@ -84,7 +84,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   #threads: Threads | undefined;
   #shell: CoreShell | undefined;
   #listener: Listener | undefined;
-  #pacer: MergePacer | undefined;
+  readonly #pacer: MergePacer;
   #set: SnapshotSet | undefined;
   #registered: RegisteredSet | undefined;
   #closing: Promise<void> | undefined;
@@ -97,6 +97,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   constructor(options: CompleteOptions) {
     super();
     this.#options = options;
+    this.#pacer = new MergePacer(options.mergePercent, () => this.#shell?.mergeContinue());
     this.#death = new Promise((resolve) => {
       this.#died = resolve;
     });
@@ -153,10 +154,12 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     this.#snapshots.grow(this.#snapshots.find(name));
   }
 
-  /** E-30…E-36: resolves when the merge is under way; the end comes as a `snapshot` event ("merged", "merge-failed"). */
+  /**
+   * E-30…E-36: resolves when the snapshot is presented in place of the origin, and will be at every opening until the merge is stopped;
+   * the end comes as a `snapshot` event ("merged", "merge-failed").
+   */
   async startMerge(name: string): Promise<void> {
     this.#refuseDead();
-    this.#pacer ??= new MergePacer(this.#options.mergePercent, () => this.#shell?.mergeContinue());
     this.#pacer.began();
     const handle = this.#snapshots.find(name);
     await this.#orders.run(() => this.#snapshots.startMerge(handle));
@@ -190,6 +193,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     const set = new SnapshotSet(options, this.#origin, this.#registered);
     this.#set = set;
     await this.#openStores(set, this.#origin);
+    this.#pacer.began();
     const attached = set.attach(this.#shell as CoreShell, this.#threads as Threads, new VolumeWords(this.#words));
     await Promise.race([attached, this.#death]);
     if (this.#dead !== undefined) throw this.#dead;
@@ -260,6 +264,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
       mergePaced: options.mergePercent < 100,
       mergeBatches: options.mergeBatches,
       groupCount: options.groupCount,
+      readOnly: options.readOnly,
     };
     this.#shell.attach(new Core(this.#shell, ports, sectorsOf(origin.file.sizeBytes), coreOptions));
     this.#shell.turn();
@@ -279,7 +284,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
       if (this.#dead === undefined) await Promise.race([this.#drain(threads, shell), this.#death]);
       if (this.#dead !== undefined) await threads.abandon();
     }
-    this.#pacer?.close();
+    this.#pacer.close();
     shell?.end();
     this.#listener?.close();
     this.#wake?.close();
@@ -315,7 +320,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   }
 
   #notice(index: number, event: NoticeKind, error: number): void {
-    if (event === "merge-progress" && this.#options.mergePercent < 100) this.#pacer?.stepDone();
+    if (event === "merge-progress" && this.#options.mergePercent < 100) this.#pacer.stepDone();
     const handle: SnapshotHandle | undefined = this.#snapshots.at(index);
     const name = handle?.name ?? `snapshot ${index}`;
     const reason = error === 0 ? "" : errnoName(error);

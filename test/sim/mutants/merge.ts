@@ -106,8 +106,8 @@ export const MERGE_MUTANTS: readonly Mutant[] = [
     "An old request still holds a new chunk that is handed out again.",
     edit(
       MERGE,
-      "    if (!this.#gates.acquire()) return false;\n    this.#context.origin.setMerging(-1);",
-      "    this.#gates.acquire();\n    this.#context.origin.setMerging(-1);",
+      '    if (!this.#gates.acquire()) return false;\n    return this.#register("active");',
+      '    this.#gates.acquire();\n    return this.#register("active");',
     ),
   ),
   mutant(

@@ -11,7 +11,7 @@
 import { Core } from "../../../src/core/core.ts";
 import type { CoreOptions } from "../../../src/core/core-options.ts";
 import type { LoadedStore } from "../../../src/core/loaded-store.ts";
-import type { CopyJob, Effects, MetadataJob, NoticeKind } from "../../../src/core/ports.ts";
+import type { CopyJob, Effects, MetadataJob, NoticeKind, Registration } from "../../../src/core/ports.ts";
 import type { StoreKind } from "../../../src/format/table-line.ts";
 import { SECTOR_BYTES } from "../../../src/base/units.ts";
 import type { FakeDisk } from "./fake-disk.ts";
@@ -309,7 +309,7 @@ export class FakeShell implements Effects {
     this.#answer(token, { error, grantedChunk: -1 });
   }
 
-  register(snapshot: number, what: "active" | "removed" | "invalid"): void {
+  register(snapshot: number, what: Registration): void {
     this.#options.trace?.(`register ${snapshot} ${what}`);
     this.later(() => {
       if (this.registerError === 0) this.registry.set(snapshot, what);
