@@ -13,6 +13,7 @@ import { Closing } from "./closing.ts";
 import type { CoreContext } from "./context.ts";
 import { Creation, type CreationPlan } from "./creation.ts";
 import type { LoadedStore } from "./loaded-store.ts";
+import { ORIGIN_DEVICE } from "./ports.ts";
 import { Merge, type MergeParts } from "./merge.ts";
 import { Removal } from "./removal.ts";
 import { Snapshot } from "./snapshot.ts";
@@ -44,7 +45,10 @@ export class LifeCycle {
   open(operation: number, config: SnapshotConfig, loaded: LoadedStore): void {
     const state = loaded.state === "invalid" ? SnapshotState.Invalid : SnapshotState.Active;
     const format = loaded.state === "new" && loaded.persistent;
-    this.#begin(operation, config, loaded, { online: false, format, state });
+    // What was read must be durable before it is acted upon (C-49).
+    const nothing = this.#context.options.readOnly || !loaded.persistent;
+    const flushes = nothing ? [] : [ORIGIN_DEVICE, 1 + config.index];
+    this.#begin(operation, config, loaded, { online: false, flushes: flushes, format, state });
   }
 
   create(operation: number, config: SnapshotConfig, loaded: LoadedStore): void {
@@ -53,7 +57,8 @@ export class LifeCycle {
       this.#context.effects.finished(operation, errno.EBUSY, "a snapshot of this origin is merging");
       return;
     }
-    this.#begin(operation, config, loaded, { online: true, format: loaded.persistent, state: SnapshotState.Active });
+    const plan = { online: true, flushes: [ORIGIN_DEVICE], format: loaded.persistent, state: SnapshotState.Active };
+    this.#begin(operation, config, loaded, plan);
   }
 
   drop(operation: number, index: number): void {

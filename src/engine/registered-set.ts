@@ -91,7 +91,8 @@ function markInvalid(cow: string): void {
   if (file.sizeBytes < bytes.length) return;
   file.read(0, bytes);
   const header = decodeHeader(bytes);
-  if (header.magic !== SNAP_MAGIC || header.valid === 0) return;
-  file.write(0, encodeHeader(false, header.chunkSectors));
+  if (header.magic !== SNAP_MAGIC) return;
+  if (header.valid !== 0) file.write(0, encodeHeader(false, header.chunkSectors));
+  // Also what was read: it may be in a cache only (C-49).
   file.sync();
 }

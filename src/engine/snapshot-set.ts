@@ -253,8 +253,9 @@ export class SnapshotSet {
     return { name, state, status, table };
   }
 
-  closeDevices(): void {
-    for (const handle of this.#all()) handle.cow.close();
+  /** `quiet`: no worker has died with requests under way. */
+  closeDevices(quiet: boolean): void {
+    for (const handle of this.#all()) handle.cow.close(quiet);
     this.#handles.clear();
   }
 

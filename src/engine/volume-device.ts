@@ -5,13 +5,15 @@
  *   buffered            tmpfs, odd sizes, or on request: the page cache, preadv2/pwritev2 inside a worker's turn
  *
  * Which one is chosen is a fact of the device and its file system (architecture: buffered I/O through io_uring goes to slower
- * kernel threads). The lock is held on a descriptor of its own, until `close` (E-42).
+ * kernel threads). The lock is on the descriptor that does the I/O, until `close` (E-42): the kernel may still have requests of a
+ * process that was killed, and keeps their descriptor open meanwhile, so that nobody gets the lock before the last of them has ended (C-49).
  */
 import { closeSync, constants, fdatasync, openSync } from "node:fs";
 import { errno, errnoOf, SnapringError } from "../base/errno.ts";
 import { divFloor, SECTOR_BYTES } from "../base/units.ts";
 import { DeviceFile } from "../device/device-file.ts";
 import { deviceFacts } from "../device/device-facts.ts";
+import { lockDevice, unlockDevice } from "../device/device-lock.ts";
 import { loadNative } from "../device/native.ts";
 import { systemError } from "../device/system-error.ts";
 import type { DeviceDescription } from "../ring/worker-data.ts";
@@ -51,9 +53,10 @@ export class VolumeDevice {
     try {
       const direct = options.direct === false ? "buffered on request" : this.#openDirect(options);
       if (direct !== undefined) this.#fd = openSync(options.path, flagsOf(options));
+      if (this.file.isLocked) this.#takeLock(this.file.fd);
       this.note = options.direct === false ? undefined : direct;
     } catch (error) {
-      this.file[Symbol.dispose]();
+      this.close();
       throw error;
     }
   }
@@ -87,9 +90,21 @@ export class VolumeDevice {
   /** Go on without direct I/O: the sizes around it are no multiples of `align`. */
   useBuffered(): void {
     if (this.#align === 1) return;
-    closeSync(this.#fd);
+    const direct = this.#fd;
     this.#fd = openSync(this.file.path, flagsOf(this.#options));
     this.#align = 1;
+    try {
+      if (this.file.isLocked) this.#takeLock(direct);
+    } finally {
+      closeSync(direct);
+    }
+  }
+
+  /** From another descriptor of the device. Nothing has been done with it yet, so somebody may come in between. */
+  #takeLock(from: number): void {
+    const { path, what, readOnly } = this.#options;
+    unlockDevice(from);
+    lockDevice(this.#fd, `${what} ${path}`, readOnly ? "shared" : "exclusive");
   }
 
   /** Everything that has been written is durable: 0, or why not. */
@@ -97,7 +112,9 @@ export class VolumeDevice {
     return new Promise((resolve) => fdatasync(this.#fd, (error) => resolve(error === null ? 0 : errnoOf(error))));
   }
 
-  close(): void {
+  /** `quiet`: nothing of ours is under way on it, so the next one need not wait until the kernel has taken the rings down. */
+  close(quiet = true): void {
+    if (this.#fd >= 0 && quiet && this.file.isLocked) unlockDevice(this.#fd);
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
     this.file[Symbol.dispose]();

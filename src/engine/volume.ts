@@ -288,8 +288,9 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     shell?.end();
     this.#listener?.close();
     this.#wake?.close();
-    this.#set?.closeDevices();
-    this.#origin?.close();
+    const quiet = this.#dead === undefined;
+    this.#set?.closeDevices(quiet);
+    this.#origin?.close(quiet);
     this.emit("close");
   }
 

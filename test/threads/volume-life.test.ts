@@ -205,7 +205,7 @@ describe("closing", () => {
     await library.startMerge("monday");
     const dropped = library.dropSnapshot("tuesday");
     await Promise.all([dropped, volume.close()]);
-    expect(await volume.registered()).toEqual({ monday: "active" });
+    expect(await volume.registered()).toEqual({ monday: "merging" });
     await expect(
       library.createSnapshot({ ...MONDAY, name: "late", cow: volume.cowPath("late") }),
     ).rejects.toMatchObject({

@@ -101,8 +101,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     "What the snapshot shows is in the cache of the origin only.",
     edit(
       "src/core/creation.ts",
-      "    if (!this.#plan.online) return true;\n    this.#stage",
-      "    if (this.#plan) return true;\n    this.#stage",
+      "    if (device === undefined) return true;\n    this.#stage",
+      "    if (device === undefined || this.#plan.online) return true;\n    this.#stage",
     ),
   ),
   mutant(

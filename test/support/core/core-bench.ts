@@ -62,7 +62,8 @@ export class CoreBench implements Effects {
       { index, store, ports, metadataBlockBytes: blockBytes, registered, merging },
       loaded,
     );
-    if (loaded.state === "new" && loaded.persistent) this.metadataDone(index);
+    // What was read is flushed (C-49), a new store made.
+    while (this.metadataJobs.some((job) => job.snapshot === index)) this.metadataDone(index);
     this.clear();
     return ports;
   }
