@@ -30,9 +30,10 @@ export class SimShell extends CoreShell {
   }
 
   override register(snapshot: number, what: Registration): void {
+    // Something may happen between the record and the answer.
     this.later.push(() => {
       this.registry.set(snapshot, what);
-      this.core.registered(snapshot, 0);
+      this.later.push(() => this.core.registered(snapshot, 0));
     });
   }
 
