@@ -37,6 +37,8 @@ export interface CoreOptions {
   readonly mergePaced: boolean;
   /** Copies of a merge under way at a time. */
   readonly mergeCopies: number;
+  /** Nothing may be written: a snapshot that merges is presented, and its merge rests. */
+  readonly readOnly: boolean;
 }
 
 export const DEFAULT_CORE_OPTIONS: CoreOptions = {
@@ -53,6 +55,7 @@ export const DEFAULT_CORE_OPTIONS: CoreOptions = {
   mergeBatches: true,
   mergePaced: false,
   mergeCopies: MERGE_COPIES,
+  readOnly: false,
 };
 
 /** E-26: milliseconds to rest after `busy` milliseconds of background copying, so that it takes `percent` (1–100) of the time. */

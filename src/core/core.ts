@@ -114,10 +114,20 @@ export class Core {
     this.#end();
   }
 
-  /** Start a merge, or go on with one that failed or was paused; finished when it has merged everything, stopped or failed. */
+  /** Start a merge, or go on with one that failed, was paused or only presented; finished when it has merged everything, stopped or failed. */
   mergeStart(operation: number, index: number): void {
     this.#begin();
     this.#life.mergeStart(operation, index);
+    this.#end();
+  }
+
+  /**
+   * Put a snapshot in place of the origin without merging anything yet (E-30); finished when that is registered and done. `mergeStart`
+   * goes on from there. At once if it is presented already.
+   */
+  mergePresent(operation: number, index: number): void {
+    this.#begin();
+    this.#life.mergePresent(operation, index);
     this.#end();
   }
 

@@ -2,22 +2,31 @@
  * A snapshot comes into being on a live origin, atomically (E-40, C-30), or is opened before the origin is served (E-46).
  *
  *   hold origin writes ──▶ drain those in flight ──▶ flush origin ──▶ format ──▶ register ──▶ list, state ──▶ release
+ *                                                   (opening: and COW)
  *
  * Writes that wait at main are not waited for: they look again after the release, and find the new snapshot. Snapshot I/O is
  * never held. Opening skips what the store has already; an Invalid one is listed, too, and keeps nothing. Refused while
  * a snapshot of this origin is merging (C-31): its view would be the raw origin, not what clients see.
+ *
+ * Opening flushes what it was read from, at every opening (C-49): a process that was killed may have sent an area, a header or an
+ * erasure that is in the device's cache only. It is read, its exceptions count as settled, the origin is overwritten; then the power
+ * fails, and the area is the old one. The flush comes after the reading, and before the snapshot is listed, for only then can
+ * anything be done on the strength of what was read. It covers all that was read because nothing lands any more: the device is
+ * locked by the descriptor that its I/O goes through, so the lock is free only when the kernel has ended every request of the dead process.
  */
-import type { SnapshotState } from "../base/states.ts";
+import { SnapshotState } from "../base/states.ts";
 import type { CoreContext, Operation } from "./context.ts";
 import { ORIGIN_WRITE_GATE } from "../base/gate-numbers.ts";
 import { GateSet, type Gates } from "./gates.ts";
 import type { MetadataOwner } from "./metadata-channel.ts";
-import { ORIGIN_DEVICE } from "./ports.ts";
+import { type DeviceId, ORIGIN_DEVICE } from "./ports.ts";
 import type { RegistryOwner, Snapshot } from "./snapshot.ts";
 
 export interface CreationPlan {
-  /** The origin is live: flush it, and register the new snapshot. */
+  /** The origin is live: register the new snapshot. */
   readonly online: boolean;
+  /** What must be durable first. */
+  readonly flushes: readonly DeviceId[];
   readonly format: boolean;
   readonly state: SnapshotState;
 }
@@ -29,7 +38,8 @@ export class Creation implements Operation, MetadataOwner, RegistryOwner {
   readonly #plan: CreationPlan;
   readonly #gates: GateSet;
   #stage: "hold" | "flush" | "format" | "register" | "wait" | "list" | "done" = "hold";
-  #next: "format" | "register" = "format";
+  #next: "flush" | "register" = "flush";
+  #flushed = 0;
 
   constructor(context: CoreContext, gates: Gates, operation: number, snapshot: Snapshot, plan: CreationPlan) {
     this.#context = context;
@@ -61,8 +71,22 @@ export class Creation implements Operation, MetadataOwner, RegistryOwner {
   }
 
   metadataDone(_snapshot: Snapshot, error: number): void {
-    if (error === 0) this.#stage = this.#next;
-    else this.#fail(error, this.#next === "format" ? "cannot flush the origin" : "cannot format the cow device");
+    if (error === 0 || this.#isInvalidAnyhow()) this.#stage = this.#next;
+    else this.#fail(error, this.#next === "register" ? "cannot format the cow device" : this.#unflushed());
+  }
+
+  /** Its record says so, durably: a device that is broken for good does not keep the origin from being opened. */
+  #isInvalidAnyhow(): boolean {
+    const snapshot = this.#snapshot;
+    if (this.#plan.state !== SnapshotState.Invalid || !snapshot.config.registered) return false;
+    if (this.#plan.flushes[this.#flushed - 1] === ORIGIN_DEVICE) return false;
+    snapshot.headerStands = true;
+    return true;
+  }
+
+  #unflushed(): string {
+    const isOrigin = this.#plan.flushes[this.#flushed - 1] === ORIGIN_DEVICE;
+    return isOrigin ? "cannot flush the origin" : "cannot flush the cow device";
   }
 
   registered(_snapshot: Snapshot, error: number): void {
@@ -77,11 +101,13 @@ export class Creation implements Operation, MetadataOwner, RegistryOwner {
   }
 
   #flush(): boolean {
+    const device = this.#plan.flushes[this.#flushed];
     this.#stage = "format";
-    if (!this.#plan.online) return true;
+    if (device === undefined) return true;
     this.#stage = "wait";
-    this.#next = "format";
-    this.#snapshot.channel.start(this, { kind: "flush", snapshot: this.#snapshot.index, device: ORIGIN_DEVICE });
+    this.#next = "flush";
+    this.#flushed += 1;
+    this.#snapshot.channel.start(this, { kind: "flush", snapshot: this.#snapshot.index, device });
     return true;
   }
 

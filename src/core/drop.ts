@@ -91,13 +91,11 @@ class Drop implements Operation, RegistryOwner {
   }
 
   #register(): boolean {
-    if (this.#snapshot.config.registered) {
-      this.#stage = "registering";
-      this.#snapshot.registry = this;
-      this.#context.effects.register(this.#snapshot.index, this.#record);
-    } else {
-      this.#stage = "header";
-    }
+    const snapshot = this.#snapshot;
+    if (!snapshot.config.registered) this.#stage = "header";
+    // That a merge begins may be on its way to the register.
+    else if (snapshot.register(this.#context.effects, this, this.#record)) this.#stage = "registering";
+    else return false;
     return true;
   }
 

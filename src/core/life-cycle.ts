@@ -13,6 +13,7 @@ import { Closing } from "./closing.ts";
 import type { CoreContext } from "./context.ts";
 import { Creation, type CreationPlan } from "./creation.ts";
 import type { LoadedStore } from "./loaded-store.ts";
+import { ORIGIN_DEVICE } from "./ports.ts";
 import { Merge, type MergeParts } from "./merge.ts";
 import { Removal } from "./removal.ts";
 import { Snapshot } from "./snapshot.ts";
@@ -44,7 +45,10 @@ export class LifeCycle {
   open(operation: number, config: SnapshotConfig, loaded: LoadedStore): void {
     const state = loaded.state === "invalid" ? SnapshotState.Invalid : SnapshotState.Active;
     const format = loaded.state === "new" && loaded.persistent;
-    this.#begin(operation, config, loaded, { online: false, format, state });
+    // What was read must be durable before it is acted upon (C-49).
+    const nothing = this.#context.options.readOnly || !loaded.persistent;
+    const flushes = nothing ? [] : [ORIGIN_DEVICE, 1 + config.index];
+    this.#begin(operation, config, loaded, { online: false, flushes: flushes, format, state });
   }
 
   create(operation: number, config: SnapshotConfig, loaded: LoadedStore): void {
@@ -53,7 +57,8 @@ export class LifeCycle {
       this.#context.effects.finished(operation, errno.EBUSY, "a snapshot of this origin is merging");
       return;
     }
-    this.#begin(operation, config, loaded, { online: true, format: loaded.persistent, state: SnapshotState.Active });
+    const plan = { online: true, flushes: [ORIGIN_DEVICE], format: loaded.persistent, state: SnapshotState.Active };
+    this.#begin(operation, config, loaded, plan);
   }
 
   drop(operation: number, index: number): void {
@@ -95,6 +100,11 @@ export class LifeCycle {
     if (refusal !== undefined) this.#refuse(operation, refusal);
   }
 
+  mergePresent(operation: number, index: number): void {
+    const refusal = this.#presentMerge(operation, index);
+    if (refusal !== undefined) this.#refuse(operation, refusal);
+  }
+
   mergeStop(operation: number, index: number): void {
     const { merge } = this;
     if (merge === undefined || merge.snapshot.index !== index) {
@@ -116,6 +126,35 @@ export class LifeCycle {
 
   /** Undefined: the merge has started, or goes on. */
   #startMerge(operation: number, index: number): Refusal | undefined {
+    if (this.#context.options.readOnly) return { error: errno.EPERM, message: "the volume is read-only" };
+    const refusal = this.#refuseMerge(index);
+    if (refusal !== undefined) return refusal;
+    const { merge } = this;
+    if (merge === undefined) {
+      this.#beginMerge(operation, index, false);
+      return undefined;
+    }
+    return merge.resume(operation) ? undefined : { error: errno.EBUSY, message: "the snapshot is merging already" };
+  }
+
+  /** Undefined: it is presented, or about to be. */
+  #presentMerge(operation: number, index: number): Refusal | undefined {
+    const refusal = this.#refuseMerge(index);
+    if (refusal !== undefined) return refusal;
+    const { merge } = this;
+    if (merge === undefined) this.#beginMerge(operation, index, true);
+    else if (merge.isPresented) this.#context.effects.finished(operation, 0, "");
+    else return { error: errno.EBUSY, message: "the snapshot is merging already" };
+    return undefined;
+  }
+
+  #beginMerge(operation: number, index: number, rests: boolean): void {
+    this.#merge = new Merge(this.#context, this.#parts, operation, this.#context.snapshot(index), rests);
+    this.#context.operations.push(this.#merge);
+  }
+
+  /** Why this snapshot cannot merge, now or at all. */
+  #refuseMerge(index: number): Refusal | undefined {
     const snapshot = this.#context.snapshots[index];
     if (snapshot === undefined || snapshot.removing || snapshot.state === SnapshotState.Absent) return NO_SUCH_SNAPSHOT;
     if (!snapshot.persistent) {
@@ -126,15 +165,8 @@ export class LifeCycle {
     }
     if (this.#context.closing) return { error: errno.ESHUTDOWN, message: "the volume is closing" };
     const { merge } = this;
-    if (merge === undefined) {
-      this.#merge = new Merge(this.#context, this.#parts, operation, snapshot);
-      this.#context.operations.push(this.#merge);
-      return undefined;
-    }
-    if (merge.snapshot !== snapshot) {
-      return { error: errno.EBUSY, message: "another snapshot of this origin is merging" };
-    }
-    return merge.resume(operation) ? undefined : { error: errno.EBUSY, message: "the snapshot is merging already" };
+    if (merge === undefined || merge.snapshot === snapshot) return undefined;
+    return { error: errno.EBUSY, message: "another snapshot of this origin is merging" };
   }
 
   #refuse(operation: number, { error, message }: Refusal): void {

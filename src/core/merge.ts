@@ -1,14 +1,20 @@
 /**
  * The merge of one snapshot into its origin: presented, step by step, stopped, resumed, handed back (E-30…E-36, E-43).
  *
- *   gates ──▶ settle ──▶ present ──▶ step ⇄ rest ──▶ merged ─┐
- *   C-32      C-32                    │ failed (S-66), paused │──▶ leave gates ──▶ Active again
- *                                     ▼                       │    C-38
- *                                   idle ─────────────────────┘
+ *   gates ──▶ settle ──▶ register ──▶ present ──▶ step ⇄ rest ──▶ merged ─┐
+ *   C-32      C-32       "merging"                 │ failed (S-66), paused │──▶ leave gates ──▶ register ──▶ Active again
+ *                                                  ▼                       │    C-38            "active"
+ *                                                idle ─────────────────────┘
  *
  * The origin's and the snapshot's gates are held and drained before the volume changes hands, at both ends: at the start so
  * that no request has looked at the old state, at the end so that no request still holds a new chunk that may be handed out
  * again. While the merge is idle (merged, failed, paused) the snapshot stays presented until it is told to go on or to leave.
+ *
+ * What the register says is what the next opening presents (E-36), so it must never say another thing than what clients have
+ * been shown. Both registrations lie inside the held gates: nobody is answered between a record and the change of hands that it is
+ * of, and a crash there leaves a volume that no client has seen otherwise. The orders that were not taken: "merging" after the
+ * first step, and a crash leaves a half merged origin that is served raw; "active" after the handover, and a crash hides what
+ * clients have written to the raw origin meanwhile behind the exceptions that are left. A registration that fails changes nothing.
  */
 import { errno } from "../base/errno.ts";
 import { SnapshotState } from "../base/states.ts";
@@ -21,7 +27,7 @@ import { GateSet, type Gates } from "./gates.ts";
 import { MergeStep } from "./merge-step.ts";
 import type { Need } from "./need.ts";
 import type { OriginKeeper } from "./origin-keeper.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { RegistryOwner, Snapshot } from "./snapshot.ts";
 
 /** What a merge needs of the rest of the core. */
 export interface MergeParts {
@@ -31,14 +37,20 @@ export interface MergeParts {
   readonly drops: Drops;
 }
 
-type Stage = "gates" | "settle" | "repair" | "step" | "rest" | "merged" | "failed" | "paused" | "leaving" | "done";
+type Idle = "merged" | "failed" | "paused";
+type Start = "gates" | "settle" | "repair" | "present";
+type Stage = Start | "step" | "rest" | Idle | "leaving" | "registering" | "handing" | "done";
 
-export class Merge implements Operation {
+export class Merge implements Operation, RegistryOwner {
   readonly snapshot: Snapshot;
   readonly #context: CoreContext;
   readonly #parts: MergeParts;
   readonly #gates: GateSet;
+  /** It is only to be presented: the first step waits for `resume`. */
+  readonly #rests: boolean;
   #stage: Stage = "gates";
+  /** Where it came to a rest before it was to leave. */
+  #idle: Idle = "paused";
   #step: MergeStep | undefined;
   /** Operations to be told: of the merge's end, and of the handover back. */
   #started: number | undefined;
@@ -46,9 +58,10 @@ export class Merge implements Operation {
   #stopping = false;
   #atStart = 0;
 
-  constructor(context: CoreContext, parts: MergeParts, operation: number, snapshot: Snapshot) {
+  constructor(context: CoreContext, parts: MergeParts, operation: number, snapshot: Snapshot, rests: boolean) {
     this.#context = context;
     this.#parts = parts;
+    this.#rests = rests;
     this.#started = operation;
     this.snapshot = snapshot;
     const { index } = snapshot;
@@ -67,6 +80,11 @@ export class Merge implements Operation {
 
   get isIdle(): boolean {
     return this.#stage === "merged" || this.#stage === "failed" || this.#stage === "paused";
+  }
+
+  /** The snapshot is in place of the origin. */
+  get isPresented(): boolean {
+    return this.snapshot.state === SnapshotState.Merging;
   }
 
   /** Everything has been merged. */
@@ -117,13 +135,29 @@ export class Merge implements Operation {
         return this.#repair();
       case "step":
         return this.#advanceStep();
+      case "present":
+        return this.#present();
       case "leaving":
         return this.#leave();
+      case "handing":
+        return this.#handBack();
+      case "registering":
       case "done":
         return false;
       default:
         return this.#mayLeave();
     }
+  }
+
+  registered(snapshot: Snapshot, error: number): void {
+    const { isPresented } = this;
+    if (error !== 0) {
+      if (isPresented) this.#stay(error, "that its merge has ended cannot be registered: it is presented still");
+      else this.#abandon(error, "that it merges cannot be registered: the merge has not begun");
+      return;
+    }
+    snapshot.mergeRegistered = !isPresented;
+    this.#stage = isPresented ? "handing" : "present";
   }
 
   #acquire(): boolean {
@@ -161,13 +195,27 @@ export class Merge implements Operation {
       return !snapshot.dropping;
     }
     if (snapshot.channel.isBusy) return false;
-    if (snapshot.area!.stale && repairArea(this.#context, this.#parts.drops, snapshot)) return true;
-    this.#present();
+    const { readOnly } = this.#context.options;
+    if (!readOnly && snapshot.area!.stale && repairArea(this.#context, this.#parts.drops, snapshot)) return true;
+    return this.#register("merging");
+  }
+
+  /** The gates are held. False: another record is under way. */
+  #register(what: "merging" | "active"): boolean {
+    const { snapshot } = this;
+    const isKnown = snapshot.mergeRegistered === (what === "merging");
+    if (isKnown || !snapshot.config.registered) this.#stage = what === "merging" ? "present" : "handing";
+    else if (snapshot.register(this.#context.effects, this, what)) this.#stage = "registering";
+    else return false;
     return true;
   }
 
-  #present(): void {
+  #present(): boolean {
     const { snapshot } = this;
+    if (snapshot.dropping || snapshot.state === SnapshotState.Invalid) {
+      this.#stage = "settle";
+      return true;
+    }
     const { origin, needs } = this.#context;
     origin.setMerging(snapshot.index);
     snapshot.setState(SnapshotState.Merging);
@@ -177,7 +225,11 @@ export class Merge implements Operation {
     this.#atStart = snapshot.area!.exceptions;
     this.#gates.release();
     needs.end(snapshot.transition, 0);
-    this.#newStep();
+    if (this.#rests) {
+      this.#stage = "paused";
+      this.#report(0, "");
+    } else this.#newStep();
+    return true;
   }
 
   #newStep(): void {
@@ -222,15 +274,22 @@ export class Merge implements Operation {
   #mayLeave(): boolean {
     if (this.#stage === "rest") return this.#mayNotGoOn();
     if (!this.#stopping) return false;
+    this.#idle = this.#stage as Idle;
     this.#stage = "leaving";
     return true;
   }
 
   /** C-38: nothing of the merging volume is in flight, so new chunks may be handed out again. */
   #leave(): boolean {
-    const { snapshot } = this;
-    if (this.#step?.isOpen === true) return this.#refuseToLeave();
+    if (this.#step?.isOpen === true) {
+      return this.#stay(errno.EIO, "the last write to the cow device has failed: go on with the merge first");
+    }
     if (!this.#gates.acquire()) return false;
+    return this.#register("active");
+  }
+
+  #handBack(): boolean {
+    const { snapshot } = this;
     this.#context.origin.setMerging(-1);
     const area = snapshot.area!;
     snapshot.allocator.restart(area.nextFree(), area.exceptions);
@@ -246,11 +305,12 @@ export class Merge implements Operation {
     return true;
   }
 
-  #refuseToLeave(): boolean {
+  /** It cannot leave: it is idle again as it was. */
+  #stay(error: number, message: string): boolean {
     this.#stopping = false;
-    this.#stage = "failed";
-    const message = "the last write to the cow device has failed: go on with the merge first";
-    for (const operation of this.#leavers) this.#context.effects.finished(operation, errno.EIO, message);
+    this.#stage = this.#idle;
+    this.#gates.release();
+    for (const operation of this.#leavers) this.#context.effects.finished(operation, error, message);
     this.#leavers = [];
     return true;
   }

@@ -78,8 +78,8 @@ export interface Effects {
   grantExclusive(token: number, gate: number): void;
   /** 0: look again (C-11), or done where the token stood for a flush or a granted write; else the request fails with this error. */
   release(token: number, error: number): void;
-  /** E-46: record that the snapshot exists / is gone / is Invalid, durably; answered by `registered`. */
-  register(snapshot: number, what: "active" | "removed" | "invalid"): void;
+  /** E-46: record it durably; answered by `registered`. After an error the record says what it said before. */
+  register(snapshot: number, what: Registration): void;
   /** An operation (create, drop, merge, close …) has ended. */
   finished(operation: number, error: number, message: string): void;
   /** For logs, counters and `volume` events: invalid, overflow, merge-failed, header-write-failed … */
@@ -87,6 +87,9 @@ export interface Effects {
   /** A group of exceptions waits (S-54): call `tick(snapshot)` after the configured time, once. */
   armTimer(snapshot: number): void;
 }
+
+/** That the snapshot exists, is presented in place of the origin (E-36), is Invalid, is gone. */
+export type Registration = "active" | "merging" | "invalid" | "removed";
 
 export type NoticeKind =
   | "invalid"

@@ -11,4 +11,6 @@ export interface SnapshotConfig {
   readonly metadataBlockBytes: number;
   /** It is, or is to be, recorded in the registry (E-46): state changes are registered before they take effect. */
   readonly registered: boolean;
+  /** The record says that it merges already: nothing is registered when it is presented again (E-36). */
+  readonly merging?: boolean | undefined;
 }

@@ -20,7 +20,7 @@ import type { LoadedStore } from "./loaded-store.ts";
 import { MetadataChannel } from "./metadata-channel.ts";
 import { NeedList, type Need } from "./need.ts";
 import { type PendingException, PendingTable } from "./pending-exception.ts";
-import type { Effects } from "./ports.ts";
+import type { Effects, Registration } from "./ports.ts";
 import { isAfter, nextSequence } from "./sequence.ts";
 import { SettleBuckets } from "./settle-buckets.ts";
 import type { SnapshotConfig } from "./snapshot-config.ts";
@@ -68,6 +68,8 @@ export class Snapshot {
 
   /** It is presented in place of the origin, or about to be: one operation from the start to the handover back. */
   merging = false;
+  /** The record says so (E-36). */
+  mergeRegistered: boolean;
 
   /** Chunks in reserve are being taken back. */
   reclaiming = false;
@@ -107,6 +109,7 @@ export class Snapshot {
 
   constructor(config: SnapshotConfig, loaded: LoadedStore, effects: Effects) {
     this.config = config;
+    this.mergeRegistered = config.merging === true;
     this.index = config.index;
     this.device = 1 + config.index;
     this.geometry = new CowGeometry(loaded.chunkSectors);
@@ -121,6 +124,14 @@ export class Snapshot {
   /** Origin writes have to keep this snapshot's old data (E-13). */
   get preserves(): boolean {
     return this.listed && (this.state === SnapshotState.Active || this.state === SnapshotState.Overflow);
+  }
+
+  /** Ask for a record; false: another one is under way. */
+  register(effects: Effects, owner: RegistryOwner, what: Registration): boolean {
+    if (this.registry !== undefined) return false;
+    this.registry = owner;
+    effects.register(this.index, what);
+    return true;
   }
 
   /** A chunk for one more exception, or -1 where the device or the table has no room: nothing has changed then. */

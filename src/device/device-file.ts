@@ -45,9 +45,17 @@ export class DeviceFile implements Disposable {
   /**
    * Throws a SnapringError: missing, a directory, no permission, neither file nor block device, in use; ENOLCK where it is to be
    * written and cannot be locked; EINVAL where it is the
-   * same device as `origin` (S-21) or one of `cows`, those of other snapshots, by whatever name.
+   * same device as `origin` (S-21) or one of `cows`, those of other snapshots, by whatever name. `elsewhere`: the caller locks
+   * another descriptor of it (`lockAs`).
    */
-  constructor(path: string, mode: AccessMode, what: string, origin?: DeviceFile, cows: readonly DeviceFile[] = []) {
+  constructor(
+    path: string,
+    mode: AccessMode,
+    what: string,
+    origin?: DeviceFile,
+    cows: readonly DeviceFile[] = [],
+    lockOn: "here" | "elsewhere" = "here",
+  ) {
     this.path = path;
     const flags = (isWriting(mode) ? constants.O_RDWR : constants.O_RDONLY) | constants.O_NONBLOCK;
     // O_NONBLOCK: a FIFO is to be refused, not waited for.
@@ -64,7 +72,7 @@ export class DeviceFile implements Disposable {
       this.sizeBytes = alignDown(facts.sizeBytes, SECTOR_BYTES);
       this.tailBytes = facts.sizeBytes - this.sizeBytes;
       this.logicalBlockBytes = facts.logicalBlockBytes;
-      this.lockWarning = mode === "look" ? undefined : lock(this.fd, path, `${what} ${path}`, mode);
+      this.lockWarning = mode === "look" || lockOn === "elsewhere" ? undefined : lockAs(mode, this.fd, path, what);
       if (mode !== "look") this.#behind = lockBacking(facts, mode, `${what} ${path}`);
     } catch (error) {
       closeSync(this.fd);
@@ -124,7 +132,12 @@ function isWriting(mode: AccessMode): boolean {
   return mode === "write" || mode === "write-unlocked";
 }
 
-function lock(fd: number, path: string, name: string, mode: AccessMode): string | undefined {
+/**
+ * E-42, on a descriptor of the device. Undefined: locked; else one line about a device that others may use meanwhile. Throws a SnapringError:
+ * EBUSY, or ENOLCK where it is to be written and cannot be locked.
+ */
+export function lockAs(mode: AccessMode, fd: number, path: string, what: string): string | undefined {
+  const name = `${what} ${path}`;
   const reason = lockDevice(fd, name, isWriting(mode) ? "exclusive" : "shared");
   if (reason === undefined) return undefined;
   if (mode !== "write") return `${path} is not locked (${reason}): make sure that nobody else uses it`;

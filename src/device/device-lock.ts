@@ -31,6 +31,11 @@ export function lockDevice(fd: number, path: string, mode: "exclusive" | "shared
   }
 }
 
+/** So that the next one need not wait until the kernel has taken rings down that have the descriptor, too: only the addon's rings do. */
+export function unlockDevice(fd: number): void {
+  loadNative().native?.unlockFile(fd);
+}
+
 /** The kernel needs some milliseconds, but its disk may be busy. */
 const PATIENCE_MS = 2000;
 const PAUSE_MS = { native: 10, program: 100 } as const;

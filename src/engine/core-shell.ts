@@ -18,7 +18,7 @@ import { errno, errnoOf } from "../base/errno.ts";
 import { divExact, SECTOR_BYTES } from "../base/units.ts";
 import { fromWords, highWord, lowWord } from "../base/u64.ts";
 import type { Core } from "../core/core.ts";
-import type { CopyJob, Effects, MetadataJob, NoticeKind } from "../core/ports.ts";
+import type { CopyJob, Effects, MetadataJob, NoticeKind, Registration } from "../core/ports.ts";
 import { ChunkNeed, type CloseCause, EPOCH_SHIFT, Message, SNAPSHOT_MASK } from "../ring/messages.ts";
 import type { RingConsumer } from "../ring/spsc-ring.ts";
 import type { Channel } from "./channel.ts";
@@ -32,7 +32,7 @@ const ROUNDS_PER_TURN = 16;
 
 export interface ShellEvents {
   /** E-46; resolves when it is durable. */
-  register(snapshot: number, what: "active" | "removed" | "invalid"): Promise<void>;
+  register(snapshot: number, what: Registration): Promise<void>;
   notice(snapshot: number, event: NoticeKind, error: number): void;
   /** The worker has finished with a connection. */
   connectionClosed(connection: number, cause: CloseCause): void;
@@ -172,7 +172,7 @@ export class CoreShell implements Effects {
     this.#exportOf(token).outbox.send(Message.Released, token % TOKEN_WORKER, error);
   }
 
-  register(snapshot: number, what: "active" | "removed" | "invalid"): void {
+  register(snapshot: number, what: Registration): void {
     this.#events.register(snapshot, what).then(
       () => this.#enter(() => this.core.registered(snapshot, 0)),
       (error: unknown) => this.#enter(() => this.core.registered(snapshot, errnoOf(error))),

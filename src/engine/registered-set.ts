@@ -53,8 +53,7 @@ export class RegisteredSet {
     const found = await findRegister({ fd, path, sizeBytes }, words, !readOnly);
     const set = new RegisteredSet(options, found, words);
     set.#checkAbandoned();
-    if (readOnly) set.#refuseMerging();
-    else set.#refuseMissing();
+    set.#refuseMissing();
     return set;
   }
 
@@ -111,12 +110,12 @@ export class RegisteredSet {
     }
     if (changes.length === 0 && register.snapshots.size === 0) return;
     settleIn(this.#found);
-    const before = new Map(register.snapshots);
+    const saysMore = !saysTheSame(register.snapshots, changed(register.snapshots, changes));
     try {
       await register.change(changes);
     } catch (error) {
       // A full disk under the register is no reason not to open what it says already.
-      if (!saysTheSame(before, register.snapshots)) throw error;
+      if (saysMore) throw error;
       this.#options.log(`${(error as Error).message}: it stays as it was`);
     }
     markOrigin(this.#found);
@@ -209,10 +208,12 @@ export class RegisteredSet {
 
   /** E-46. */
   #refuseMissing(): void {
-    const { abandon, snapshots, origin } = this.#options;
+    const { abandon, snapshots, origin, readOnly } = this.#options;
     const given = new Set(snapshots.map(({ name, cow }) => knownStore(this.#found, name, cow)?.name));
     for (const [name, { cow, state }] of this.#found.register.snapshots) {
       if (state === "invalid" || given.has(name) || abandon.includes(name)) continue;
+      // Readers need not have them all; but a half merged origin is not served raw to anybody (E-36).
+      if (readOnly && state === "active") continue;
       throw new SnapringError("EBUSY", `origin ${origin} has a snapshot '${name}' on ${cow} that was not given`, {
         hint: this.#howToGive(name, cow),
       });
@@ -226,15 +227,18 @@ export class RegisteredSet {
       return `this is a copy of ${register.origin?.path}, and that store is the original's: copy it, too, and give --snapshot ${name}=COPY, or ${giveUp} in this copy`;
     return `writing the origin without it would break it: give --snapshot ${name}=${cow}, or ${giveUp}`;
   }
+}
 
-  /** E-36: the raw origin is half of two states. */
-  #refuseMerging(): void {
-    const merging = [...this.#found.register.snapshots].find(([, { state }]) => state === "merging");
-    if (merging === undefined) return;
-    throw new SnapringError("EBUSY", `origin ${this.#options.origin} is half merged with snapshot '${merging[0]}'`, {
-      hint: "the merge must go on first, which writes: open it without read-only",
-    });
+function changed(
+  register: ReadonlyMap<string, RegisteredSnapshot>,
+  changes: readonly RegisterChange[],
+): typeof register {
+  const next = new Map(register);
+  for (const [name, entry] of changes) {
+    if (entry === undefined) next.delete(name);
+    else next.set(name, entry);
   }
+  return next;
 }
 
 /** What a volume may do depends on nothing that differs. */

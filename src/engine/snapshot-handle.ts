@@ -24,10 +24,10 @@ export interface SnapshotHandleParts {
   readonly loaded: LoadedStore;
   readonly tableMemory: SharedArrayBuffer;
   readonly table: TableWriter;
+  /** The register says that it merges (E-36). */
+  readonly merging: boolean;
   /** Its COW file was made when it was opened. */
   readonly made: boolean;
-  /** Its merge is to go on as soon as it is open. */
-  readonly merging: boolean;
   readonly reserves: boolean;
   readonly discardZeroesCow: boolean;
   readonly discardPassdownOrigin: boolean;
@@ -42,8 +42,8 @@ export class SnapshotHandle {
   readonly table: TableWriter;
   readonly words: SnapshotWords;
   readonly description: SnapshotDescription;
-  readonly made: boolean;
   readonly merging: boolean;
+  readonly made: boolean;
 
   constructor(parts: SnapshotHandleParts) {
     this.index = parts.index;

@@ -1,6 +1,7 @@
 /**
  * The snapshots of a volume: opened before it is served, created and dropped while it is, and what main knows of each.
  *
+ *   open     open stores ─▶ register ─▶ memory and descriptors to every worker ─▶ core ─▶ what merges is presented (E-36) ─▶ served
  *   create   open store ─▶ memory and descriptor to every worker ─▶ core: C-30 ─▶ served
  *   drop     core: E-41 ─▶ workers forget ─▶ device closed
  *
@@ -11,6 +12,7 @@ import { MAX_SNAPSHOTS } from "../base/constants.ts";
 import { errnoName, type ErrnoName, SnapringError } from "../base/errno.ts";
 import { SnapshotState } from "../base/states.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
+import type { Registration } from "../core/ports.ts";
 import { type DeviceFile, refuseOtherCows } from "../device/device-file.ts";
 import { formatTableLine } from "../format/table-line.ts";
 import { cowFile } from "../ring/file-table.ts";
@@ -23,7 +25,7 @@ import { SnapshotHandle } from "./snapshot-handle.ts";
 import type { SnapshotStats } from "./stats.ts";
 import { type OpenedStore, openStore } from "./store-opening.ts";
 import type { Threads } from "./threads.ts";
-import type { SnapshotStatus } from "./volume.ts";
+import type { SnapshotStatus } from "./volume-events.ts";
 import type { VolumeDevice } from "./volume-device.ts";
 import { checkName, type CompleteOptions, type SnapshotOptions } from "./volume-options.ts";
 
@@ -89,7 +91,7 @@ export class SnapshotSet {
     }
   }
 
-  /** The threads are there: hand the opened snapshots to workers and core. */
+  /** The threads are there: hand the opened snapshots to workers and core. One that merges is presented when this resolves. */
   async attach(shell: CoreShell, threads: Threads, words: VolumeWords): Promise<void> {
     this.#shell = shell;
     this.#threads = threads;
@@ -103,9 +105,30 @@ export class SnapshotSet {
     // What is registered has a store: a new one has been formatted by now, and nobody has written the origin yet.
     const persistent = this.#all().filter((handle) => handle.persistent);
     for (const handle of persistent) this.#recorded.add(handle);
+    const { noMerge } = this.#options;
+    for (const handle of persistent) if (handle.merging && noMerge) this.#sayStopped(handle);
     await this.#registered.settle(
-      persistent.map((handle) => ({ ...handle.registrand, state: stateAtOpening(handle) })),
+      persistent.map((handle) => ({ ...handle.registrand, state: this.#stateAtOpening(handle) })),
     );
+    for (const handle of this.#all()) if (this.#stateAtOpening(handle) === "merging") await this.#mergeAgain(handle);
+  }
+
+  /** What the register is to say of it from now on. */
+  #stateAtOpening({ loaded, merging }: SnapshotHandle): RegisteredState {
+    if (loaded.state === "invalid") return "invalid";
+    return merging && !this.#options.noMerge ? "merging" : "active";
+  }
+
+  #sayStopped({ name, loaded }: SnapshotHandle): void {
+    const left = `${loaded.exceptions} exceptions are left`;
+    this.#options.log(`${name}: its merge is stopped; the origin is half merged: ${left}`);
+  }
+
+  async #mergeAgain(handle: SnapshotHandle): Promise<void> {
+    const { readOnly, log } = this.#options;
+    await this.#present(handle);
+    log(`${handle.name}: its merge ${readOnly ? "rests: the volume is read-only" : "goes on"}`);
+    if (!readOnly) await this.#merge(handle);
   }
 
   /** E-40. */
@@ -155,7 +178,18 @@ export class SnapshotSet {
     );
   }
 
+  /** Resolves when it is registered, and the snapshot presented in place of the origin. */
   async startMerge(handle: SnapshotHandle): Promise<void> {
+    await this.#present(handle);
+    await this.#merge(handle);
+  }
+
+  async #present({ name, index }: SnapshotHandle): Promise<void> {
+    const shell = this.#shell as CoreShell;
+    await this.#operate(name, (operation) => shell.core.mergePresent(operation, index));
+  }
+
+  async #merge(handle: SnapshotHandle): Promise<void> {
     const shell = this.#shell as CoreShell;
     const merge = this.#operate(handle.name, (operation) => shell.core.mergeStart(operation, handle.index));
     let refused: unknown;
@@ -175,7 +209,7 @@ export class SnapshotSet {
   }
 
   /** E-46. */
-  async register(index: number, what: "active" | "removed" | "invalid"): Promise<void> {
+  async register(index: number, what: Registration): Promise<void> {
     const handle = this.#handles.get(index);
     if (handle === undefined || !handle.persistent) return;
     if (what === "removed") await this.#registered.remove(handle.registrand);
@@ -236,8 +270,9 @@ export class SnapshotSet {
     }
   }
 
-  closeDevices(): void {
-    for (const handle of this.#all()) handle.cow.close();
+  /** `quiet`: no worker has died with requests under way. */
+  closeDevices(quiet: boolean): void {
+    for (const handle of this.#all()) handle.cow.close(quiet);
     this.#handles.clear();
   }
 
@@ -304,6 +339,7 @@ export class SnapshotSet {
       ports: handle.ports(this.#words as VolumeWords, (this.#threads as Threads).exports),
       metadataBlockBytes: handle.cow.metadataBlockBytes,
       registered: handle.persistent && !this.#options.readOnly,
+      merging: this.#stateAtOpening(handle) === "merging",
     };
   }
 
@@ -338,11 +374,6 @@ export class SnapshotSet {
     const { error, message } = await (this.#shell as CoreShell).operate(event);
     if (error !== 0) throw new SnapringError(errnoName(error) as ErrnoName, `${name}: ${message}`);
   }
-}
-
-function stateAtOpening({ loaded, merging }: SnapshotHandle): RegisteredState {
-  if (loaded.state === "invalid") return "invalid";
-  return merging ? "merging" : "active";
 }
 
 /** A COW file that was made for a snapshot that is not to be. */

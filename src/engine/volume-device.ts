@@ -5,13 +5,15 @@
  *   buffered            tmpfs, odd sizes, or on request: the page cache, preadv2/pwritev2 inside a worker's turn
  *
  * Which one is chosen is a fact of the device and its file system (architecture: buffered I/O through io_uring goes to slower
- * kernel threads). The lock is held on a descriptor of its own, until `close` (E-42).
+ * kernel threads). The lock is on the descriptor that does the I/O, until `close` (E-42): the kernel may still have requests of a
+ * process that was killed, and keeps their descriptor open meanwhile, so that nobody gets the lock before the last of them has ended (C-49).
  */
 import { closeSync, constants, fdatasync, openSync } from "node:fs";
 import { errno, errnoOf, SnapringError } from "../base/errno.ts";
 import { divFloor, SECTOR_BYTES } from "../base/units.ts";
-import { DeviceFile, writeMode } from "../device/device-file.ts";
+import { type AccessMode, DeviceFile, lockAs, writeMode } from "../device/device-file.ts";
 import { deviceFacts } from "../device/device-facts.ts";
+import { unlockDevice } from "../device/device-lock.ts";
 import { loadNative } from "../device/native.ts";
 import { systemError } from "../device/system-error.ts";
 import type { DeviceDescription } from "../ring/worker-data.ts";
@@ -38,6 +40,9 @@ export class VolumeDevice {
   readonly file: DeviceFile;
   /** Why it is buffered, where direct I/O was wanted. */
   readonly note: string | undefined;
+  /** Undefined: it is locked. Else one line about a device that others may use meanwhile. */
+  readonly lockWarning: string | undefined;
+  readonly #mode: AccessMode;
   readonly #options: VolumeDeviceOptions;
   #fd: number;
   #align: number;
@@ -46,16 +51,18 @@ export class VolumeDevice {
   constructor(options: VolumeDeviceOptions) {
     const { path, readOnly, unlocked, what, origin, cows } = options;
     // E-42: one writer at a time; readers share.
-    this.file = new DeviceFile(path, readOnly ? "read" : writeMode(unlocked), what, origin, cows);
+    this.#mode = readOnly ? "read" : writeMode(unlocked);
+    this.file = new DeviceFile(path, this.#mode, what, origin, cows, "elsewhere");
     this.#options = options;
     this.#fd = -1;
     this.#align = 1;
     try {
       const direct = options.direct === false ? "buffered on request" : this.#openDirect(options);
       if (direct !== undefined) this.#fd = openSync(again(this.file), flagsOf(options));
+      this.lockWarning = this.#lock();
       this.note = options.direct === false ? undefined : direct;
     } catch (error) {
-      this.file[Symbol.dispose]();
+      this.close();
       throw error;
     }
   }
@@ -89,9 +96,17 @@ export class VolumeDevice {
   /** Go on without direct I/O: the sizes around it are no multiples of `align`. */
   useBuffered(): void {
     if (this.#align === 1) return;
+    // The lock goes with the descriptor. Nothing has been done with the device yet, so that somebody may come in between.
     closeSync(this.#fd);
     this.#fd = openSync(again(this.file), flagsOf(this.#options));
     this.#align = 1;
+    this.#lock();
+  }
+
+  /** On the descriptor through which the I/O goes: the kernel keeps it until the last request of a killed process has ended. */
+  #lock(): string | undefined {
+    const { path, what } = this.#options;
+    return lockAs(this.#mode, this.#fd, path, what);
   }
 
   /** Everything that has been written is durable: 0, or why not. */
@@ -99,7 +114,9 @@ export class VolumeDevice {
     return new Promise((resolve) => fdatasync(this.#fd, (error) => resolve(error === null ? 0 : errnoOf(error))));
   }
 
-  close(): void {
+  /** `quiet`: nothing of ours is under way on it, so the next one need not wait until the kernel has taken the rings down. */
+  close(quiet = true): void {
+    if (this.#fd >= 0 && quiet) unlockDevice(this.#fd);
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
     this.file[Symbol.dispose]();

@@ -68,6 +68,8 @@ export interface VolumeOptions {
   readonly groupCount?: number | undefined;
   /** Microseconds (0–1000000) that a thread that serves clients polls after its last work before it sleeps. Default 0: it sleeps at once. */
   readonly busyPoll?: number | undefined;
+  /** A merge that was under way when the volume was last open does not go on: the origin is served as it is, half merged. Default false. */
+  readonly noMerge?: boolean | undefined;
   /** Registered snapshots that are given up: their stores are marked Invalid, so that the origin may be written without them (E-46). */
   readonly abandon?: readonly string[] | undefined;
   /** What stands at the given paths is what was registered, though files were moved or replaced: taken where it fits (E-46). */
@@ -98,6 +100,7 @@ export interface CompleteOptions {
   readonly groupWaitMs: number;
   readonly groupCount: number;
   readonly busyPoll: number;
+  readonly noMerge: boolean;
   readonly abandon: readonly string[];
   readonly moved: boolean;
   readonly unregistered: boolean;
@@ -142,6 +145,7 @@ export function completeOptions(options: VolumeOptions): CompleteOptions {
     groupWaitMs: checkWhole("groupWaitMs", options.groupWaitMs ?? GROUP_WAIT_MS, 0, GROUP_WAIT_MS_MAX),
     groupCount: checkWhole("groupCount", options.groupCount ?? GROUP_COUNT_MAX, 1, GROUP_COUNT_MAX),
     busyPoll: checkWhole("busyPoll", options.busyPoll ?? 0, 0, BUSY_POLL_US_MAX),
+    noMerge: checkNoMerge(options),
     abandon: options.abandon ?? [],
     moved: options.moved ?? false,
     unregistered: options.unregistered ?? false,
@@ -166,6 +170,12 @@ function checkWhole(what: string, value: number, min: number, max: number): numb
 function checkPercent(percent: number): number {
   if (percent >= 1 && percent <= 100) return percent;
   throw invalid("mergePercent must be from 1 to 100");
+}
+
+/** That it is stopped is written down. */
+function checkNoMerge({ noMerge = false, readOnly = false }: VolumeOptions): boolean {
+  if (noMerge && readOnly) throw invalid("a read-only volume cannot stop a merge");
+  return noMerge;
 }
 
 function invalid(message: string): SnapringError {

@@ -3,7 +3,7 @@
  *
  *   openVolume
  *     open and lock origin ─▶ open every store (E-46: the whole set, before the first write) ─▶ threads ─▶ core
- *     ─▶ snapshots: memory to every worker, open in the core ─▶ listen
+ *     ─▶ snapshots: memory to every worker, open in the core, one that merges presented (E-36) ─▶ listen
  *   close
  *     stop listening ─▶ export workers drain ─▶ core: commit all, flush ─▶ metadata, copy workers ─▶ locks released
  *
@@ -34,40 +34,14 @@ import { Threads } from "./threads.ts";
 import { checkWorkerEntries } from "./worker-entry.ts";
 import { guarded } from "./user-callback.ts";
 import { VolumeDevice } from "./volume-device.ts";
+import { type ExportInfo, NOTICES, type SnapshotStatus, type VolumeEvents } from "./volume-events.ts";
 import { type CompleteOptions, completeOptions, type SnapshotOptions, type VolumeOptions } from "./volume-options.ts";
 
 export type { NoticeKind } from "../core/ports.ts";
 export type { SnapshotOptions, VolumeOptions } from "./volume-options.ts";
 export type { ClientStats } from "./client-limits.ts";
+export type { ExportInfo, SnapshotStatus, VolumeEvents } from "./volume-events.ts";
 export type { ExportStats, SnapshotStats, VolumeStats, WorkerStats } from "./stats.ts";
-
-export interface ExportInfo {
-  /** "origin", or the snapshot's name. */
-  readonly name: string;
-  readonly sizeBytes: number;
-  readonly readOnly: boolean;
-  /** Of the live volume always active. */
-  readonly state: SnapshotStatus["state"];
-  /** NBD URIs, one for each address. */
-  readonly uris: readonly string[];
-}
-
-export interface SnapshotStatus {
-  readonly name: string;
-  readonly state: "active" | "overflow" | "invalid" | "merging";
-  /** S-72. */
-  readonly status: string;
-  /** S-73. */
-  readonly table: string;
-}
-
-export interface VolumeEvents {
-  /** A snapshot's state has changed, or something went wrong with it. */
-  snapshot: [name: string, event: NoticeKind, error: string];
-  /** The volume cannot go on: its clients are cut off; close it. Thrown where nobody listens. */
-  error: [error: Error];
-  close: [];
-}
 
 /** Throws (rejects with) a SnapringError; whatever was opened by then is closed again. */
 export async function openVolume(options: VolumeOptions): Promise<Volume> {
@@ -93,7 +67,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   #threads: Threads | undefined;
   #shell: CoreShell | undefined;
   #listener: Listener | undefined;
-  #pacer: MergePacer | undefined;
+  readonly #pacer: MergePacer;
   #set: SnapshotSet | undefined;
   #registered: RegisteredSet | undefined;
   #closing: Promise<void> | undefined;
@@ -111,6 +85,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     super();
     this.#options = options;
     this.#closeWatch = new CloseWatch(options.log);
+    this.#pacer = new MergePacer(options.mergePercent, () => this.#shell?.mergeContinue());
     this.#death = new Promise((resolve) => {
       this.#died = resolve;
     });
@@ -172,10 +147,12 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     this.#snapshots.grow(this.#snapshots.find(name));
   }
 
-  /** E-30…E-36: resolves when the merge is under way; the end comes as a `snapshot` event ("merged", "merge-failed"). */
+  /**
+   * E-30…E-36: resolves when the snapshot is presented in place of the origin, and will be at every opening until the merge is stopped;
+   * the end comes as a `snapshot` event ("merged", "merge-failed").
+   */
   async startMerge(name: string): Promise<void> {
     this.#refuseDead();
-    this.#pacer ??= new MergePacer(this.#options.mergePercent, () => this.#shell?.mergeContinue());
     this.#pacer.began();
     const handle = this.#snapshots.find(name);
     await this.#orders.run(() => this.#snapshots.startMerge(handle));
@@ -212,6 +189,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     const set = new SnapshotSet(options, this.#origin, this.#registered);
     this.#set = set;
     await this.#openStores(set, this.#origin);
+    this.#pacer.began();
     const attached = set.attach(this.#shell as CoreShell, this.#threads as Threads, new VolumeWords(this.#words));
     await Promise.race([attached, this.#death]);
     if (this.#dead !== undefined) throw this.#dead;
@@ -284,6 +262,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
       mergePaced: options.mergePercent < 100,
       mergeBatches: options.mergeBatches,
       groupCount: options.groupCount,
+      readOnly: options.readOnly,
     };
     this.#shell.attach(new Core(this.#shell, ports, sectorsOf(origin.file.sizeBytes), coreOptions));
     this.#shell.turn();
@@ -307,13 +286,14 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     await this.#cut;
     // They may have come up after that.
     if (this.#dead !== undefined) await threads?.abandon();
-    this.#pacer?.close();
+    this.#pacer.close();
     shell?.end();
     this.#listener?.close();
     this.#wake?.close();
     if (!this.#isOpen) await this.#set?.takeBack();
-    this.#set?.closeDevices();
-    this.#origin?.close();
+    const quiet = this.#dead === undefined;
+    this.#set?.closeDevices(quiet);
+    this.#origin?.close(quiet);
     guarded(() => this.emit("close"))();
   }
 
@@ -385,7 +365,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   }
 
   #notice(index: number, event: NoticeKind, error: number): void {
-    if (event === "merge-progress" && this.#options.mergePercent < 100) this.#pacer?.stepDone();
+    if (event === "merge-progress" && this.#options.mergePercent < 100) this.#pacer.stepDone();
     const handle: SnapshotHandle | undefined = this.#snapshots.at(index);
     const name = handle?.name ?? `snapshot ${index}`;
     const reason = error === 0 ? "" : errnoName(error);
@@ -396,24 +376,13 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
 
   /** S-18, E-42. */
   #sayOdd(origin: VolumeDevice): void {
-    const { tailBytes, path, lockWarning } = origin.file;
+    const { lockWarning } = origin;
+    const { tailBytes, path } = origin.file;
     if (lockWarning !== undefined) this.#options.log(lockWarning);
     if (tailBytes > 0) this.#options.log(`${path}: the last ${tailBytes} bytes fill no sector and are not served`);
     if (origin.note !== undefined && this.#options.direct === true) this.#options.log(`${path}: ${origin.note}`);
   }
 }
-
-const NOTICES: Readonly<Record<NoticeKind, string>> = {
-  invalid: "the snapshot is invalid now",
-  overflow: "the store is full, writes to the snapshot fail",
-  "overflow-cleared": "the store has room again",
-  "merge-failed": "the merge has failed",
-  "merge-progress": "merging",
-  "merge-stopped": "the merge has stopped",
-  merged: "the merge is complete",
-  "header-write-failed": "its header could not be marked invalid",
-  "register-failed": "the register of snapshots could not be written",
-};
 
 /** Something has thrown that must not: in words, with its cause. */
 function defect(cause: unknown): Error {

@@ -1,7 +1,7 @@
 /**
  * Makes a new, empty store on a file or block device (S-31), and destroys nothing by mistake.
  *
- *   (forced: zero what stood there, flush) → zero area 0 → flush → header → flush
+ *   (forced: zero what stood there) → flush → zero area 0 → flush → header → flush
  *
  * In this order a crash leaves either no store or a whole one. Everything is checked before the first write; a file that this
  * call made is removed again if it fails. A device that is not blank at its beginning, a store or anything else, is refused
@@ -169,8 +169,9 @@ function format(cow: DeviceFile, geometry: CowGeometry, overContent: boolean): C
   if (overContent) {
     // The old header must be gone before the list behind it is.
     cow.write(0, zeroes);
-    cow.sync();
   }
+  // And one that was blank when it was read may be so in a cache only, by somebody who was killed (C-49).
+  cow.sync();
   cow.write(geometry.areaPosition(0), zeroes);
   cow.sync();
   cow.write(0, encodeHeader(true, chunkSectors, chunkBytes));

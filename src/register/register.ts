@@ -77,7 +77,7 @@ export class Register {
     this.#stale = true;
   }
 
-  /** Durable when it resolves. A new snapshot that cannot be registered is not known here either: it is not to be. */
+  /** Durable when it resolves. After a failure the register says what it said before, here and, if that can be, on disk. */
   async change(changes: readonly RegisterChange[]): Promise<void> {
     const { snapshots } = this.#content;
     const before = new Map(snapshots);
@@ -89,9 +89,22 @@ export class Register {
     try {
       await this.#write();
     } catch (error) {
-      for (const [name, entry] of changes) if (entry?.state === "active" && !before.has(name)) snapshots.delete(name);
+      await this.#putBack(changes, before);
       throw error;
     }
+  }
+
+  /** What was recorded before is recorded again; but Invalid stays Invalid, and what is gone is gone: the origin goes on without (S-70). */
+  async #putBack(changes: readonly RegisterChange[], before: ReadonlyMap<string, RegisteredSnapshot>): Promise<void> {
+    const { snapshots } = this.#content;
+    for (const [name, entry] of changes) {
+      const known = before.get(name);
+      if (entry === undefined || entry.state === "invalid") continue;
+      if (known === undefined) snapshots.delete(name);
+      else snapshots.set(name, known);
+    }
+    // The new one may stand on disk already. If this fails, too, the next one makes up for it.
+    await this.#write().catch(() => {});
   }
 
   #write(): Promise<void> {

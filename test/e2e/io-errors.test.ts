@@ -44,9 +44,9 @@ test("one call fails with EIO, every eleventh in turn", { timeout: 300_000 }, as
 const LASTING: readonly (readonly [string, Fault, string])[] = [
   ["the origin cannot be read", { kind: "read", device: 0, call: 1, error: EIO }, "invalid"],
   ["the origin cannot be written", { kind: "write", device: 0, call: 2, error: EIO }, "merge-failed"],
-  ["the origin cannot be flushed", { kind: "flush", device: 0, call: 2, error: EIO }, "merge-failed"],
+  ["the origin cannot be flushed", { kind: "flush", device: 0, call: 3, error: EIO }, "merge-failed"],
   ["a store is full below", { kind: "write", device: 1, call: 5, error: ENOSPC }, "header-write-failed"],
-  ["a store cannot be flushed", { kind: "flush", device: 1, call: 4, error: EIO }, "invalid"],
+  ["a store cannot be flushed", { kind: "flush", device: 1, call: 5, error: EIO }, "invalid"],
   ["a dropped store cannot be written", { kind: "write", device: 2, call: 14, error: EIO }, ""],
 ];
 

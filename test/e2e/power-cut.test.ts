@@ -84,3 +84,12 @@ test.for(LIES)("the checker can fail: %s", async ([, lie], context) => {
   expect([...checkedCuts(recorded, SEED, 2 * IMAGES)].length).toBe(2 * IMAGES);
   expect(() => [...checkedCuts(recorded, SEED, 2 * IMAGES, lie)]).toThrow(/may hold|has no header|exception/);
 });
+
+test("the checker can fail: a killed process had not flushed, and the opening after it does not either (C-49)", async (context) => {
+  requireFuse(context);
+  const recorded = await recordingOf("killed");
+  expect(recorded.openings.length).toBe(2);
+  expect(() => [...checkedCuts(recorded, SEED, 4 * IMAGES, { missing: recorded.openings })]).toThrow(
+    /may hold|has no header|exception/,
+  );
+});

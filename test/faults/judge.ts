@@ -3,7 +3,7 @@
  *
  *   origin  read    the read itself; a copy: the snapshots that waited for it become invalid (E-9, E-15)
  *           write   the write itself; a merge fails (S-66)
- *           flush   the flush itself; a creation is refused (C-30); a merge fails
+ *           flush   the flush itself; opening (C-49) or creation (C-30) is refused; a merge fails
  *   store   read    the read itself; opening is refused (S-37); a merge fails
  *           write   the write itself; a copy, a commit: invalid (S-50); opening or creation is refused; a merge fails
  *           flush   the flush itself; a commit: invalid; opening or creation is refused; a merge fails

@@ -253,14 +253,19 @@ export class FaultRun {
     return { name, cow: this.#folder.path(`${name}.cow`), chunkSize: CHUNKS[name] * SECTOR_BYTES };
   }
 
-  #open(names: readonly string[]): Promise<void> {
+  #open(names: readonly string[], noMerge = false): Promise<void> {
     const options = { ...this.#options, direct: true, workers: 1, listen: [`unix:${this.#socket}`] };
     return this.#child.open({
-      ...{ ...options, origin: this.#folder.path("origin"), snapshots: names.map((name) => this.#snapshot(name)) },
+      ...{
+        ...options,
+        noMerge,
+        origin: this.#folder.path("origin"),
+        snapshots: names.map((name) => this.#snapshot(name)),
+      },
     });
   }
 
-  /** On devices that do not fail, with what is registered. */
+  /** On devices that do not fail, with what is registered; the snapshot's own view can be read when its merge does not go on. */
   async #reopen(images: readonly Uint8Array[]): Promise<Reopened> {
     const log = new DeviceLog();
     for (const [index, name] of NAMES.entries()) {
@@ -272,7 +277,7 @@ export class FaultRun {
     const registered = Object.keys(snapshots);
     const nothing = { origin: new Uint8Array(0), a: { state: "", view: undefined }, registered };
     try {
-      await this.#open([...new Set(["a", ...registered])]);
+      await this.#open([...new Set(["a", ...registered])], true);
     } catch (error) {
       return { ...nothing, error: (error as OrderFailure).code ?? String(error) };
     }

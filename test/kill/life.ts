@@ -7,8 +7,8 @@
  *   round: open ─ compare everything ─ fio, clients ─ create, drop, merge … ─ SIGKILL ─ decode the files offline
  *
  * Snapshots: "written" has clients and fio of its own, and is merged now and then; "read" must stay what the origin was at first;
- * "late" is made and dropped under load. What was promised is promised across any number of kills: a merge that was cut is gone on
- * with or left, the ledgers go on from what they found. The seed fixes the schedule, not what the threads make of it.
+ * "late" is made and dropped under load. What was promised is promised across any number of kills: a merge that was cut is presented
+ * again, and then stopped, or the opening is told not to merge (E-36); the ledgers go on from what they found. The seed fixes the schedule, not what the threads make of it.
  */
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -50,6 +50,8 @@ export interface LifeFigures {
   writes: number;
   offline: number;
   kernel: number;
+  /** Merges that were presented again after a kill. */
+  presented: number;
   readonly actions: Record<string, number>;
 }
 
@@ -74,7 +76,7 @@ export async function liveUnderKills(options: KillOptions): Promise<LifeFigures>
 }
 
 class Life {
-  readonly figures: LifeFigures = { kills: 0, late: 0, writes: 0, offline: 0, kernel: 0, actions: {} };
+  readonly figures: LifeFigures = { kills: 0, late: 0, writes: 0, offline: 0, kernel: 0, presented: 0, actions: {} };
   readonly #options: KillOptions;
   readonly #scratch: Scratch;
   readonly #random: SeededRandom;
@@ -92,6 +94,8 @@ class Life {
   #lateMade = false;
   #lateDropped = false;
   #merged = false;
+  /** The server has "written" in place of the origin, as before the kill. */
+  #presented = false;
   #acknowledged = 0;
   #reached: { readonly count: number; readonly then: () => void } | undefined;
 
@@ -162,10 +166,13 @@ class Life {
       workers: 1 + random.below(2),
     };
     for (const ledger of this.#written) ledger.strict = settings.early !== true;
+    const merging = this.#registered()["written"] === "merging";
+    const noMerge = merging && random.chance(30);
+    this.#presented = merging && !noMerge;
     this.#options.say?.(`round ${round} of seed ${this.#options.seed}: ${JSON.stringify(settings)}`);
     const snapshots = this.#names().map((name) => this.#snapshot(name));
     const listen = [`unix:${this.#path("socket")}`];
-    this.#server = await KilledServer.start({ ...settings, origin: this.#path("origin"), snapshots, listen });
+    this.#server = await KilledServer.start({ ...settings, noMerge, origin: this.#path("origin"), snapshots, listen });
   }
 
   async #view(name: string): Promise<Buffer> {
@@ -181,6 +188,7 @@ class Life {
 
   /** Everything as it is after a kill, before anything is written. */
   async #compare(): Promise<void> {
+    if (this.#presented) await this.#comparePresented();
     const origin = await this.#view("");
     if (this.#merged) for (const ledger of this.#origin) ledger.restart(origin);
     else for (const ledger of this.#origin) this.figures.late += ledger.check(origin, "origin");
@@ -199,6 +207,18 @@ class Life {
     }
     this.#decoded.clear();
     if (!this.#names().includes("late")) this.#forgetLate();
+  }
+
+  /** Clients see what they saw before the kill, under the same name; then the origin is handed back. */
+  async #comparePresented(): Promise<void> {
+    if ((await this.#state("written")) !== "merging")
+      throw new Error("written is registered as merging, and not presented");
+    const view = await this.#view("");
+    const decoded = this.#decoded.get("written");
+    if (decoded !== undefined) this.#same(view, decoded, "the presented volume, as it was decoded");
+    for (const ledger of this.#written) this.figures.late += ledger.check(view, "the presented volume");
+    refuse(await this.#server!.order("stopMerge"));
+    this.figures.presented += 1;
   }
 
   async #state(name: string): Promise<string | undefined> {

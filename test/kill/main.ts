@@ -23,7 +23,7 @@ const { values } = parseArgs({
 const kernelPercent = missingForOracle().length === 0 ? Number(values.kernel) : 0;
 if (kernelPercent === 0) console.log("kill: no store is decoded by the real kernel");
 const start = performance.now();
-const total: LifeFigures = { kills: 0, late: 0, writes: 0, offline: 0, kernel: 0, actions: {} };
+const total: LifeFigures = { kills: 0, late: 0, writes: 0, offline: 0, kernel: 0, presented: 0, actions: {} };
 let seed = Number(values.seed ?? Date.now() % 1_000_000);
 
 for (let left = Number(values.rounds); left > 0; left -= LIFE_ROUNDS, seed++) {
@@ -42,6 +42,6 @@ for (let left = Number(values.rounds); left > 0; left -= LIFE_ROUNDS, seed++) {
 }
 
 function add(life: LifeFigures): void {
-  for (const name of ["kills", "late", "writes", "offline", "kernel"] as const) total[name] += life[name];
+  for (const name of ["kills", "late", "writes", "offline", "kernel", "presented"] as const) total[name] += life[name];
   for (const [name, count] of Object.entries(life.actions)) total.actions[name] = (total.actions[name] ?? 0) + count;
 }

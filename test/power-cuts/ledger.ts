@@ -5,6 +5,8 @@
  *   flush            begin ─────────── answered     what was acknowledged before its beginning is durable at its answer
  *   cut                                  T          of each sector: any write but those that a durable one has replaced for certain
  *
+ * After a kill a new ledger succeeds: it begins with what was read then, which is durable (C-49).
+ *
  * The events carry the numbers of the devices' clock, so one ledger answers for every moment of the past. A sector of write W holds
  * W and its own number, 128 times; one of a write of zeroes is zero.
  */
@@ -47,12 +49,24 @@ export class Ledger {
   readonly #writes: Write[][];
   /** Acknowledged, and not durable. */
   #loose = new Set<Write>();
+  /** From this moment on another ledger stands for this one. */
+  #successor: { readonly since: number; readonly ledger: Ledger } | undefined;
 
   constructor(clock: EventClock, base: Uint32Array) {
     this.#clock = clock;
     this.#base = base;
     this.sectors = base.length;
     this.#writes = Array.from({ length: base.length }, () => []);
+  }
+
+  /** What clients go by now. */
+  get latest(): Ledger {
+    return this.#successor?.ledger.latest ?? this;
+  }
+
+  /** The volume has been opened again after a kill, and this is what was read of it. */
+  succeed(base: Uint32Array): void {
+    this.#successor = { since: this.#clock.tick(), ledger: new Ledger(this.#clock, base) };
   }
 
   /** A write is sent; call the result when it has been acknowledged. One that fails may have happened. */
@@ -88,6 +102,9 @@ export class Ledger {
     promised: "durable" | "acknowledged" = "durable",
     first = 0,
   ): string | undefined {
+    if (this.#successor !== undefined && at >= this.#successor.since) {
+      return this.#successor.ledger.wrong(content, at, promised, first);
+    }
     const words = new Uint32Array(content.buffer, content.byteOffset, content.length / 4);
     for (let i = 0; i < content.length / SECTOR_BYTES; i++) {
       const sector = first + i;

@@ -5,7 +5,7 @@
  *   --kernel N    (50) stores that the real kernel loads, at least; 0 where it cannot be run
  *   --seed N      the first recording's seed; by default another one each time. Threads are real: a seed gives the same clients
  *                 and cuts, not the same moments
- *   --kind K      plain, live, merge or full; by turns if it is not given
+ *   --kind K      plain, live, merge, full or killed; by turns if it is not given
  *
  * The images of a failure are kept in var/power-cut/.
  */

@@ -4,6 +4,7 @@
  *   clients (this process) ── NBD ──▶ volume (child) ── kernel ──▶ lying devices (this process)
  *        └──── ledgers ◀──────────── one clock ────────────────────────▶ log ───┘
  */
+import { setTimeout } from "node:timers/promises";
 import { DeviceLog } from "../support/lying-device/device-log.ts";
 import { FuseFolder } from "../support/lying-device/fuse-folder.ts";
 import { LyingDevice } from "../support/lying-device/lying-device.ts";
@@ -14,6 +15,7 @@ import { NbdClient } from "../support/nbd-client.ts";
 import { readAll } from "../support/volume.ts";
 import { VolumeProcess } from "../support/volume-process.ts";
 import { FIRST, Ledger, numbersIn, SECTOR_BYTES, stamped, WriteNumbers } from "./ledger.ts";
+import type { Time } from "./replay.ts";
 import type { Scene, SceneSnapshot } from "./scene.ts";
 import { type Client, writeAway } from "./writer.ts";
 
@@ -47,7 +49,12 @@ export interface Recording {
   /** Where the register's texts name their devices. */
   readonly folder: string;
   readonly requests: number;
+  /** From each kill until the volume was open again. */
+  readonly openings: readonly Time[];
 }
+
+type Two = readonly [RecordedSnapshot, RecordedSnapshot];
+type OpenOptions = Parameters<VolumeProcess["open"]>[0];
 
 export const REGISTER = "origin.snapshots";
 
@@ -67,7 +74,9 @@ class Recorder {
   readonly #clients: NbdClient[] = [];
   #mergedFrom = Infinity;
   #requests = 0;
+  readonly #openings: Time[] = [];
   #socket = "";
+  #child: VolumeProcess | undefined;
 
   constructor(scene: Scene) {
     this.#scene = scene;
@@ -93,22 +102,18 @@ class Recorder {
       moved: (name, file) => this.#moved(name, file),
       flushed: () => this.#texts(),
     });
-    const child = new VolumeProcess();
-    child.heard = ({ name, event }) => {
-      if (event === "invalid") this.#snapshot(name).invalid = this.#log.clock.tick();
-    };
     try {
       this.#putDevices(folder);
       this.#socket = scratch.file("socket");
-      await this.#live(child, folder);
+      await this.#live(folder);
       return {
         ...{ scene: this.#scene, log: this.#log, first: this.#first, origin: this.#origin },
         ...{ snapshots: this.#snapshots, mergedFrom: this.#mergedFrom, requests: this.#requests },
-        ...{ end: this.#log.clock.tick(), folder: folder.path("") },
+        ...{ openings: this.#openings, end: this.#log.clock.tick(), folder: folder.path("") },
       };
     } finally {
       for (const client of this.#clients) client.destroy();
-      await child.kill();
+      await this.#child?.kill();
       await folder.unmount();
       await scratch.remove();
     }
@@ -121,13 +126,23 @@ class Recorder {
       const random = new SeededRandom(this.#scene.seed * 8 + index + 1);
       const pause = (): Promise<unknown> | undefined => {
         if (slowness === 0 || random.chance(50)) return undefined;
-        return new Promise((resolve) => setTimeout(resolve, random.below(slowness + 1)));
+        return setTimeout(random.below(slowness + 1));
       };
       folder.put(name, new LyingDevice({ index, bytes: this.#first[index].slice(), log: this.#log, pause }));
     }
   }
 
-  async #live(child: VolumeProcess, folder: FuseFolder): Promise<void> {
+  async #open(options: OpenOptions): Promise<VolumeProcess> {
+    const child = new VolumeProcess();
+    this.#child = child;
+    child.heard = ({ name, event }) => {
+      if (event === "invalid") this.#snapshot(name).invalid = this.#log.clock.tick();
+    };
+    await child.open(options);
+    return child;
+  }
+
+  async #live(folder: FuseFolder): Promise<void> {
     const { kind, options } = this.#scene;
     const [a, b, c] = this.#snapshots;
     const optionsOf = ({ name, chunkSectors }: SceneSnapshot): { name: string; cow: string; chunkSize: number } => {
@@ -135,12 +150,22 @@ class Recorder {
     };
     for (const one of [a, b]) one.born = this.#log.clock.tick();
     const origin = folder.path("origin");
-    await child.open({ ...options, origin, snapshots: [a, b].map(optionsOf), listen: [`unix:${this.#socket}`] });
+    const given = { ...options, origin, snapshots: [a, b].map(optionsOf), listen: [`unix:${this.#socket}`] };
+    let child = await this.#open(given);
     for (const one of [a, b]) this.#isThere(one, new Uint32Array(this.#scene.originSectors).fill(FIRST));
     if (kind === "full") b.mayBeInvalid = b.there;
     const all = await this.#writers(this.#origin, a, b);
     await this.#write(all);
     if (kind === "merge") await this.#merge(child, a, b);
+    if (kind === "killed") {
+      child = await this.#killAndOpen(child, given, a, b);
+      if (this.#scene.stops) {
+        this.#mergedFrom = this.#log.clock.tick();
+        await child.merge("a");
+      }
+      child = await this.#killAndOpen(child, given, a, b);
+      await this.#write(await this.#users(a, b));
+    }
     if (kind === "live") {
       const writing = this.#write(all.filter(({ name }) => name !== "b"));
       c.born = this.#log.clock.tick();
@@ -154,9 +179,46 @@ class Recorder {
     await Promise.all(this.#clients.splice(0).map((client) => client.disconnect()));
     // A close makes everything durable, like a flush of everything.
     const ledgers = [this.#origin, ...this.#snapshots.map(({ ledger }) => ledger)];
-    const closed = ledgers.map((ledger) => ledger?.flushing());
+    const closed = ledgers.map((ledger) => ledger?.latest.flushing());
     await child.close();
     for (const close of closed) close?.();
+  }
+
+  /** The process is killed amid its clients' requests; what is read of the volume then is what the ledgers go on from. */
+  async #killAndOpen(child: VolumeProcess, options: OpenOptions, ...snapshots: Two): Promise<VolumeProcess> {
+    const { requests, writeSectors } = this.#scene;
+    const { clock } = this.#log;
+    const moment = clock.now + 40 + this.#random.below(600);
+    const users = await this.#users(...snapshots);
+    let over = false;
+    // Their streams end with the process.
+    const writing = Promise.allSettled(users.map((user) => writeAway(user, requests, writeSectors))).then(() => {
+      over = true;
+    });
+    this.#requests += users.length * requests;
+    while (!over && clock.now < moment) await setTimeout(1);
+    await child.kill();
+    await writing;
+    for (const client of this.#clients.splice(0)) client.destroy();
+    const killed = this.#log.clock.tick();
+    const next = await this.#open(options);
+    this.#openings.push([killed, this.#log.clock.tick()]);
+    for (const { name, ledger } of this.#volumes(...snapshots)) {
+      ledger.succeed(numbersIn(await readAll(await this.#connect(name))));
+    }
+    return next;
+  }
+
+  /** What can be used: from the merge on the first snapshot stands in the origin's place. */
+  #volumes(...snapshots: Two): readonly { readonly name: string; readonly ledger: Ledger }[] {
+    const [a, b] = snapshots.map(({ name, ledger }) => ({ name, ledger: (ledger as Ledger).latest }));
+    if (this.#mergedFrom < Infinity) return [{ ...a, name: "" }, b];
+    return [{ name: "", ledger: this.#origin.latest }, a, b];
+  }
+
+  #users(...snapshots: Two): Promise<Client[]> {
+    const volumes = this.#volumes(...snapshots);
+    return Promise.all([...volumes, ...volumes].map(({ name, ledger }) => this.#client(name, ledger)));
   }
 
   /** The first snapshot is brought back, while the live volume and the other one are written. */

@@ -9,6 +9,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, existsSync, openSync, readFileSync, rmSync, statfsSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
+import type { VolumeOptions } from "../../src/index.ts";
 import { OfflineMerge } from "../../src/offline/merge-store.ts";
 import { SnapshotView } from "../../src/offline/snapshot-view.ts";
 import { OracleImages, type OracleRead } from "../support/dm-oracle.ts";
@@ -112,8 +113,14 @@ export class Reopening {
     // Invalid may stand in the register before it does in the header (S-70), where the snapshot may be invalid at all.
     const isInvalid = ({ state, snapshot }: Found): boolean =>
       state === "invalid" ||
-      (cut.at >= Math.min(snapshot.dying, snapshot.mayBeInvalid) && calledInvalid(text, snapshot.name));
-    for (let time = 0; time < 2; time++) await this.#open(this.#child, given, isInvalid);
+      (cut.at >= Math.min(snapshot.dying, snapshot.mayBeInvalid) && stateIn(text, snapshot.name) === "invalid");
+    // Amid a merge: read-only it is presented, and nothing goes on; then the opening is told to stop it (E-36).
+    const merging = given.find(
+      ({ snapshot, state }) => state === "active" && stateIn(text, snapshot.name) === "merging",
+    );
+    if (merging === undefined) await this.#open(this.#child, given, isInvalid);
+    else await this.#openMerging(this.#child, given, merging);
+    await this.#open(this.#child, given, isInvalid, merging !== undefined);
     // S-70: what only the register called invalid is so in its header, too, by then.
     for (const one of given)
       if (isInvalid(one)) this.#files[one.snapshot.device].content.fill(0, VALID_AT, VALID_AT + 4);
@@ -138,23 +145,51 @@ export class Reopening {
     return 1;
   }
 
-  async #open(child: VolumeProcess, given: readonly Found[], isInvalid: (one: Found) => boolean): Promise<void> {
-    const socket = this.#scratch.file("socket");
-    await child.open({
+  /** S-83: what merged is in place of the origin, at once. */
+  async #openMerging(child: VolumeProcess, given: readonly Found[], { snapshot, view }: Found): Promise<void> {
+    await child.open({ ...this.#options(given), readOnly: true });
+    const { state } = await child.status(snapshot.name);
+    if (state !== "merging") throw new Error(`${snapshot.name}: opened as ${state}, not merging`);
+    const at = await this.#difference("", view);
+    if (at >= 0) throw new Error(`the presented volume differs from ${snapshot.name} at byte ${at}`);
+    await child.close();
+  }
+
+  #options(given: readonly Found[]): VolumeOptions {
+    return {
       origin: this.#files[0].path,
       snapshots: given.map((one) => ({ name: one.snapshot.name, cow: this.#cow(one), chunkSize: chunkBytes(one) })),
-      ...{ listen: [`unix:${socket}`], workers: 1 },
-    });
+      ...{ listen: [`unix:${this.#socket}`], workers: 1 },
+    };
+  }
+
+  get #socket(): string {
+    return this.#scratch.file("socket");
+  }
+
+  /** The first byte at which an export is not this, or -1. */
+  async #difference(name: string, view: Uint8Array): Promise<number> {
+    const client = await NbdClient.open({ path: this.#socket }, name);
+    const at = firstDifference(await readAll(client), view);
+    await client.disconnect();
+    return at;
+  }
+
+  async #open(
+    child: VolumeProcess,
+    given: readonly Found[],
+    isInvalid: (one: Found) => boolean,
+    noMerge = false,
+  ): Promise<void> {
+    await child.open({ ...this.#options(given), noMerge });
     for (const one of given) {
       const { snapshot, state, view } = one;
       const { state: now } = await child.status(snapshot.name);
       const wanted = isInvalid(one) ? "invalid" : "active";
       if (now !== wanted) throw new Error(`${snapshot.name}: opened as ${now}, not ${wanted}`);
       if (state !== "active" || wanted === "invalid") continue;
-      const client = await NbdClient.open({ path: socket }, snapshot.name);
-      const at = firstDifference(await readAll(client), view);
+      const at = await this.#difference(snapshot.name, view);
       if (at >= 0) throw new Error(`${snapshot.name}: the library's view differs at byte ${at}`);
-      await client.disconnect();
     }
     await child.close();
   }
@@ -176,11 +211,11 @@ export class Reopening {
   }
 }
 
-/** The register says of the snapshot that it is invalid. */
-function calledInvalid(register: string | undefined, name: string): boolean {
-  if (register === undefined) return false;
+/** What the register says of the snapshot. */
+function stateIn(register: string | undefined, name: string): string | undefined {
+  if (register === undefined) return undefined;
   const { snapshots } = JSON.parse(register) as { snapshots: Record<string, { state: string } | undefined> };
-  return snapshots[name]?.state === "invalid";
+  return snapshots[name]?.state;
 }
 
 /** From `start` on, the next sector that differs, or the end. */

@@ -17,7 +17,12 @@ export interface Lie {
   readonly flushes?: readonly number[];
   /** Devices whose durable writes are not. */
   readonly durableWrites?: readonly number[];
+  /** Flushes that begin in one of these times make nothing durable, as if they were not there. */
+  readonly missing?: readonly Time[];
 }
+
+/** From one moment to another. */
+export type Time = readonly [from: number, to: number];
 
 export const CUTS = ["prefix", "all lost", "all kept", "some lost", "torn", "one lost", "one kept", "mixed"] as const;
 export type Cut = (typeof CUTS)[number];
@@ -155,6 +160,7 @@ function durableAt(write: LoggedWrite, log: DeviceLog, lie: Lie): number {
   let at = write.durable && !lie.durableWrites?.includes(write.device) ? write.end : Infinity;
   if (lie.flushes?.includes(write.device)) return at;
   for (const flush of log.flushes) {
+    if (lie.missing?.some(([from, to]) => flush.begin > from && flush.begin < to)) continue;
     if (flush.device === write.device && flush.begin > write.end && flush.end < at) at = flush.end;
   }
   return at;

@@ -10,8 +10,9 @@ import { SECTOR_BYTES } from "./ledger.ts";
  * live    also a snapshot that is made amid them, and one that is dropped
  * merge   then the origin is rolled back to the first snapshot while it is written; now and then the merge is stopped half-way
  * full    the second snapshot's store is too small and becomes invalid
+ * killed  the process is killed amid all this, twice, and opened again on the same devices; now and then a merge is under way
  */
-export const KINDS = ["plain", "live", "merge", "full"] as const;
+export const KINDS = ["plain", "live", "merge", "full", "killed"] as const;
 export type SceneKind = (typeof KINDS)[number];
 
 export interface SceneSnapshot {
@@ -44,7 +45,7 @@ export interface Scene {
   readonly writeSectors: number;
   /** Milliseconds that a call of each device may take, origin first. */
   readonly slowness: readonly number[];
-  /** Of a merge: stop it half-way. */
+  /** Of a merge: stop it half-way. Of a life with kills: one of them comes amid a merge. */
   readonly stops: boolean;
 }
 

@@ -73,6 +73,7 @@ export class CoreVolume implements SimVolume {
   }
 
   open(index: number, spec: CowSpec): void {
+    this.#shell.registry.set(index, spec.merging ? "merging" : "active");
     this.#volume.open(index, spec);
   }
 
@@ -110,6 +111,10 @@ export class CoreVolume implements SimVolume {
 
   fireTimer(): boolean {
     return this.#shell.fireTimer();
+  }
+
+  die(): void {
+    this.#shell.die();
   }
 
   end(): void {}

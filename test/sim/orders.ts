@@ -7,10 +7,12 @@ import { SECTOR_BYTES } from "../../src/base/units.ts";
 import type { StoreKind } from "../../src/format/table-line.ts";
 import type { FakeDisk } from "../support/core/fake-disk.ts";
 import { storeImage, type ExceptionPair } from "../support/store-image.ts";
+import { die } from "./power-cut.ts";
 import { RegisterModel, stamped, stampsOf } from "./register-model.ts";
 import { request } from "./requests.ts";
 import { decodeStore, viewOf } from "./store-decoder.ts";
-import { modelOf, type SimulatedSnapshot, type World } from "./world.ts";
+import type { Switch } from "./swarm.ts";
+import { candidates, modelOf, type SimulatedSnapshot, type World } from "./world.ts";
 
 export function createSnapshot(world: World): void {
   const { random, swarm } = world;
@@ -30,7 +32,8 @@ export function createSnapshot(world: World): void {
   world.note(`create ${world.name(snapshot)}, ${disk.bytes.length / SECTOR_BYTES} sectors`);
   world.snapshots.set(index, snapshot);
   const mayFail = world.merging >= 0;
-  const operation = world.volume.create(index, snapshot);
+  const { merging } = world;
+  const operation = world.volume.create(index, { ...snapshot, merging: false });
   world.order(operation, (error) => {
     if (error !== 0) {
       const reason = mayFail || world.volume.origin.failures > 0;
@@ -39,6 +42,7 @@ export function createSnapshot(world: World): void {
       world.volume.detach(index);
       return;
     }
+    world.must(merging >= 0 ? "is made while another one merges (C-31)" : undefined, world.name(snapshot));
     world.count("create");
     const unknown = world.swarm.on.has("registry") && world.volume.registry.get(index) !== "active";
     world.must(unknown ? "is made, and not registered (E-46)" : undefined, world.name(snapshot));
@@ -46,11 +50,6 @@ export function createSnapshot(world: World): void {
     for (const { first, count } of world.discards) snapshot.model.begin(first, count, 0, world.clock);
     breakSometimes(world, disk);
   });
-}
-
-/** What a snapshot may show whose creation has not ended earlier than now: any state of the origin since it was ordered. */
-export function candidates(world: World, { of, since }: SimulatedSnapshot): (readonly number[])[] {
-  return Array.from({ length: world.swarm.originSectors }, (_, sector) => of!.candidates(sector, since, world.clock));
 }
 
 /** Chunks are whole blocks of both devices; else they are not used with direct I/O. */
@@ -67,7 +66,7 @@ function drawStore(world: World): StoreKind {
   const { random, swarm } = world;
   const kind = random.pick<StoreKind>(["P", "PO", "N"]);
   if (kind === "PO") return swarm.on.has("overflowStores") ? "PO" : "P";
-  const lasting = swarm.on.has("crashes") || swarm.on.has("merges");
+  const lasting = ["crashes", "kills", "merges"].some((name) => swarm.on.has(name as Switch));
   return kind === "N" && swarm.on.has("transientStores") && !lasting ? "N" : "P";
 }
 
@@ -146,7 +145,7 @@ export function openPrefilled(world: World): void {
   const store = drawStore(world) === "PO" ? "PO" : "P";
   world.note(`open snapshot ${index} with ${pairs.length} exceptions, ${chunks} chunks of ${chunkSectors}`);
   const access = drawExport(world);
-  world.volume.open(index, { disk, store, chunkSectors: 0, ...access });
+  world.volume.open(index, { disk, store, chunkSectors: 0, merging: false, ...access });
   const snapshot: SimulatedSnapshot = {
     ...{ index, store, disk, chunkSectors, roomy: false, model: modelOf(stampsOf(view)), ...access },
     ...{ since: 0, of: undefined, dropped: false },
@@ -244,7 +243,9 @@ export function startOrStopMerge(world: World): void {
   breakSometimes(world, world.volume.origin, "originFaults");
   world.steps(world.random.below(20));
   const operation = volume.order((id) => volume.core.mergeStart(id, snapshot.index));
-  world.stepUntil(() => volume.merging >= 0 || volume.results.has(operation));
+  world.changesHands = snapshot.index;
+  if (!ends(world, () => volume.merging >= 0 || volume.results.has(operation))) return die(world);
+  world.changesHands = -1;
   if (volume.merging < 0) return;
   // From now on both names show the same volume.
   world.count("merge");
@@ -252,6 +253,23 @@ export function startOrStopMerge(world: World): void {
   // What was in reserve is a hole from now on (S-6).
   if (world.swarm.on.has("reserves")) snapshot.roomy = false;
   world.origin = snapshot.model!;
+  mustBeRegistered(world, snapshot, "merging");
+}
+
+/** False: it has been left amid a few steps of it, for something worse to happen. */
+function ends(world: World, condition: () => boolean): boolean {
+  const { random, swarm } = world;
+  const dies = (swarm.on.has("crashes") || swarm.on.has("kills")) && random.chance(25);
+  let left = dies ? random.below(60) : Number.POSITIVE_INFINITY;
+  world.stepUntil(() => condition() || left-- <= 0);
+  return condition() || !dies;
+}
+
+/** What clients see from now on is in the register by now (E-36). */
+function mustBeRegistered(world: World, snapshot: SimulatedSnapshot, what: "merging" | "active"): void {
+  if (!world.swarm.on.has("registry")) return;
+  const now = world.volume.registry.get(snapshot.index);
+  world.must(now === what ? undefined : `is ${what}, and registered as ${now} (E-36)`, world.name(snapshot));
 }
 
 /** Go on, where it has failed; else it is refused. Its end may never come: a paced merge rests. */
@@ -271,8 +289,11 @@ function stopMerge(world: World): void {
   world.steps(world.random.below(20));
   world.note(`stop the merge of ${world.name(snapshot)}`);
   const operation = volume.order((id) => volume.core.mergeStop(id, index));
-  world.stepUntil(() => volume.results.has(operation));
+  world.changesHands = index;
+  if (!ends(world, () => volume.results.has(operation))) return die(world);
+  world.changesHands = -1;
   if (volume.results.get(operation)?.error !== 0) return;
+  mustBeRegistered(world, snapshot, "active");
   const merged = volume.entries(index) === 0;
   world.merging = -1;
   // With reserves new chunks are in no order, and what a merge has taken away leaves holes below the last one (S-64).

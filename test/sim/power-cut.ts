@@ -1,65 +1,96 @@
 /**
- * The power fails: everything is opened again from what the disks have kept, and S-80…S-84 are looked at.
+ * The power fails, or the process is killed: everything is opened again from what there is, and S-80…S-84 are looked at.
  *
- *   bytes after the cut ──▶ store-decoder: its view fits the model
- *                       ──▶ loader, table, core, a read of everything: the same view, and nothing was written by opening
- *                       ──▶ now and then the real kernel (kernel.ts): the same view and the same status
+ *   power cut  what the disks have kept of what was not flushed: any of it
+ *   kill       everything that was sent, flushed or not, and of what was under way some; it stays in the caches, for a later cut
+ *
+ *   bytes ──▶ store-decoder: its view fits the model
+ *         ──▶ reopening.ts: the engine's word: the same view, and nothing was written by opening
+ *
+ * Whatever is read when the volume is opened again is certain and durable from then on (C-49), also what a kill has left in a cache:
+ * the models of the life that goes on begin with it.
  */
-import { errnoName } from "../../src/base/errno.ts";
-import { SnapshotState } from "../../src/base/states.ts";
 import type { NoticeKind } from "../../src/core/ports.ts";
-import { candidates } from "./orders.ts";
 import { RegisterModel, stampsOf } from "./register-model.ts";
+import { type Found, reopen } from "./reopening.ts";
 import { decodeStore, viewOf, type DecodedStore } from "./store-decoder.ts";
-import { modelOf, type SimulatedSnapshot, type World } from "./world.ts";
+import { candidates, type SimulatedSnapshot, type World } from "./world.ts";
 
-/** A snapshot before the cut, and what may be said of it after. */
+type Death = "cut" | "kill";
+
+/** A snapshot before the death, and what may be said of it after. */
 interface Candidate {
   readonly snapshot: SimulatedSnapshot;
   readonly mayBeInvalid: boolean;
   readonly model: RegisterModel;
 }
 
-interface Found {
-  readonly snapshot: SimulatedSnapshot;
-  readonly cow: Uint8Array;
-  readonly decoded: DecodedStore;
-}
-
 /** The power fails now. */
 export function cutPower(world: World): void {
   world.note("the power fails");
-  const { origin, found } = inspect(world);
-  world.forget();
+  const { origin, found } = inspect(world, "cut");
   world.volume.end();
-  world.volume = world.newVolume(world.newOrigin(origin));
-  world.snapshots.clear();
-  world.merging = -1;
-  world.origin = modelOf(stampsOf(origin));
-  for (const one of found) reopen(world, one);
+  reopen(world, world.newOrigin(origin), found, (cow) => world.newCow(cow.slice()));
   world.count("crash");
+}
+
+/** The process is killed now; the disks go on. */
+export function killProcess(world: World): void {
+  world.note("the process is killed");
+  const { volume } = world;
+  volume.die();
+  const { found } = inspect(world, "kill");
+  // Whatever was wrong with a disk, it is well again, or nobody could open it.
+  for (const disk of [volume.origin, ...found.map(({ snapshot }) => snapshot.disk)]) {
+    disk.fault = () => 0;
+    disk.failures = 0;
+  }
+  reopen(world, volume.origin, found, (_cow, { disk }) => disk);
+  world.count("kill");
+}
+
+/** The one or the other, as the life has it. */
+export function die(world: World): void {
+  const { on } = world.swarm;
+  if (on.has("kills") && (!on.has("crashes") || world.random.chance(50))) killProcess(world);
+  else if (on.has("crashes")) cutPower(world);
 }
 
 /** What if the power failed now: the bytes that might be left are looked at, and the life goes on. */
 export function glanceAtCut(world: World): void {
   world.promised = false;
-  inspect(world);
+  inspect(world, "cut");
   world.count("glance");
 }
 
-/** Bytes that a cut may leave, and the stores in them that are promised to be right. */
-function inspect(world: World): { readonly origin: Uint8Array; readonly found: readonly Found[] } {
-  const origin = world.volume.origin.crash(world.random);
-  if (world.merging < 0) world.must(world.origin.checkCrash(stampsOf(origin)), "origin");
+/** Bytes that are left, and the stores in them that are promised to be right. */
+function inspect(world: World, death: Death): { readonly origin: Uint8Array; readonly found: readonly Found[] } {
+  const bytesOf = (disk: SimulatedSnapshot["disk"]): Uint8Array =>
+    death === "cut" ? disk.crash(world.random) : disk.bytes.slice();
+  const origin = bytesOf(world.volume.origin);
+  if (world.merging < 0) world.must(wrong(world, death, "origin", world.origin, origin), "origin");
   const found: Found[] = [];
   for (const candidate of candidatesOf(world)) {
     const { snapshot } = candidate;
-    const cow = snapshot.disk.crash(world.random);
+    const cow = bytesOf(snapshot.disk);
     const decoded = decode(world, snapshot, cow);
-    check(world, candidate, decoded, cow, origin);
-    if (decoded.state === "active" || !snapshot.dropped) found.push({ snapshot, cow, decoded });
+    check(world, death, candidate, decoded, cow, origin);
+    const merging = decoded.state === "active" && isMerging(world, snapshot);
+    if (decoded.state === "active" || !snapshot.dropped) found.push({ snapshot, cow, decoded, merging });
   }
   return { origin, found };
+}
+
+/** What is presented must be registered, and the other way round (E-36), but while the one follows the other. */
+function isMerging(world: World, { index }: SimulatedSnapshot): boolean {
+  const { merging, changesHands, volume } = world;
+  const registered = volume.registry.get(index) === "merging";
+  const same = registered === (merging === index) || changesHands === index || !world.swarm.on.has("registry");
+  world.must(
+    same ? undefined : `merges: ${merging === index}, and is registered as merging: ${registered}`,
+    `${index}`,
+  );
+  return registered;
 }
 
 function candidatesOf(world: World): readonly Candidate[] {
@@ -79,42 +110,35 @@ function candidatesOf(world: World): readonly Candidate[] {
 }
 
 /** S-80…S-83, by the bytes alone. */
-function check(world: World, candidate: Candidate, decoded: DecodedStore, cow: Uint8Array, origin: Uint8Array): void {
-  const { snapshot, mayBeInvalid, model } = candidate;
+function check(
+  world: World,
+  death: Death,
+  { snapshot, mayBeInvalid, model }: Candidate,
+  decoded: DecodedStore,
+  cow: Uint8Array,
+  origin: Uint8Array,
+): void {
   const name = world.name(snapshot);
   if (decoded.state === "invalid") {
     world.must(mayBeInvalid ? undefined : "is invalid after the crash for no reason", name);
   } else {
     world.must(decoded.state === "active" ? undefined : "has no header after the crash", name);
-    world.must(model.checkCrash(stampsOf(viewOf(decoded, cow, origin))), name);
+    const what = snapshot.index === world.merging ? "origin" : "snapshot";
+    world.must(wrong(world, death, what, model, viewOf(decoded, cow, origin)), name);
   }
 }
 
-/** The engine's word: the same state and the same view, and opening alone writes nothing (S-84). */
-function reopen(world: World, { snapshot, cow, decoded }: Found): void {
-  const name = world.name(snapshot);
-  const origin = world.volume.origin.bytes;
-  const disk = world.newCow(cow.slice());
-  const { store, chunkSectors, index, readOnly, passdown } = snapshot;
-  world.volume.open(index, { disk, store, chunkSectors, readOnly, passdown });
-  world.must(same(disk.bytes, cow) ? undefined : "is written to by opening alone (S-84)", name);
-  const invalid = world.volume.state(index) === SnapshotState.Invalid;
-  world.must(invalid === (decoded.state === "invalid") ? undefined : "is opened in another state", name);
-  const status = world.volume.core.status(index).text;
-  if (invalid) {
-    world.found?.({ name, origin: origin.slice(), cow, view: undefined, status });
-    return dropInvalid(world, index);
-  }
-  const view = viewOf(decoded, cow, origin);
-  const { error, bytes } = world.readWhole(index);
-  world.must(error === 0 ? undefined : errnoName(error), name);
-  world.must(same(bytes, view) ? undefined : "reads otherwise than its bytes say", name);
-  world.found?.({ name, origin: origin.slice(), cow, view, status });
-  // Chunks that were handed out and not committed are holes now (S-6): an exact size may not suffice any more.
-  world.snapshots.set(index, {
-    ...{ index, store, chunkSectors, disk, readOnly, passdown, roomy: false, dropped: false },
-    ...{ since: 0, of: undefined, model: modelOf(stampsOf(bytes)) },
-  });
+/** A kill takes nothing that was acknowledged, but for exceptions of snapshot writes that were only visible (S-57). */
+function wrong(
+  { clock, swarm }: World,
+  death: Death,
+  what: "origin" | "snapshot",
+  model: RegisterModel,
+  bytes: Uint8Array,
+): string | undefined {
+  const values = stampsOf(bytes);
+  const keepsAll = death === "kill" && (what === "origin" || swarm.plain);
+  return keepsAll ? model.check(0, values, clock, clock) : model.checkCrash(values);
 }
 
 function decode(world: World, snapshot: SimulatedSnapshot, cow: Uint8Array): DecodedStore {
@@ -123,16 +147,4 @@ function decode(world: World, snapshot: SimulatedSnapshot, cow: Uint8Array): Dec
   } catch (error) {
     throw new Error(`${world.name(snapshot)}: after the crash ${(error as Error).message}`, { cause: error });
   }
-}
-
-function dropInvalid(world: World, index: number): void {
-  const { volume } = world;
-  const operation = volume.order((id) => volume.core.dropSnapshot(id, index));
-  world.stepUntil(() => volume.results.has(operation));
-  world.must(volume.results.get(operation)?.error === 0 ? undefined : "an invalid snapshot stays", `snapshot ${index}`);
-  volume.detach(index);
-}
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
 }

@@ -11,7 +11,20 @@ describe("acknowledged when visible (S-57)", () => {
     "the promise holds in lives %i to +99 (S-80…S-84, E-1…E-36, C-10…C-39)",
     (firstSeed) => {
       const seen = liveMany("core", firstSeed, LIVES_PER_TEST, false);
-      for (const what of ["read", "write", "flush", "create", "drop", "merge", "crash", "grow", "prefilled"]) {
+      for (const what of [
+        "read",
+        "write",
+        "flush",
+        "create",
+        "drop",
+        "merge",
+        "crash",
+        "kill",
+        "presented",
+        "refused",
+        "grow",
+        "prefilled",
+      ]) {
         expect(seen[what], what).toBeGreaterThan(0);
       }
     },

@@ -11,7 +11,20 @@ describe("the kernel's commit rule (S-51…S-53)", () => {
     "the promise holds in lives %i to +99 (S-80…S-84, E-1…E-36, C-10…C-39)",
     (firstSeed) => {
       const seen = liveMany("core", firstSeed, LIVES_PER_TEST, true);
-      for (const what of ["read", "write", "flush", "create", "drop", "merge", "crash", "grow", "prefilled"]) {
+      for (const what of [
+        "read",
+        "write",
+        "flush",
+        "create",
+        "drop",
+        "merge",
+        "crash",
+        "kill",
+        "presented",
+        "refused",
+        "grow",
+        "prefilled",
+      ]) {
         expect(seen[what], what).toBeGreaterThan(0);
       }
     },

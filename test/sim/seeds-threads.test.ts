@@ -9,7 +9,19 @@ const LIVES_PER_TEST = 25;
 describe.each([false, true])("through the workers (without S-57: %s)", (plain) => {
   test.each([1, 26, 51, 76])("the promise holds in lives %i to +24 (S-80…S-84, C-1…C-39)", (firstSeed) => {
     const seen = liveMany("threads", firstSeed, LIVES_PER_TEST, plain);
-    for (const what of ["read", "write", "flush", "trim", "create", "drop", "merge", "crash", "grow", "prefilled"]) {
+    for (const what of [
+      "read",
+      "write",
+      "flush",
+      "trim",
+      "create",
+      "drop",
+      "merge",
+      "crash",
+      "kill",
+      "grow",
+      "prefilled",
+    ]) {
       expect(seen[what], what).toBeGreaterThan(0);
     }
   });

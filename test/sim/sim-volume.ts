@@ -18,6 +18,8 @@ export interface CowSpec {
   /** Depth B: clients may not write; discards go through to the origin as well. */
   readonly readOnly: boolean;
   readonly passdown: boolean;
+  /** The register says that it merges (E-36). */
+  readonly merging: boolean;
 }
 
 /** What a client asks for; positions in bytes. */
@@ -84,6 +86,8 @@ export interface SimVolume {
   step(): boolean;
   /** The oldest timer of S-54 goes off; false: there is none. */
   fireTimer(): boolean;
+  /** Its process is killed: some of the I/O that is under way still lands, the rest never will. */
+  die(): void;
   /** Nobody uses it any more. */
   end(): void;
 }

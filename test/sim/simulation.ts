@@ -7,7 +7,7 @@
  */
 import { SeededRandom } from "../support/core/seeded-random.ts";
 import { breakSometimes, createSnapshot, dropSnapshot, growCow, openPrefilled, startOrStopMerge } from "./orders.ts";
-import { cutPower, glanceAtCut } from "./power-cut.ts";
+import { cutPower, glanceAtCut, killProcess } from "./power-cut.ts";
 import { CoreVolume } from "./core-volume.ts";
 import { brim, chase, requests } from "./requests.ts";
 import { besiege } from "./siege.ts";
@@ -89,6 +89,7 @@ function happen(world: World): void {
   if (on.has("merges") && world.perMille(weights.merge)) startOrStopMerge(world);
   if (on.has("timers") && world.perMille(weights.timer)) world.volume.fireTimer();
   if (on.has("pacedMerges") && world.perMille(weights.pace)) world.volume.mergeContinue();
+  if (on.has("kills") && world.perMille(weights.kill)) killProcess(world);
   if (!on.has("crashes")) return;
   if (world.perMille(weights.crash)) cutPower(world);
   else if (world.perMille(world.promised ? 10 * weights.glance : weights.glance)) glanceAtCut(world);

@@ -11,6 +11,7 @@ import type { ShellOptions } from "../support/core/fake-shell.ts";
 
 export const SWITCHES = [
   "crashes",
+  "kills",
   "cowFaults",
   "originFaults",
   "slowDisks",
@@ -59,6 +60,8 @@ export interface Weights {
   readonly grow: number;
   readonly merge: number;
   readonly crash: number;
+  /** That the process is killed. */
+  readonly kill: number;
   readonly timer: number;
   readonly slow: number;
   /** That reads of a snapshot are followed at once by writes of the origin to the same place. */
@@ -111,6 +114,7 @@ export function drawSwarm(random: SeededRandom, plain: boolean, { without, havin
     grow: random.pick([2, 5, 10]),
     merge: random.pick([2, 5, 12]),
     crash: random.pick([1, 2, 5]),
+    kill: random.pick([1, 2, 5]),
     timer: random.pick([5, 20]),
     slow: random.pick([5, 20]),
     chase: random.pick([5, 20, 60]),

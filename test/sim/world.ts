@@ -71,6 +71,8 @@ export class World {
   origin: RegisterModel;
   /** The snapshot that is presented in place of the origin, -1 for none. */
   merging = -1;
+  /** A merge of this snapshot begins or ends: its record may say the one or the other. */
+  changesHands = -1;
   clock = 1;
   stamp = 1;
   nextIndex = 0;
@@ -264,4 +266,9 @@ export class World {
 /** What is certain: one value for each sector. */
 export function modelOf(values: readonly number[]): RegisterModel {
   return new RegisterModel(values.map((value) => [value]));
+}
+
+/** What a snapshot may show whose creation has not ended earlier than now: any state of the origin since it was ordered. */
+export function candidates(world: World, { of, since }: SimulatedSnapshot): (readonly number[])[] {
+  return Array.from({ length: world.swarm.originSectors }, (_, sector) => of!.candidates(sector, since, world.clock));
 }

@@ -109,6 +109,11 @@ function ended(volume: LibraryVolume, event: string): Promise<void> {
   });
 }
 
+/** Everything has been merged; the event may have come before anybody could hear it. */
+async function allMerged({ library }: LibraryVolume): Promise<void> {
+  while (library.stats().snapshots[0].exceptions > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
 for (const early of [true, false]) {
   test(`E-30…E-36 C-32…C-39: merged under load, the volume never looks torn (S-57 ${early ? "on" : "off"})`, async () => {
     const { volume, merged, users } = await scene(early);
@@ -182,15 +187,65 @@ test("E-36 C-38 S-83: a merge is stopped, resumed, and goes on after closing and
     expect(firstDifference(await readAll(back), merged)).toBe(-1);
   }
   await volume.library.startMerge("back");
+  expect(await volume.registered()).toEqual({ back: "merging", other: "active" });
   await volume.close();
   await volume.open({ snapshots: [{ name: "back" }, { name: "other" }] });
-  expect(firstDifference(await readAll(await volume.connect("back")), merged)).toBe(-1);
-  const end = ended(volume, "merged");
-  await volume.library.startMerge("back");
-  await end;
-  expect(firstDifference(await readAll(await volume.connect()), merged)).toBe(-1);
+  const origin = await volume.connect();
+  expect(firstDifference(await readAll(origin), merged)).toBe(-1);
+  await allMerged(volume);
+  expect(firstDifference(await readAll(origin), merged)).toBe(-1);
   await volume.close();
   expect(firstDifference(await volume.originBytes(), merged)).toBe(-1);
+});
+
+/** `back` is half merged, slowly, and closed; what the volume shows is `merged`. */
+async function halfMerged(): Promise<Scene> {
+  const half = await scene(true);
+  await half.volume.close();
+  await half.volume.open({ snapshots: [{ name: "back" }, { name: "other" }], mergePercent: 1, mergeBatches: false });
+  await half.volume.library.startMerge("back");
+  await half.volume.close();
+  return half;
+}
+
+test("E-36 S-83: opened again amid a merge the volume shows what it showed, and what is written to it stays", async () => {
+  const { volume, merged } = await halfMerged();
+  expect(await volume.registered()).toEqual({ back: "merging", other: "active" });
+  await volume.open({ mergePercent: 100, mergeBatches: true });
+  const origin = await volume.connect();
+  expect(firstDifference(await readAll(origin), merged)).toBe(-1);
+  await expect(
+    volume.library.createSnapshot({ name: "new", cow: volume.cowPath("new"), size: MIB }),
+  ).rejects.toMatchObject({ code: "EBUSY" });
+  const data = dataPattern(300_000, 4711);
+  await origin.write(700_007, data);
+  data.copy(merged, 700_007);
+  await allMerged(volume);
+  expect(firstDifference(await readAll(origin), merged)).toBe(-1);
+  expect(await volume.registered()).toEqual({ back: "merging", other: "active" });
+  await volume.library.stopMerge();
+  expect(await volume.registered()).toEqual({ back: "active", other: "active" });
+  expect(firstDifference(await readAll(origin), merged)).toBe(-1);
+});
+
+test("E-36: told not to merge, the next opening registers that and says how much is left; a read-only one shows the merged volume", async () => {
+  const { volume, merged } = await halfMerged();
+  await expect(volume.open({ snapshots: [{ name: "other" }] })).rejects.toMatchObject({
+    code: "EBUSY",
+    message: expect.stringContaining("'back'"),
+  });
+  await volume.open({ snapshots: [{ name: "back" }, { name: "other" }], readOnly: true });
+  expect(firstDifference(await readAll(await volume.connect()), merged)).toBe(-1);
+  await expect(volume.library.startMerge("back")).rejects.toMatchObject({ code: "EPERM" });
+  await volume.close();
+  expect(await volume.registered()).toEqual({ back: "merging", other: "active" });
+  await volume.open({ readOnly: false, noMerge: true });
+  expect(volume.lines.join("\n")).toMatch(
+    /^back: its merge is stopped; the origin is half merged: \d+ exceptions are left$/m,
+  );
+  expect(await volume.registered()).toEqual({ back: "active", other: "active" });
+  expect(volume.library.status("back").state).toBe("active");
+  expect(firstDifference(await readAll(await volume.connect("back")), merged)).toBe(-1);
 });
 
 test("E-31 E-36 S-13: what cannot be merged is refused", async () => {

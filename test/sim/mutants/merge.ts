@@ -106,8 +106,8 @@ export const MERGE_MUTANTS: readonly Mutant[] = [
     "An old request still holds a new chunk that is handed out again.",
     edit(
       MERGE,
-      "    if (!this.#gates.acquire()) return false;\n    this.#context.origin.setMerging(-1);",
-      "    this.#gates.acquire();\n    this.#context.origin.setMerging(-1);",
+      '    if (!this.#gates.acquire()) return false;\n    return this.#register("active");',
+      '    this.#gates.acquire();\n    return this.#register("active");',
     ),
   ),
   mutant(
@@ -131,6 +131,51 @@ export const MERGE_MUTANTS: readonly Mutant[] = [
       STEP,
       "segment.image.bytes.slice(), segment.from, segment.to)",
       "segment.image.bytes.slice(), Math.max(0, segment.from - 1), segment.to)",
+    ),
+  ),
+  inLivesWith(
+    ["merges", "registry", "pacedMerges", "crashes"],
+    mutant(
+      "that it merges is registered after the first step (E-36)",
+      "A cut amid the first step: the origin is half merged, and the next opening serves it raw.",
+      edit(MERGE, 'return this.#register("merging");', 'this.#stage = "present";\n    return true;'),
+      edit(
+        MERGE,
+        "      counters.mergeSteps += 1;\n",
+        `      counters.mergeSteps += 1;
+      const { snapshot } = this;
+      const owner = { registered: (): void => void (snapshot.mergeRegistered = true) };
+      if (snapshot.config.registered && !snapshot.mergeRegistered) snapshot.register(effects, owner, "merging");
+`,
+      ),
+    ),
+  ),
+  inLivesWith(
+    ["merges", "registry"],
+    mutant(
+      "that a merge has ended is registered after the origin was handed back (E-43)",
+      "A cut between the two: what clients have written to the origin is hidden behind the exceptions that are left.",
+      edit(MERGE, 'return this.#register("active");', 'this.#stage = "handing";\n    return true;'),
+      edit(
+        MERGE,
+        '    this.#context.effects.notice(snapshot.index, "merge-stopped", 0);\n',
+        `    snapshot.mergeRegistered = false;
+    if (snapshot.config.registered) snapshot.register(this.#context.effects, { registered: () => {} }, "active");
+    this.#context.effects.notice(snapshot.index, "merge-stopped", 0);
+`,
+      ),
+    ),
+  ),
+  inLivesWith(
+    ["merges", "registry", "crashes"],
+    mutant(
+      "opened again, a snapshot that merges is not presented (S-83)",
+      "Clients see the half merged origin, and write to it.",
+      edit(
+        "src/core/life-cycle.ts",
+        "if (merge === undefined) this.#beginMerge(operation, index, true);",
+        'if (merge === undefined) this.#context.effects.finished(operation, 0, "");',
+      ),
     ),
   ),
 ];

@@ -6,6 +6,7 @@ import { edit, inLivesWith, mutant, type Mutant } from "./mutant.ts";
 const ALLOCATOR = "src/core/allocator.ts";
 const LOADER = "src/core/store-loader.ts";
 const CLAIMS = "src/core/claims.ts";
+const LIFE = "src/core/life-cycle.ts";
 const SHELL = "test/support/core/fake-shell.ts";
 
 export const STORE_MUTANTS: readonly Mutant[] = [
@@ -101,8 +102,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     "What the snapshot shows is in the cache of the origin only.",
     edit(
       "src/core/creation.ts",
-      "    if (!this.#plan.online) return true;\n    this.#stage",
-      "    if (this.#plan) return true;\n    this.#stage",
+      "    if (device === undefined) return true;\n    this.#stage",
+      "    if (device === undefined || this.#plan.online) return true;\n    this.#stage",
     ),
   ),
   mutant(
@@ -160,6 +161,34 @@ export const STORE_MUTANTS: readonly Mutant[] = [
       "an origin write waits for an exception that was left out (E-15)",
       "The live volume waits for ever because a snapshot's file system is full.",
       edit("src/core/overflow.ts", "error === errno.ENOSPC && keepers.isEmpty &&", "error === errno.ENOSPC &&"),
+    ),
+  ),
+  inLivesWith(
+    ["kills", "crashes"],
+    mutant(
+      "no flush at opening (C-49, W_OPENFLUSH)",
+      "A killed process had sent an area: it is read, the origin is overwritten, and a cut takes the area away.",
+      edit(LIFE, "const flushes = nothing ? [] :", "const flushes = nothing || !nothing ? [] :"),
+    ),
+  ),
+  inLivesWith(
+    ["kills", "crashes"],
+    mutant(
+      "only the origin is flushed at opening (C-49)",
+      "As before: the area is on the COW device.",
+      edit(LIFE, "[ORIGIN_DEVICE, 1 + config.index]", "[ORIGIN_DEVICE]"),
+    ),
+  ),
+  inLivesWith(
+    ["kills", "cowFaults"],
+    mutant(
+      "a flush at opening that fails is no failure (C-49)",
+      "The snapshot is listed although nobody knows what is durable of it.",
+      edit(
+        "src/core/creation.ts",
+        "if (error === 0 || this.#isInvalidAnyhow()) this",
+        "if (error === 0 || this.#flushed > 0) this",
+      ),
     ),
   ),
 ];

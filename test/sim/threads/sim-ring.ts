@@ -114,6 +114,16 @@ export class SimRing implements IoRing {
     return this.#pending.some((operation) => operation.heldUntil > this.#machine.turns);
   }
 
+  /** The process is killed: some of what the kernel has of it is still carried out, in the order of its links. */
+  die(): void {
+    for (const operation of this.#pending) {
+      const { file, behind } = operation;
+      if (!this.#disks.has(file)) continue;
+      if (behind !== undefined && behind.result === undefined) continue;
+      if (this.#machine.random.chance(50)) operation.result = this.#resultOf(operation);
+    }
+  }
+
   copy(target: number, source: number, length: number): void {
     this.#bytes.copyWithin(target, source, source + length);
   }

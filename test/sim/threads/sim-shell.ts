@@ -1,7 +1,7 @@
 /**
  * The product's shell around the core, but for what takes real time: timers go off, and the registry answers, when a life says so.
  */
-import type { NoticeKind } from "../../../src/core/ports.ts";
+import type { NoticeKind, Registration } from "../../../src/core/ports.ts";
 import { CoreShell } from "../../../src/engine/core-shell.ts";
 import type { Threads } from "../../../src/engine/threads.ts";
 import type { SimChannel } from "./sim-thread.ts";
@@ -29,10 +29,11 @@ export class SimShell extends CoreShell {
     super(threads as unknown as Threads, events, 0);
   }
 
-  override register(snapshot: number, what: "active" | "removed" | "invalid"): void {
+  override register(snapshot: number, what: Registration): void {
+    // Something may happen between the record and the answer.
     this.later.push(() => {
       this.registry.set(snapshot, what);
-      this.core.registered(snapshot, 0);
+      this.later.push(() => this.core.registered(snapshot, 0));
     });
   }
 

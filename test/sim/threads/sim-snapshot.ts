@@ -24,6 +24,7 @@ export class SimSnapshot {
   readonly index: number;
   readonly store: StoreKind;
   readonly readOnly: boolean;
+  readonly merging: boolean;
   readonly blockBytes: number;
   readonly loaded: LoadedStore;
   readonly table: TableWriter;
@@ -35,6 +36,7 @@ export class SimSnapshot {
     this.index = index;
     this.store = spec.store;
     this.readOnly = spec.readOnly;
+    this.merging = spec.merging;
     this.blockBytes = spec.disk.blockBytes;
     const found = new ExceptionCollector();
     const cowSectors = Math.floor(spec.disk.bytes.length / SECTOR_BYTES);

@@ -148,6 +148,7 @@ export class ThreadsVolume implements SimVolume {
 
   open(index: number, spec: CowSpec): void {
     const snapshot = this.#introduce(index, spec);
+    this.#shell.registry.set(index, spec.merging ? "merging" : "active");
     const operation = this.#nextOperation++;
     this.#whenKnown(snapshot, (loaded) => this.core.openSnapshot(operation, this.#config(snapshot), loaded));
     while (!this.results.has(operation) && this.step());
@@ -227,6 +228,12 @@ export class ThreadsVolume implements SimVolume {
     this.core.tick(index);
     this.#shell.turn();
     return true;
+  }
+
+  die(): void {
+    for (const { ring } of this.#threads) ring.die();
+    for (const happen of [...this.#shell.later]) if (this.#random.chance(50)) happen();
+    this.end();
   }
 
   end(): void {
@@ -375,6 +382,7 @@ export class ThreadsVolume implements SimVolume {
       ports: snapshot.ports(this.#volumeWords, this.#channels.exports as unknown as readonly Channel[]),
       metadataBlockBytes: Math.max(this.#options.metadataBlockBytes ?? SECTOR_BYTES, snapshot.blockBytes),
       registered: this.#options.registered ?? false,
+      merging: snapshot.merging,
     };
   }
 }

@@ -19,6 +19,8 @@ export interface BenchSnapshot {
   readonly cowSectors?: number;
   readonly exceptions?: readonly ExceptionPair[];
   readonly registered?: boolean;
+  /** The register says that it merges (E-36). */
+  readonly merging?: boolean;
   readonly blockBytes?: number;
   /** Changes the image before it is opened. */
   readonly spoil?: (image: Uint8Array) => void;
@@ -36,6 +38,7 @@ export class CoreBench implements Effects {
   readonly granted = new Map<number, number>();
   readonly exclusives: number[] = [];
   readonly finishedWith = new Map<number, number>();
+  readonly messages = new Map<number, string>();
   #operation = 1000;
 
   constructor(originSectors: number, options: Partial<CoreOptions> = {}) {
@@ -45,6 +48,7 @@ export class CoreBench implements Effects {
   /** Open a snapshot at the next index; a new one if no exceptions are given. */
   open(spec: BenchSnapshot = {}): FakeSnapshotPorts {
     const { store = "P", chunk = 8, cowSectors = 4096, exceptions, registered = false, blockBytes = 512 } = spec;
+    const { merging = false } = spec;
     const ports = new FakeSnapshotPorts();
     const index = this.ports.push(ports) - 1;
     const image =
@@ -55,10 +59,11 @@ export class CoreBench implements Effects {
     if (store !== "N") for (const [o, n] of opened.exceptions) ports.table.publish(o, n, EntryState.Settled);
     this.core.openSnapshot(
       this.#operation++,
-      { index, store, ports, metadataBlockBytes: blockBytes, registered },
+      { index, store, ports, metadataBlockBytes: blockBytes, registered, merging },
       loaded,
     );
-    if (loaded.state === "new" && loaded.persistent) this.metadataDone(index);
+    // What was read is flushed (C-49), a new store made.
+    while (this.metadataJobs.some((job) => job.snapshot === index)) this.metadataDone(index);
     this.clear();
     return ports;
   }
@@ -147,8 +152,9 @@ export class CoreBench implements Effects {
     this.log.push(`register ${snapshot} ${what}`);
   }
 
-  finished(operation: number, error: number): void {
+  finished(operation: number, error: number, message: string): void {
     this.finishedWith.set(operation, error);
+    this.messages.set(operation, message);
     this.log.push(`finished ${error}`);
   }
 

@@ -109,6 +109,11 @@ export class FakeDisk {
     return after;
   }
 
+  /** A cut would take nothing. */
+  get isClean(): boolean {
+    return this.#volatile.size === 0;
+  }
+
   /** What has been made durable, whatever comes. */
   get durableBytes(): Uint8Array {
     return this.#durable ?? this.bytes;

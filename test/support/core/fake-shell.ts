@@ -11,7 +11,7 @@
 import { Core } from "../../../src/core/core.ts";
 import type { CoreOptions } from "../../../src/core/core-options.ts";
 import type { LoadedStore } from "../../../src/core/loaded-store.ts";
-import type { CopyJob, Effects, MetadataJob, NoticeKind } from "../../../src/core/ports.ts";
+import type { CopyJob, Effects, MetadataJob, NoticeKind, Registration } from "../../../src/core/ports.ts";
 import type { StoreKind } from "../../../src/format/table-line.ts";
 import { SECTOR_BYTES } from "../../../src/base/units.ts";
 import type { FakeDisk } from "./fake-disk.ts";
@@ -43,6 +43,8 @@ export interface FakeSnapshot {
   readonly disk: FakeDisk;
   readonly ports: FakeSnapshotPorts;
   readonly chunkSectors: number;
+  /** The register says that it merges. */
+  readonly merging: boolean;
 }
 
 export interface ShellOptions extends Partial<CoreOptions> {
@@ -63,6 +65,9 @@ interface Task {
   /** Of the device that it does I/O on, -1 for none. */
   readonly device: number;
 }
+
+/** The register is a file, too. */
+const REGISTER = -2;
 
 interface Running {
   readonly steps: ClientSteps;
@@ -118,8 +123,9 @@ export class FakeShell implements Effects {
     disk: FakeDisk,
     chunkSectors: number,
     ports: FakeSnapshotPorts,
+    merging = false,
   ): FakeSnapshot {
-    const snapshot = { index, store, disk, ports, chunkSectors };
+    const snapshot = { index, store, disk, ports, chunkSectors, merging };
     this.snapshots.set(index, snapshot);
     return snapshot;
   }
@@ -195,6 +201,12 @@ export class FakeShell implements Effects {
     else this.#advance(ready[choice - this.#tasks.length]!);
     if (this.#options.turns === true && (this.#options.random?.chance(30) ?? true)) this.core.turn();
     return true;
+  }
+
+  /** The process is killed: some of its I/O that is under way still lands, the rest never will. */
+  die(): void {
+    for (const { run, device } of [...this.#tasks])
+      if (device !== -1 && (this.#options.random?.chance(50) ?? true)) run();
   }
 
   /** Until nothing can happen any more; with `timers`, the timers of S-54 go off, too. */
@@ -309,12 +321,14 @@ export class FakeShell implements Effects {
     this.#answer(token, { error, grantedChunk: -1 });
   }
 
-  register(snapshot: number, what: "active" | "removed" | "invalid"): void {
+  register(snapshot: number, what: Registration): void {
     this.#options.trace?.(`register ${snapshot} ${what}`);
+    // Something may happen between the record and the answer.
     this.later(() => {
-      if (this.registerError === 0) this.registry.set(snapshot, what);
-      this.core.registered(snapshot, this.registerError);
-    });
+      const error = this.registerError;
+      if (error === 0) this.registry.set(snapshot, what);
+      this.later(() => this.core.registered(snapshot, error));
+    }, REGISTER);
   }
 
   finished(operation: number, error: number, message: string): void {
@@ -342,6 +356,7 @@ export class FakeShell implements Effects {
       ports: snapshot.ports,
       metadataBlockBytes: this.#options.metadataBlockBytes ?? 512,
       registered: this.#options.registered ?? false,
+      merging: snapshot.merging,
     };
   }
 

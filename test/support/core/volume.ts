@@ -21,6 +21,8 @@ export interface CowSpec {
   readonly store: StoreKind;
   /** 0: as on disk, or the default. */
   readonly chunkSectors: number;
+  /** The register says that it merges. */
+  readonly merging?: boolean;
 }
 
 export class Volume {
@@ -60,7 +62,7 @@ export class Volume {
         ? transientStore(spec.chunkSectors, Math.floor(spec.disk.bytes.length / SECTOR_BYTES))
         : loadStore(spec.disk, spec.chunkSectors, this.origin.bytes.length / SECTOR_BYTES, ports);
     this.warnings.push(...loaded.warnings);
-    const snapshot = this.shell.attach(index, spec.store, spec.disk, loaded.chunkSectors, ports);
+    const snapshot = this.shell.attach(index, spec.store, spec.disk, loaded.chunkSectors, ports, spec.merging);
     return { snapshot, loaded };
   }
 

@@ -1,0 +1,44 @@
+import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { loadNative } from "../../../src/device/native.ts";
+import { VolumeDevice } from "../../../src/engine/volume-device.ts";
+import { makeScratch, type Scratch } from "../../support/free-socket.ts";
+
+let scratch: Scratch;
+
+beforeEach(async () => {
+  // Not in memory: there nothing is direct.
+  scratch = await makeScratch();
+  await writeFile(scratch.file("disk"), new Uint8Array(65536));
+});
+
+afterEach(() => scratch.remove());
+
+function open(): VolumeDevice {
+  return new VolumeDevice({ path: scratch.file("disk"), what: "origin", readOnly: false, direct: "auto" });
+}
+
+/** The kernel's word on the locks that lie on an open file. */
+function locksOf(fd: number): number {
+  return readFileSync(`/proc/self/fdinfo/${fd}`, "utf8").match(/^lock:.*FLOCK.*WRITE/gm)?.length ?? 0;
+}
+
+/**
+ * The kernel keeps what an io_uring of a killed process still has under way, and the descriptors that it goes through. A lock on
+ * another descriptor was free at once, and the next process could read, and flush, before the last write of the dead one had landed.
+ */
+test.runIf(loadNative().native !== undefined)(
+  "the lock is on the descriptor that the I/O goes through (E-42, C-49)",
+  () => {
+    const device = open();
+    expect([locksOf(device.fd), locksOf(device.file.fd)]).toEqual([1, 0]);
+    device.useBuffered();
+    expect([locksOf(device.fd), locksOf(device.file.fd)]).toEqual([1, 0]);
+    expect(open).toThrow(expect.objectContaining({ code: "EBUSY" }));
+    device.close();
+    const next = open();
+    expect(locksOf(next.fd)).toBe(1);
+    next.close();
+  },
+);
