@@ -52,6 +52,30 @@ napi_value ofDescriptor(napi_env env, napi_callback_info info) {
   return fromInt(env, call(fd));
 }
 
+void closeAtExit(void* data) { closeEvent(static_cast<int>(reinterpret_cast<intptr_t>(data))); }
+
+// ownEvent(fd): it is closed with the thread's environment, unless closeEvent has closed it before. 0 or -errno.
+napi_value own(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  int fd;
+  if (!toArguments(env, info, 1, values, nullptr) || !toFd(env, values[0], 0, &fd)) return nullptr;
+  if (!isOpen(fd)) return fromInt(env, -EBADF);
+  void* const data = reinterpret_cast<void*>(static_cast<intptr_t>(fd));
+  // Said twice is said once.
+  CHECK_NAPI(env, napi_remove_env_cleanup_hook(env, closeAtExit, data));
+  CHECK_NAPI(env, napi_add_env_cleanup_hook(env, closeAtExit, data));
+  return fromInt(env, 0);
+}
+
+// closeEvent(fd): 0 or -errno.
+napi_value closeOwn(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  int fd;
+  if (!toArguments(env, info, 1, values, nullptr) || !toFd(env, values[0], 0, &fd)) return nullptr;
+  CHECK_NAPI(env, napi_remove_env_cleanup_hook(env, closeAtExit, reinterpret_cast<void*>(static_cast<intptr_t>(fd))));
+  return fromInt(env, closeEvent(fd));
+}
+
 // lockFile(fd, exclusive): [status, holder]
 napi_value lock(napi_env env, napi_callback_info info) {
   napi_value values[2];
@@ -277,6 +301,8 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"createRing", createRing},
       {"createEvent", eventCreate},
       {"signalEvent", ofDescriptor<signalEvent>},
+      {"ownEvent", own},
+      {"closeEvent", closeOwn},
       {"watchEvent", watchEvent},
       {"lockFile", lock},
       {"unlockFile", ofDescriptor<unlockFile>},

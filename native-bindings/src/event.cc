@@ -17,6 +17,10 @@ int createEvent() {
   return fd >= 0 ? fd : -errno;
 }
 
+int closeEvent(int fd) { return close(fd) == 0 ? 0 : -errno; }
+
+bool isOpen(int fd) { return fcntl(fd, F_GETFD) >= 0; }
+
 int signalEvent(int fd) {
   const uint64_t one = 1;
   for (;;) {

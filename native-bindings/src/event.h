@@ -7,6 +7,8 @@ namespace snapring {
 
 // A new eventfd, not yet signalled.
 int createEvent();
+int closeEvent(int fd);
+bool isOpen(int fd);
 int signalEvent(int fd);
 // Take all signals. Never blocks: 0 also where there was none.
 int drainEvent(int fd);

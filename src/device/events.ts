@@ -23,9 +23,17 @@ function done<T>(result: T | number, what: string): T {
   return result as T;
 }
 
-/** A new eventfd; close it with closeSync when nobody signals or reads it any more. */
+/** A new eventfd; close it with closeEvent when nobody signals or reads it any more. It goes with the thread that made it, too. */
 export function createEvent(): number {
-  return done<number>(need().createEvent(), "eventfd cannot be made");
+  const native = need();
+  const fd = done<number>(native.createEvent(), "eventfd cannot be made");
+  native.ownEvent(fd);
+  return fd;
+}
+
+/** node's own closeSync warns, in a Worker, of a descriptor that node has not opened. */
+export function closeEvent(fd: number): void {
+  need().closeEvent(fd);
 }
 
 let signal: ((fd: number) => number) | undefined;

@@ -73,6 +73,9 @@ export interface Native {
   /** A new eventfd, or -errno. */
   createEvent(): number;
   signalEvent(fd: number): number;
+  /** It goes with this thread's environment, unless `closeEvent` comes first: 0 or -errno. */
+  ownEvent(fd: number): number;
+  closeEvent(fd: number): number;
   /** Call back on this thread's event loop whenever the eventfd was signalled (once for any number of signals). */
   watchEvent(fd: number, callback: () => void): EventWatch | number;
   /** [0 or -errno, process that holds it or 0]; -EAGAIN: held by another. */

@@ -5,9 +5,8 @@
  *   write eventfd ────────────▶ its ring's read of it completes / uv_poll calls back     (native)
  *   word = 1, notify ─────────▶ Atomics.wait in its ring / Atomics.waitAsync on main     (node)
  */
-import { closeSync } from "node:fs";
 import type { WakeHandle } from "../ring/worker-data.ts";
-import { createEvent, signalEvent } from "./events.ts";
+import { closeEvent, createEvent, signalEvent } from "./events.ts";
 import { loadNative } from "./native.ts";
 
 export function newWakeHandle(): WakeHandle {
@@ -18,7 +17,7 @@ export function newWakeHandle(): WakeHandle {
 
 /** After both threads have ended their use. */
 export function closeWakeHandle(handle: WakeHandle): void {
-  if (handle.fd >= 0) closeSync(handle.fd);
+  if (handle.fd >= 0) closeEvent(handle.fd);
 }
 
 /** The function that wakes who sleeps on the handle. */

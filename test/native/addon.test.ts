@@ -10,7 +10,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { errno } from "../../src/base/errno.ts";
 import { deviceFacts } from "../../src/device/device-facts.ts";
 import { lockDevice } from "../../src/device/device-lock.ts";
-import { createEvent, signalEvent, watchEvent } from "../../src/device/events.ts";
+import { closeEvent, createEvent, signalEvent, watchEvent } from "../../src/device/events.ts";
 import { differingConstant } from "../../src/device/native.ts";
 import { newSharedPages } from "../../src/device/shared-pages.ts";
 import { RingBench, addon, modes } from "./ring-bench.ts";
@@ -235,7 +235,7 @@ describe("events on an event loop", () => {
     watch.close();
     watch.ref();
     watch.unref();
-    closeSync(fd);
+    closeEvent(fd);
   });
 
   it("a callback may close its own watch", async () => {
@@ -247,7 +247,7 @@ describe("events on an event loop", () => {
       });
       signalEvent(fd);
     });
-    closeSync(fd);
+    closeEvent(fd);
   });
 
   it("a watch keeps the process alive, and does not after unref; an open one does not hinder its end", () => {

@@ -74,6 +74,8 @@ const OF_MEMORY: ReadonlySet<string> = new Set(["pageOffset", "useHugePages"]);
 
 it.each([
   ["signalEvent", 1],
+  ["ownEvent", 1],
+  ["closeEvent", 1],
   ["lockFile", 2],
   ["unlockFile", 1],
   ["deviceFacts", 1],

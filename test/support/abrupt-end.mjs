@@ -11,6 +11,7 @@
  * It ends when it is told so on its standard input; before that it prints "open".
  */
 import { once } from "node:events";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { openVolume } from "../../dist/src/index.js";
@@ -42,12 +43,17 @@ if (!isMainThread) {
   await open();
   parentPort?.postMessage("open");
 } else if (way === "terminate") {
+  // Looked at once: it may open something of its own.
+  const { stdin } = process;
+  const open = () => readdirSync("/proc/self/fd").length;
+  const before = open();
   const opener = new Worker(new URL(import.meta.url), { workerData: [way, folder] });
   await once(opener, "message");
   process.stdout.write("open\n");
-  await once(process.stdin, "data");
+  await once(stdin, "data");
   process.exitCode = await opener.terminate();
-  process.stdin.destroy();
+  if (open() > before) process.stderr.write(`${open() - before} descriptors are left\n`);
+  stdin.destroy();
 } else {
   await open();
   process.stdout.write("open\n");

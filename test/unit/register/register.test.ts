@@ -1,0 +1,110 @@
+/** The register as a file: what is on disk after writes that fail, and what it takes for a register. */
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Register } from "../../../src/register/register.ts";
+import type { RegisteredSnapshot } from "../../../src/register/register-text.ts";
+import { NOTHING_SEEN } from "../../../src/register/seen-store.ts";
+import { makeScratch, type Scratch } from "../../support/free-socket.ts";
+
+let scratch: Scratch;
+let path: string;
+
+beforeEach(async () => {
+  scratch = await makeScratch();
+  path = scratch.file("origin.snapshots");
+});
+
+afterEach(() => scratch.remove());
+
+const ORIGIN = { path: "/v/origin", identity: "file 1 1000", bytes: 4096 };
+
+function entry(name: string, state: RegisteredSnapshot["state"] = "active"): RegisteredSnapshot {
+  const cow = scratch.file(`${name}.cow`);
+  const known = { store: "id", chunkBytes: 4096, seen: NOTHING_SEEN, isFinal: false };
+  return { cow, isBeside: true, identity: "file 2 1000", state, ...known };
+}
+
+async function onDisk(): Promise<unknown> {
+  return Object.fromEntries((await Register.read(path, true))?.snapshots ?? []);
+}
+
+/** Nothing can be renamed to its place. */
+async function blocked(body: () => Promise<void>): Promise<void> {
+  const text = readFileSync(path);
+  rmSync(path);
+  mkdirSync(path);
+  try {
+    await body();
+  } finally {
+    rmdirSync(path);
+    writeFileSync(path, text);
+  }
+}
+
+test("what was recorded is read again, with paths that move along, and nothing else is left in the folder", async () => {
+  const register = Register.fresh(path, ORIGIN);
+  await register.change([["a", entry("a")]]);
+  await register.change([["b", { ...entry("b"), cow: "/elsewhere/b.cow", isBeside: false }]]);
+  expect(await onDisk()).toEqual({ a: entry("a"), b: { ...entry("b"), cow: "/elsewhere/b.cow", isBeside: false } });
+  expect(readdirSync(scratch.path)).toEqual(["origin.snapshots"]);
+  const text = readFileSync(path, "utf8");
+  await scratch.remove();
+  mkdirSync(scratch.path);
+  writeFileSync(scratch.file("moved.snapshots"), text);
+  const moved = await Register.read(scratch.file("moved.snapshots"), false);
+  expect(moved?.snapshots.get("a")?.cow).toBe(scratch.file("a.cow"));
+  expect(moved?.id).toBe(register.id);
+});
+
+test("a record that cannot be written leaves what was recorded before, and a later one does not bring it back (E-36)", async () => {
+  const register = Register.fresh(path, ORIGIN);
+  await register.change([["a", entry("a")]]);
+  await blocked(async () => {
+    await expect(register.change([["a", entry("a", "merging")]])).rejects.toMatchObject({
+      message: expect.stringContaining(path),
+    });
+    await expect(register.change([["new", entry("new")]])).rejects.toThrow();
+  });
+  expect(register.snapshots.get("a")).toEqual(entry("a"));
+  expect(register.snapshots.has("new")).toBe(false);
+  expect(readdirSync(scratch.path)).toEqual(["origin.snapshots"]);
+  await register.change([["b", entry("b")]]);
+  expect(await onDisk()).toEqual({ a: entry("a"), b: entry("b") });
+});
+
+test("Invalid stays Invalid, and gone stays gone, where that cannot be written: the origin goes on without them (S-70)", async () => {
+  const register = Register.fresh(path, ORIGIN);
+  await register.change([
+    ["a", entry("a")],
+    ["gone", entry("gone")],
+  ]);
+  await blocked(async () => {
+    await expect(register.change([["a", entry("a", "invalid")]])).rejects.toThrow();
+    await expect(register.change([["gone", undefined]])).rejects.toThrow();
+  });
+  await register.change([["b", entry("b")]]);
+  expect(await onDisk()).toEqual({ a: entry("a", "invalid"), b: entry("b") });
+});
+
+test.each([
+  ["no JSON", "{"],
+  ["no object", "[]"],
+  ["no version", '{"snapshots":{}}'],
+  ["an unknown state", '{"version":1,"snapshots":{"a":{"cow":"/a","state":"odd"}}}'],
+  ["no path", '{"version":1,"snapshots":{"a":{"cow":"","state":"active"}}}'],
+  [
+    "two that merge",
+    '{"version":1,"snapshots":{"a":{"cow":"/a","state":"merging"},"b":{"cow":"/b","state":"merging"}}}',
+  ],
+  ["no origin", '{"version":2,"id":"x","snapshots":{}}'],
+  [
+    "a checksum that is none",
+    '{"version":2,"id":"x","origin":{"path":"/o","identity":"","bytes":1},"snapshots":{"a":{"cow":"/a","state":"active","seen":{"exceptions":1,"checksum":"x"}}}}',
+  ],
+])("is refused, not ignored: %s", async (_, text) => {
+  writeFileSync(path, text);
+  await expect(Register.read(path, false)).rejects.toMatchObject({
+    code: "EINVAL",
+    message: expect.stringContaining("cannot be understood"),
+  });
+});
