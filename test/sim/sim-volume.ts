@@ -42,6 +42,8 @@ export interface SimRequest {
   readonly done: boolean;
   /** Error number. */
   readonly error: number;
+  /** Its client has vanished: nobody knows what has become of it. */
+  readonly gone?: boolean;
 }
 
 export interface SimVolume {

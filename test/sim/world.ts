@@ -152,7 +152,7 @@ export class World {
     const ended = (error: number): void => {
       this.count(error === 0 ? kind : `${kind} failed`);
       if (refused) this.must(error === 0 ? `a ${kind} is taken by a read-only export (E-44)` : undefined, kind);
-      else if (error !== 0) this.mayFail(kind, snapshot, error);
+      else if (error !== 0 && request.gone !== true) this.mayFail(kind, snapshot, error);
       then(error);
       if (kind !== "read" && error === 0) this.promised = true;
     };
@@ -245,10 +245,12 @@ export class World {
   /** The whole view, as a client reads it. */
   readWhole(index: number | undefined): { readonly error: number; readonly bytes: Uint8Array } {
     const bytes = new Uint8Array(this.swarm.originSectors * SECTOR_BYTES);
-    const request = this.volume.request(index, { kind: "read", at: 0, into: bytes });
-    this.stepUntil(() => request.done);
-    this.must(request.done ? undefined : "a read is never answered", "volume");
-    return { error: request.error, bytes };
+    for (;;) {
+      const request = this.volume.request(index, { kind: "read", at: 0, into: bytes });
+      this.stepUntil(() => request.done);
+      this.must(request.done ? undefined : "a read is never answered", "volume");
+      if (request.gone !== true) return { error: request.error, bytes };
+    }
   }
 
   /** Everything as it is now, against the models. */

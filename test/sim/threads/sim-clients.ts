@@ -1,5 +1,6 @@
 /**
- * NBD clients of a volume in depth B: connections to any worker, any number of requests under way, replies in any order.
+ * NBD clients of a volume in depth B: connections to any worker, any number of requests under way, replies in any order. Where clients are
+ * slow, one vanishes now and then, with whatever it has under way.
  */
 import { errno } from "../../../src/base/errno.ts";
 import { Command } from "../../../src/nbd/wire/protocol.ts";
@@ -11,10 +12,13 @@ import type { Ask, SimRequest } from "../sim-volume.ts";
 const FLAG_FUA = 1;
 const FLAG_NO_HOLE = 2;
 const CONNECTIONS_PER_EXPORT = 3;
+/** Of a hundred requests, after so many the client vanishes. */
+const VANISH_PERCENT = 2;
 
 interface Waiting {
   done: boolean;
   error: number;
+  gone: boolean;
   readonly ask: Ask;
 }
 
@@ -28,18 +32,21 @@ export type Adopt = (socket: FakeSocket) => number;
 
 export class SimClients {
   readonly #random: SeededRandom;
+  readonly #vanish: boolean;
   readonly #adopt: Adopt;
   readonly #byExport = new Map<string, SimConnection[]>();
 
-  constructor(random: SeededRandom, adopt: Adopt) {
+  constructor(random: SeededRandom, vanish: boolean, adopt: Adopt) {
     this.#random = random;
+    this.#vanish = vanish;
     this.#adopt = adopt;
   }
 
   request(name: string, ask: Ask): SimRequest {
     const { client, waiting } = this.#connection(name);
-    const request: Waiting = { done: false, error: 0, ask };
+    const request: Waiting = { done: false, error: 0, gone: false, ask };
     waiting.set(this.#send(client, ask), request);
+    if (this.#vanish && this.#random.chance(VANISH_PERCENT)) client.socket.gone = true;
     return request;
   }
 
@@ -66,7 +73,9 @@ export class SimClients {
     for (const connections of this.#byExport.values()) {
       const at = connections.findIndex(({ client }) => client.id === id);
       if (at < 0) continue;
-      for (const request of connections[at]!.waiting.values()) {
+      const { client, waiting } = connections[at]!;
+      for (const request of waiting.values()) {
+        request.gone = client.socket.gone;
         request.error = errno.ESHUTDOWN;
         request.done = true;
       }

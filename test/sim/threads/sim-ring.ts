@@ -159,7 +159,11 @@ export class SimRing implements IoRing {
   #run(): void {
     const { random } = this.#machine;
     for (const operation of [...this.#pending]) {
-      if (!this.#canRun(operation) || !random.chance(60)) continue;
+      // Cancelled by one before it.
+      if (operation.result !== undefined) continue;
+      // A cancel is done when it is submitted: later it might meet another operation of the same user.
+      const now = operation.op === IoOp.Cancel;
+      if (!this.#canRun(operation) || (!now && !random.chance(60))) continue;
       const result = this.#resultOf(operation);
       if (result === undefined) continue;
       operation.result = result;
@@ -171,6 +175,7 @@ export class SimRing implements IoRing {
   #canRun(operation: SimOperation): boolean {
     const { behind, op, file } = operation;
     if (behind !== undefined && behind.result === undefined) return false;
+    if (op === IoOp.Cancel) return true;
     if (op === IoOp.EventRead) return this.signaled;
     if (op === IoOp.Receive || op === IoOp.ReceiveVector) return this.#sockets.get(file)?.readable ?? true;
     if (op === IoOp.Send || op === IoOp.SendVector) return this.#sockets.get(file)?.blocked !== true;

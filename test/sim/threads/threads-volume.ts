@@ -105,7 +105,7 @@ export class ThreadsVolume implements SimVolume {
     this.#shell = new SimShell(this.#channels, (connection) => this.#clients.closed(connection));
     this.core = new Core(this.#shell, this.#originPorts(), origin.bytes.length / SECTOR_BYTES, coreOptions(options));
     this.#shell.attach(this.core);
-    this.#clients = new SimClients(this.#random, (socket) => this.#adopt(socket));
+    this.#clients = new SimClients(this.#random, this.#machine.slowPercent > 0, (socket) => this.#adopt(socket));
   }
 
   get notices(): SimVolume["notices"] {

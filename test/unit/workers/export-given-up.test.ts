@@ -11,6 +11,7 @@ import {
   snapshotWriteGate,
 } from "../../../src/base/gate-numbers.ts";
 import { Command, CommandFlag } from "../../../src/nbd/wire/protocol.ts";
+import { SnapshotState } from "../../../src/base/states.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
 import { Message, StopHow } from "../../../src/ring/messages.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
@@ -68,6 +69,37 @@ it("zeroes of a client that has closed go no further", () => {
   bench.ring.held = () => false;
   expectNothingLeft(bench, client);
   expect(count(bench, IoOp.Allocate)).toBe(LONG);
+});
+
+it("what it had under way counts no more: others have all that a worker has", () => {
+  const bench = new ExportBench({ originBytes: SIZE });
+  for (let i = 0; i < 10; i++) {
+    bench.ring.held = zeroing;
+    const client = bench.connect();
+    client.request(Command.WriteZeroes, 0, SIZE);
+    bench.run();
+    expect(bench.ring.underWay(IoOp.Allocate)).toBe(LONG);
+    client.socket.gone = true;
+    bench.run();
+    bench.ring.held = () => false;
+    expectNothingLeft(bench, client);
+  }
+});
+
+it("a FUA write that has ended is not made durable", () => {
+  const bench = new ExportBench({ chunkBytes: CHUNK });
+  const snapshot = bench.addSnapshot();
+  bench.publish(snapshot, 0, 1);
+  snapshot.words.setVisible(1);
+  bench.ring.held = device;
+  const client = bench.connect("s0");
+  client.write(0, dataPattern(512, 3), CommandFlag.Fua);
+  bench.run();
+  client.socket.gone = true;
+  bench.run();
+  bench.ring.held = () => false;
+  expectNothingLeft(bench, client);
+  expect(bench.take(Message.NeedDurable)).toEqual([]);
 });
 
 it("it is found out also where nothing more is read from it, for it has asked for more than it may", () => {
@@ -235,6 +267,27 @@ it("a read of many chunks ends its tracking, and reads no further", () => {
   for (let bucket = 0; bucket < snapshot.words.tracking.bucketCount; bucket++) {
     expect(snapshot.words.tracking.readers(bucket, 0) + snapshot.words.tracking.readers(bucket, 1)).toBe(0);
   }
+});
+
+it("a piece that goes on chunk by chunk, for it has met a merge, goes no further", () => {
+  const bench = new ExportBench({ originBytes: SIZE, chunkBytes: CHUNK });
+  const snapshot = bench.addSnapshot();
+  for (let chunk = 0; chunk < 64; chunk += 2) bench.publish(snapshot, chunk, 1 + (chunk % 8));
+  bench.volume.gate(ORIGIN_READ_GATE).close();
+  const client = bench.connect();
+  client.read(0, 64 * CHUNK);
+  bench.run();
+  bench.volume.setMerging(snapshot.index);
+  snapshot.words.setState(SnapshotState.Merging);
+  bench.ring.held = device;
+  bench.openGate(ORIGIN_READ_GATE);
+  bench.run();
+  expect(bench.ring.underWay(IoOp.Read)).toBe(1);
+  client.socket.gone = true;
+  bench.run();
+  bench.ring.held = () => false;
+  expectNothingLeft(bench, client);
+  expect(count(bench, IoOp.Read)).toBe(1);
 });
 
 it("a write that has begun in part, and flushes nothing, ends where it is", () => {
