@@ -196,9 +196,9 @@ export class SnapshotSet {
     merge.catch((error: unknown) => {
       refused = error;
     });
-    // What the core refuses it refuses at once; the end of a merge comes as a notice.
+    // What the core refuses it refuses at once; the end of a merge comes as a notice, however soon it fails.
     await new Promise((resolve) => setImmediate(resolve));
-    if (refused !== undefined) throw refused;
+    if (refused !== undefined && !shell.core.status(handle.index).mergeFailed) throw refused;
   }
 
   async stopMerge(): Promise<void> {
