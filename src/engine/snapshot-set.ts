@@ -105,8 +105,8 @@ export class SnapshotSet {
     // What is registered has a store: a new one has been formatted by now, and nobody has written the origin yet.
     const persistent = this.#all().filter((handle) => handle.persistent);
     for (const handle of persistent) this.#recorded.add(handle);
-    const { noMerge } = this.#options;
-    for (const handle of persistent) if (handle.merging && noMerge) this.#sayStopped(handle);
+    for (const handle of persistent)
+      if (handle.merging && this.#stateAtOpening(handle) === "active") this.#sayStopped(handle);
     await this.#registered.settle(
       persistent.map((handle) => ({ ...handle.registrand, state: this.#stateAtOpening(handle) })),
     );
@@ -116,12 +116,15 @@ export class SnapshotSet {
   /** What the register is to say of it from now on. */
   #stateAtOpening({ loaded, merging }: SnapshotHandle): RegisteredState {
     if (loaded.state === "invalid") return "invalid";
-    return merging && !this.#options.noMerge ? "merging" : "active";
+    // Nothing is left to be merged: the origin is what the snapshot was, and needs no presenting.
+    const isLeft = merging && loaded.exceptions > 0;
+    return isLeft && !this.#options.noMerge ? "merging" : "active";
   }
 
   #sayStopped({ name, loaded }: SnapshotHandle): void {
-    const left = `${loaded.exceptions} exceptions are left`;
-    this.#options.log(`${name}: its merge is stopped; the origin is half merged: ${left}`);
+    const left = loaded.exceptions;
+    if (left === 0) this.#options.log(`${name}: its merge is complete`);
+    else this.#options.log(`${name}: its merge is stopped; the origin is half merged: ${left} exceptions are left`);
   }
 
   async #mergeAgain(handle: SnapshotHandle): Promise<void> {

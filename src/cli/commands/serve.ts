@@ -30,6 +30,8 @@ interface ServeOptions extends WordOptions {
   readonly workers?: number;
   readonly busyPoll?: number;
   readonly abandon?: readonly string[];
+  /** False: --no-merge. */
+  readonly merge?: boolean;
   readonly unlocked?: boolean;
   readonly json?: boolean;
 }
@@ -70,6 +72,7 @@ export function serveCommand(terminal: Terminal): Command {
       "give a registered snapshot up: it becomes invalid, the volume opens without it",
       collect(String),
     )
+    .option("--no-merge", "do not go on with a merge that was under way: the origin stays half merged")
     .option("--unlocked", UNLOCKED_HELP)
     .option("--json", "print the exports as one line of JSON, errors as JSON");
   return withWords(command, "the origin has no snapshots, whatever its mark says of a register elsewhere")
@@ -113,6 +116,7 @@ function volumeOptions(origin: string, options: ServeOptions, snapshots: Snapsho
     ...(options.workers === undefined ? {} : { workers: options.workers }),
     ...(options.busyPoll === undefined ? {} : { busyPoll: options.busyPoll }),
     ...(options.abandon === undefined ? {} : { abandon: options.abandon }),
+    noMerge: options.merge === false,
     ...wordsOf(options),
     unlocked: options.unlocked === true,
   };
