@@ -108,6 +108,8 @@ export class RegisteredSet {
         if (!given.has(other) && realPath(cow) === realPath(entry.cow)) changes.push([other, undefined]);
       changes.push([one.name, entry]);
     }
+    // A mark that leads elsewhere is not believed, and goes.
+    if (this.#words.unregistered && register.snapshots.size === 0) markOrigin(this.#found);
     if (changes.length === 0 && register.snapshots.size === 0) return;
     settleIn(this.#found);
     const saysMore = !saysTheSame(register.snapshots, changed(register.snapshots, changes));

@@ -48,7 +48,7 @@ export async function findRegister(origin: OpenOrigin, words: Words, settle: boo
     throw twoRegisters(origin.path, beside, elsewhere);
   const used = elsewhere !== undefined && (beside === undefined || isFull(elsewhere)) ? elsewhere : beside;
   if (used === undefined) return { register: Register.fresh(place.path, place.origin), standing: "home", place };
-  return { register: used, standing: standingOf(used, place, words), place };
+  return { register: used, standing: standingOf(used, place), place };
 }
 
 /** The register knows this origin from its next change on; it moves along where the origin was renamed. */
@@ -78,21 +78,19 @@ export function markOrigin({ register, place }: OriginRegister): void {
   });
 }
 
-function standingOf(register: Register, place: RegisterPlace, words: Words): Standing {
+/** No word changes it: where the registered origin is still there, this one is a copy, whatever is said of it. */
+function standingOf(register: Register, place: RegisterPlace): Standing {
   const known = register.origin;
-  if (known === undefined || words.moved) return known === undefined ? "home" : standingByWord(known, place);
+  if (known === undefined) return "home";
+  const isThere = known.path !== place.origin.path && identityAt(known.path) === known.identity;
   switch (compareIdentities(known.identity, place.origin.identity)) {
     case "same":
       return isClone(known, place.origin) ? "copied" : "home";
     case "unknown":
-      return known.path === place.origin.path || identityAt(known.path) === undefined ? "home" : "copied";
+      return isThere ? "copied" : "home";
     default:
-      return known.path !== place.origin.path && identityAt(known.path) === known.identity ? "copied" : "moved";
+      return isThere ? "copied" : "moved";
   }
-}
-
-function standingByWord(known: RegisteredOrigin, place: RegisterPlace): Standing {
-  return compareIdentities(known.identity, place.origin.identity) === "same" ? "home" : "moved";
 }
 
 /** Copied with everything, inode numbers and birth times too, as a snapshot of a file system is. */

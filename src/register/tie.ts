@@ -60,7 +60,8 @@ export function tieStore(name: string, known: Known | undefined, found: FoundSto
   if (known === undefined || known.entry.state === "invalid") return openUnknown(name, known, found);
   const { entry } = known;
   if (found.state === "new") throw notTheStore(name, found, known, "has no store in it");
-  if (!words.moved) refuseStranger(name, known, found);
+  if (known.standing === "copied") refuseOriginals(known, name, found);
+  else if (!words.moved) refuseStranger(name, known, found);
   // Dropped by somebody else: its list is void.
   if (found.state === "invalid") return "invalid";
   refuseMisfit(name, known, found);
@@ -103,13 +104,17 @@ function refuseStranger(name: string, known: Known, found: FoundStore): void {
     throw notTheStore(name, found, known, "is another file than the one that was registered", true);
   }
   const isOurs = likeness !== "same";
-  if (standing === "copied") {
-    if (isOurs && (!found.isAtItsPlace || entry.isBeside)) return;
-    throw notTheStore(name, found, known, "is the store of the origin that this one was copied from");
-  }
   if (isOurs && found.isAtItsPlace && entry.isBeside) return;
   if (isOurs && !found.isAtItsPlace && isProven) return;
   throw notTheStore(name, found, known, "belongs to an origin that is not this file: was it moved, or replaced?", true);
+}
+
+/** In a copy: what it was copied from is never touched, whatever is said. */
+function refuseOriginals(known: Known, name: string, found: FoundStore): void {
+  const { entry } = known;
+  const isOurs = compareIdentities(entry.identity, found.identity) !== "same";
+  if (isOurs && (!found.isAtItsPlace || entry.isBeside)) return;
+  throw notTheStore(name, found, known, "is the store of the origin that this one was copied from");
 }
 
 /** Another file that holds the very list with which the registered one was closed: a move, or a backup of that moment. */

@@ -165,6 +165,11 @@ test("a copy does not reach a store of the original that lies elsewhere, whateve
     "EBUSY",
     /store of the origin that this one was copied from/,
   );
+  await refused(
+    { folder, snapshots: [{ name: "s", cow: elsewhere }], moved: true },
+    "EBUSY",
+    /store of the origin that this one was copied from/,
+  );
   const original = readFileSync(elsewhere);
   await use(await openVolume(options(folder, [], { abandon: ["s"] })), write(3));
   expect(lines.join("\n")).toContain("is the original's, and is left as it is");
@@ -199,6 +204,7 @@ test("an origin whose register cannot be seen from here is refused, unless that 
     /has snapshots; they are registered in .*cannot be seen/,
   );
   await use(await openVolume(options(folder, [], { origin: alone, unregistered: true })));
+  await use(await openVolume(options(folder, [], { origin: alone })));
 });
 
 test("a COW file that was renamed is known; one that came from elsewhere is if it is exactly that, else it takes a word", async () => {

@@ -194,6 +194,8 @@ describe("in a folder that was copied", () => {
     expect(tie(copied({ isBeside: false }))).toMatch(/^EBUSY: .*copied from/);
     expect(tie(copied({ isBeside: false }), { identity: OTHER_FILE })).toMatch(/^EBUSY: .*copied from/);
     expect(tie(copied(), { ...ELSEWHERE })).toMatch(/^EBUSY: .*copied from/);
+    // Not even by a word: no command about a copy touches the original.
+    expect(tie(copied({ isBeside: false }), {}, MOVED)).toMatch(/^EBUSY: .*copied from/);
   });
 
   it("a copy of the store somewhere else may be given", () => {
