@@ -18,6 +18,7 @@ const AGAIN_ON_NODE_24 = [
   ...testsIn("test/native").filter((path) => !path.endsWith(NOT_AGAIN)),
   "test/e2e/cli-serve",
   "test/e2e/data",
+  "test/e2e/process-end",
 ];
 const RUN_MS_MAX = 30 * 60_000;
 
