@@ -25,7 +25,11 @@ export class SimShell extends CoreShell {
     const register = (): Promise<void> => Promise.reject(new Error("this shell registers by itself"));
     const notice = (snapshot: number, event: NoticeKind, error: number): void =>
       void this.notices.push({ snapshot, event, error });
-    const events = { register, notice, connectionClosed, entered: () => {}, waiting: () => {} };
+    // What the product makes of it is not to be seen here: a life fails with the cause.
+    const failed = (error: unknown): never => {
+      throw error;
+    };
+    const events = { register, notice, connectionClosed, failed, entered: () => {}, waiting: () => {} };
     super(threads as unknown as Threads, events, 0);
   }
 
