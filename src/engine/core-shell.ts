@@ -36,6 +36,8 @@ export interface ShellEvents {
   notice(snapshot: number, event: NoticeKind, error: number): void;
   /** The worker has finished with a connection. */
   connectionClosed(connection: number, cause: CloseCause): void;
+  /** A group of exceptions is durable. */
+  committed?(snapshot: number): void;
   /** A client's handshake is over. */
   entered(connection: number): void;
   /** A client of this worker waits for memory that others hold. */
@@ -314,6 +316,7 @@ export class CoreShell implements Effects {
   #metadataDone(job: MetadataJob, error: number, bytes: Uint8Array | undefined): void {
     if (job.kind === "readArea") this.core.areaRead(job.snapshot, error, bytes ?? new Uint8Array(0));
     else this.core.metadataDone(job.snapshot, error);
+    if (job.kind === "commit" && error === 0) this.#events.committed?.(job.snapshot);
   }
 }
 

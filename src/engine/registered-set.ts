@@ -10,11 +10,14 @@
  * Nothing is changed before everything has been looked at. Runs on main.
  */
 import { SnapringError } from "../base/errno.ts";
+import { alignDown, SECTOR_BYTES } from "../base/units.ts";
+import { deviceFacts } from "../device/device-facts.ts";
 import { lastingPath, realPath } from "../device/lasting-path.ts";
-import { abandonStore } from "../register/abandon.ts";
-import { findStore, identityOfStore, knownStore } from "../register/known-store.ts";
-import { newId, readMark, removeMark, writeMark } from "../register/mark.ts";
-import { findRegister, markOrigin, type OriginRegister, settleIn } from "../register/origin-register.ts";
+import { Abandonment } from "../register/abandon.ts";
+import { howToGive } from "../register/how-to-give.ts";
+import { findStore, identityOfStore, knownStore, withMarked } from "../register/known-store.ts";
+import { ensureMark, type Mark, newId, removeMark } from "../register/mark.ts";
+import { findRegister, markOrigin, newHome, type OriginRegister } from "../register/origin-register.ts";
 import type { RegisterChange } from "../register/register.ts";
 import type { RegisteredSnapshot, RegisteredState } from "../register/register-text.ts";
 import { NOTHING_SEEN, seeStore, type StoreAtRest } from "../register/seen-store.ts";
@@ -31,6 +34,9 @@ export interface Registrand {
   readonly file: DeviceFile;
   readonly chunkBytes: number;
 }
+
+/** `most`: how many of its exceptions are durable; all of them where it is not said. */
+export type SeenRegistrand = Registrand & { readonly most?: number };
 
 export class RegisteredSet {
   readonly #options: CompleteOptions;
@@ -60,12 +66,12 @@ export class RegisteredSet {
   /** What the store that is asked for was when it was last seen; undefined: nothing is known. */
   seen(options: SnapshotOptions): SeenStore | undefined {
     const entry = knownStore(this.#found, options.name, options.cow)?.entry;
-    return entry?.state === "active" ? entry.seen : undefined;
+    return entry?.state === "invalid" ? undefined : entry?.seen;
   }
 
   /** The COW file is not there: it is made, or a SnapringError says why not. */
-  missing({ name, cow, size }: SnapshotOptions): "make" {
-    return tieMissing(name, cow, knownStore(this.#found, name, cow), size !== undefined, this.#options.readOnly);
+  missing({ name, cow, size }: SnapshotOptions): void {
+    tieMissing(name, cow, knownStore(this.#found, name, cow), size !== undefined, this.#options.readOnly);
   }
 
   /** The store is open and read. Throws a SnapringError; else how it is opened. `make`: it must be a new one. */
@@ -95,45 +101,60 @@ export class RegisteredSet {
   async settle(opened: readonly (Registrand & { readonly state: RegisteredState })[]): Promise<void> {
     if (this.#options.readOnly) return;
     const { register } = this.#found;
-    const changes: RegisterChange[] = [];
-    for (const name of this.#options.abandon) {
-      abandonStore(name, this.#found, this.#words, this.#options);
-      changes.push([name, undefined]);
-    }
+    // A mark that leads elsewhere is not believed, and goes.
+    if (this.#words.unregistered && register.snapshots.size === 0) markOrigin(this.#found);
+    if (opened.length === 0 && register.snapshots.size === 0) return;
+    const givenUp = this.#giveUp();
+    const changes: RegisterChange[] = givenUp.map(({ name }) => ({ name, entry: undefined }));
     const given = new Set(opened.map(({ name }) => name));
     for (const one of opened) {
       const entry = this.#entry(one, one.state);
       // The same COW device under the name that it had before.
-      for (const [other, { cow }] of register.snapshots)
-        if (!given.has(other) && realPath(cow) === realPath(entry.cow)) changes.push([other, undefined]);
-      changes.push([one.name, entry]);
+      for (const [name, { cow }] of register.snapshots)
+        if (!given.has(name) && realPath(cow) === realPath(entry.cow))
+          changes.push({ name, entry: undefined, isRename: true });
+      changes.push({ name: one.name, entry });
     }
-    // A mark that leads elsewhere is not believed, and goes.
-    if (this.#words.unregistered && register.snapshots.size === 0) markOrigin(this.#found);
-    if (changes.length === 0 && register.snapshots.size === 0) return;
-    settleIn(this.#found);
-    const saysMore = !saysTheSame(register.snapshots, changed(register.snapshots, changes));
+    await this.#write(changes);
+    for (const { line } of givenUp) this.#options.log(line);
+    for (const one of opened) this.#mark(one);
+  }
+
+  /** All of them are looked at before the first is marked. */
+  #giveUp(): readonly Abandonment[] {
+    const { abandon, unlocked } = this.#options;
+    const all: Abandonment[] = [];
     try {
-      await register.change(changes);
+      for (const name of new Set(abandon)) all.push(new Abandonment(name, this.#found, this.#words, unlocked));
+      for (const one of all) one.act();
+      return all;
+    } finally {
+      for (const one of all) one[Symbol.dispose]();
+    }
+  }
+
+  /** At opening: a full disk under the register is no reason not to open what it says already. */
+  async #write(changes: readonly RegisterChange[]): Promise<void> {
+    const { register } = this.#found;
+    const before = register.snapshots;
+    const home = newHome(this.#found);
+    try {
+      await register.change(changes, home);
+      markOrigin(this.#found);
     } catch (error) {
-      // A full disk under the register is no reason not to open what it says already.
-      if (saysMore) throw error;
+      if (home !== undefined || changes.some((one) => saysMore(before, one))) throw error;
+      await register.unfinish();
       this.#options.log(`${(error as Error).message}: it stays as it was`);
     }
-    markOrigin(this.#found);
-    for (const one of opened) this.#mark(one);
   }
 
   /** Durable when it resolves. */
   async record(one: Registrand, state: RegisteredState): Promise<void> {
     if (this.#options.readOnly) return;
-    const isRead = state === "active";
-    const seen = isRead ? await seeStore(atRest(one)) : this.#stores.get(one.name)?.seen;
-    this.#stores.set(one.name, { store: this.#stores.get(one.name)?.store ?? newId(), seen });
-    const isFirst = this.#found.register.snapshots.get(one.name) === undefined;
-    settleIn(this.#found);
-    await this.#found.register.change([[one.name, this.#entry(one, state)]]);
-    if (!isFirst) return;
+    const known = this.#stores.get(one.name);
+    const seen = state === "active" ? await seeStore(atRest(one)) : known?.seen;
+    this.#stores.set(one.name, { store: known?.store ?? newId(), seen });
+    await this.#found.register.change([{ name: one.name, entry: this.#entry(one, state) }], newHome(this.#found));
     markOrigin(this.#found);
     this.#mark(one);
   }
@@ -142,21 +163,25 @@ export class RegisteredSet {
   async remove(one: Registrand): Promise<void> {
     if (this.#options.readOnly) return;
     this.#stores.delete(one.name);
-    await this.#found.register.change([[one.name, undefined]]);
-    removeMark(one.file.fd);
+    await this.#found.register.change([{ name: one.name, entry: undefined }]);
+    withMarked(one.file, removeMark);
     markOrigin(this.#found);
   }
 
-  /** The volume closes in good order, everything is flushed: what the active stores hold is what must be there next time. */
-  async see(open: readonly Registrand[]): Promise<void> {
+  /**
+   * What the active stores hold is what must be there next time. `isFinal`: the volume closes in good order, everything is flushed;
+   * otherwise the lists may grow meanwhile.
+   */
+  async see(open: readonly SeenRegistrand[], isFinal: boolean): Promise<void> {
     if (this.#options.readOnly) return;
     const changes: RegisterChange[] = [];
     for (const one of open) {
       const entry = this.#found.register.snapshots.get(one.name);
       const known = this.#stores.get(one.name);
       if (entry?.state !== "active" || known?.seen === undefined) continue;
-      const seen = await seeStore(atRest(one), known.seen);
-      changes.push([one.name, { ...entry, seen, isFinal: true }]);
+      const seen = await seeStore(atRest(one), known.seen, one.most);
+      this.#stores.set(one.name, { ...known, seen });
+      changes.push({ name: one.name, entry: { ...entry, seen, isFinal } });
     }
     if (changes.length > 0) await this.#found.register.change(changes);
   }
@@ -178,15 +203,17 @@ export class RegisteredSet {
   }
 
   #mark({ name, file }: Registrand): void {
-    if (file.isBlockDevice) return;
     const { register } = this.#found;
-    const self = identityOfStore(file);
     const store = this.#stores.get(name)?.store ?? "";
-    const now = readMark(file.fd);
-    const wanted = { role: "cow", self, register: register.path, id: register.id, name, store } as const;
-    if (now !== undefined && (Object.keys(wanted) as (keyof typeof wanted)[]).every((key) => now[key] === wanted[key]))
-      return;
-    writeMark(file.fd, wanted);
+    const mark: Mark = {
+      role: "cow",
+      self: identityOfStore(file),
+      register: register.path,
+      id: register.id,
+      name,
+      store,
+    };
+    withMarked(file, (fd) => ensureMark(fd, mark));
   }
 
   #checkAbandoned(): void {
@@ -208,48 +235,46 @@ export class RegisteredSet {
     return names.length === 0 ? "none is registered" : `registered: ${names.join(", ")}; nothing was given up`;
   }
 
-  /** E-46. */
+  /** E-46. A store in memory is no store of a registered snapshot. */
   #refuseMissing(): void {
     const { abandon, snapshots, origin, readOnly } = this.#options;
-    const given = new Set(snapshots.map(({ name, cow }) => knownStore(this.#found, name, cow)?.name));
+    const persistent = snapshots.filter(({ store }) => store !== "N");
+    const given = new Set(persistent.map(({ name, cow }) => knownStore(this.#found, name, cow)?.name));
     for (const [name, { cow, state }] of this.#found.register.snapshots) {
       if (state === "invalid" || given.has(name) || abandon.includes(name)) continue;
       // Readers need not have them all; but a half merged origin is not served raw to anybody (E-36).
       if (readOnly && state === "active") continue;
       throw new SnapringError("EBUSY", `origin ${origin} has a snapshot '${name}' on ${cow} that was not given`, {
-        hint: this.#howToGive(name, cow),
+        hint: howToGive(name, this.#found),
       });
     }
   }
 
-  #howToGive(name: string, cow: string): string {
-    const { register, standing } = this.#found;
-    const giveUp = `give it up with --abandon ${name}`;
-    if (standing === "copied" && register.snapshots.get(name)?.isBeside === false)
-      return `this is a copy of ${register.origin?.path}, and that store is the original's: copy it, too, and give --snapshot ${name}=COPY, or ${giveUp} in this copy`;
-    return `writing the origin without it would break it: give --snapshot ${name}=${cow}, or ${giveUp}`;
+  /** A store in memory, on this COW device. Throws a SnapringError (EBUSY) where the name or the device is registered. */
+  refuseTransient({ name, cow }: SnapshotOptions): void {
+    const known = knownStore(this.#found, name, cow);
+    if (known === undefined || known.entry.state === "invalid") return;
+    const { entry } = known;
+    throw new SnapringError(
+      "EBUSY",
+      `snapshot '${known.name}' is registered on ${entry.cow}: no store in memory can take its place`,
+      {
+        hint: `name another, or give it up with --abandon ${known.name}`,
+      },
+    );
   }
 }
 
-function changed(
-  register: ReadonlyMap<string, RegisteredSnapshot>,
-  changes: readonly RegisterChange[],
-): typeof register {
-  const next = new Map(register);
-  for (const [name, entry] of changes) {
-    if (entry === undefined) next.delete(name);
-    else next.set(name, entry);
-  }
-  return next;
+/** What a volume may do depends on it. */
+function saysMore(before: ReadonlyMap<string, RegisteredSnapshot>, { name, entry }: RegisterChange): boolean {
+  const known = before.get(name);
+  if (known === undefined || entry === undefined) return known !== entry;
+  const essence = ({ cow, identity, state, store }: RegisteredSnapshot): string =>
+    JSON.stringify([cow, identity, state, store]);
+  return essence(known) !== essence(entry);
 }
 
-/** What a volume may do depends on nothing that differs. */
-function saysTheSame(a: ReadonlyMap<string, RegisteredSnapshot>, b: ReadonlyMap<string, RegisteredSnapshot>): boolean {
-  const essence = (register: ReadonlyMap<string, RegisteredSnapshot>): string =>
-    JSON.stringify([...register].map(([name, { cow, identity, state }]) => [name, cow, identity, state]).sort());
-  return essence(a) === essence(b);
-}
-
+/** As large as the device is now: it may have grown. */
 function atRest({ file, chunkBytes }: Registrand): StoreAtRest {
-  return { fd: file.fd, cowBytes: file.sizeBytes, chunkBytes };
+  return { fd: file.fd, cowBytes: alignDown(deviceFacts(file.fd).sizeBytes, SECTOR_BYTES), chunkBytes };
 }

@@ -44,6 +44,8 @@ export class SnapshotHandle {
   readonly description: SnapshotDescription;
   readonly merging: boolean;
   readonly made: boolean;
+  /** How many exceptions it is to have when the register is told next. */
+  seeAt: number;
 
   constructor(parts: SnapshotHandleParts) {
     this.index = parts.index;
@@ -53,6 +55,7 @@ export class SnapshotHandle {
     this.loaded = parts.loaded;
     this.table = parts.table;
     this.made = parts.made;
+    this.seeAt = Math.max(1, 2 * parts.loaded.exceptions);
     this.merging = parts.merging;
     const words = createSnapshotWords();
     this.words = new SnapshotWords(words);

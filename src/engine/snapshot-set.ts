@@ -22,22 +22,18 @@ import type { CoreShell } from "./core-shell.ts";
 import type { RegisteredState } from "../register/register-text.ts";
 import type { RegisteredSet } from "./registered-set.ts";
 import { SnapshotHandle } from "./snapshot-handle.ts";
-import type { SnapshotStats } from "./stats.ts";
+import { snapshotStats, type SnapshotStats } from "./stats.ts";
 import { type OpenedStore, openStore } from "./store-opening.ts";
 import type { Threads } from "./threads.ts";
 import type { SnapshotStatus } from "./volume-events.ts";
 import type { VolumeDevice } from "./volume-device.ts";
 import { checkName, type CompleteOptions, type SnapshotOptions } from "./volume-options.ts";
 
-const STATE_NAMES: Readonly<Record<number, SnapshotStats["state"]>> = {
-  [SnapshotState.Active]: "active",
-  [SnapshotState.Overflow]: "overflow",
-  [SnapshotState.Invalid]: "invalid",
-  [SnapshotState.Merging]: "merging",
-};
-
 /** What a creation is refused with while the store is still blank. */
 const REFUSALS: readonly string[] = ["EINVAL", "EBUSY"];
+
+/** A register of a million exceptions has been written seven times meanwhile. */
+const SEE_FACTOR = 8;
 
 export class SnapshotSet {
   readonly #options: CompleteOptions;
@@ -47,6 +43,7 @@ export class SnapshotSet {
   /** Those that the register has been told of when the volume was opened. */
   readonly #recorded = new Set<SnapshotHandle>();
   #shell: CoreShell | undefined;
+  #seeing: Promise<void> = Promise.resolve();
   #threads: Threads | undefined;
   #words: VolumeWords | undefined;
 
@@ -183,6 +180,8 @@ export class SnapshotSet {
 
   /** Resolves when it is registered, and the snapshot presented in place of the origin. */
   async startMerge(handle: SnapshotHandle): Promise<void> {
+    // What is erased is not counted: only the close looks again.
+    handle.seeAt = Number.POSITIVE_INFINITY;
     await this.#present(handle);
     await this.#merge(handle);
   }
@@ -219,37 +218,35 @@ export class SnapshotSet {
     else await this.#registered.record(handle.registrand, what);
   }
 
-  /** The volume closes, everything is on disk: the register remembers what the stores hold. */
+  /** The volume closes, and everything is on disk: the register remembers what the stores hold. */
   async see(): Promise<void> {
+    await this.#seeing;
+    const persistent = this.#all().filter((handle) => handle.persistent);
     await this.#registered.see(
-      this.#all()
-        .filter(({ persistent }) => persistent)
-        .map(({ registrand }) => registrand),
+      persistent.map(({ registrand }) => registrand),
+      true,
     );
   }
 
+  /**
+   * Exceptions are durable. Now and then, each time that there are many more of them, the register is told: a store that is put back to an
+   * older state after a crash is found out then, too.
+   */
+  committed(index: number): void {
+    const handle = this.#handles.get(index);
+    const status = this.#shell?.core.status(index);
+    if (handle === undefined || status === undefined || status.state !== SnapshotState.Active) return;
+    const most = handle.loaded.exceptions + status.counters.exceptionsCommitted;
+    if (most < handle.seeAt) return;
+    handle.seeAt = most * SEE_FACTOR;
+    this.#seeing = this.#seeing
+      .then(() => this.#registered.see([{ ...handle.registrand, most }], false))
+      // Nothing depends on it, and the close tries again.
+      .catch(() => {});
+  }
+
   stats(handle: SnapshotHandle): SnapshotStats {
-    const status = (this.#shell as CoreShell).core.status(handle.index);
-    const { counters } = status;
-    const merging = status.state === SnapshotState.Merging;
-    return {
-      name: handle.name,
-      state: STATE_NAMES[status.state] ?? "invalid",
-      status: status.text,
-      allocatedSectors: status.allocatedSectors,
-      totalSectors: status.totalSectors,
-      metadataSectors: status.metadataSectors,
-      exceptions: status.exceptions,
-      pending: status.pending,
-      copies: counters.copies,
-      copiedBytes: counters.bytesCopied,
-      grants: counters.grants,
-      commits: counters.commits,
-      exceptionsCommitted: counters.exceptionsCommitted,
-      metadataBytes: counters.metadataBytesWritten,
-      tableBytes: handle.table.memoryBytes(),
-      mergeFraction: merging ? status.mergeFraction : undefined,
-    };
+    return snapshotStats(handle, (this.#shell as CoreShell).core.status(handle.index));
   }
 
   status(handle: SnapshotHandle): SnapshotStatus {

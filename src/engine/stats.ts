@@ -4,9 +4,12 @@
  * Plain numbers, taken when asked for; a counter of a running worker may be a moment old.
  */
 import { MAX_SNAPSHOTS } from "../base/constants.ts";
+import { SnapshotState } from "../base/states.ts";
+import type { SnapshotStatus } from "../core/status.ts";
 import { ExportCounter, exportRow, HISTOGRAM_BUCKETS, histogramAt, WorkerCounter } from "../ring/counters.ts";
 import type { Channel, WorkerRole } from "./channel.ts";
 import type { ClientStats } from "./client-limits.ts";
+import type { SnapshotHandle } from "./snapshot-handle.ts";
 
 export interface SnapshotStats {
   readonly name: string;
@@ -126,5 +129,36 @@ export function exportStats(name: string, exportIndex: number, workers: readonly
     readLatency: histogram(ExportCounter.Reads),
     writeLatency: histogram(ExportCounter.Writes),
     flushLatency: histogram(ExportCounter.Flushes),
+  };
+}
+
+const STATE_NAMES: Readonly<Record<number, SnapshotStats["state"]>> = {
+  [SnapshotState.Active]: "active",
+  [SnapshotState.Overflow]: "overflow",
+  [SnapshotState.Invalid]: "invalid",
+  [SnapshotState.Merging]: "merging",
+};
+
+/** What the core says of a snapshot, with what main knows of it. */
+export function snapshotStats(handle: SnapshotHandle, status: SnapshotStatus): SnapshotStats {
+  const { counters } = status;
+  const merging = status.state === SnapshotState.Merging;
+  return {
+    name: handle.name,
+    state: STATE_NAMES[status.state] ?? "invalid",
+    status: status.text,
+    allocatedSectors: status.allocatedSectors,
+    totalSectors: status.totalSectors,
+    metadataSectors: status.metadataSectors,
+    exceptions: status.exceptions,
+    pending: status.pending,
+    copies: counters.copies,
+    copiedBytes: counters.bytesCopied,
+    grants: counters.grants,
+    commits: counters.commits,
+    exceptionsCommitted: counters.exceptionsCommitted,
+    metadataBytes: counters.metadataBytesWritten,
+    tableBytes: handle.table.memoryBytes(),
+    mergeFraction: merging ? status.mergeFraction : undefined,
   };
 }

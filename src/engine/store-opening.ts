@@ -19,7 +19,7 @@ import type { DeviceFile } from "../device/device-file.ts";
 import { useHugePages } from "../device/huge-pages.ts";
 import { makeFile } from "../device/new-file.ts";
 import { markInvalid } from "../register/abandon.ts";
-import { signatureOf } from "../register/blank.ts";
+import { signatureOf, storeOn } from "../register/blank.ts";
 import { StoreDigest, type SeenStore } from "../register/store-digest.ts";
 import type { OpenAs } from "../register/tie.ts";
 import type { RingMode } from "../ring/worker-data.ts";
@@ -36,7 +36,8 @@ const LONG = AREA_READ_AHEAD;
 /** What the register has to say of a store (registered-set.ts). */
 export interface StoreTies {
   seen(options: SnapshotOptions): SeenStore | undefined;
-  missing(options: SnapshotOptions): "make";
+  missing(options: SnapshotOptions): void;
+  refuseTransient(options: SnapshotOptions): void;
   tie(
     options: SnapshotOptions,
     file: DeviceFile,
@@ -78,6 +79,7 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
   const readOnly = around.readOnly && options.store !== "N";
   checkChunkSize(options);
   const { ties } = around;
+  if (options.store === "N") ties.refuseTransient(options);
   const made = makeCowFile(options, ties);
   let cow: VolumeDevice | undefined;
   try {
@@ -142,7 +144,7 @@ function exceptionsMax(options: SnapshotOptions, cow: VolumeDevice): number {
 
 function transient(options: SnapshotOptions, cow: VolumeDevice): LoadedStore {
   if (options.chunkSize === undefined) throw new SnapringError("EINVAL", "Chunk size not set");
-  const content = signatureOf(cow.file);
+  const content = storeOn(cow.file) ?? signatureOf(cow.file);
   if (content !== undefined) {
     throw new SnapringError(
       "EEXIST",

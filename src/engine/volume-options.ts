@@ -146,7 +146,7 @@ export function completeOptions(options: VolumeOptions): CompleteOptions {
     groupCount: checkWhole("groupCount", options.groupCount ?? GROUP_COUNT_MAX, 1, GROUP_COUNT_MAX),
     busyPoll: checkWhole("busyPoll", options.busyPoll ?? 0, 0, BUSY_POLL_US_MAX),
     noMerge: checkNoMerge(options),
-    abandon: options.abandon ?? [],
+    abandon: checkAbandon(options),
     moved: options.moved ?? false,
     unregistered: options.unregistered ?? false,
     unlocked: options.unlocked ?? false,
@@ -173,6 +173,11 @@ function checkPercent(percent: number): number {
 }
 
 /** That it is stopped is written down. */
+function checkAbandon({ abandon = [], readOnly = false }: VolumeOptions): readonly string[] {
+  if (abandon.length > 0 && readOnly) throw invalid("a read-only volume cannot give a snapshot up");
+  return abandon;
+}
+
 function checkNoMerge({ noMerge = false, readOnly = false }: VolumeOptions): boolean {
   if (noMerge && readOnly) throw invalid("a read-only volume cannot stop a merge");
   return noMerge;

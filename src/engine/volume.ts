@@ -248,6 +248,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     };
     const events: ShellEvents = {
       register: (index, what) => this.#snapshots.register(index, what),
+      committed: (index) => this.#set?.committed(index),
       notice: (index, event, error) => this.#notice(index, event, error),
       connectionClosed: (id, cause) => this.#listener?.connectionClosed(id, cause),
       entered: (id) => this.#listener?.entered(id),

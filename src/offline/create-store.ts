@@ -19,9 +19,9 @@ import { DeviceFile, writeMode } from "../device/device-file.ts";
 import { type FileSpace, makeFile } from "../device/new-file.ts";
 import { systemError } from "../device/system-error.ts";
 import { contentOf } from "../register/blank.ts";
-import { identityOfStore, ownMark } from "../register/known-store.ts";
-import { newId, writeMark } from "../register/mark.ts";
-import { otherRegister } from "../register/others.ts";
+import { identityOfStore, ownMark, withMarked } from "../register/known-store.ts";
+import { type Mark, newId, writeMark } from "../register/mark.ts";
+import { claimOf } from "../register/claim.ts";
 
 /** Header, area 0 and one chunk of data: less can store nothing. */
 const CHUNKS_MIN = FIRST_DATA_CHUNK + 1;
@@ -141,14 +141,14 @@ function checkedGeometry(
  * SnapringError (EBUSY).
  */
 export async function refuseRegistered(cow: string): Promise<void> {
-  if (statSync(cow, { throwIfNoEntry: false })?.isFile() !== true) return;
+  const stat = statSync(cow, { throwIfNoEntry: false });
+  if (stat === undefined || (!stat.isFile() && !stat.isBlockDevice())) return;
   using file = new DeviceFile(cow, "look", "COW file");
   const mark = ownMark(file);
-  const register = await otherRegister(mark, undefined);
-  if (register === undefined) return;
+  if ((await claimOf(mark, undefined)) !== "stands") return;
   throw new SnapringError(
     "EBUSY",
-    `COW file ${cow} is the store of snapshot '${mark?.name}', registered in ${register}`,
+    `COW file ${cow} is the store of snapshot '${mark?.name}', registered in ${mark?.register}`,
     {
       hint: `give that snapshot up first: snapring serve ORIGIN --abandon ${mark?.name}`,
     },
@@ -177,8 +177,8 @@ function format(cow: DeviceFile, geometry: CowGeometry, overContent: boolean): C
   cow.write(0, encodeHeader(true, chunkSectors, chunkBytes));
   cow.sync();
   // Another store than the one that was here: what a register says of that is not said of this.
-  if (!cow.isBlockDevice)
-    writeMark(cow.fd, { role: "cow", self: identityOfStore(cow), register: "", id: "", store: newId() });
+  const mark: Mark = { role: "cow", self: identityOfStore(cow), register: "", id: "", store: newId() };
+  withMarked(cow, (fd) => writeMark(fd, mark));
   const allocatedSectors = FIRST_DATA_CHUNK * chunkSectors;
   const usage = { allocatedSectors, totalSectors: cow.sectors, metadataSectors: allocatedSectors };
   const status = formatStatus({ invalid: false, mergeFailed: false, overflow: false, usage });

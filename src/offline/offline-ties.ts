@@ -3,22 +3,27 @@
  *
  *                       merge                                        read
  *   no register, or     refused (`unregistered` says that the two    warned of; refused where the origin has other snapshots
- *   not in it           belong together)
+ *   not in it           belong together)                             (`unregistered`)
  *   active, merging     where the store is the registered one        the same
  *   invalid             refused                                      refused
  *   of another origin   refused                                      refused (`unregistered` reads it all the same)
  *
- * A merge is registered before it begins, and what it leaves when it has ended: one that was cut is gone on with, offline or by the
- * volume, and never forgotten (E-36). Both devices are open and locked by then.
+ * The store is known by its path or file; or, where the registered one is gone, as the one that was moved: by its id, or with `moved`.
+ * A merge is registered before it begins, also one that no register knew, and what it leaves when it has ended: one that was cut is gone
+ * on with, offline or by the volume, and never forgotten (E-36). Both devices are open and locked by then.
  */
+import { existsSync } from "node:fs";
+import { basename } from "node:path";
 import { SnapringError } from "../base/errno.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import type { DeviceFile } from "../device/device-file.ts";
-import { findStore, identityOfStore, knownStore, type ReadStore } from "../register/known-store.ts";
-import { findRegister, type OriginRegister, settleIn } from "../register/origin-register.ts";
-import type { RegisteredState } from "../register/register-text.ts";
-import { digestStore, seeStore, type StoreAtRest } from "../register/seen-store.ts";
-import { type Known, tieStore, type Words } from "../register/tie.ts";
+import { lastingPath } from "../device/lasting-path.ts";
+import { findStore, identityOfStore, knownStore, type ReadStore, withMarked } from "../register/known-store.ts";
+import { readMark } from "../register/mark.ts";
+import { findRegister, markOrigin, newHome, type OriginRegister } from "../register/origin-register.ts";
+import type { RegisteredSnapshot } from "../register/register-text.ts";
+import { digestStore, NOTHING_SEEN, seeStore, type StoreAtRest } from "../register/seen-store.ts";
+import { type FoundStore, type Known, tieStore, type Words } from "../register/tie.ts";
 
 export interface TiedDevices {
   readonly origin: DeviceFile;
@@ -27,92 +32,118 @@ export interface TiedDevices {
 }
 
 export class OfflineTies {
-  readonly #cow: DeviceFile;
+  readonly #devices: TiedDevices;
   readonly #found: OriginRegister;
   readonly #known: Known | undefined;
   readonly #atRest: StoreAtRest;
 
-  private constructor({ cow, loaded }: TiedDevices, found: OriginRegister) {
-    this.#cow = cow;
+  private constructor(devices: TiedDevices, found: OriginRegister, words: Words) {
+    const { cow, loaded } = devices;
+    this.#devices = devices;
     this.#found = found;
-    this.#known = knownStore(found, undefined, cow.path, identityOfStore(cow));
-    const chunkBytes = loaded.chunkSectors * SECTOR_BYTES;
-    this.#atRest = { fd: cow.fd, cowBytes: cow.sizeBytes, chunkBytes };
+    this.#known = knownStore(found, undefined, cow.path, identityOfStore(cow)) ?? movedStore(cow, found, words);
+    this.#atRest = { fd: cow.fd, cowBytes: cow.sizeBytes, chunkBytes: loaded.chunkSectors * SECTOR_BYTES };
   }
 
   /** Throws a SnapringError (EBUSY, EINVAL) where the origin may not be written with what the store holds. */
   static async forMerge(devices: TiedDevices, words: Words): Promise<OfflineTies> {
-    const found = await findRegister(devices.origin, words, true);
-    const ties = new OfflineTies(devices, found);
-    ties.#refuseOthers(devices.origin);
-    await ties.#judge(devices, words);
+    const ties = new OfflineTies(devices, await findRegister(devices.origin, words, true), words);
+    const found = await ties.#look();
+    ties.#refuseOthers();
+    ties.#refuseInvalid(found, words, found.claim === "stands");
     if (ties.#known === undefined && !words.unregistered) {
-      throw new SnapringError(
-        "EBUSY",
-        `no register says that ${devices.cow.path} is a snapshot of ${devices.origin.path}`,
-        {
-          hint: "a merge with the wrong origin destroys it; where you know that the two belong together, say --unregistered",
-        },
-      );
+      throw new SnapringError("EBUSY", `no register says that ${found.path} is a snapshot of ${devices.origin.path}`, {
+        hint: "a merge with the wrong origin destroys it; where you know that the two belong together, say --unregistered",
+      });
     }
     return ties;
   }
 
   /** The warning that the user is to see, if any. Throws as `forMerge` does. */
   static async forRead(devices: TiedDevices, words: Words): Promise<string | undefined> {
-    const found = await findRegister(devices.origin, words, false);
-    const ties = new OfflineTies(devices, found);
-    if (words.unregistered) return undefined;
-    await ties.#judge(devices, words);
-    if (ties.#known !== undefined) return undefined;
-    if (found.register.snapshots.size > 0) {
-      throw new SnapringError("EBUSY", `${devices.cow.path} is none of the snapshots that ${devices.origin.path} has`, {
-        hint: "where you know that the two belong together, say --unregistered",
+    const ties = new OfflineTies(devices, await findRegister(devices.origin, words, false), words);
+    const found = await ties.#look();
+    ties.#refuseInvalid(found, words, false);
+    if (ties.#known !== undefined || words.unregistered) return undefined;
+    const { snapshots } = ties.#found.register;
+    if (snapshots.size > 0) {
+      throw new SnapringError("EBUSY", `${found.path} is none of the snapshots that ${devices.origin.path} has`, {
+        hint: `its snapshots: ${[...snapshots].map(([name, { cow }]) => `${name} (${cow})`).join(", ")}; --moved if it is one of them that was moved, --unregistered to read it all the same`,
       });
     }
-    return `no register says that ${devices.cow.path} is a snapshot of ${devices.origin.path}: the view is right only if it is`;
+    return `no register says that ${found.path} is a snapshot of ${devices.origin.path}: the view is right only if it is`;
   }
 
   /** Before the first chunk is merged. Durable when it resolves. */
-  begin(): Promise<void> {
-    return this.#record("merging");
+  async begin(): Promise<void> {
+    await this.#record({ ...this.#entry(), state: "merging", isFinal: false });
   }
 
-  /** Everything is merged: the snapshot is what the origin is. */
-  end(): Promise<void> {
-    return this.#record("active");
+  /** Everything is merged: the snapshot is what the origin is. One that no register knew is forgotten again. */
+  async end(): Promise<void> {
+    const seen = await seeStore(this.#atRest);
+    await this.#record(
+      this.#known === undefined ? undefined : { ...this.#entry(), state: "active", seen, isFinal: true },
+    );
   }
 
-  async #record(state: RegisteredState): Promise<void> {
-    if (this.#known === undefined) return;
-    const { name, entry } = this.#known;
-    const seen = state === "merging" ? entry.seen : await seeStore(this.#atRest);
-    settleIn(this.#found);
-    await this.#found.register.change([
-      [name, { ...entry, identity: identityOfStore(this.#cow), state, seen, isFinal: state === "active" }],
-    ]);
+  async #record(entry: RegisteredSnapshot | undefined): Promise<void> {
+    const name = this.#known?.name ?? this.#freeName();
+    await this.#found.register.change([{ name, entry }], newHome(this.#found));
+    markOrigin(this.#found);
   }
 
-  async #judge({ cow, loaded }: TiedDevices, words: Words): Promise<void> {
+  #entry(): RegisteredSnapshot {
+    const { cow } = this.#devices;
+    const known = this.#known?.entry ?? { state: "merging", store: "", seen: NOTHING_SEEN, isFinal: false };
+    const identity = identityOfStore(cow);
+    const { chunkBytes } = this.#atRest;
+    return { ...known, cow: lastingPath(cow.path), isBeside: false, identity, chunkBytes };
+  }
+
+  /** Of a store that no register knows: the same each time, as long as its merge is under way. */
+  #freeName(): string {
+    const name = basename(this.#devices.cow.path);
+    return name === "origin" ? "origin.cow" : name;
+  }
+
+  async #look(): Promise<FoundStore> {
+    const { cow, loaded } = this.#devices;
+    const digest = await digestStore(this.#atRest, this.#known?.entry.seen);
+    return findStore(cow, loaded, digest, this.#found, this.#known);
+  }
+
+  #refuseInvalid(found: FoundStore, words: Words, always: boolean): void {
     const known = this.#known;
-    const digest = await digestStore(this.#atRest, known?.entry.state === "active" ? known.entry.seen : undefined);
-    const found = await findStore(cow, loaded, digest, this.#found, known);
+    const isInvalid = known?.entry.state === "invalid" && found.mark?.store === known.entry.store;
     // The user knows better than a register that another program's merge has made untrue.
-    if (words.unregistered && found.othersRegister === undefined) return;
-    if (tieStore(known?.name ?? cow.path, known, found, words) !== "invalid") return;
-    throw new SnapringError("EINVAL", `${cow.path}: the snapshot is Invalid: its origin was written without it`, {
+    if (words.unregistered && !always && !isInvalid) return;
+    if (tieStore(known?.name ?? found.path, known, found, words) !== "invalid") return;
+    throw new SnapringError("EINVAL", `${found.path}: the snapshot is Invalid: its origin was written without it`, {
       hint: "it was dropped or ran full; what it held is lost",
     });
   }
 
-  #refuseOthers(origin: DeviceFile): void {
+  #refuseOthers(): void {
+    const { origin } = this.#devices;
     const others = [...this.#found.register.snapshots].filter(
       ([name, { state }]) => state !== "invalid" && name !== this.#known?.name,
     );
     if (others.length === 0) return;
+    const missing = others.filter(([, { cow }]) => !existsSync(cow)).map(([name]) => name);
     const names = others.map(([name, { cow }]) => `${name} (${cow})`).join(", ");
+    const moved =
+      missing.length === 0 ? "" : `; if it is '${missing.join("' or '")}', whose store is missing, say --moved`;
     throw new SnapringError("EBUSY", `${origin.path} has other snapshots that a merge would destroy: ${names}`, {
-      hint: "snapring serve ORIGIN --abandon NAME gives one up",
+      hint: `snapring serve ORIGIN --abandon NAME gives one up${moved}`,
     });
   }
+}
+
+/** The only snapshot whose store is gone from its place, where this one has its id, or the user says so. */
+function movedStore(cow: DeviceFile, { register, standing }: OriginRegister, words: Words): Known | undefined {
+  const gone = [...register.snapshots].filter(([, { state, cow: place }]) => state !== "invalid" && !existsSync(place));
+  const store = withMarked(cow, readMark)?.store;
+  const its = gone.filter(([, entry]) => (store !== undefined && entry.store === store) || words.moved);
+  return its.length === 1 ? { name: its[0][0], entry: its[0][1], standing } : undefined;
 }

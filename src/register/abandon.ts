@@ -3,46 +3,82 @@
  *
  *   register says          what is there                             what happens to it
  *   active, merging        the registered store                      its header says Invalid, durably; its mark goes
- *                          nothing                                   said in words: it must not be used when it comes back
+ *                          the same, and it cannot be written        said in words: it must not be used again
+ *                          nothing                                   the same
  *                          another file, a store of the original     left alone, said in words
  *   invalid                anything                                  left alone
  *
- * The entry goes out of the register in any case; whoever calls this writes it.
+ * All that are to be given up are opened, locked and looked at before the first is marked. The entry goes out of the register in any case;
+ * whoever calls this writes it, and then says what was done.
  */
 import { existsSync } from "node:fs";
+import { SnapringError } from "../base/errno.ts";
 import { DeviceFile, writeMode } from "../device/device-file.ts";
 import { decodeHeader, encodeHeader, HEADER_BYTES, SNAP_MAGIC } from "../format/disk-header.ts";
 import { compareIdentities, identityOf } from "./identity.ts";
+import { withMarked } from "./known-store.ts";
 import { removeMark } from "./mark.ts";
 import type { OriginRegister, Words } from "./origin-register.ts";
+import type { RegisteredSnapshot } from "./register-text.ts";
 
-export interface AbandonOptions {
-  readonly unlocked: boolean;
-  readonly log: (line: string) => void;
+export class Abandonment implements Disposable {
+  readonly name: string;
+  /** For the log, once it is done. */
+  readonly line: string;
+  readonly #file: DeviceFile | undefined;
+
+  /** Throws a SnapringError: its COW device is in use. `name` is registered. */
+  constructor(name: string, found: OriginRegister, words: Words, unlocked: boolean) {
+    this.name = name;
+    const entry = found.register.snapshots.get(name) as RegisteredSnapshot;
+    if (entry.state === "invalid") {
+      this.line = `${name}: was Invalid; it is forgotten`;
+      return;
+    }
+    const store = openStoreOf(name, entry, found, words, unlocked);
+    const half = entry.state === "merging" ? "; the origin stays half merged with it" : "";
+    const left = typeof store === "string" ? `. ${entry.cow} ${store}` : "";
+    this.#file = typeof store === "string" ? undefined : store;
+    this.line = `${name}: given up; the origin may be written without it${half}${left}`;
+  }
+
+  /** Durable when it returns. Throws a SnapringError where the device fails. */
+  act(): void {
+    if (this.#file === undefined) return;
+    markInvalid(this.#file);
+    withMarked(this.#file, removeMark);
+  }
+
+  [Symbol.dispose](): void {
+    this.#file?.[Symbol.dispose]();
+  }
 }
 
-/** Throws a SnapringError: the COW device is in use, or cannot be written. `name` is registered. */
-export function abandonStore(
+/** Or why it is left as it is. */
+function openStoreOf(
   name: string,
-  { register, standing }: OriginRegister,
+  entry: RegisteredSnapshot,
+  { standing }: OriginRegister,
   { moved }: Words,
-  { unlocked, log }: AbandonOptions,
-): void {
-  const entry = register.snapshots.get(name);
-  if (entry === undefined || entry.state === "invalid") return log(`${name}: was Invalid; it is forgotten`);
-  const half = entry.state === "merging" ? "; the origin stays half merged with it" : "";
-  const left = (why: string): void =>
-    log(`${name}: given up; the origin may be written without it${half}. ${entry.cow} ${why}`);
+  unlocked: boolean,
+): DeviceFile | string {
   // What is outside of a folder that was copied, or may have been, is the original's.
-  if (standing !== "home" && !moved && !entry.isBeside) return left("is the original's, and is left as it is");
-  if (!existsSync(entry.cow)) return left("is not there: it must not be used again when it comes back");
-  using file = new DeviceFile(entry.cow, writeMode(unlocked), `cow of ${name}`);
+  if (standing !== "home" && !moved && !entry.isBeside) return "is the original's, and is left as it is";
+  if (!existsSync(entry.cow)) return "is not there: it must not be used again when it comes back";
+  let file: DeviceFile;
+  try {
+    file = new DeviceFile(entry.cow, writeMode(unlocked), `cow of ${name}`);
+  } catch (error) {
+    if (!(error instanceof SnapringError) || ["EBUSY", "ENOLCK"].includes(error.code)) throw error;
+    return `cannot be marked Invalid (${error.message}): it must not be used again`;
+  }
   const likeness = compareIdentities(entry.identity, identityOf(file.fd, entry.cow));
-  const isIts = standing === "copied" ? likeness !== "same" : standing === "moved" || likeness !== "different";
-  if (!isIts) return left("is another file than the one that was registered, and is left as it is");
-  markInvalid(file);
-  removeMark(file.fd);
-  log(`${name}: given up; the origin may be written without it${half}`);
+  const isIts = standing === "home" ? likeness !== "different" : likeness !== "same" || standing === "cloned" || moved;
+  if (isIts) return file;
+  file[Symbol.dispose]();
+  return standing === "home"
+    ? "is another file than the one that was registered, and is left as it is"
+    : "is the store of another origin, and is left as it is";
 }
 
 /** The header says Invalid, durably, if there is a store. */
@@ -51,7 +87,8 @@ export function markInvalid(file: DeviceFile): void {
   if (file.sizeBytes < bytes.length) return;
   file.read(0, bytes);
   const header = decodeHeader(bytes);
-  if (header.magic !== SNAP_MAGIC || header.valid === 0) return;
-  file.write(0, encodeHeader(false, header.chunkSectors));
+  if (header.magic !== SNAP_MAGIC) return;
+  if (header.valid !== 0) file.write(0, encodeHeader(false, header.chunkSectors));
+  // Also what was read: it may be in a cache only (C-49).
   file.sync();
 }

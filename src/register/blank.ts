@@ -21,8 +21,19 @@ export function contentOf(device: DeviceFile, atLeastBytes = 0): string | undefi
   const inHead = head.findIndex((byte) => byte !== 0);
   const inTail = tail.findIndex((byte) => byte !== 0);
   if (inHead < 0 && inTail < 0) return undefined;
-  if (head.length >= HEADER_BYTES && decodeHeader(head).magic === SNAP_MAGIC) return "holds a snapshot already";
-  return signatureOf(device) ?? `is not blank (byte ${inHead >= 0 ? inHead : tailAt + inTail} is not zero)`;
+  return (
+    storeOn(device) ??
+    signatureOf(device) ??
+    `is not blank (byte ${inHead >= 0 ? inHead : tailAt + inTail} is not zero)`
+  );
+}
+
+/** Undefined: there is no store on it. */
+export function storeOn(device: DeviceFile): string | undefined {
+  const header = new Uint8Array(HEADER_BYTES);
+  if (device.sizeBytes < header.length) return undefined;
+  device.read(0, header);
+  return decodeHeader(header).magic === SNAP_MAGIC ? "holds a snapshot already" : undefined;
 }
 
 /** What libblkid knows it as, in words; undefined where it knows nothing, or is not there. */

@@ -1,15 +1,21 @@
 /**
  * What is known of a store before the table decides (tie.ts): its entry in the register, and what stands at the path that was given.
+ *
+ * The register is asked by the name and by the store itself (its path, its file). A good entry is believed before an Invalid one, the name's
+ * before the store's: a store that was renamed is found, and one that two entries call Invalid does not come back under the other name.
  */
-import { existsSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync } from "node:fs";
+import { deviceFacts } from "../device/device-facts.ts";
 import { lastingPath, realPath } from "../device/lasting-path.ts";
 import type { DeviceFile } from "../device/device-file.ts";
+import { backingFile } from "../device/loop-device.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import { contentOf } from "./blank.ts";
-import { type Identity, identityAt, identityOf } from "./identity.ts";
+import { claimOf } from "./claim.ts";
+import { compareIdentities, type Identity, identityAt, identityOf } from "./identity.ts";
 import { isOwn, type Mark, readMark } from "./mark.ts";
 import type { OriginRegister } from "./origin-register.ts";
-import { otherRegister } from "./others.ts";
+import type { RegisteredSnapshot } from "./register-text.ts";
 import type { StoreDigest } from "./store-digest.ts";
 import type { FoundStore, Known } from "./tie.ts";
 
@@ -19,30 +25,53 @@ export interface ReadStore {
   readonly exceptions: number;
 }
 
-/** By its name, or else by its COW device, which may have been registered under another. */
+/** `identity`: of what stands at `cow`; looked up if it is not known. */
 export function knownStore(
   { register, standing }: OriginRegister,
   name: string | undefined,
   cow: string,
-  identity?: Identity,
+  identity: Identity | undefined = identityAt(cow),
 ): Known | undefined {
-  const named = name === undefined ? undefined : register.snapshots.get(name);
-  if (name !== undefined && named !== undefined) return { name, entry: named, standing };
+  const entry = name === undefined ? undefined : register.snapshots.get(name);
+  const named = name === undefined || entry === undefined ? undefined : { name, entry, standing };
+  const placed = [...register.snapshots]
+    .filter(([, one]) => isPlaced(one, cow, identity))
+    .map(([other, one]) => ({ name: other, entry: one, standing }));
+  const all = named === undefined ? placed : [named, ...placed];
+  return all.find((one) => one.entry.state !== "invalid") ?? placed[0] ?? named;
+}
+
+function isPlaced(entry: RegisteredSnapshot, cow: string, identity: Identity | undefined): boolean {
   const places = [realPath(cow), existsSync(cow) ? lastingPath(cow) : cow];
-  for (const [other, entry] of register.snapshots) {
-    if (places.includes(realPath(entry.cow)) || (identity !== undefined && entry.identity === identity))
-      return { name: other, entry, standing };
-  }
-  return undefined;
+  return places.includes(realPath(entry.cow)) || (identity !== undefined && entry.identity === identity);
+}
+
+/** What stands at the path is the entry's store: the same file, or the same place where files cannot be told apart. */
+function isStoreOf(entry: RegisteredSnapshot, cow: string, identity: Identity): boolean {
+  const likeness = compareIdentities(entry.identity, identity);
+  return likeness === "same" || (likeness === "unknown" && isPlaced(entry, cow, undefined));
 }
 
 export function identityOfStore(file: DeviceFile): Identity {
   return identityOf(file.fd, lastingPath(file.path));
 }
 
+/** Whatever carries the mark of a COW device: the file itself, or that of a whole loop device. Undefined: nothing can. */
+export function withMarked<T>(file: DeviceFile, body: (fd: number) => T): T | undefined {
+  if (!file.isBlockDevice) return body(file.fd);
+  const backing = backingFile(deviceFacts(file.fd).number);
+  if (backing?.isWhole !== true || !existsSync(backing.path)) return undefined;
+  const fd = openSync(backing.path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    return body(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** The mark that was made on this very file. */
 export function ownMark(file: DeviceFile): Mark | undefined {
-  const mark = readMark(file.fd);
+  const mark = withMarked(file, readMark);
   return mark?.role === "cow" && isOwn(mark, identityOfStore(file)) ? mark : undefined;
 }
 
@@ -51,22 +80,30 @@ export async function findStore(
   file: DeviceFile,
   read: ReadStore,
   digest: StoreDigest,
-  { register }: OriginRegister,
+  found: OriginRegister,
   known: Known | undefined,
 ): Promise<FoundStore> {
   const mark = ownMark(file);
-  const isGood = known !== undefined && known.entry.state !== "invalid";
+  const identity = identityOfStore(file);
+  const chunkBytes = read.chunkSectors * SECTOR_BYTES;
+  const { snapshots } = found.register;
+  const another = [...snapshots].find(
+    ([name, one]) => name !== known?.name && one.state !== "invalid" && isStoreOf(one, file.path, identity),
+  );
   return {
     path: file.path,
-    identity: identityOfStore(file),
+    identity,
     mark,
+    copiedStore: withMarked(file, readMark)?.store,
     state: read.state,
-    content: read.state === "new" ? contentOf(file) : undefined,
-    chunkBytes: read.chunkSectors * SECTOR_BYTES,
+    content: read.state === "new" ? contentOf(file, 2 * chunkBytes) : undefined,
+    chunkBytes,
     exceptions: read.exceptions,
     beginsAsSeen: digest.matches,
-    registeredIsThere: known !== undefined && identityAt(known.entry.cow) === known.entry.identity,
+    agreesWithSeen: digest.agrees,
+    registeredIsThere: known !== undefined && existsSync(known.entry.cow) && identityAt(known.entry.cow) !== identity,
     isAtItsPlace: known !== undefined && realPath(known.entry.cow) === realPath(lastingPath(file.path)),
-    othersRegister: isGood ? undefined : await otherRegister(mark, register),
+    anotherSnapshot: another?.[0],
+    claim: await claimOf(mark, found.register),
   };
 }

@@ -60,9 +60,21 @@ export function removeMark(fd: number): void {
   if (readMark(fd) !== undefined) replace(fd, "");
 }
 
+/** Nothing is written where it is there already. */
+export function ensureMark(fd: number, wanted: Mark): void {
+  const now = readMark(fd);
+  const isThere = (Object.keys(wanted) as (keyof Mark)[]).every((key) => now?.[key] === wanted[key]);
+  if (!isThere) writeMark(fd, wanted);
+}
+
 function replace(fd: number, text: string): boolean {
   const { native } = loadNative();
   if (native === undefined || native.writeAttribute(fd, ATTRIBUTE, text) !== 0) return false;
-  fsyncSync(fd);
-  return true;
+  try {
+    fsyncSync(fd);
+    return true;
+  } catch {
+    // A device that fails has no marks, either.
+    return false;
+  }
 }

@@ -15,15 +15,18 @@
  *
  * `moved` says: what is here is what was registered. `unregistered` says: this origin has no snapshots, whatever a mark says.
  */
-import { closeSync, constants, openSync, statSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { SnapringError } from "../base/errno.ts";
+import { claimOf } from "./claim.ts";
 import { compareIdentities, identityAt } from "./identity.ts";
-import { isOwn, type Mark, readMark, removeMark, writeMark } from "./mark.ts";
-import { Register } from "./register.ts";
+import { ensureMark, isOwn, type Mark, readMark, removeMark } from "./mark.ts";
+import { Register, type RegisterHome } from "./register.ts";
 import { type OpenOrigin, type RegisterPlace, registerPlace } from "./register-place.ts";
 import type { RegisteredOrigin } from "./register-text.ts";
 
-export type Standing = "home" | "copied" | "moved";
+/** copied, cloned: the registered origin is still there, and is another file; a clone has its numbers, too. */
+export type Standing = "home" | "copied" | "cloned" | "moved";
 
 /** What the user says about files that are not where, or what, they were. */
 export interface Words {
@@ -41,24 +44,28 @@ export interface OriginRegister {
 export async function findRegister(origin: OpenOrigin, words: Words, settle: boolean): Promise<OriginRegister> {
   const place = registerPlace(origin);
   const mark = markOf(place);
-  if (mark?.role === "cow" && isOwn(mark, place.origin.identity)) await refuseCow(origin.path, mark, words);
+  if (mark?.role === "cow" && isOwn(mark, place.origin.identity)) await refuseCow(origin.path, mark);
+  await refuseParts(origin.path, place);
   const beside = await Register.read(place.path, settle);
   const elsewhere = await registerElsewhere(place, mark, beside, words, settle);
   if (beside !== undefined && elsewhere !== undefined && isFull(beside) && isFull(elsewhere))
     throw twoRegisters(origin.path, beside, elsewhere);
   const used = elsewhere !== undefined && (beside === undefined || isFull(elsewhere)) ? elsewhere : beside;
   if (used === undefined) return { register: Register.fresh(place.path, place.origin), standing: "home", place };
+  refuseShrunk(origin.path, { register: used, place }, words);
   return { register: used, standing: standingOf(used, place), place };
 }
 
-/** The register knows this origin from its next change on; it moves along where the origin was renamed. */
-export function settleIn({ register, standing, place }: OriginRegister): void {
+/** Where the register is to stand from its next change on; it moves along where the origin was renamed. Undefined: it stays as it is. */
+export function newHome({ register, standing, place }: OriginRegister): RegisterHome | undefined {
   const known = register.origin;
   const isElsewhere = register.path !== place.path;
   // A second name of a file that is still called as it was: the register stays beside the first.
-  const isLink = isElsewhere && known !== undefined && identityAt(known.path) === place.origin.identity;
-  if (isLink) return;
-  register.adopt(place.path, place.origin, standing === "copied");
+  if (isElsewhere && known !== undefined && identityAt(known.path) === place.origin.identity) return undefined;
+  const isCopy = standing === "copied" || standing === "cloned";
+  const isSame = known?.path === place.origin.path && known.identity === place.origin.identity;
+  if (isSame && known.bytes === place.origin.bytes && !isElsewhere) return undefined;
+  return { path: place.path, origin: place.origin, isCopy };
 }
 
 /** The mark is there as long as the register holds a snapshot. */
@@ -66,31 +73,33 @@ export function markOrigin({ register, place }: OriginRegister): void {
   if (place.markable === undefined) return;
   const { identity } = place.origin;
   withFile(place.markable, (fd) => {
-    const mark = readMark(fd);
-    if (register.snapshots.size === 0) {
-      if (mark?.role === "origin") removeMark(fd);
-      return;
-    }
-    const wanted: Mark = { role: "origin", self: identity, register: register.path, id: register.id };
-    if (mark?.role === "origin" && mark.register === wanted.register && mark.id === wanted.id && mark.self === identity)
-      return;
-    writeMark(fd, wanted);
+    if (register.snapshots.size > 0)
+      ensureMark(fd, { role: "origin", self: identity, register: register.path, id: register.id });
+    else if (readMark(fd)?.role === "origin") removeMark(fd);
   });
 }
 
 /** No word changes it: where the registered origin is still there, this one is a copy, whatever is said of it. */
 function standingOf(register: Register, place: RegisterPlace): Standing {
   const known = register.origin;
-  if (known === undefined) return "home";
+  if (known === undefined) return isOfCopiedFolder(register) ? "copied" : "home";
   const isThere = known.path !== place.origin.path && identityAt(known.path) === known.identity;
   switch (compareIdentities(known.identity, place.origin.identity)) {
     case "same":
-      return isClone(known, place.origin) ? "copied" : "home";
+      return isClone(known, place.origin) ? "cloned" : "home";
     case "unknown":
       return isThere ? "copied" : "home";
     default:
       return isThere ? "copied" : "moved";
   }
+}
+
+/** Version 1 knows no origin: but its absolute paths lead elsewhere although files of these names are here. */
+function isOfCopiedFolder(register: Register): boolean {
+  const folder = dirname(register.path);
+  return [...register.snapshots.values()].some(
+    ({ cow, isBeside }) => !isBeside && existsSync(join(folder, basename(cow))),
+  );
 }
 
 /** Copied with everything, inode numbers and birth times too, as a snapshot of a file system is. */
@@ -113,17 +122,18 @@ async function registerElsewhere(
   words: Words,
   settle: boolean,
 ): Promise<Register | undefined> {
-  if (mark?.role !== "origin" || words.unregistered || mark.id === beside?.id) return undefined;
+  if (mark?.role !== "origin" || mark.id === beside?.id) return undefined;
   const register = await Register.read(mark.register, settle).catch(() => undefined);
   const found = register?.id === mark.id ? register : undefined;
   // A copy that has a register of its own, or a mark that has outlived its register.
   if (beside !== undefined) return isOwn(mark, place.origin.identity) ? found : undefined;
   if (isOwn(mark, place.origin.identity)) {
     // Beside the origin it is missing because somebody took it away: that gives the snapshots up.
-    if (found === undefined && mark.register !== place.path) throw outOfReach(place, mark);
+    if (found === undefined && mark.register !== place.path && !words.unregistered) throw outOfReach(place, mark);
+    if (found !== undefined && words.unregistered && isFull(found)) throw inReach(place, found);
     return found;
   }
-  if (mark.register === place.path) return undefined;
+  if (mark.register === place.path || words.unregistered) return undefined;
   const original = found?.origin;
   if (original !== undefined && identityAt(original.path) === original.identity) return undefined;
   if (words.moved && found !== undefined) return found;
@@ -132,6 +142,17 @@ async function registerElsewhere(
     `origin ${place.origin.path} was moved or copied from elsewhere; its snapshots are registered in ${mark.register}`,
     {
       hint: `${found === undefined ? "which is not here: bring it along" : "say --moved if it is the same volume"}, or say --unregistered if it is a copy without snapshots`,
+    },
+  );
+}
+
+/** What is registered is given up by its name, so that its stores are told. */
+function inReach(place: RegisterPlace, { path, snapshots }: Register): SnapringError {
+  return new SnapringError(
+    "EBUSY",
+    `origin ${place.origin.path} has snapshots, registered in ${path}: ${[...snapshots.keys()].join(", ")}`,
+    {
+      hint: "leave --unregistered out, and give them up with --abandon NAME",
     },
   );
 }
@@ -147,16 +168,41 @@ function outOfReach(place: RegisterPlace, mark: Mark): SnapringError {
 }
 
 /** A COW store that is registered is no origin: clients would write over what it keeps. */
-async function refuseCow(path: string, mark: Mark, words: Words): Promise<void> {
-  if (mark.register === "" || words.unregistered) return;
-  const register = await Register.read(mark.register, false).catch(() => undefined);
-  const entry = register?.id === mark.id ? register.snapshots.get(mark.name ?? "") : undefined;
-  if (register !== undefined && (entry === undefined || entry.state === "invalid")) return;
+async function refuseCow(path: string, mark: Mark): Promise<void> {
+  if ((await claimOf(mark, undefined)) !== "stands") return;
   throw new SnapringError(
     "EBUSY",
     `${path} is the COW store of snapshot '${mark.name}', registered in ${mark.register}`,
     {
       hint: "name the origin itself; a store is no volume",
+    },
+  );
+}
+
+/** A part of a file (by a loop device) and the whole are one: whoever writes the one writes the other. */
+async function refuseParts(path: string, place: RegisterPlace): Promise<void> {
+  for (const other of place.overlapping()) {
+    const register = await Register.read(other, false);
+    if (register === undefined || !isFull(register)) continue;
+    throw new SnapringError("EBUSY", `origin ${path} is a part of what has snapshots, or has such parts: ${other}`, {
+      hint: "serve that, with its snapshots",
+    });
+  }
+}
+
+/** It was truncated, or another one took its place. */
+function refuseShrunk(
+  path: string,
+  { register, place }: Pick<OriginRegister, "register" | "place">,
+  words: Words,
+): void {
+  const had = register.origin?.bytes ?? 0;
+  if (place.origin.bytes >= had || !isFull(register) || words.moved) return;
+  throw new SnapringError(
+    "EBUSY",
+    `origin ${path} has ${place.origin.bytes} bytes, and had ${had}: its snapshots would lose their end`,
+    {
+      hint: "bring the right one back, or say --moved if it is right so",
     },
   );
 }

@@ -24,7 +24,8 @@ export async function readRegisterFile(path: string, settle: boolean): Promise<s
     file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    // A name that is too long for a file is the name of none.
+    if (code === "ENOENT" || code === "ENOTDIR" || code === "ENAMETOOLONG") return undefined;
     if (code === "ELOOP") throw strange(path, "is a symbolic link");
     throw systemError(error, `cannot open the register of snapshots ${path}`);
   }
@@ -60,6 +61,26 @@ export async function replaceRegisterFile(path: string, text: string): Promise<v
       await replaceIn(folder, basename(path), text);
     } finally {
       await folder.close();
+    }
+  } catch (error) {
+    throw systemError(error, `cannot write the register of snapshots ${path}`);
+  }
+}
+
+/** As long as the other, so that it needs no room. */
+const FINAL = '"isFinal": true';
+const NOT_FINAL = '"isFinal":false';
+
+/** In place, for a file system that is full. Throws a SnapringError. */
+export async function unfinishRegisterFile(path: string): Promise<void> {
+  try {
+    const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW);
+    try {
+      const text = await file.readFile("utf8");
+      await file.write(text.replaceAll(FINAL, NOT_FINAL), 0);
+      await file.sync();
+    } finally {
+      await file.close();
     }
   } catch (error) {
     throw systemError(error, `cannot write the register of snapshots ${path}`);

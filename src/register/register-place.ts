@@ -9,8 +9,8 @@
  * NAME is the best of its lasting names; where it has none, the number of this boot, which may be another device's at the next: then only
  * the identity in the register tells (identity.ts).
  */
-import { existsSync, realpathSync } from "node:fs";
-import { basename, join } from "node:path";
+import { existsSync, readdirSync, realpathSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { deviceFacts } from "../device/device-facts.ts";
 import { lastingNames } from "../device/lasting-path.ts";
 import { type BackingFile, backingFile } from "../device/loop-device.ts";
@@ -24,6 +24,8 @@ export interface RegisterPlace {
   readonly origin: RegisteredOrigin;
   /** The file to be marked, if any. */
   readonly markable: string | undefined;
+  /** Registers of origins that share bytes with this one. */
+  overlapping(): readonly string[];
 }
 
 export interface OpenOrigin {
@@ -41,17 +43,32 @@ export function registerPlace({ fd, path, sizeBytes }: OpenOrigin): RegisterPlac
   if (backing !== undefined && existsSync(backing.path)) {
     const file = realpathSync(backing.path);
     const origin = { path: pathOfPart(file, backing), identity, bytes: sizeBytes };
-    return { path: `${origin.path}.snapshots`, origin, markable: backing.isWhole ? file : undefined };
+    const overlapping = (): readonly string[] =>
+      (backing.isWhole ? partsOf(file) : [`${file}.snapshots`, ...partsOf(file)]).filter(
+        (path) => path !== `${origin.path}.snapshots`,
+      );
+    return { path: `${origin.path}.snapshots`, origin, markable: backing.isWhole ? file : undefined, overlapping };
   }
   const origin = { path: real, identity, bytes: sizeBytes };
-  if (kind === "block") return { path: blockRegister(real, lastingNames(real)), origin, markable: undefined };
-  return { path: `${real}.snapshots`, origin, markable: real };
+  if (kind === "block")
+    return { path: blockRegister(real, lastingNames(real)), origin, markable: undefined, overlapping: () => [] };
+  return { path: `${real}.snapshots`, origin, markable: real, overlapping: () => partsOf(real) };
 }
 
 /** Below the best name of the device, or another of its names that it was registered by. */
 export function blockRegister(real: string, names: readonly string[], folder: string = BLOCK_DEVICE_FOLDER): string {
   const paths = (names.length > 0 ? names : [basename(real)]).map((name) => join(folder, `${name}.snapshots`));
   return paths.find((path) => existsSync(path)) ?? paths[0];
+}
+
+/** Registers of parts of a file that were served by loop devices. */
+function partsOf(file: string): readonly string[] {
+  const folder = dirname(file);
+  const start = `${basename(file)}@`;
+  const names = readdirSync(folder).filter(
+    (name) => name.startsWith(start) && /^\d+\.snapshots$/.test(name.slice(start.length)),
+  );
+  return names.map((name) => join(folder, name));
 }
 
 function pathOfPart(file: string, { isWhole, offsetBytes }: BackingFile): string {

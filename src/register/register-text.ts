@@ -3,7 +3,7 @@
  *
  *   { "version": 2, "id": …, "origin": { "path", "identity", "bytes" },
  *     "snapshots": { "monday": { "cow": "mon.cow", "identity", "state": "active" | "merging" | "invalid", "store", "chunkBytes",
- *                                "seen": { "exceptions": 17, "checksum": "…" }, "isFinal": true }, … } }
+ *                                "seen": { "exceptions": 17, "checksum", "steps" }, "isFinal": true }, … } }
  *
  * A COW path is relative where the file is in the register's folder or below, so that a folder that is moved, copied or seen under another
  * mount point leads to what is in it; otherwise it is absolute, for a device a name that lasts. Version 1 had absolute paths and states
@@ -12,7 +12,7 @@
 import { dirname, isAbsolute, join, relative } from "node:path";
 import { SnapringError } from "../base/errno.ts";
 import { type Identity, NO_IDENTITY } from "./identity.ts";
-import type { SeenStore } from "./store-digest.ts";
+import { isSteps, type SeenStore } from "./store-digest.ts";
 
 /** active: it opens, or nothing does (E-46). merging: its merge goes on (E-36). invalid: whatever its header says (S-70). */
 export type RegisteredState = "active" | "merging" | "invalid";
@@ -107,7 +107,7 @@ function parseSnapshot(path: string, entry: Record<string, unknown>): Registered
   const seen = entry["seen"];
   return {
     cow: isAbsolute(cow) ? cow : join(dirname(path), cow),
-    isBeside: !isAbsolute(cow),
+    isBeside: !isAbsolute(cow) || isBelow(dirname(path), cow),
     identity: textOf(path, entry["identity"] ?? NO_IDENTITY),
     state: state as RegisteredState,
     store: textOf(path, entry["store"] ?? ""),
@@ -119,8 +119,9 @@ function parseSnapshot(path: string, entry: Record<string, unknown>): Registered
 
 function parseSeen(path: string, seen: Record<string, unknown>): SeenStore {
   const checksum = textOf(path, seen["checksum"]);
-  if (!/^[0-9a-f]{16}$/.test(checksum)) throw notUnderstood(path);
-  return { exceptions: countOf(path, seen["exceptions"]), checksum };
+  const steps = seen["steps"];
+  if (!isSteps([checksum]) || !isSteps(steps)) throw notUnderstood(path);
+  return { exceptions: countOf(path, seen["exceptions"]), checksum, steps };
 }
 
 function parseObject(path: string, text: string): Record<string, unknown> {

@@ -8,7 +8,7 @@
  * it. A write that has failed is made up for by the next one, whatever it is about. Runs on main; writes happen one after the other.
  */
 import { newId } from "./mark.ts";
-import { readRegisterFile, removeRegisterFile, replaceRegisterFile } from "./register-file.ts";
+import { readRegisterFile, removeRegisterFile, replaceRegisterFile, unfinishRegisterFile } from "./register-file.ts";
 import {
   formatRegister,
   parseRegister,
@@ -17,33 +17,44 @@ import {
   type RegisteredSnapshot,
 } from "./register-text.ts";
 
-/** Undefined: it is not to be there any more. */
-export type RegisterChange = readonly [name: string, entry: RegisteredSnapshot | undefined];
+/**
+ * Undefined: it is not to be there any more. What is gone, or Invalid, stays so also where that cannot be written: the origin goes on
+ * without it (S-70). `isRename`: it goes because it comes under another name.
+ */
+export interface RegisterChange {
+  readonly name: string;
+  readonly entry: RegisteredSnapshot | undefined;
+  readonly isRename?: boolean;
+}
+
+/** Where the register is to stand, and which origin it is about, from a change on. A copy gets an id of its own. */
+export interface RegisterHome {
+  readonly path: string;
+  readonly origin: RegisteredOrigin;
+  readonly isCopy: boolean;
+}
 
 export class Register {
   #path: string;
-  /** Where it was read: gone once it has been written elsewhere. */
-  #old: string | undefined;
   #content: RegisterContent;
-  /** What is known here is not what is on disk: the last write has failed, or nothing was written yet. */
-  #stale: boolean;
+  /** What is known here is not what is on disk: the last write has failed. */
+  #stale = false;
   #last: Promise<void> = Promise.resolve();
 
-  private constructor(path: string, content: RegisterContent, stale: boolean) {
+  private constructor(path: string, content: RegisterContent) {
     this.#path = path;
     this.#content = content;
-    this.#stale = stale;
   }
 
   /** Undefined where there is none. Throws a SnapringError for one that cannot be understood. `settle`: it may be acted upon (C-49). */
   static async read(path: string, settle: boolean): Promise<Register | undefined> {
     const text = await readRegisterFile(path, settle);
-    return text === undefined ? undefined : new Register(path, parseRegister(path, text), false);
+    return text === undefined ? undefined : new Register(path, parseRegister(path, text));
   }
 
   /** An empty one, which is on disk with its first change. */
   static fresh(path: string, origin: RegisteredOrigin): Register {
-    return new Register(path, { id: newId(), origin, snapshots: new Map() }, false);
+    return new Register(path, { id: newId(), origin, snapshots: new Map() });
   }
 
   get path(): string {
@@ -63,58 +74,38 @@ export class Register {
     return this.#content.snapshots;
   }
 
-  /**
-   * It is about this origin from the next change on, and stands at `path`. A copy gets an id of its own: marks of the original lead to
-   * the original.
-   */
-  adopt(path: string, origin: RegisteredOrigin, isCopy: boolean): void {
-    const known = this.#content;
-    const same = known.origin?.path === origin.path && known.origin.identity === origin.identity;
-    if (same && known.origin?.bytes === origin.bytes && path === this.#path && known.id !== "" && !isCopy) return;
-    if (path !== this.#path) this.#old ??= this.#path;
-    this.#path = path;
-    this.#content = { ...known, id: isCopy || known.id === "" ? newId() : known.id, origin };
-    this.#stale = true;
-  }
-
   /** Durable when it resolves. After a failure the register says what it said before, here and, if that can be, on disk. */
-  async change(changes: readonly RegisterChange[]): Promise<void> {
-    const { snapshots } = this.#content;
-    const before = new Map(snapshots);
-    for (const [name, entry] of changes) {
-      if (entry === undefined) snapshots.delete(name);
-      else snapshots.set(name, entry);
-    }
-    if (!this.#stale && isEqual(before, snapshots)) return this.#last;
+  async change(changes: readonly RegisterChange[], home?: RegisterHome): Promise<void> {
+    const path = home?.path ?? this.#path;
+    const next = changed(this.#content, changes, home);
+    if (!this.#stale && path === this.#path && isSame(this.#content, next)) return this.#last;
+    const before = this.#content;
+    this.#content = next;
     try {
-      await this.#write();
+      await this.#write(path, next);
     } catch (error) {
-      await this.#putBack(changes, before);
+      this.#content = changed(before, changes.filter(isFinal));
+      // The new one may stand on disk already. If this fails, too, the next one makes up for it.
+      if (path === this.#path) await this.#write(path, this.#content).catch(() => {});
       throw error;
     }
+    // Whatever led to the old one finds the new one by its mark.
+    if (path !== this.#path) await removeRegisterFile(this.#path);
+    this.#path = path;
   }
 
-  /** What was recorded before is recorded again; but Invalid stays Invalid, and what is gone is gone: the origin goes on without (S-70). */
-  async #putBack(changes: readonly RegisterChange[], before: ReadonlyMap<string, RegisteredSnapshot>): Promise<void> {
+  /** No store is what it was at the last close any more: said without taking room. Throws a SnapringError where not even that can be. */
+  async unfinish(): Promise<void> {
+    await this.#last;
     const { snapshots } = this.#content;
-    for (const [name, entry] of changes) {
-      const known = before.get(name);
-      if (entry === undefined || entry.state === "invalid") continue;
-      if (known === undefined) snapshots.delete(name);
-      else snapshots.set(name, known);
-    }
-    // The new one may stand on disk already. If this fails, too, the next one makes up for it.
-    await this.#write().catch(() => {});
+    if ([...snapshots.values()].every((entry) => !entry.isFinal)) return;
+    await unfinishRegisterFile(this.#path);
+    for (const [name, entry] of snapshots) snapshots.set(name, { ...entry, isFinal: false });
   }
 
-  #write(): Promise<void> {
-    const path = this.#path;
-    const text = formatRegister(path, this.#content);
-    const write = this.#last.then(async () => {
-      await replaceRegisterFile(path, text);
-      if (this.#old !== undefined) await removeRegisterFile(this.#old);
-      this.#old = undefined;
-    });
+  #write(path: string, content: RegisterContent): Promise<void> {
+    const text = formatRegister(path, content);
+    const write = this.#last.then(() => replaceRegisterFile(path, text));
     this.#last = write.then(
       () => {
         this.#stale = false;
@@ -127,6 +118,21 @@ export class Register {
   }
 }
 
-function isEqual(a: ReadonlyMap<string, RegisteredSnapshot>, b: ReadonlyMap<string, RegisteredSnapshot>): boolean {
-  return JSON.stringify([...a]) === JSON.stringify([...b]);
+function changed(content: RegisterContent, changes: readonly RegisterChange[], home?: RegisterHome): RegisterContent {
+  const snapshots = new Map(content.snapshots);
+  for (const { name, entry } of changes) {
+    if (entry === undefined) snapshots.delete(name);
+    else snapshots.set(name, entry);
+  }
+  const id = home?.isCopy === true || content.id === "" ? newId() : content.id;
+  return { id, origin: home?.origin ?? content.origin, snapshots };
+}
+
+function isFinal({ entry, isRename }: RegisterChange): boolean {
+  return entry === undefined ? isRename !== true : entry.state === "invalid";
+}
+
+function isSame(a: RegisterContent, b: RegisterContent): boolean {
+  const text = ({ id, origin, snapshots }: RegisterContent): string => JSON.stringify([id, origin, [...snapshots]]);
+  return text(a) === text(b);
 }

@@ -2,7 +2,7 @@
  * Reads what an open store has in its list, from what was last seen of it to the end: what the register remembers when a volume
  * closes, or a merge has left.
  *
- * Only for stores at rest, or whose list nobody changes meanwhile. It reads areas, in order, without blocking the thread.
+ * For stores at rest, or as far as nobody changes the list any more. It reads areas, in order, without blocking the thread.
  */
 import { read } from "node:fs";
 import { promisify } from "node:util";
@@ -21,10 +21,17 @@ export interface StoreAtRest {
   readonly chunkBytes: number;
 }
 
-/** The state of its list now. Throws a system error where an area cannot be read. */
-export async function seeStore(store: StoreAtRest, from: SeenStore = NOTHING_SEEN): Promise<SeenStore> {
+/**
+ * The state of its list now, of `most` exceptions at most: what is behind them may be under way. Throws a system error where an area
+ * cannot be read.
+ */
+export async function seeStore(
+  store: StoreAtRest,
+  from: SeenStore = NOTHING_SEEN,
+  most = Number.POSITIVE_INFINITY,
+): Promise<SeenStore> {
   const digest = StoreDigest.after(from);
-  await readOn(store, digest, from.exceptions);
+  await readOn(store, digest, from.exceptions, most);
   return digest.seen;
 }
 
@@ -35,7 +42,13 @@ export async function digestStore(store: StoreAtRest, wanted: SeenStore | undefi
   return digest;
 }
 
-async function readOn({ fd, cowBytes, chunkBytes }: StoreAtRest, digest: StoreDigest, first: number): Promise<void> {
+async function readOn(
+  { fd, cowBytes, chunkBytes }: StoreAtRest,
+  digest: StoreDigest,
+  first: number,
+  most = Number.POSITIVE_INFINITY,
+): Promise<void> {
+  let left = most - first;
   const geometry = new CowGeometry(divExact(chunkBytes, SECTOR_BYTES));
   const slots = geometry.exceptionsPerArea;
   const cowSectors = divFloor(cowBytes, SECTOR_BYTES);
@@ -46,7 +59,7 @@ async function readOn({ fd, cowBytes, chunkBytes }: StoreAtRest, digest: StoreDi
     const { bytesRead } = await readAt(fd, bytes, 0, chunkBytes, geometry.areaPosition(area));
     if (bytesRead < chunkBytes) return;
     for (; slot < slots; slot++) {
-      if (metadata.newChunk(slot) === 0) return;
+      if (left-- <= 0 || metadata.newChunk(slot) === 0) return;
       digest.add(metadata.oldChunk(slot), metadata.newChunk(slot));
     }
   }

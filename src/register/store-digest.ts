@@ -2,7 +2,8 @@
  * What a store held when it was last seen, in a few bytes: how many exceptions, and a checksum over them in the order of their list.
  *
  * The list of an active store only grows (S-53), so a later state of the same store begins with the earlier one: its checksum after
- * as many exceptions is the same. A merge takes exceptions away from the end, and whoever merges records what it leaves. The
+ * as many exceptions is the same. A merge takes exceptions away from the end, and whoever merges records what it leaves: while it is under
+ * way the list is a beginning of the one that was seen, which is known by the checksums after 1, 2, 4, 8 … exceptions. The
  * checksum is its own state: it goes on from where it stopped.
  *
  *   add(old, new), add(old, new), …     a, b = mix(a, b, low and high words)
@@ -14,6 +15,12 @@ export interface SeenStore {
   readonly exceptions: number;
   /** 16 hexadecimal digits. */
   readonly checksum: string;
+  /** After 1, 2, 4, 8 … exceptions. */
+  readonly steps: readonly string[];
+}
+
+export function isSteps(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((step) => typeof step === "string" && /^[0-9a-f]{16}$/.test(step));
 }
 
 const START_A = 0x9e3779b9 | 0;
@@ -26,6 +33,9 @@ export class StoreDigest {
   readonly #wanted: SeenStore | undefined;
   #matches: boolean;
   #count = 0;
+  /** The count after which there is a step. */
+  #nextStep = 1;
+  #steps: string[] = [];
   #a = START_A;
   #b = START_B;
 
@@ -40,6 +50,8 @@ export class StoreDigest {
   static after(seen: SeenStore): StoreDigest {
     const digest = new StoreDigest();
     digest.#count = seen.exceptions;
+    digest.#steps = [...seen.steps];
+    digest.#nextStep = 2 ** seen.steps.length;
     digest.#a = Number.parseInt(seen.checksum.slice(0, 8), 16) | 0;
     digest.#b = Number.parseInt(seen.checksum.slice(8), 16) | 0;
     return digest;
@@ -55,6 +67,7 @@ export class StoreDigest {
     this.#a = a;
     this.#b = b;
     this.#count += 1;
+    if (this.#count === this.#nextStep) this.#step();
     if (this.#count === this.#wanted?.exceptions) this.#look();
   }
 
@@ -63,13 +76,27 @@ export class StoreDigest {
     return this.#matches;
   }
 
+  /** It is a beginning of what was wanted, or the other way round, as far as steps tell. */
+  get agrees(): boolean {
+    const wanted = this.#wanted?.steps ?? [];
+    return this.#steps.every((step, i) => i >= wanted.length || step === wanted[i]);
+  }
+
   get seen(): SeenStore {
-    return { exceptions: this.#count, checksum: hex(this.#a) + hex(this.#b) };
+    return { exceptions: this.#count, checksum: this.#checksum, steps: [...this.#steps] };
+  }
+
+  get #checksum(): string {
+    return hex(this.#a) + hex(this.#b);
+  }
+
+  #step(): void {
+    this.#steps.push(this.#checksum);
+    this.#nextStep *= 2;
   }
 
   #look(): void {
-    const { exceptions, checksum } = this.seen;
-    if (exceptions === this.#wanted?.exceptions) this.#matches = checksum === this.#wanted.checksum;
+    if (this.#count === this.#wanted?.exceptions) this.#matches = this.#checksum === this.#wanted.checksum;
   }
 }
 

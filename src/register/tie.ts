@@ -3,26 +3,32 @@
  *
  *                  asked to open it                                                       asked to make it
  *   register says  the registered store   moved         copied    another  blank    nothing   store   blank  nothing
- *   nothing        –                      –             –         open     make     made ¹    EEXIST  make   made ¹
+ *   nothing        –                      –             –         open ⁴   make     made ¹    EEXIST  make   made ¹
  *   active         open                   open ²        refused ³ refused  refused  refused   EEXIST  –      –
  *   merging        goes on merging        the same ²    refused ³ refused  refused  refused   EEXIST  –      –
- *   invalid        Invalid                Invalid       open      open     make     made ¹    EEXIST  make   made ¹
+ *   invalid        Invalid                Invalid       open ⁴    open ⁴   make     made ¹    EEXIST  make   made ¹
  *   of another     refused                refused       open      –        refused  –         refused
  *
  *   ¹ where a size is given    ² by itself where everything fits, else with `moved`    ³ with `moved`, if it fits
+ *   ⁴ with `unregistered` where its mark says that a register had it which does not know it any more (claim.ts)
  *
- * To fit: the same chunk size, and at least the exceptions that were last seen, in their order (store-digest.ts). Nothing waives that: a store
- * that is older than the register misses what the origin has overwritten since. Everything fits by itself where the volume was closed in good
- * order and the list, which is not empty, is exactly the one that it was closed with: then it is the same state. In a folder that was copied (origin-register.ts) the store
- * beside the origin is the copy's own, and what is outside of the folder, or is the registered file itself, is the original's.
+ * To fit: the same id where both have one, the same chunk size, and at least the exceptions that were last seen, in their order
+ * (store-digest.ts); while it merges, a beginning of them. Nothing waives that: a store that is older than the register misses what the
+ * origin has overwritten since. Everything fits by itself where the volume was closed in good order and the list is exactly the one that
+ * it was closed with: then it is the same state; an empty list proves nothing without the id.
+ *
+ * In a folder that was copied (origin-register.ts) the store beside the origin is the copy's own, and what is outside of the folder, or is
+ * the registered file itself, is the original's; in a clone of a whole file system what is beside it is its own although the numbers of the
+ * files are the same. The store of one snapshot is never taken for another's.
  */
 import { SnapringError } from "../base/errno.ts";
+import type { Claim } from "./claim.ts";
 import { compareIdentities, type Identity } from "./identity.ts";
 import type { Mark } from "./mark.ts";
 import type { Standing, Words } from "./origin-register.ts";
+import type { RegisteredSnapshot } from "./register-text.ts";
 
 export type { Words } from "./origin-register.ts";
-import type { RegisteredSnapshot } from "./register-text.ts";
 
 /** What the register says of the snapshot, by its name or its COW device. */
 export interface Known {
@@ -37,6 +43,8 @@ export interface FoundStore {
   readonly identity: Identity;
   /** Its own mark, not one that came along with a copy. */
   readonly mark: Mark | undefined;
+  /** The store's id in its mark, also in one that came along. */
+  readonly copiedStore: string | undefined;
   /** new: its header is blank. */
   readonly state: "new" | "active" | "invalid";
   /** What else stands there although the header is blank; undefined: nothing. */
@@ -45,22 +53,27 @@ export interface FoundStore {
   readonly exceptions: number;
   /** Its list begins with what was last seen of the registered store. */
   readonly beginsAsSeen: boolean;
-  /** The registered file is still where it was registered, and this is not it. */
+  /** As far as both go, its list is the one that was last seen. */
+  readonly agreesWithSeen: boolean;
+  /** Something else stands where the store was registered. */
   readonly registeredIsThere: boolean;
   /** The path that was given is the registered one. */
   readonly isAtItsPlace: boolean;
-  /** Its mark leads to a register that says it is another origin's: that register's path. */
-  readonly othersRegister: string | undefined;
+  /** It is the store of this other snapshot of the same origin. */
+  readonly anotherSnapshot: string | undefined;
+  readonly claim: Claim;
 }
 
 export type OpenAs = "new" | "active" | "merging" | "invalid";
 
 /** Throws a SnapringError; else how the store is opened. */
 export function tieStore(name: string, known: Known | undefined, found: FoundStore, words: Words): OpenAs {
-  if (known === undefined || known.entry.state === "invalid") return openUnknown(name, known, found);
-  const { entry } = known;
+  if (found.anotherSnapshot !== undefined)
+    throw ofAnother(name, found, `snapshot '${found.anotherSnapshot}' of the same origin`);
+  if (known === undefined || known.entry.state === "invalid") return openUnknown(name, known, found, words);
+  const { entry, standing } = known;
   if (found.state === "new") throw notTheStore(name, found, known, "has no store in it");
-  if (known.standing === "copied") refuseOriginals(known, name, found);
+  if (standing === "copied" || standing === "cloned") refuseOriginals(known, name, found);
   else if (!words.moved) refuseStranger(name, known, found);
   // Dropped by somebody else: its list is void.
   if (found.state === "invalid") return "invalid";
@@ -69,19 +82,34 @@ export function tieStore(name: string, known: Known | undefined, found: FoundSto
 }
 
 /** No register knows it as a good one. */
-function openUnknown(name: string, known: Known | undefined, found: FoundStore): OpenAs {
-  if (found.othersRegister !== undefined) {
-    throw new SnapringError(
-      "EBUSY",
-      `cow of ${name} ${found.path} is the store of snapshot '${found.mark?.name}', registered in ${found.othersRegister}`,
-      { hint: "it belongs to another origin: name another file, or give that snapshot up there" },
-    );
-  }
-  if (found.state !== "new") return known !== undefined && isSameInvalid(known.entry, found) ? "invalid" : found.state;
+function openUnknown(name: string, known: Known | undefined, found: FoundStore, words: Words): OpenAs {
+  if (found.claim === "stands")
+    throw ofAnother(name, found, `snapshot '${found.mark?.name}', registered in ${found.mark?.register}`);
+  const isSame = known !== undefined && found.state !== "new" && isSameInvalid(known.entry, found);
+  if (isSame) return "invalid";
+  if (found.claim === "forgotten" && found.state === "active" && !words.unregistered) throw forgotten(name, found);
+  if (found.state !== "new") return found.state;
   if (found.content === undefined) return "new";
   throw new SnapringError("EEXIST", `cow of ${name} ${found.path} ${found.content}: it is not made into a store`, {
     hint: "name a blank file or device; snapring create --force overwrites what is there",
   });
+}
+
+function ofAnother(name: string, found: FoundStore, whose: string): SnapringError {
+  return new SnapringError("EBUSY", `cow of ${name} ${found.path} is the store of ${whose}`, {
+    hint: "name another file, or give that snapshot up there",
+  });
+}
+
+function forgotten(name: string, { path, mark }: FoundStore): SnapringError {
+  const where = `snapshot '${mark?.name}' in the register ${mark?.register}, which does not know it any more, or is not there`;
+  return new SnapringError(
+    "EBUSY",
+    `cow of ${name} ${path} was ${where}: the origin may have been written without it`,
+    {
+      hint: "where you know that it was not, say --unregistered; snapring create --force makes a new store of it",
+    },
+  );
 }
 
 /** S-70: what the register calls Invalid is so, unless it is another store by now. */
@@ -95,56 +123,55 @@ function isSameInvalid(entry: RegisteredSnapshot, found: FoundStore): boolean {
 function refuseStranger(name: string, known: Known, found: FoundStore): void {
   const { entry, standing } = known;
   const likeness = compareIdentities(entry.identity, found.identity);
-  const isProven = isExactly(entry, found);
   if (standing === "home") {
-    if (likeness !== "different") return;
+    // Where files cannot be told apart, their places must.
+    if (likeness === "same" || (likeness === "unknown" && found.isAtItsPlace)) return;
     if (found.registeredIsThere && !found.isAtItsPlace)
-      throw notTheStore(name, found, known, "is a copy: the registered store is still there", true);
-    if (isProven) return;
+      throw notTheStore(name, found, known, "is a copy: something is still where it was registered", true);
+    if (isExactly(entry, found)) return;
     throw notTheStore(name, found, known, "is another file than the one that was registered", true);
   }
   const isOurs = likeness !== "same";
   if (isOurs && found.isAtItsPlace && entry.isBeside) return;
-  if (isOurs && !found.isAtItsPlace && isProven) return;
+  if (isOurs && !found.isAtItsPlace && isExactly(entry, found)) return;
   throw notTheStore(name, found, known, "belongs to an origin that is not this file: was it moved, or replaced?", true);
 }
 
 /** In a copy: what it was copied from is never touched, whatever is said. */
 function refuseOriginals(known: Known, name: string, found: FoundStore): void {
-  const { entry } = known;
+  const { entry, standing } = known;
   const isOurs = compareIdentities(entry.identity, found.identity) !== "same";
+  if (standing === "cloned" && found.isAtItsPlace && entry.isBeside) return;
   if (isOurs && (!found.isAtItsPlace || entry.isBeside)) return;
   throw notTheStore(name, found, known, "is the store of the origin that this one was copied from");
 }
 
 /** Another file that holds the very list with which the registered one was closed: a move, or a backup of that moment. */
-function isExactly({ seen, isFinal }: RegisteredSnapshot, found: FoundStore): boolean {
+function isExactly({ seen, isFinal, store }: RegisteredSnapshot, found: FoundStore): boolean {
   if (found.state !== "active" || seen === undefined || !isFinal) return false;
-  return seen.exceptions > 0 && found.exceptions === seen.exceptions && found.beginsAsSeen;
+  const isIts = store !== "" && found.copiedStore === store;
+  return (seen.exceptions > 0 || isIts) && found.exceptions === seen.exceptions && found.beginsAsSeen;
 }
 
 function refuseMisfit(name: string, { entry }: Known, found: FoundStore): void {
   const where = `cow of ${name} ${found.path}`;
-  const giveUp = `--abandon ${name} gives the snapshot up`;
-  if (entry.chunkBytes !== 0 && entry.chunkBytes !== found.chunkBytes) {
-    throw new SnapringError(
-      "EINVAL",
-      `${where} has chunks of ${found.chunkBytes} bytes, not ${entry.chunkBytes}: another store`,
-      {
-        hint: `bring the right one back; ${giveUp}`,
-      },
-    );
-  }
+  const refuse = (what: string): SnapringError =>
+    new SnapringError("EINVAL", `${where} ${what}`, {
+      hint: `bring the right one back; --abandon ${name} gives the snapshot up`,
+    });
+  if (entry.store !== "" && found.mark?.store !== undefined && found.mark.store !== entry.store)
+    throw refuse("was made anew since, or is another snapshot's store");
+  if (entry.chunkBytes !== 0 && entry.chunkBytes !== found.chunkBytes)
+    throw refuse(`has chunks of ${found.chunkBytes} bytes, not ${entry.chunkBytes}: another store`);
   const { seen } = entry;
-  if (entry.state === "merging" || seen === undefined) return;
-  if (found.exceptions >= seen.exceptions && found.beginsAsSeen) return;
-  const what =
-    found.exceptions < seen.exceptions
-      ? `${found.exceptions} exceptions where it had ${seen.exceptions}`
-      : "other exceptions";
-  throw new SnapringError("EINVAL", `${where} has ${what} when it was last seen: an older state, or another store`, {
-    hint: `bring the right one back; ${giveUp}`,
-  });
+  if (seen === undefined) return;
+  if (!found.agreesWithSeen) throw refuse("has other exceptions than when it was last seen: another store");
+  if (entry.state === "merging") return;
+  if (found.exceptions < seen.exceptions)
+    throw refuse(
+      `has ${found.exceptions} exceptions where it had ${seen.exceptions} when it was last seen: an older state, or another store`,
+    );
+  if (!found.beginsAsSeen) throw refuse("has other exceptions than when it was last seen: another store");
 }
 
 function notTheStore(name: string, found: FoundStore, known: Known, what: string, canMove = false): SnapringError {
@@ -163,7 +190,7 @@ export function tieMissing(
   known: Known | undefined,
   size: boolean,
   readOnly: boolean,
-): "make" {
+): void {
   if (known !== undefined && known.entry.state !== "invalid") {
     const where = known.entry.cow === cow ? cow : `${cow} (registered: ${known.entry.cow})`;
     throw new SnapringError(
@@ -174,7 +201,7 @@ export function tieMissing(
       },
     );
   }
-  if (size && !readOnly) return "make";
+  if (size && !readOnly) return;
   throw new SnapringError("ENOENT", `cow of ${name} ${cow} does not exist`, {
     hint: readOnly ? "a read-only volume makes no files" : "give it a size to have it made",
   });

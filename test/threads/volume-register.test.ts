@@ -4,7 +4,17 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { link } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -101,7 +111,10 @@ function contents(folder: string): Record<string, string> {
   return Object.fromEntries(files.map((path) => [path, createHash("md5").update(readFileSync(path)).digest("hex")]));
 }
 
-function register(folder: string): { snapshots: Record<string, { cow: string; state: string }>; version: number } {
+function register(folder: string): {
+  snapshots: Record<string, { cow: string; state: string; seen: { exceptions: number } }>;
+  version: number;
+} {
   return JSON.parse(readFileSync(join(folder, "disk.img.snapshots"), "utf8"));
 }
 
@@ -216,7 +229,7 @@ test("a COW file that was renamed is known; one that came from elsewhere is if i
   await showsFirstDay(await openVolume(options(folder, [given])));
   expect(register(folder).snapshots["s"].cow).toBe("t.cow");
   await runOk("cp", there, here);
-  await refused({ folder }, "EBUSY", /is a copy: the registered store is still there/);
+  await refused({ folder }, "EBUSY", /is a copy: something is still where it was registered/);
   rmSync(there);
   await showsFirstDay(await openVolume(options(folder, [daily(folder)])));
 });
@@ -364,7 +377,7 @@ test("what is planted in the register's place is not followed, waited for, or ta
   }
   rmSync(path);
   symlinkSync(victim, `${path}.new`);
-  await use(await openVolume(options(folder, [daily(folder)])));
+  await use(await openVolume(options(folder, [daily(folder)], { unregistered: true })));
   expect(readFileSync(victim, "utf8")).toBe("root:secret\n");
 });
 
@@ -504,4 +517,140 @@ test("offline: a registered store is not made anew, not even by force, until it 
   expect(contents(scratch.path)).toEqual(before);
   await use(await openVolume(options(folder, [], { abandon: ["s"] })));
   expect(await snapring(...create)).toMatchObject({ code: 0 });
+});
+
+test("the stores of two snapshots that were exchanged are told, also where their lists are equal", async () => {
+  const folder = scratch.file("a");
+  const both = ["s", "t"].map((name) => ({ ...daily(folder), name, cow: join(folder, `${name}.cow`) }));
+  mkdirSync(folder);
+  writeFileSync(join(folder, "disk.img"), BEFORE);
+  await use(await openVolume(options(folder, both)), write(2));
+  const [s, t, kept] = ["s.cow", "t.cow", "kept"].map((name) => join(folder, name));
+  renameSync(s, kept);
+  renameSync(t, s);
+  renameSync(kept, t);
+  for (const moved of [false, true])
+    await refused({ folder, snapshots: both, moved }, "EBUSY", /is the store of snapshot '[ts]' of the same origin/);
+  await showsFirstDay(
+    await openVolume(
+      options(folder, [
+        { ...both[0], cow: t },
+        { ...both[1], cow: s },
+      ]),
+    ),
+  );
+});
+
+test("a store in memory does not stand for a registered snapshot, by its name or on its COW file", async () => {
+  const folder = scratch.file("a");
+  await firstDay(folder);
+  writeFileSync(join(folder, "tmp.cow"), Buffer.alloc(4 * MIB));
+  const inMemory = { name: "s", cow: join(folder, "tmp.cow"), store: "N", chunkSize: 4096 } as const;
+  await refused({ folder, snapshots: [inMemory] }, "EBUSY", /has a snapshot 's'/);
+  const onIt = { ...inMemory, name: "n", cow: join(folder, "s.cow") };
+  await refused({ folder, snapshots: [daily(folder), onIt] }, "EBUSY", /no store in memory can take its place/);
+});
+
+test("an origin that is smaller than it was is refused", async () => {
+  const folder = scratch.file("a");
+  await firstDay(folder);
+  truncateSync(join(folder, "disk.img"), MIB);
+  await refused({ folder }, "EBUSY", /has 1048576 bytes, and had 2097152/);
+});
+
+test("snapshots whose register can be read are given up by their names only", async () => {
+  const folder = scratch.file("a");
+  await firstDay(folder);
+  const elsewhere = scratch.file("x.img");
+  renameSync(join(folder, "disk.img"), elsewhere);
+  await refused(
+    { folder, origin: elsewhere, snapshots: [], unregistered: true },
+    "EBUSY",
+    /has snapshots, registered in .*: s/,
+  );
+});
+
+test("a store whose register was taken away, or does not know it any more, is told when it comes back", async () => {
+  const folder = scratch.file("a");
+  await firstDay(folder);
+  rmSync(join(folder, "disk.img.snapshots"));
+  await use(await openVolume(options(folder, [])), write(8));
+  await refused({ folder }, "EBUSY", /was snapshot 's' in the register .*the origin may have been written without it/);
+  await use(await openVolume(options(folder, [daily(folder)], { unregistered: true })));
+});
+
+test("a store that was made anew by force where no register could be asked is not taken for the registered one", async () => {
+  const folder = scratch.file("a");
+  await firstDay(folder);
+  // As by a program that knows nothing of marks.
+  createStore({ cow: join(folder, "s.cow"), chunkSectors: 8, force: true });
+  for (const moved of [false, true]) await refused({ folder, moved }, "EINVAL", /was made anew since/);
+});
+
+test("version 1 does not take any store for its own, nor reach the original from a copy", async () => {
+  const folder = scratch.file("a");
+  await firstDay(folder);
+  const one = { version: 1, snapshots: { s: { cow: join(folder, "s.cow"), state: "active" } } };
+  writeFileSync(join(folder, "disk.img.snapshots"), JSON.stringify(one));
+  const other = scratch.file("other.cow");
+  createStore({ cow: other, sectors: 8192, chunkSectors: 8 });
+  await refused(
+    { folder, snapshots: [{ name: "s", cow: other }] },
+    "EBUSY",
+    /something is still where it was registered/,
+  );
+  await runOk("cp", "-a", folder, scratch.file("b"));
+  const original = readFileSync(join(folder, "s.cow"));
+  await refused({ folder: scratch.file("b"), snapshots: [daily(folder)] }, "EBUSY", /copied from/);
+  await use(await openVolume(options(scratch.file("b"), [], { abandon: ["s"] })));
+  expect(readFileSync(join(folder, "s.cow")).equals(original)).toBe(true);
+});
+
+test("a register that cannot be written does not keep what it says already from being opened; that the stores grow is noted all the same", async (context) => {
+  const folder = scratch.file("a");
+  await firstDay(folder);
+  const path = join(folder, "disk.img.snapshots");
+  expect(readFileSync(path, "utf8")).toContain('"isFinal": true');
+  // Nothing can be made in the folder, as on a full disk; what is there can be written.
+  context.skip(spawnSync("chattr", ["+i", folder]).status !== 0, "no immutable folders here");
+  try {
+    await use(await openVolume(options(folder, [daily(folder)], { listen: [`unix:${scratch.file("socket")}`] })));
+    expect(lines.join("\n")).toMatch(/cannot write the register of snapshots .*: it stays as it was/);
+    expect(readFileSync(path, "utf8")).not.toContain('"isFinal": true');
+  } finally {
+    spawnSync("chattr", ["-i", folder]);
+  }
+});
+
+test("after a crash, too, an older state of the store is not the store", async () => {
+  const folder = scratch.file("a");
+  mkdirSync(folder);
+  writeFileSync(join(folder, "disk.img"), BEFORE);
+  await use(await openVolume(options(folder, [daily(folder)])));
+  const old = readFileSync(join(folder, "s.cow"));
+  const volume = await openVolume(options(folder, [daily(folder)]));
+  const client = await NbdClient.open({ path: scratch.file("socket") }, "");
+  await write(2)(client);
+  const seen = (): number => register(folder).snapshots["s"].seen.exceptions;
+  for (let tries = 0; seen() === 0 && tries < 600; tries++) await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(seen()).toBeGreaterThan(0);
+  // What a crash would leave of the register.
+  const text = readFileSync(join(folder, "disk.img.snapshots"));
+  client.destroy();
+  await volume.close();
+  writeFileSync(join(folder, "disk.img.snapshots"), text);
+  writeFileSync(join(folder, "s.cow"), old);
+  await refused({ folder }, "EINVAL", /0 exceptions where it had/);
+});
+
+test("a part of the origin's file is no way around its snapshots", async (context) => {
+  const folder = scratch.file("a");
+  await firstDay(folder);
+  const setUp = spawnSync("losetup", ["-f", "--show", "-o", "65536", join(folder, "disk.img")], { encoding: "utf8" });
+  context.skip(setUp.status !== 0, "no loop devices");
+  try {
+    await refused({ folder, origin: setUp.stdout.trim(), snapshots: [] }, "EBUSY", /is a part of what has snapshots/);
+  } finally {
+    spawnSync("losetup", ["-d", setUp.stdout.trim()]);
+  }
 });

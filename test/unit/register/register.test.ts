@@ -1,5 +1,5 @@
 /** The register as a file: what is on disk after writes that fail, and what it takes for a register. */
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Register } from "../../../src/register/register.ts";
 import type { RegisteredSnapshot } from "../../../src/register/register-text.ts";
@@ -43,8 +43,8 @@ async function blocked(body: () => Promise<void>): Promise<void> {
 
 test("what was recorded is read again, with paths that move along, and nothing else is left in the folder", async () => {
   const register = Register.fresh(path, ORIGIN);
-  await register.change([["a", entry("a")]]);
-  await register.change([["b", { ...entry("b"), cow: "/elsewhere/b.cow", isBeside: false }]]);
+  await register.change([{ name: "a", entry: entry("a") }]);
+  await register.change([{ name: "b", entry: { ...entry("b"), cow: "/elsewhere/b.cow", isBeside: false } }]);
   expect(await onDisk()).toEqual({ a: entry("a"), b: { ...entry("b"), cow: "/elsewhere/b.cow", isBeside: false } });
   expect(readdirSync(scratch.path)).toEqual(["origin.snapshots"]);
   const text = readFileSync(path, "utf8");
@@ -58,31 +58,28 @@ test("what was recorded is read again, with paths that move along, and nothing e
 
 test("a record that cannot be written leaves what was recorded before, and a later one does not bring it back (E-36)", async () => {
   const register = Register.fresh(path, ORIGIN);
-  await register.change([["a", entry("a")]]);
+  await register.change([{ name: "a", entry: entry("a") }]);
   await blocked(async () => {
-    await expect(register.change([["a", entry("a", "merging")]])).rejects.toMatchObject({
+    await expect(register.change([{ name: "a", entry: entry("a", "merging") }])).rejects.toMatchObject({
       message: expect.stringContaining(path),
     });
-    await expect(register.change([["new", entry("new")]])).rejects.toThrow();
+    await expect(register.change([{ name: "new", entry: entry("new") }])).rejects.toThrow();
   });
   expect(register.snapshots.get("a")).toEqual(entry("a"));
   expect(register.snapshots.has("new")).toBe(false);
   expect(readdirSync(scratch.path)).toEqual(["origin.snapshots"]);
-  await register.change([["b", entry("b")]]);
+  await register.change([{ name: "b", entry: entry("b") }]);
   expect(await onDisk()).toEqual({ a: entry("a"), b: entry("b") });
 });
 
 test("Invalid stays Invalid, and gone stays gone, where that cannot be written: the origin goes on without them (S-70)", async () => {
   const register = Register.fresh(path, ORIGIN);
-  await register.change([
-    ["a", entry("a")],
-    ["gone", entry("gone")],
-  ]);
+  await register.change(["a", "gone"].map((name) => ({ name, entry: entry(name) })));
   await blocked(async () => {
-    await expect(register.change([["a", entry("a", "invalid")]])).rejects.toThrow();
-    await expect(register.change([["gone", undefined]])).rejects.toThrow();
+    await expect(register.change([{ name: "a", entry: entry("a", "invalid") }])).rejects.toThrow();
+    await expect(register.change([{ name: "gone", entry: undefined }])).rejects.toThrow();
   });
-  await register.change([["b", entry("b")]]);
+  await register.change([{ name: "b", entry: entry("b") }]);
   expect(await onDisk()).toEqual({ a: entry("a", "invalid"), b: entry("b") });
 });
 
@@ -99,7 +96,7 @@ test.each([
   ["no origin", '{"version":2,"id":"x","snapshots":{}}'],
   [
     "a checksum that is none",
-    '{"version":2,"id":"x","origin":{"path":"/o","identity":"","bytes":1},"snapshots":{"a":{"cow":"/a","state":"active","seen":{"exceptions":1,"checksum":"x"}}}}',
+    '{"version":2,"id":"x","origin":{"path":"/o","identity":"","bytes":1},"snapshots":{"a":{"cow":"/a","state":"active","seen":{"exceptions":1,"checksum":"x","steps":[]}}}}',
   ],
 ])("is refused, not ignored: %s", async (_, text) => {
   writeFileSync(path, text);
@@ -107,4 +104,43 @@ test.each([
     code: "EINVAL",
     message: expect.stringContaining("cannot be understood"),
   });
+});
+
+test("a name that changes, and cannot be written, leaves the snapshot under its old one", async () => {
+  // Its deletion was taken for final: the register on disk was empty, and the origin served without the snapshot.
+  const register = Register.fresh(path, ORIGIN);
+  await register.change([{ name: "a", entry: entry("a") }]);
+  const rename = [
+    { name: "a", entry: undefined, isRename: true },
+    { name: "long", entry: entry("a") },
+  ];
+  await blocked(() => expect(register.change(rename)).rejects.toThrow());
+  await register.change([{ name: "b", entry: entry("b") }]);
+  expect(await onDisk()).toEqual({ a: entry("a"), b: entry("b") });
+});
+
+test("a move that cannot be written leaves register, path and origin as they were", async () => {
+  const register = Register.fresh(path, ORIGIN);
+  await register.change([{ name: "a", entry: entry("a") }]);
+  const elsewhere = scratch.file("new.snapshots");
+  mkdirSync(elsewhere);
+  const home = { path: elsewhere, origin: { ...ORIGIN, path: "/v/new" }, isCopy: false };
+  await expect(register.change([], home)).rejects.toThrow();
+  expect([register.path, register.origin]).toEqual([path, ORIGIN]);
+  rmdirSync(elsewhere);
+  await register.change([], home);
+  expect([register.path, existsSync(path), (await Register.read(elsewhere, true))?.id]).toEqual([
+    elsewhere,
+    false,
+    register.id,
+  ]);
+});
+
+test("that a store may grow again is said in place, where nothing else can be written", async () => {
+  const register = Register.fresh(path, ORIGIN);
+  await register.change([{ name: "a", entry: { ...entry("a"), isFinal: true } }]);
+  const { size } = statSync(path);
+  await register.unfinish();
+  expect(statSync(path).size).toBe(size);
+  expect(await onDisk()).toEqual({ a: entry("a") });
 });

@@ -17,7 +17,7 @@ const ENTRY: RegisteredSnapshot = {
   state: "active",
   store: "one",
   chunkBytes: 4096,
-  seen: { exceptions: 3, checksum: "0123456789abcdef" },
+  seen: { exceptions: 3, checksum: "0123456789abcdef", steps: [] },
   isFinal: true,
 };
 const FOUND: FoundStore = {
@@ -28,10 +28,13 @@ const FOUND: FoundStore = {
   content: undefined,
   chunkBytes: 4096,
   exceptions: 3,
+  copiedStore: undefined,
   beginsAsSeen: true,
-  registeredIsThere: true,
+  agreesWithSeen: true,
+  registeredIsThere: false,
   isAtItsPlace: true,
-  othersRegister: undefined,
+  anotherSnapshot: undefined,
+  claim: "none",
 };
 const ELSEWHERE = { path: "/w/s.cow", isAtItsPlace: false };
 const BLANK = { state: "new", exceptions: 0, beginsAsSeen: false } as const;
@@ -62,7 +65,7 @@ describe("a store that no register knows", () => {
 
   it("is refused where its mark leads to another origin that has it", () => {
     const mark = { role: "cow", self: ITS_FILE, register: "/x/o.snapshots", id: "x", name: "t" } as const;
-    const others = { mark, othersRegister: "/x/o.snapshots" };
+    const others = { mark, claim: "stands" } as const;
     for (const found of [others, { ...others, ...BLANK }])
       expect(tie(undefined, found)).toMatch(/^EBUSY: .*'t'.*o\.snapsh/);
   });
@@ -87,7 +90,7 @@ describe.each(["active", "merging"] as const)("a registered snapshot that is %s"
   });
 
   it("is refused on a copy of its store while that is still there, but for a word", () => {
-    const copy = { ...ELSEWHERE, identity: OTHER_FILE };
+    const copy = { ...ELSEWHERE, identity: OTHER_FILE, registeredIsThere: true };
     expect(tie(known({ state }), copy)).toMatch(/^EBUSY: .*copy.*--moved/);
     expect(tie(known({ state }), copy, MOVED)).toBe(state);
   });
@@ -99,7 +102,7 @@ describe.each(["active", "merging"] as const)("a registered snapshot that is %s"
       for (const not of [
         { isFinal: false },
         { seen: undefined },
-        { seen: { exceptions: 0, checksum: "0123456789abcdef" } },
+        { seen: { exceptions: 0, checksum: "0123456789abcdef", steps: [] } },
       ])
         expect(tie(known({ state, ...not }), moved)).toMatch(/^EBUSY: .*another file.*--moved/);
       expect(tie(known({ state }), { ...moved, exceptions: 4 })).toMatch(/^EBUSY/);
@@ -162,13 +165,81 @@ describe("a registered snapshot that is Invalid", () => {
   it("gives its name and its place away", () => {
     expect(tie(invalid, BLANK)).toBe("new");
     expect(tie(invalid, { ...BLANK, content: "holds swap space" })).toMatch(/^EEXIST/);
-    expect(tieMissing("s", "/v/s.cow", invalid, true, false)).toBe("make");
+    tieMissing("s", "/v/s.cow", invalid, true, false);
+  });
+});
+
+describe("whatever is said", () => {
+  const mark = (store: string) => ({
+    mark: { role: "cow", self: ITS_FILE, register: "/v/o.snapshots", id: "x", store } as const,
+  });
+
+  it("the store of one snapshot is not another's", () => {
+    for (const who of [undefined, known(), known({ state: "merging" }), known({ state: "invalid" })])
+      expect(tie(who, { anotherSnapshot: "t" }, MOVED)).toMatch(/^EBUSY: .*store of snapshot 't' of the same origin/);
+  });
+
+  it("a store that was made anew is not the one that was registered", () => {
+    for (const state of ["active", "merging"] as const) {
+      expect(tie(known({ state }), mark("one"), MOVED)).toBe(state);
+      expect(tie(known({ state }), mark("two"), MOVED)).toMatch(/^EINVAL: .*made anew/);
+    }
+  });
+
+  it("a store whose merge is under way has a beginning of the list that was seen", () => {
+    const merging = known({ state: "merging" });
+    expect(tie(merging, { exceptions: 1, beginsAsSeen: false }, MOVED)).toBe("merging");
+    expect(tie(merging, { exceptions: 1, beginsAsSeen: false, agreesWithSeen: false }, MOVED)).toMatch(
+      /^EINVAL: .*other exceptions/,
+    );
+  });
+});
+
+describe("a mark that leads to a register which does not know the store any more", () => {
+  const mark = { role: "cow", self: ITS_FILE, register: "/v/o.snapshots", id: "x", name: "t" } as const;
+  const forgotten = { mark, claim: "forgotten" } as const;
+
+  it("is told, for the origin may have been written without it", () => {
+    expect(tie(undefined, forgotten)).toMatch(/^EBUSY: .*was snapshot 't' in the register.*--unregistered/);
+    expect(tie(undefined, forgotten, { ...SILENT, unregistered: true })).toBe("active");
+  });
+
+  it("does not matter where the register that we have knows it, or nothing is left of it", () => {
+    expect(tie(known(), forgotten)).toBe("active");
+    expect(tie(undefined, { ...forgotten, ...BLANK })).toBe("new");
+    expect(tie(undefined, { ...forgotten, state: "invalid" })).toBe("invalid");
+  });
+});
+
+describe("where the file system tells no files apart", () => {
+  it("the place decides: a store elsewhere must be exactly the one that was closed, and nothing be where it was", () => {
+    const unknown = known({ identity: "" });
+    expect(tie(unknown)).toBe("active");
+    expect(tie(unknown, ELSEWHERE)).toBe("active");
+    expect(tie(unknown, { ...ELSEWHERE, registeredIsThere: true })).toMatch(/^EBUSY: .*--moved/);
+    expect(tie(known({ identity: "", seen: undefined }), ELSEWHERE)).toMatch(/^EBUSY: .*--moved/);
+  });
+});
+
+describe("an empty store on another file", () => {
+  it("is known by its id, where it has kept it, and not without", () => {
+    const empty = known({ seen: { exceptions: 0, checksum: "0123456789abcdef", steps: [] } });
+    const moved = { ...ELSEWHERE, identity: OTHER_FILE, exceptions: 0 };
+    expect(tie(empty, { ...moved, copiedStore: "one" })).toBe("active");
+    for (const copiedStore of [undefined, "two"]) expect(tie(empty, { ...moved, copiedStore })).toMatch(/^EBUSY/);
+  });
+});
+
+describe("in a clone of a file system", () => {
+  it("the store beside the origin is the clone's, and the one outside the original's", () => {
+    expect(tie(known({}, "cloned"))).toBe("active");
+    expect(tie(known({ isBeside: false }, "cloned"), {}, MOVED)).toMatch(/^EBUSY: .*copied from/);
   });
 });
 
 describe("a COW file that is not there", () => {
   it("is made where a size is given and no register knows it", () => {
-    expect(tieMissing("s", "/v/s.cow", undefined, true, false)).toBe("make");
+    tieMissing("s", "/v/s.cow", undefined, true, false);
     for (const [size, readOnly] of [
       [false, false],
       [true, true],
