@@ -40,12 +40,11 @@ export class VolumeDevice {
   readonly file: DeviceFile;
   /** Why it is buffered, where direct I/O was wanted. */
   readonly note: string | undefined;
-  /** Undefined: it is locked. Else one line about a device that others may use meanwhile. */
-  readonly lockWarning: string | undefined;
   readonly #mode: AccessMode;
   readonly #options: VolumeDeviceOptions;
   #fd: number;
   #align: number;
+  #lockWarning: string | undefined;
 
   /** Throws a SnapringError: what DeviceFile refuses, EBUSY for a device in use, EINVAL where direct I/O was demanded in vain. */
   constructor(options: VolumeDeviceOptions) {
@@ -59,7 +58,7 @@ export class VolumeDevice {
     try {
       const direct = options.direct === false ? "buffered on request" : this.#openDirect(options);
       if (direct !== undefined) this.#fd = openSync(again(this.file), flagsOf(options));
-      this.lockWarning = this.#lock();
+      this.#lockWarning = this.#lock();
       this.note = options.direct === false ? undefined : direct;
     } catch (error) {
       this.close();
@@ -69,6 +68,11 @@ export class VolumeDevice {
 
   get fd(): number {
     return this.#fd;
+  }
+
+  /** Undefined: it is locked. Else one line about a device that others may use meanwhile. */
+  get lockWarning(): string | undefined {
+    return this.#lockWarning;
   }
 
   get align(): number {
@@ -96,11 +100,14 @@ export class VolumeDevice {
   /** Go on without direct I/O: the sizes around it are no multiples of `align`. */
   useBuffered(): void {
     if (this.#align === 1) return;
-    // The lock goes with the descriptor. Nothing has been done with the device yet, so that somebody may come in between.
-    closeSync(this.#fd);
-    this.#fd = openSync(again(this.file), flagsOf(this.#options));
+    // The lock goes with the descriptor. Nothing has been done with the device yet, so that somebody may come in between. The new one
+    // comes first: where it is refused the old one is still there, and its number is nobody else's.
+    const fd = openSync(again(this.file), flagsOf(this.#options));
+    const direct = this.#fd;
+    this.#fd = fd;
     this.#align = 1;
-    this.#lock();
+    closeSync(direct);
+    this.#lockWarning = this.#lock();
   }
 
   /** On the descriptor through which the I/O goes: the kernel keeps it until the last request of a killed process has ended. */
