@@ -40,11 +40,12 @@ export class VolumeDevice {
   readonly file: DeviceFile;
   /** Why it is buffered, where direct I/O was wanted. */
   readonly note: string | undefined;
+  /** Undefined: it is locked. Else one line about a device that others may use meanwhile. */
+  readonly lockWarning: string | undefined;
   readonly #mode: AccessMode;
   readonly #options: VolumeDeviceOptions;
   #fd: number;
   #align: number;
-  #lockWarning: string | undefined;
 
   /** Throws a SnapringError: what DeviceFile refuses, EBUSY for a device in use, EINVAL where direct I/O was demanded in vain. */
   constructor(options: VolumeDeviceOptions) {
@@ -58,7 +59,7 @@ export class VolumeDevice {
     try {
       const direct = options.direct === false ? "buffered on request" : this.#openDirect(options);
       if (direct !== undefined) this.#fd = openSync(again(this.file), flagsOf(options));
-      this.#lockWarning = this.#lock();
+      this.lockWarning = this.#lock();
       this.note = options.direct === false ? undefined : direct;
     } catch (error) {
       this.close();
@@ -68,11 +69,6 @@ export class VolumeDevice {
 
   get fd(): number {
     return this.#fd;
-  }
-
-  /** Undefined: it is locked. Else one line about a device that others may use meanwhile. */
-  get lockWarning(): string | undefined {
-    return this.#lockWarning;
   }
 
   get align(): number {
@@ -97,9 +93,9 @@ export class VolumeDevice {
     return divFloor(deviceFacts(this.file.fd).sizeBytes, SECTOR_BYTES);
   }
 
-  /** Go on without direct I/O: the sizes around it are no multiples of `align`. */
-  useBuffered(): void {
-    if (this.#align === 1) return;
+  /** Go on without direct I/O: the sizes around it are no multiples of `align`. What is to be said of its lock now, where it was locked. */
+  useBuffered(): string | undefined {
+    if (this.#align === 1) return undefined;
     // The lock goes with the descriptor. Nothing has been done with the device yet, so that somebody may come in between. The new one
     // comes first: where it is refused the old one is still there, and its number is nobody else's.
     const fd = openSync(again(this.file), flagsOf(this.#options));
@@ -107,7 +103,8 @@ export class VolumeDevice {
     this.#fd = fd;
     this.#align = 1;
     closeSync(direct);
-    this.#lockWarning = this.#lock();
+    const warning = this.#lock();
+    return this.lockWarning === undefined ? warning : undefined;
   }
 
   /** On the descriptor through which the I/O goes: the kernel keeps it until the last request of a killed process has ended. */

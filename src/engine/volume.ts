@@ -131,7 +131,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   /** E-40: atomic against writes of clients; resolves when it is durable and served. */
   async createSnapshot(options: SnapshotOptions): Promise<void> {
     this.#refuseDead();
-    await this.#orders.run(() => this.#snapshots.create(options));
+    await this.#orders.run(() => this.#snapshots.create(options)).catch(inWords);
   }
 
   /** E-41: its header is invalid, durably, and its COW device released. */
@@ -155,7 +155,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     this.#refuseDead();
     this.#pacer.began();
     const handle = this.#snapshots.find(name);
-    await this.#orders.run(() => this.#snapshots.startMerge(handle));
+    await this.#orders.run(() => this.#snapshots.startMerge(handle)).catch(inWords);
   }
 
   /** E-36: ends after the run in progress. */
@@ -290,10 +290,13 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     shell?.end();
     this.#listener?.close();
     this.#wake?.close();
-    if (!this.#isOpen) await this.#set?.takeBack();
     const quiet = this.#dead === undefined;
-    this.#set?.closeDevices(quiet);
-    this.#origin?.close(quiet);
+    try {
+      if (!this.#isOpen) await this.#set?.takeBack();
+      this.#set?.closeDevices(quiet);
+    } finally {
+      this.#origin?.close(quiet);
+    }
     guarded(() => this.emit("close"))();
   }
 
@@ -382,6 +385,11 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     if (tailBytes > 0) this.#options.log(`${path}: the last ${tailBytes} bytes fill no sector and are not served`);
     if (origin.note !== undefined && this.#options.direct === true) this.#options.log(`${path}: ${origin.note}`);
   }
+}
+
+/** Throws what an order was refused with, in words. */
+function inWords(error: unknown): never {
+  throw refusal(error);
 }
 
 /** Something has thrown that must not: in words, with its cause. */

@@ -63,7 +63,10 @@ test("an Invalid snapshot is refused, too, where the origin cannot be flushed", 
   const { bench } = opening({}, dropped);
   expect(bench.take()).toEqual(["flush device 0"]);
   bench.metadataDone(0, errno.EIO);
-  expect([bench.finishedWith.get(OPENING), bench.messages.get(OPENING)]).toEqual([errno.EIO, "cannot flush the origin"]);
+  expect([bench.finishedWith.get(OPENING), bench.messages.get(OPENING)]).toEqual([
+    errno.EIO,
+    "cannot flush the origin",
+  ]);
   expect(bench.core.snapshots()).toEqual([]);
 });
 

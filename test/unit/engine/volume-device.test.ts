@@ -44,25 +44,28 @@ test.runIf(loadNative().native !== undefined)(
   },
 );
 
-test.runIf(loadNative().native !== undefined)("a device that cannot be opened again keeps the descriptor that it has", () => {
-  // Its number stayed behind without the descriptor, and a close then closed whatever had got the number since.
-  const device = open();
-  const { fd, align } = device;
-  expect(align).toBeGreaterThan(1);
-  const real = fs.openSync;
-  fs.openSync = () => {
-    throw Object.assign(new Error("EMFILE: too many open files, open"), { code: "EMFILE" });
-  };
-  syncBuiltinESMExports();
-  try {
-    expect(() => device.useBuffered()).toThrow("EMFILE");
-  } finally {
-    fs.openSync = real;
+test.runIf(loadNative().native !== undefined)(
+  "a device that cannot be opened again keeps the descriptor that it has",
+  () => {
+    // Its number stayed behind without the descriptor, and a close then closed whatever had got the number since.
+    const device = open();
+    const { fd, align } = device;
+    expect(align).toBeGreaterThan(1);
+    const real = fs.openSync;
+    fs.openSync = () => {
+      throw Object.assign(new Error("EMFILE: too many open files, open"), { code: "EMFILE" });
+    };
     syncBuiltinESMExports();
-  }
-  expect([device.fd, device.align, locksOf(device.fd)]).toEqual([fd, align, 1]);
-  const other = fs.openSync(scratch.file("disk"), "r");
-  device.close();
-  expect(fs.fstatSync(other).size).toBe(65536);
-  fs.closeSync(other);
-});
+    try {
+      expect(() => device.useBuffered()).toThrow("EMFILE");
+    } finally {
+      fs.openSync = real;
+      syncBuiltinESMExports();
+    }
+    expect([device.fd, device.align, locksOf(device.fd)]).toEqual([fd, align, 1]);
+    const other = fs.openSync(scratch.file("disk"), "r");
+    device.close();
+    expect(fs.fstatSync(other).size).toBe(65536);
+    fs.closeSync(other);
+  },
+);
