@@ -9,7 +9,7 @@
  */
 import { Worker } from "node:worker_threads";
 import type { Piscina } from "piscina";
-import { CLOSE_GRACE_MS } from "../base/constants.ts";
+import { ABANDON_GRACE_MS, CLOSE_GRACE_MS } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
 import { COPY_ARENA_BYTES } from "../ring/copy-arena.ts";
 import { EXPORT_ARENA_BYTES } from "../ring/export-arena.ts";
@@ -105,7 +105,8 @@ export class Threads {
       }
     };
     tell(how);
-    const grace = setTimeout(() => tell(StopHow.Cut), CLOSE_GRACE_MS);
+    const graceMs = how === StopHow.Abandon ? ABANDON_GRACE_MS : CLOSE_GRACE_MS;
+    const grace = setTimeout(() => tell(StopHow.Cut), graceMs);
     await Promise.all(ending.map(said));
     await Promise.all(ending.map((channel) => this.#exits.get(channel)));
     clearTimeout(grace);

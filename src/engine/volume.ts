@@ -10,7 +10,7 @@
  * Everything here runs on the main thread. It holds no rule of its own about exceptions: that is core's.
  */
 import { EventEmitter } from "node:events";
-import { CLOSE_GRACE_MS } from "../base/constants.ts";
+import { ABANDON_GRACE_MS, CLOSE_GRACE_MS } from "../base/constants.ts";
 import { errnoName, SnapringError } from "../base/errno.ts";
 import { Core } from "../core/core.ts";
 import type { NoticeKind, OriginPorts } from "../core/ports.ts";
@@ -25,7 +25,7 @@ import { MainWake } from "./main-wake.ts";
 import { MergePacer } from "./merge-pacer.ts";
 import { sayWhatIsMissing } from "./missing.ts";
 import { Orders } from "./orders.ts";
-import { refusal } from "./refusal.ts";
+import { inWords, refusal } from "./refusal.ts";
 import { RegisteredSet } from "./registered-set.ts";
 import { gatePort, type SnapshotHandle } from "./snapshot-handle.ts";
 import { SnapshotSet } from "./snapshot-set.ts";
@@ -351,14 +351,17 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     if (this.#isOpen) process.nextTick(() => this.emit("error", error));
   }
 
-  /** The threads answer what waits, and end; only then may the streams of those that can answer nothing end, too. */
+  /** The threads answer what waits, end the streams, and themselves; main ends the streams of those that cannot. */
   async #cutClients(): Promise<void> {
+    const late = setTimeout(() => this.#listener?.endStreams(), 2 * ABANDON_GRACE_MS);
     try {
       await this.#listener?.stop();
+      for (const { dead, index } of this.#threads?.exports ?? []) if (dead) this.#listener?.endStreams(index);
       await this.#threads?.abandon();
     } catch (error) {
       this.#options.log(`ending the threads: ${defect(error).message}`);
     }
+    clearTimeout(late);
     this.#listener?.close();
   }
 
@@ -385,11 +388,6 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     if (tailBytes > 0) this.#options.log(`${path}: the last ${tailBytes} bytes fill no sector and are not served`);
     if (origin.note !== undefined && this.#options.direct === true) this.#options.log(`${path}: ${origin.note}`);
   }
-}
-
-/** Throws what an order was refused with, in words. */
-function inWords(error: unknown): never {
-  throw refusal(error);
 }
 
 /** Something has thrown that must not: in words, with its cause. */
