@@ -143,11 +143,12 @@ export const CLOSE_GRACE_MS = 5000;
 export const ABANDON_GRACE_MS = 1000;
 
 /**
- * Milliseconds after which a step of a close that has not ended is told in the log, and after which the close is given up: no device in
- * order takes so long, and whoever has sent the signal (systemd: 90 seconds) will not wait much longer.
+ * Milliseconds after which, again and again, a step of a close that has not ended is told in the log; after which the close is given up
+ * where nothing whatever has ended meanwhile; and the same for a flush of the volume's own, which is one call and may be long.
  */
 export const CLOSE_SLOW_MS = 10_000;
 export const CLOSE_STEP_MS = 60_000;
+export const CLOSE_FLUSH_MS = 600_000;
 
 /** Requests of one export worker that are under way; a connection past it is not read until one ends. */
 export const MAX_REQUESTS_PER_WORKER = 1024;
@@ -201,7 +202,7 @@ assert(MAX_CONNECTIONS >= MAX_CONNECTIONS_PER_WORKER);
 assert(LISTEN_BACKLOG >= MAX_CONNECTIONS);
 assert(MAX_PAYLOAD_BYTES / TRANSFER_MS <= (2 * 1024 * 1024) / 1000);
 assert(2 * ABANDON_GRACE_MS < CLOSE_GRACE_MS);
-assert(CLOSE_GRACE_MS < CLOSE_SLOW_MS && CLOSE_SLOW_MS < CLOSE_STEP_MS);
+assert(CLOSE_GRACE_MS < CLOSE_SLOW_MS && CLOSE_SLOW_MS < CLOSE_STEP_MS && CLOSE_STEP_MS < CLOSE_FLUSH_MS);
 assert(MAX_PIECES_PER_WORKER >= MAX_REQUESTS_PER_WORKER);
 assert(MAX_REQUESTS_PER_CONNECTION < MAX_REQUESTS_PER_WORKER);
 assert(MAX_LONG_BYTES_PER_CONNECTION < MAX_LONG_BYTES_PER_WORKER);

@@ -60,6 +60,8 @@ export class CoreShell implements Effects {
   #turning = false;
   #again = false;
   #ended = false;
+  /** Messages of workers so far: requests, and ends of what they did. */
+  heard = 0;
 
   /** `groupWaitMs`: the time of S-54. */
   constructor(threads: Threads, events: ShellEvents, groupWaitMs: number) {
@@ -254,6 +256,7 @@ export class CoreShell implements Effects {
       if (this.#ended) this.#lastMessage(channel, inbox, at);
       else this.#message(channel, inbox, at);
       inbox.advance();
+      this.heard += 1;
     }
   }
 

@@ -10,7 +10,7 @@
  * Everything here runs on the main thread. It holds no rule of its own about exceptions: that is core's.
  */
 import { EventEmitter } from "node:events";
-import { ABANDON_GRACE_MS, CLOSE_GRACE_MS } from "../base/constants.ts";
+import { ABANDON_GRACE_MS, CLOSE_FLUSH_MS, CLOSE_GRACE_MS } from "../base/constants.ts";
 import { errnoName, SnapringError } from "../base/errno.ts";
 import { Core } from "../core/core.ts";
 import type { NoticeKind, OriginPorts } from "../core/ports.ts";
@@ -84,7 +84,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   constructor(options: CompleteOptions) {
     super();
     this.#options = options;
-    this.#closeWatch = new CloseWatch(options.log);
+    this.#closeWatch = new CloseWatch(options.log, () => (this.#threads?.ended ?? 0) + (this.#shell?.heard ?? 0));
     this.#pacer = new MergePacer(options.mergePercent, () => this.#shell?.mergeContinue());
     this.#death = new Promise((resolve) => {
       this.#died = resolve;
@@ -286,6 +286,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     await this.#cut;
     // They may have come up after that.
     if (this.#dead !== undefined) await threads?.abandon();
+    this.#closeWatch.step("devices to be released");
     this.#pacer.close();
     shell?.end();
     this.#listener?.close();
@@ -306,17 +307,18 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     await threads.stop(threads.exports);
     if (this.#dead !== undefined) return;
     watch.sayCut(threads.exports);
-    watch.step("commits and flushes of the snapshots");
+    watch.step("commits and flushes of the snapshots", CLOSE_FLUSH_MS);
     const { error, message } = await shell.operate((operation) => shell.core.close(operation));
     if (this.#dead !== undefined) return;
     if (error !== 0) this.#options.log(`closing: ${message}`);
     watch.step("copies and commits under way");
     await threads.stop([threads.metadata, ...threads.copies]);
     if (this.#options.readOnly || this.#dead !== undefined) return;
-    watch.step("a flush of the origin");
+    watch.step("a flush of the origin", CLOSE_FLUSH_MS);
     // What clients wrote to the origin and did not flush: the core has flushed only the COW devices.
     const flushError = await this.#originDevice.flush();
     if (flushError !== 0) this.#options.log(`closing: cannot flush the origin (${errnoName(flushError)})`);
+    watch.step("the register");
     if (error === 0 && flushError === 0) await this.#see();
   }
 
