@@ -28,7 +28,8 @@ function prepare() {
   const strip = spawnSync("strip", ["--strip-unneeded", target], { encoding: "utf8" });
   if (strip.status !== 0) throw new SetupError(`strip failed: ${strip.error ?? strip.stderr}`);
   const needed = spawnSync("readelf", ["--dynamic", target], { encoding: "utf8" });
-  if (needed.status !== 0 || needed.stdout.includes("liburing")) {
+  if (needed.status !== 0) throw new SetupError(`readelf failed: ${needed.error ?? needed.stderr}`);
+  if (needed.stdout.includes("liburing")) {
     throw new SetupError("the addon needs liburing where it runs: install its static library (liburing.a)");
   }
 }

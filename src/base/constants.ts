@@ -137,11 +137,18 @@ export const MAX_HELD_BYTES_PER_CONNECTION: number = 12 * 1024 * 1024;
 export const CLOSE_GRACE_MS = 5000;
 
 /**
- * Milliseconds after which a step of a close that has not ended is told in the log, and after which the close is given up: no device in
- * order takes so long, and whoever has sent the signal (systemd: 90 seconds) will not wait much longer.
+ * The same after a death: whoever has not read its EIO by then is cut, and after as long again main ends the streams itself, for a worker
+ * whose device hangs cannot.
+ */
+export const ABANDON_GRACE_MS = 1000;
+
+/**
+ * Milliseconds after which, again and again, a step of a close that has not ended is told in the log; after which the close is given up
+ * where nothing whatever has ended meanwhile; and the same for a flush of the volume's own, which is one call and may be long.
  */
 export const CLOSE_SLOW_MS = 10_000;
 export const CLOSE_STEP_MS = 60_000;
+export const CLOSE_FLUSH_MS = 600_000;
 
 /** Requests of one export worker that are under way; a connection past it is not read until one ends. */
 export const MAX_REQUESTS_PER_WORKER = 1024;
@@ -157,11 +164,12 @@ export const MAX_PIECES_PER_REQUEST = 64;
 
 /**
  * Bytes of zeroes and trims that one connection, and one worker, have under way: they cost the client nothing to ask for, and who
- * reads meanwhile waits behind them. A piece counts for at least so much, so a connection has 4 to 16 of them.
+ * reads meanwhile waits behind them. A small piece counts for its length, and there are so many of them at most.
  */
 export const MAX_LONG_BYTES_PER_CONNECTION: number = 4 * 1024 * 1024;
 export const MAX_LONG_BYTES_PER_WORKER: number = 16 * 1024 * 1024;
-export const LONG_PIECE_BYTES: number = 256 * 1024;
+export const MAX_LONG_PIECES_PER_CONNECTION = 64;
+export const MAX_LONG_PIECES_PER_WORKER = 256;
 
 /** Pieces of zeroes and trims that end as soon as they are looked at, in one turn of a worker. */
 export const LONG_PIECES_AT_ONCE = 256;
@@ -193,8 +201,10 @@ assert(MAX_COPY_TARGETS < 32);
 assert(MAX_CONNECTIONS >= MAX_CONNECTIONS_PER_WORKER);
 assert(LISTEN_BACKLOG >= MAX_CONNECTIONS);
 assert(MAX_PAYLOAD_BYTES / TRANSFER_MS <= (2 * 1024 * 1024) / 1000);
-assert(CLOSE_GRACE_MS < CLOSE_SLOW_MS && CLOSE_SLOW_MS < CLOSE_STEP_MS);
+assert(2 * ABANDON_GRACE_MS < CLOSE_GRACE_MS);
+assert(CLOSE_GRACE_MS < CLOSE_SLOW_MS && CLOSE_SLOW_MS < CLOSE_STEP_MS && CLOSE_STEP_MS < CLOSE_FLUSH_MS);
 assert(MAX_PIECES_PER_WORKER >= MAX_REQUESTS_PER_WORKER);
 assert(MAX_REQUESTS_PER_CONNECTION < MAX_REQUESTS_PER_WORKER);
 assert(MAX_LONG_BYTES_PER_CONNECTION < MAX_LONG_BYTES_PER_WORKER);
-assert(MAX_LONG_BYTES_PER_WORKER / LONG_PIECE_BYTES < MAX_PIECES_PER_WORKER / 2);
+assert(MAX_LONG_PIECES_PER_CONNECTION < MAX_LONG_PIECES_PER_WORKER);
+assert(MAX_LONG_PIECES_PER_WORKER < MAX_PIECES_PER_WORKER / 2);

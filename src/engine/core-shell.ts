@@ -29,6 +29,8 @@ const TOKEN_WORKER = 65536;
 
 /** Rounds of a turn before the event loop has its turn again. */
 const ROUNDS_PER_TURN = 16;
+/** After the end nothing is urgent, and a ring that nobody empties stays full. */
+const LAST_ROUND_MS = 10;
 
 export interface ShellEvents {
   /** E-46; resolves when it is durable. */
@@ -60,6 +62,8 @@ export class CoreShell implements Effects {
   #turning = false;
   #again = false;
   #ended = false;
+  /** Messages of workers so far: requests, and ends of what they did. */
+  heard = 0;
 
   /** `groupWaitMs`: the time of S-54. */
   constructor(threads: Threads, events: ShellEvents, groupWaitMs: number) {
@@ -91,11 +95,11 @@ export class CoreShell implements Effects {
 
   /** Handle everything that workers have sent; called by the wake-up, and after events from outside. */
   turn(): void {
-    if (this.#ended) return;
     if (this.#turning) {
       this.#again = true;
       return;
     }
+    if (this.#ended) return this.#hearLast();
     this.#turning = true;
     try {
       for (let round = 0; round === 0 || (this.#again && round < ROUNDS_PER_TURN); round++) this.#round();
@@ -104,6 +108,7 @@ export class CoreShell implements Effects {
     }
     this.#turning = false;
     for (const notice of this.#notices.splice(0)) notice();
+    if (this.#ended) this.#hearLast();
     // The event loop has its turn, too: more messages, or a ring that was full, come after it.
     if (this.#again && !this.#ended) setImmediate(() => this.turn());
   }
@@ -213,6 +218,18 @@ export class CoreShell implements Effects {
     }
   }
 
+  /** The core is not asked any more. That a client's stream may end, and that a worker has, is heard all the same. */
+  #hearLast(): void {
+    let again = false;
+    for (const channel of this.#threads.all) {
+      if (channel.isClosed) continue;
+      this.#drain(channel);
+      if (!channel.dead && channel.outbox.flush()) again = true;
+      if (!channel.inbox.prepareSleep()) again = true;
+    }
+    if (again) setTimeout(() => this.turn(), LAST_ROUND_MS);
+  }
+
   /** The way in for everything but the wake-up. */
   #enter(event: () => void): void {
     if (this.#ended) return;
@@ -238,9 +255,17 @@ export class CoreShell implements Effects {
     const { inbox } = channel;
     inbox.awake();
     for (let at = inbox.peek(); at >= 0; at = inbox.peek()) {
-      this.#message(channel, inbox, at);
+      if (this.#ended) this.#lastMessage(channel, inbox, at);
+      else this.#message(channel, inbox, at);
       inbox.advance();
+      this.heard += 1;
     }
+  }
+
+  #lastMessage(channel: Channel, { words }: RingConsumer, at: number): void {
+    if (words[at] === Message.Stopped) return channel.hasStopped(words[at + 2], words[at + 3]);
+    if (words[at] === Message.ConnectionClosed)
+      this.#events.connectionClosed(words[at + 1], words[at + 2] as CloseCause);
   }
 
   #message(channel: Channel, inbox: RingConsumer, at: number): void {

@@ -125,6 +125,13 @@ export class Listener {
     await new Promise((resolve) => setImmediate(resolve));
   }
 
+  /** The volume has failed: the streams of a dead worker's clients end, or everybody's, whatever the workers still do with them. */
+  endStreams(worker?: number): void {
+    // Ended first: the ring has a descriptor of its own, and a close of ours alone would not be seen by the client.
+    for (const { socket, worker: its } of this.#sockets.values())
+      if (worker === undefined || worker === its) socket.end(() => socket.destroy());
+  }
+
   /** After the workers have ended. */
   close(): void {
     this.#limits.close();

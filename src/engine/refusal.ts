@@ -29,3 +29,8 @@ export function refusal(error: unknown): unknown {
   }
   return error;
 }
+
+/** For a promise that rejects: throws what it was refused with, in words. */
+export function inWords(error: unknown): never {
+  throw refusal(error);
+}

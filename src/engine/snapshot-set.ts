@@ -42,6 +42,8 @@ export class SnapshotSet {
   readonly #handles = new Map<number, SnapshotHandle>();
   /** Those that the register has been told of when the volume was opened. */
   readonly #recorded = new Set<SnapshotHandle>();
+  /** … which it has written. */
+  #settled = false;
   #shell: CoreShell | undefined;
   #seeing: Promise<void> = Promise.resolve();
   #threads: Threads | undefined;
@@ -107,6 +109,7 @@ export class SnapshotSet {
     await this.#registered.settle(
       persistent.map((handle) => ({ ...handle.registrand, state: this.#stateAtOpening(handle) })),
     );
+    this.#settled = true;
     for (const handle of this.#all()) if (this.#stateAtOpening(handle) === "merging") await this.#mergeAgain(handle);
   }
 
@@ -152,7 +155,8 @@ export class SnapshotSet {
         shell.core.createSnapshot(operation, this.#config(handle), handle.loaded),
       );
     } catch (error) {
-      await this.#forget(handle);
+      // Where a worker has died it cannot be told; why there is no snapshot is still what was thrown first.
+      await this.#forget(handle).catch(() => {});
       // Refused before anything was written; a store whose creation failed later may be registered, and stays.
       if (error instanceof SnapringError && REFUSALS.includes(error.code)) removeMade(handle);
       throw error;
@@ -262,12 +266,20 @@ export class SnapshotSet {
     return { name, state, status, table };
   }
 
-  /** The opening has failed, and its threads have ended: COW files that were made for it go again, in use by nobody so far. */
+  /** The opening has failed, and its threads have ended: what was made for it goes again, in use by nobody so far. Never throws. */
   async takeBack(): Promise<void> {
-    for (const handle of this.#all().filter(({ made }) => made)) {
+    for (const handle of this.#all().filter(({ made }) => made))
+      await this.#takeBack(handle).catch(({ message }) => this.#options.log(`${handle.name} stays: ${message}`));
+  }
+
+  /** What the register names for good keeps its file: the next opening would miss it (E-46), and takes the blank store. */
+  async #takeBack(handle: SnapshotHandle): Promise<void> {
+    try {
       if (this.#recorded.has(handle)) await this.#registered.remove(handle.registrand);
-      removeMade(handle);
+    } catch (error) {
+      if (this.#settled) throw error;
     }
+    removeMade(handle);
   }
 
   /** `quiet`: no worker has died with requests under way. */
@@ -298,7 +310,8 @@ export class SnapshotSet {
 
   /** Copies read whole chunks of the origin: they must be whole device blocks there. */
   #fitOrigin(chunkBytes: number): void {
-    if (chunkBytes % this.#origin.align !== 0) this.#origin.useBuffered();
+    const warning = chunkBytes % this.#origin.align === 0 ? undefined : this.#origin.useBuffered();
+    if (warning !== undefined) this.#options.log(warning);
   }
 
   #adopt(options: SnapshotOptions, opened: OpenedStore): SnapshotHandle {

@@ -9,10 +9,11 @@
  */
 import { Worker } from "node:worker_threads";
 import type { Piscina } from "piscina";
-import { CLOSE_GRACE_MS } from "../base/constants.ts";
+import { ABANDON_GRACE_MS, CLOSE_GRACE_MS } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
 import { COPY_ARENA_BYTES } from "../ring/copy-arena.ts";
 import { EXPORT_ARENA_BYTES } from "../ring/export-arena.ts";
+import { WorkerCounter } from "../ring/counters.ts";
 import { Message, StopHow } from "../ring/messages.ts";
 import { METADATA_ARENA_BYTES } from "../ring/metadata-arena.ts";
 import type { ExportWorkerData, RingMode, WakeHandle } from "../ring/worker-data.ts";
@@ -21,6 +22,13 @@ import { Channel, type ChannelOptions, type WorkerRole } from "./channel.ts";
 
 /** A loop allocates next to nothing: room for garbage would only fill up over the days, in every thread. */
 const WORKER_LIMITS = { maxYoungGenerationSizeMb: 3 };
+
+const ENDS = [
+  WorkerCounter.Completed,
+  WorkerCounter.CopiedBytes,
+  WorkerCounter.MetadataJobs,
+  WorkerCounter.MetadataBytes,
+] as const;
 
 export interface ThreadOptions {
   readonly exportWorkers: number;
@@ -83,6 +91,13 @@ export class Threads {
     return threads;
   }
 
+  /** Grows whenever something has come to an end in a worker (some of it is told late). */
+  get ended(): number {
+    let sum = 0;
+    for (const { counters } of this.all) for (const counter of ENDS) sum += counters[counter];
+    return sum;
+  }
+
   /** Stop workers that have nothing left to do but what is under way; resolves when their threads have ended. */
   async stop(channels: readonly Channel[]): Promise<void> {
     await this.#end(channels, StopHow.Drain, (channel) => channel.stopped);
@@ -105,7 +120,8 @@ export class Threads {
       }
     };
     tell(how);
-    const grace = setTimeout(() => tell(StopHow.Cut), CLOSE_GRACE_MS);
+    const graceMs = how === StopHow.Abandon ? ABANDON_GRACE_MS : CLOSE_GRACE_MS;
+    const grace = setTimeout(() => tell(StopHow.Cut), graceMs);
     await Promise.all(ending.map(said));
     await Promise.all(ending.map((channel) => this.#exits.get(channel)));
     clearTimeout(grace);

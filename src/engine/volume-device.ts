@@ -93,14 +93,18 @@ export class VolumeDevice {
     return divFloor(deviceFacts(this.file.fd).sizeBytes, SECTOR_BYTES);
   }
 
-  /** Go on without direct I/O: the sizes around it are no multiples of `align`. */
-  useBuffered(): void {
-    if (this.#align === 1) return;
-    // The lock goes with the descriptor. Nothing has been done with the device yet, so that somebody may come in between.
-    closeSync(this.#fd);
-    this.#fd = openSync(again(this.file), flagsOf(this.#options));
+  /** Go on without direct I/O: the sizes around it are no multiples of `align`. What is to be said of its lock now, where it was locked. */
+  useBuffered(): string | undefined {
+    if (this.#align === 1) return undefined;
+    // The lock goes with the descriptor. Nothing has been done with the device yet, so that somebody may come in between. The new one
+    // comes first: where it is refused the old one is still there, and its number is nobody else's.
+    const fd = openSync(again(this.file), flagsOf(this.#options));
+    const direct = this.#fd;
+    this.#fd = fd;
     this.#align = 1;
-    this.#lock();
+    closeSync(direct);
+    const warning = this.#lock();
+    return this.lockWarning === undefined ? warning : undefined;
   }
 
   /** On the descriptor through which the I/O goes: the kernel keeps it until the last request of a killed process has ended. */

@@ -10,7 +10,7 @@
  * Everything here runs on the main thread. It holds no rule of its own about exceptions: that is core's.
  */
 import { EventEmitter } from "node:events";
-import { CLOSE_GRACE_MS } from "../base/constants.ts";
+import { ABANDON_GRACE_MS, CLOSE_FLUSH_MS, CLOSE_GRACE_MS } from "../base/constants.ts";
 import { errnoName, SnapringError } from "../base/errno.ts";
 import { Core } from "../core/core.ts";
 import type { NoticeKind, OriginPorts } from "../core/ports.ts";
@@ -25,7 +25,7 @@ import { MainWake } from "./main-wake.ts";
 import { MergePacer } from "./merge-pacer.ts";
 import { sayWhatIsMissing } from "./missing.ts";
 import { Orders } from "./orders.ts";
-import { refusal } from "./refusal.ts";
+import { inWords, refusal } from "./refusal.ts";
 import { RegisteredSet } from "./registered-set.ts";
 import { gatePort, type SnapshotHandle } from "./snapshot-handle.ts";
 import { SnapshotSet } from "./snapshot-set.ts";
@@ -84,7 +84,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   constructor(options: CompleteOptions) {
     super();
     this.#options = options;
-    this.#closeWatch = new CloseWatch(options.log);
+    this.#closeWatch = new CloseWatch(options.log, () => (this.#threads?.ended ?? 0) + (this.#shell?.heard ?? 0));
     this.#pacer = new MergePacer(options.mergePercent, () => this.#shell?.mergeContinue());
     this.#death = new Promise((resolve) => {
       this.#died = resolve;
@@ -131,7 +131,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   /** E-40: atomic against writes of clients; resolves when it is durable and served. */
   async createSnapshot(options: SnapshotOptions): Promise<void> {
     this.#refuseDead();
-    await this.#orders.run(() => this.#snapshots.create(options));
+    await this.#orders.run(() => this.#snapshots.create(options)).catch(inWords);
   }
 
   /** E-41: its header is invalid, durably, and its COW device released. */
@@ -155,7 +155,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     this.#refuseDead();
     this.#pacer.began();
     const handle = this.#snapshots.find(name);
-    await this.#orders.run(() => this.#snapshots.startMerge(handle));
+    await this.#orders.run(() => this.#snapshots.startMerge(handle)).catch(inWords);
   }
 
   /** E-36: ends after the run in progress. */
@@ -287,14 +287,18 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     await this.#cut;
     // They may have come up after that.
     if (this.#dead !== undefined) await threads?.abandon();
+    this.#closeWatch.step("devices to be released");
     this.#pacer.close();
     shell?.end();
     this.#listener?.close();
     this.#wake?.close();
-    if (!this.#isOpen) await this.#set?.takeBack();
     const quiet = this.#dead === undefined;
-    this.#set?.closeDevices(quiet);
-    this.#origin?.close(quiet);
+    try {
+      if (!this.#isOpen) await this.#set?.takeBack();
+      this.#set?.closeDevices(quiet);
+    } finally {
+      this.#origin?.close(quiet);
+    }
     guarded(() => this.emit("close"))();
   }
 
@@ -304,17 +308,18 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     await threads.stop(threads.exports);
     if (this.#dead !== undefined) return;
     watch.sayCut(threads.exports);
-    watch.step("commits and flushes of the snapshots");
+    watch.step("commits and flushes of the snapshots", CLOSE_FLUSH_MS);
     const { error, message } = await shell.operate((operation) => shell.core.close(operation));
     if (this.#dead !== undefined) return;
     if (error !== 0) this.#options.log(`closing: ${message}`);
     watch.step("copies and commits under way");
     await threads.stop([threads.metadata, ...threads.copies]);
     if (this.#options.readOnly || this.#dead !== undefined) return;
-    watch.step("a flush of the origin");
+    watch.step("a flush of the origin", CLOSE_FLUSH_MS);
     // What clients wrote to the origin and did not flush: the core has flushed only the COW devices.
     const flushError = await this.#originDevice.flush();
     if (flushError !== 0) this.#options.log(`closing: cannot flush the origin (${errnoName(flushError)})`);
+    watch.step("the register");
     if (error === 0 && flushError === 0) await this.#see();
   }
 
@@ -349,14 +354,17 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     if (this.#isOpen) process.nextTick(() => this.emit("error", error));
   }
 
-  /** The threads answer what waits, and end; only then may the streams of those that can answer nothing end, too. */
+  /** The threads answer what waits, end the streams, and themselves; main ends the streams of those that cannot. */
   async #cutClients(): Promise<void> {
+    const late = setTimeout(() => this.#listener?.endStreams(), 2 * ABANDON_GRACE_MS);
     try {
       await this.#listener?.stop();
+      for (const { dead, index } of this.#threads?.exports ?? []) if (dead) this.#listener?.endStreams(index);
       await this.#threads?.abandon();
     } catch (error) {
       this.#options.log(`ending the threads: ${defect(error).message}`);
     }
+    clearTimeout(late);
     this.#listener?.close();
   }
 

@@ -3,6 +3,7 @@
  */
 import { existsSync } from "node:fs";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { Core } from "../../src/core/core.ts";
 import { Threads } from "../../src/engine/threads.ts";
 import { Message, StopHow } from "../../src/ring/messages.ts";
 import type { Channel } from "../../src/engine/channel.ts";
@@ -105,6 +106,33 @@ test.each(["exports", "copies", "metadata"] as const)(
     await volume.close();
   },
 );
+
+test("one who does not read, and work of hours, keep nobody's stream from ending when the core fails", async () => {
+  // One such client held everybody's stream until it was cut; an abandoned worker went on with its zeroes meanwhile.
+  const volume = await LibraryVolume.create({ snapshots: [MONDAY], sizeBytes: 64 * MIB });
+  const died = death(volume);
+  const [idle, greedy, zeroing] = [await volume.connect(), await volume.connect(), await volume.connect()];
+  greedy.stream.pause();
+  for (let i = 0; i < 64; i++) greedy.read(0, 16 * MIB).catch(() => {});
+  for (let i = 0; i < 64; i++) zeroing.zeroes(0, 64 * MIB).catch(() => {});
+  const order: string[] = [];
+  for (const client of [idle, zeroing]) client.stream.ended().then(() => order.push("stream"));
+  const abandon = Threads.prototype.abandon;
+  vi.spyOn(Threads.prototype, "abandon").mockImplementation(async function abandoned(this: Threads) {
+    await abandon.call(this);
+    order.push("threads");
+  });
+  vi.spyOn(Core.prototype, "turn").mockImplementation(() => {
+    throw new Error("planted");
+  });
+  await expect(
+    volume.library.createSnapshot({ ...MONDAY, name: "tuesday", cow: volume.cowPath("tuesday") }),
+  ).rejects.toThrow();
+  await died;
+  await volume.close();
+  // The one who does not read has a second; nobody waits for that.
+  expect(order.slice(0, 3)).toEqual(["stream", "stream", "threads"]);
+});
 
 test("an order that is under way when a worker dies is rejected", async () => {
   // Its promise stayed pending for ever: who waited for the snapshot before doing anything else never went on.

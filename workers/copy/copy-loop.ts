@@ -17,7 +17,7 @@ import type { IoRing } from "../../src/device/port.ts";
 import { COMPLETION_WORDS, IoOp } from "../../src/ring/io-descriptor.ts";
 import { WorkerCounter } from "../../src/ring/counters.ts";
 import { SEGMENT_BYTES } from "../../src/ring/copy-arena.ts";
-import { Message } from "../../src/ring/messages.ts";
+import { Message, StopHow } from "../../src/ring/messages.ts";
 import type { Outbox } from "../../src/ring/outbox.ts";
 import type { RingConsumer } from "../../src/ring/spsc-ring.ts";
 import { Submissions } from "../../src/ring/submissions.ts";
@@ -58,6 +58,8 @@ export class CopyLoop implements WorkerLoop {
   readonly #spare: CopyJob[] = [];
   #underWay = 0;
   #stopping = false;
+  /** Main takes nothing more. */
+  #abandoned = false;
   #saidStopped = false;
   #ended = false;
   #backlog = false;
@@ -86,7 +88,7 @@ export class CopyLoop implements WorkerLoop {
     }
     this.#takeMessages();
     this.#beginSegments();
-    this.#backlog = this.#outbox.flush();
+    this.#backlog = this.#outbox.flush() && !this.#abandoned;
     this.#wakeUp.arm();
     if (this.#stopping && this.#underWay === 0 && this.#queue.length === 0) this.#end();
   }
@@ -126,6 +128,7 @@ export class CopyLoop implements WorkerLoop {
         return;
       case Message.Stop:
         this.#stopping = true;
+        if (words[at + 2] === StopHow.Abandon) this.#abandon();
         return;
       default:
         throw new Error(`unknown message ${words[at]} from main`);
@@ -226,11 +229,17 @@ export class CopyLoop implements WorkerLoop {
     this.#spare.push(job);
   }
 
-  /** The loop ends when main's ring has taken its last word. */
+  /** What is under way ends; nothing further begins. */
+  #abandon(): void {
+    this.#abandoned = true;
+    this.#queue.length = 0;
+  }
+
+  /** The loop ends when main's ring has taken its last word; of an abandoned one main may take none. */
   #end(): void {
     if (!this.#saidStopped) this.#outbox.send(Message.Stopped, 0);
     this.#saidStopped = true;
-    this.#backlog = this.#outbox.flush();
+    this.#backlog = this.#outbox.flush() && !this.#abandoned;
     this.#ended = !this.#backlog;
   }
 }

@@ -45,6 +45,8 @@ export class Connection {
   ending = false;
   /** Nothing can be sent any more. */
   broken = false;
+  /** Main answers nothing more. */
+  abandoned = false;
   /** The client has said DISC: what it asked for before is done, whether it waits for that or not. */
   saidGoodbye = false;
   /** Why it ends. */
@@ -63,8 +65,9 @@ export class Connection {
   /** An empty send that asks whether the client still reads, and when the last one was. */
   askPosted = false;
   askedAt = 0;
-  /** Zeroes and trims: bytes under way, and requests that wait for their turn, oldest first. */
+  /** Zeroes and trims: bytes and pieces under way, and requests that wait for their turn, oldest first. */
   longBytes = 0;
+  longPieces = 0;
   readonly longWaiting: Request[] = [];
 
   constructor(index: number, arenaBase: number) {
@@ -78,7 +81,7 @@ export class Connection {
 
   /** Nobody waits for its requests: they begin nothing more. */
   get givesUp(): boolean {
-    return this.broken && !this.saidGoodbye;
+    return this.abandoned || (this.broken && !this.saidGoodbye);
   }
 
   /** Its client has had `limitMs` for a payload that is coming, or for the replies that are being sent, and they are not through. */
@@ -102,6 +105,7 @@ export class Connection {
     this.waitsForOthers = false;
     this.ending = false;
     this.broken = false;
+    this.abandoned = false;
     this.saidGoodbye = false;
     this.askedAt = 0;
     this.cause = CloseCause.Ended;

@@ -5,18 +5,19 @@
  *                                      ▲ as many bytes as may be under way
  *
  * Nothing else bounds them as payloads and slots bound reads and writes. So a connection, and a worker, have so many bytes of them
- * under way at a time; beyond that the first of a connection's requests goes on alone, and connections take turns. A piece counts for
- * at least LONG_PIECE_BYTES, for what it costs is not only its length. Pieces that end as soon as they are looked at (a trim of
+ * under way at a time, and so many pieces, for what one costs is not only its length; beyond that the first of a connection's requests
+ * goes on alone, and connections take turns. Pieces that end as soon as they are looked at (a trim of
  * nothing) take only time, and so many of them have it in one turn of the worker.
  *
  * Who has asked for much and gone is found out here, too: the end of what a client sends says nothing (it may go on reading), and the
  * first reply may be hours away. So the connection is asked now and then (reply-sender.ts).
  */
 import {
-  LONG_PIECE_BYTES,
   LONG_PIECES_AT_ONCE,
   MAX_LONG_BYTES_PER_CONNECTION,
   MAX_LONG_BYTES_PER_WORKER,
+  MAX_LONG_PIECES_PER_CONNECTION,
+  MAX_LONG_PIECES_PER_WORKER,
 } from "../../src/base/constants.ts";
 import type { Connection } from "./connection.ts";
 import type { Piece } from "./piece.ts";
@@ -26,6 +27,7 @@ export class LongRequests {
   /** Connections with requests that wait for their turn, each once. */
   readonly #waiting: Connection[] = [];
   #bytes = 0;
+  #pieces = 0;
   /** Pieces of this turn that ended as soon as they were looked at. */
   #atOnce = 0;
 
@@ -43,9 +45,11 @@ export class LongRequests {
 
   /** A piece has begun, and is under way. */
   began(piece: Piece, connection: Connection): void {
-    piece.longBytes = Math.max(piece.length, LONG_PIECE_BYTES);
-    connection.longBytes += piece.longBytes;
-    this.#bytes += piece.longBytes;
+    piece.longBytes = piece.length;
+    connection.longBytes += piece.length;
+    connection.longPieces += 1;
+    this.#bytes += piece.length;
+    this.#pieces += 1;
   }
 
   /** A piece has begun and ended at once. */
@@ -56,7 +60,9 @@ export class LongRequests {
   /** A piece has ended. */
   ended(piece: Piece, connection: Connection): void {
     connection.longBytes -= piece.longBytes;
+    connection.longPieces -= 1;
     this.#bytes -= piece.longBytes;
+    this.#pieces -= 1;
     piece.longBytes = 0;
   }
 
@@ -90,11 +96,16 @@ export class LongRequests {
   }
 
   get #mayBegin(): boolean {
-    return this.#atOnce < LONG_PIECES_AT_ONCE && this.#bytes < MAX_LONG_BYTES_PER_WORKER;
+    return this.#atOnce < LONG_PIECES_AT_ONCE && this.#workerHasRoom;
   }
 
-  #hasRoom(connection: Connection): boolean {
-    return connection.longBytes < MAX_LONG_BYTES_PER_CONNECTION && this.#bytes < MAX_LONG_BYTES_PER_WORKER;
+  get #workerHasRoom(): boolean {
+    return this.#bytes < MAX_LONG_BYTES_PER_WORKER && this.#pieces < MAX_LONG_PIECES_PER_WORKER;
+  }
+
+  #hasRoom({ longBytes, longPieces }: Connection): boolean {
+    const has = longBytes < MAX_LONG_BYTES_PER_CONNECTION && longPieces < MAX_LONG_PIECES_PER_CONNECTION;
+    return has && this.#workerHasRoom;
   }
 }
 

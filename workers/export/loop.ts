@@ -112,7 +112,7 @@ export class ExportLoop implements WorkerLoop {
     this.pieces.resumeStarved();
     this.#reader.resumeStalled();
     this.#sender.flush(this.#settle);
-    this.#backlog = this.#context.outbox.flush();
+    this.#backlog = this.#context.outbox.flush() && !this.#abandoned;
     this.#wakeUp.arm();
     if (this.#stopping && this.#open === 0) this.#end();
   }
@@ -246,6 +246,8 @@ export class ExportLoop implements WorkerLoop {
     if (how === StopHow.Abandon) this.#abandoned = true;
     for (const connection of this.#connections) {
       if (connection.id === -1) continue;
+      // The volume has failed: what is under way is answered, nothing further begins.
+      if (this.#abandoned) connection.abandoned = true;
       if (how !== StopHow.Cut) {
         this.#reader.end(connection);
         continue;
@@ -256,12 +258,12 @@ export class ExportLoop implements WorkerLoop {
     }
   }
 
-  /** The loop ends when main's ring has taken its last word. */
+  /** The loop ends when main's ring has taken its last word; of an abandoned one main may take none. */
   #end(): void {
     if (this.#context.pieces.used() > 0) return;
     if (!this.#saidStopped) this.#context.outbox.send(Message.Stopped, 0, this.#requestsCut, this.#clientsCut);
     this.#saidStopped = true;
-    this.#backlog = this.#context.outbox.flush();
+    this.#backlog = this.#context.outbox.flush() && !this.#abandoned;
     this.#ended = !this.#backlog;
   }
 

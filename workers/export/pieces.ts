@@ -89,8 +89,7 @@ export class Pieces {
       piece.request?.handler?.look(piece);
       return;
     }
-    // Main has granted its claim: the old data is kept, and the write that needed it is not done.
-    if (piece.claimed >= 0) this.#io.claim.done(piece);
+    // Where main has granted its claim the old data is kept, and the write that needed it is not done.
     this.finish(piece, errno.ECANCELED);
   }
 
@@ -234,9 +233,11 @@ export class Pieces {
   #maybeEnd(request: Request): void {
     if (this.#advancing === request || request.pieces > 0 || request.starved || request.deferred) return;
     if (request.cursor < request.end && request.error === 0) return;
-    if (request.error === 0 && request.durable && !request.finishing && !isGivenUp(request)) {
+    if (request.error === 0 && request.durable && !request.finishing) {
       const kind = this.#lastStep(request);
-      if (kind !== null) {
+      // Whoever still hears of it must not hear that it is durable.
+      if (kind !== null && isGivenUp(request)) this.#giveUp(request);
+      else if (kind !== null) {
         request.finishing = true;
         this.#beginLast(request, kind);
         return;
@@ -272,6 +273,7 @@ export class Pieces {
     piece.memory = -1;
     piece.step = 0;
     piece.error = 0;
+    piece.claimed = -1;
     request.handler?.look(piece);
   }
 
@@ -301,7 +303,7 @@ export class Pieces {
   }
 }
 
-/** Its client has gone, or was cut: nobody waits for it. */
+/** Its client has gone, or was cut: nobody waits for it. Or main has ended: it cannot be done as it must. */
 function isGivenUp(request: Request): boolean {
   return request.connection?.givesUp === true;
 }

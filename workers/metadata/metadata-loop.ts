@@ -18,7 +18,7 @@ import { fromWords } from "../../src/base/u64.ts";
 import type { IoRing } from "../../src/device/port.ts";
 import { WorkerCounter } from "../../src/ring/counters.ts";
 import { COMPLETION_WORDS, IoArg, IoOp } from "../../src/ring/io-descriptor.ts";
-import { Message } from "../../src/ring/messages.ts";
+import { Message, StopHow } from "../../src/ring/messages.ts";
 import type { Outbox } from "../../src/ring/outbox.ts";
 import type { RingConsumer } from "../../src/ring/spsc-ring.ts";
 import { Submissions } from "../../src/ring/submissions.ts";
@@ -59,6 +59,8 @@ export class MetadataLoop implements WorkerLoop {
   #arriving: MetadataJob | null = null;
   #underWay = 0;
   #stopping = false;
+  /** Main takes nothing more. */
+  #abandoned = false;
   #saidStopped = false;
   #ended = false;
   #backlog = false;
@@ -84,7 +86,7 @@ export class MetadataLoop implements WorkerLoop {
     }
     this.#takeMessages();
     while (this.#queue.length > 0 && this.#fits(this.#queue[0])) this.#start(this.#queue.shift() as MetadataJob);
-    this.#backlog = this.#parts.outbox.flush();
+    this.#backlog = this.#parts.outbox.flush() && !this.#abandoned;
     this.#wakeUp.arm();
     if (this.#stopping && this.#underWay === 0 && this.#queue.length === 0) this.#end();
   }
@@ -124,6 +126,7 @@ export class MetadataLoop implements WorkerLoop {
         return true;
       case Message.Stop:
         this.#stopping = true;
+        if (words[at + 2] === StopHow.Abandon) this.#abandon();
         return true;
       default:
         throw new Error(`unknown message ${words[at]} from main`);
@@ -214,12 +217,18 @@ export class MetadataLoop implements WorkerLoop {
     this.#jobs.give(job);
   }
 
-  /** The loop ends when main's ring has taken its last word. */
+  /** What is under way ends; nothing further begins. */
+  #abandon(): void {
+    this.#abandoned = true;
+    this.#queue.length = 0;
+  }
+
+  /** The loop ends when main's ring has taken its last word; of an abandoned one main may take none. */
   #end(): void {
     const { outbox } = this.#parts;
     if (!this.#saidStopped) outbox.send(Message.Stopped, 0);
     this.#saidStopped = true;
-    this.#backlog = outbox.flush();
+    this.#backlog = outbox.flush() && !this.#abandoned;
     this.#ended = !this.#backlog;
   }
 }

@@ -58,6 +58,18 @@ test("an opening that may write nothing makes nothing durable, and flushes nothi
   expect(ports.state).toBe(SnapshotState.Active);
 });
 
+/** A broken COW device matters no more to an Invalid snapshot; a broken origin matters to everybody. */
+test("an Invalid snapshot is refused, too, where the origin cannot be flushed", () => {
+  const { bench } = opening({}, dropped);
+  expect(bench.take()).toEqual(["flush device 0"]);
+  bench.metadataDone(0, errno.EIO);
+  expect([bench.finishedWith.get(OPENING), bench.messages.get(OPENING)]).toEqual([
+    errno.EIO,
+    "cannot flush the origin",
+  ]);
+  expect(bench.core.snapshots()).toEqual([]);
+});
+
 /** Its header may say Invalid in a cache only; unregistered and valid after a power cut it would be opened as if it had missed nothing. */
 test("a broken device of an Invalid snapshot does not keep the origin from being opened; its header is written again before it is forgotten", () => {
   const { bench, ports } = opening({}, dropped);

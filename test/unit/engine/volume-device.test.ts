@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs";
+import fs, { readFileSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { loadNative } from "../../../src/device/native.ts";
@@ -40,5 +41,31 @@ test.runIf(loadNative().native !== undefined)(
     const next = open();
     expect(locksOf(next.fd)).toBe(1);
     next.close();
+  },
+);
+
+test.runIf(loadNative().native !== undefined)(
+  "a device that cannot be opened again keeps the descriptor that it has",
+  () => {
+    // Its number stayed behind without the descriptor, and a close then closed whatever had got the number since.
+    const device = open();
+    const { fd, align } = device;
+    expect(align).toBeGreaterThan(1);
+    const real = fs.openSync;
+    fs.openSync = () => {
+      throw Object.assign(new Error("EMFILE: too many open files, open"), { code: "EMFILE" });
+    };
+    syncBuiltinESMExports();
+    try {
+      expect(() => device.useBuffered()).toThrow("EMFILE");
+    } finally {
+      fs.openSync = real;
+      syncBuiltinESMExports();
+    }
+    expect([device.fd, device.align, locksOf(device.fd)]).toEqual([fd, align, 1]);
+    const other = fs.openSync(scratch.file("disk"), "r");
+    device.close();
+    expect(fs.fstatSync(other).size).toBe(65536);
+    fs.closeSync(other);
   },
 );

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { COPY_ARENA_BYTES, COPY_SEGMENTS, COPY_SLOTS_AT, SEGMENT_BYTES } from "../../../src/ring/copy-arena.ts";
 import { createCounters } from "../../../src/ring/counters.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
-import { Message } from "../../../src/ring/messages.ts";
+import { Message, StopHow } from "../../../src/ring/messages.ts";
 import { Outbox } from "../../../src/ring/outbox.ts";
 import { createRing, RingConsumer } from "../../../src/ring/spsc-ring.ts";
 import { CopyLoop } from "../../../workers/copy/copy-loop.ts";
@@ -157,4 +157,14 @@ describe("copy worker", () => {
       { numRuns: 50 },
     );
   });
+});
+
+it("a volume that has failed: copies that wait are not begun, and the worker ends", () => {
+  const bench = new Bench();
+  for (let i = 0; i < 200; i++) bench.copy(i, 0, 512, [{ file: 1, position: 0, length: 512, offset: 0 }]);
+  bench.main.send(Message.Stop, 0, StopHow.Abandon);
+  bench.main.flush();
+  bench.run();
+  expect(bench.loop.ended).toBe(true);
+  expect(bench.answers.filter(([kind]) => kind === Message.Copied).length).toBeLessThan(200);
 });

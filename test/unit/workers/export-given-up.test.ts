@@ -23,6 +23,7 @@ const MIB = 2 ** 20;
 const SIZE = 16 * MIB;
 const CHUNK = 4096;
 const EAGAIN = 11;
+const NBD_EIO = 5;
 const LONG = MAX_LONG_BYTES_PER_CONNECTION / MIB;
 
 let now = 0;
@@ -332,4 +333,39 @@ it("a worker that stops lets requests go on until they are cut, and says how man
   expect(count(bench, IoOp.Allocate)).toBe(before);
   expect(bench.take(Message.Stopped).map((words) => words.slice(2, 4))).toEqual([[20, 2]]);
   expect([bench.loop.ended, bench.context.pieces.used(), bench.context.requests.used()]).toEqual([true, 0, 0]);
+});
+
+it("a volume that has failed: what is under way is answered, of hours of zeroes nothing more begins, and the worker ends", () => {
+  // It went on with them, for main's word and for hours; and with main's ring full it never ended.
+  const bench = new ExportBench({ originBytes: SIZE });
+  bench.ring.held = zeroing;
+  const client = bench.connect();
+  for (let i = 0; i < 64; i++) client.request(Command.WriteZeroes, 0, SIZE);
+  bench.run();
+  bench.deaf = true;
+  for (let i = 0; i < 5000; i++) bench.context.outbox.send(Message.NeedOrigin, 0);
+  bench.send(Message.Stop, 0, StopHow.Abandon);
+  bench.run();
+  expect(bench.loop.ended).toBe(false);
+  bench.ring.held = () => false;
+  bench.run();
+  expect(count(bench, IoOp.Allocate)).toBe(LONG);
+  expect(client.replies()).toHaveLength(64);
+  expect(bench.loop.ended).toBe(true);
+});
+
+it("a FUA write that has ended when the volume fails is not said to be durable", () => {
+  const bench = new ExportBench({ chunkBytes: CHUNK });
+  const snapshot = bench.addSnapshot();
+  bench.publish(snapshot, 0, 1);
+  snapshot.words.setVisible(1);
+  bench.ring.held = device;
+  const client = bench.connect("s0");
+  client.write(0, dataPattern(512, 3), CommandFlag.Fua);
+  bench.run();
+  bench.send(Message.Stop, 0, StopHow.Abandon);
+  bench.run();
+  bench.ring.held = () => false;
+  bench.run();
+  expect(client.replies().map(({ error }) => error)).toEqual([NBD_EIO]);
 });

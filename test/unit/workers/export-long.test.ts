@@ -4,9 +4,9 @@
  */
 import { expect, it } from "vitest";
 import {
-  LONG_PIECE_BYTES,
   MAX_LONG_BYTES_PER_CONNECTION,
   MAX_LONG_BYTES_PER_WORKER,
+  MAX_LONG_PIECES_PER_CONNECTION,
   MAX_PIECE_BYTES,
 } from "../../../src/base/constants.ts";
 import { divExact } from "../../../src/base/units.ts";
@@ -64,7 +64,7 @@ it("so many small pieces of them are, too", () => {
   const client = bench.connect("s0");
   for (let i = 0; i < 100; i++) client.request(Command.WriteZeroes, i * 8192, 8192);
   bench.run();
-  expect(bench.tokens(Message.NeedChunk)).toHaveLength(MAX_LONG_BYTES_PER_CONNECTION / LONG_PIECE_BYTES);
+  expect(bench.tokens(Message.NeedChunk)).toHaveLength(MAX_LONG_PIECES_PER_CONNECTION);
 });
 
 it("they go on in the order of arrival, and every byte is zero in the end", () => {
