@@ -1,41 +1,21 @@
 /**
- * A volume: an origin, its snapshots, and the threads that serve them. The library's one entry, and what `serve` runs.
+ * The library's one entry, and the volume as a program holds it: a light object before the one that runs (running-volume.ts).
  *
- *   openVolume
- *     open and lock origin ─▶ open every store (E-46: the whole set, before the first write) ─▶ threads ─▶ core
- *     ─▶ snapshots: memory to every worker, open in the core, one that merges presented (E-36) ─▶ listen
- *   close
- *     stop listening ─▶ export workers drain ─▶ core: commit all, flush ─▶ metadata, copy workers ─▶ locks released
+ *   program ──▶ Volume ──▶ RunningVolume ◀──▶ threads, timers, listener
  *
- * Everything here runs on the main thread. It holds no rule of its own about exceptions: that is core's.
+ * What runs does not hold the `Volume`, so the garbage collector finds one that was dropped without `close()`, and the program is warned,
+ * as node warns of a FileHandle. Nothing is closed by it: clients would lose a volume at a time that nobody chose. Listeners are added
+ * to what runs, so they go on hearing of it; in them `this` is what runs, which has the same methods. A listener that refers to the
+ * `Volume`, and `once` of node:events while it waits, hold it: a program that has those has not lost it.
  */
 import { EventEmitter } from "node:events";
-import { ABANDON_GRACE_MS, CLOSE_FLUSH_MS, CLOSE_GRACE_MS } from "../base/constants.ts";
-import { errnoName, SnapringError } from "../base/errno.ts";
-import { Core } from "../core/core.ts";
-import type { NoticeKind, OriginPorts } from "../core/ports.ts";
-import { ORIGIN_FILE } from "../ring/file-table.ts";
-import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../base/gate-numbers.ts";
-import { createVolumeWords, VolumeWords } from "../ring/volume-words.ts";
-import { CloseWatch } from "./close-watch.ts";
-import { CoreShell, sectorsOf, type ShellEvents } from "./core-shell.ts";
-import { NO_CLIENTS } from "./client-limits.ts";
-import { Listener, parseListenAddress, uriOf } from "./listener.ts";
-import { MainWake } from "./main-wake.ts";
-import { MergePacer } from "./merge-pacer.ts";
-import { sayWhatIsMissing } from "./missing.ts";
-import { Orders } from "./orders.ts";
-import { inWords, refusal } from "./refusal.ts";
-import { RegisteredSet } from "./registered-set.ts";
-import { gatePort, type SnapshotHandle } from "./snapshot-handle.ts";
-import { SnapshotSet } from "./snapshot-set.ts";
-import { exportStats, type VolumeStats, workerStats } from "./stats.ts";
-import { Threads } from "./threads.ts";
+import { forwardEvents } from "./forward-events.ts";
+import { refusal } from "./refusal.ts";
+import { RunningVolume } from "./running-volume.ts";
+import type { VolumeStats } from "./stats.ts";
+import type { ExportInfo, SnapshotStatus, VolumeEvents } from "./volume-events.ts";
+import { completeOptions, type SnapshotOptions, type VolumeOptions } from "./volume-options.ts";
 import { checkWorkerEntries } from "./worker-entry.ts";
-import { guarded } from "./user-callback.ts";
-import { VolumeDevice } from "./volume-device.ts";
-import { type ExportInfo, NOTICES, type SnapshotStatus, type VolumeEvents } from "./volume-events.ts";
-import { type CompleteOptions, completeOptions, type SnapshotOptions, type VolumeOptions } from "./volume-options.ts";
 
 export type { NoticeKind } from "../core/ports.ts";
 export type { SnapshotOptions, VolumeOptions } from "./volume-options.ts";
@@ -43,125 +23,90 @@ export type { ClientStats } from "./client-limits.ts";
 export type { ExportInfo, SnapshotStatus, VolumeEvents } from "./volume-events.ts";
 export type { ExportStats, SnapshotStats, VolumeStats, WorkerStats } from "./stats.ts";
 
+interface Dropped {
+  readonly origin: string;
+  /** Weak: its listeners may hold the `Volume`, which would then never be collected. */
+  readonly running: WeakRef<RunningVolume>;
+}
+
+const registry = new FinalizationRegistry(({ origin, running }: Dropped) => {
+  if (running.deref()?.isServing !== true) return;
+  process.emitWarning(`the volume of ${origin} was dropped without close()`, {
+    type: "SnapringWarning",
+    code: "SNAPRING_DROPPED",
+    detail: "It is served until the process ends. Keep the volume that openVolume gives, and await its close().",
+  });
+});
+
+/** Who waits for an order has not dropped the volume. */
+const underWay = new Map<Promise<void>, Volume>();
+
 /** Throws (rejects with) a SnapringError; whatever was opened by then is closed again. */
 export async function openVolume(options: VolumeOptions): Promise<Volume> {
   checkWorkerEntries();
   const complete = completeOptions(options);
-  let volume: Volume | undefined;
+  let running: RunningVolume | undefined;
   try {
-    volume = new Volume(complete);
-    await volume.open();
-    return volume;
+    running = new RunningVolume(complete);
+    await running.open();
+    return new Volume(running, complete.origin);
   } catch (error) {
-    await volume?.close().catch(() => {});
+    await running?.close().catch(() => {});
     throw refusal(error);
   }
 }
 
 export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposable {
-  readonly #options: CompleteOptions;
-  readonly #words = createVolumeWords();
-  readonly #orders = new Orders();
-  #origin: VolumeDevice | undefined;
-  #wake: MainWake | undefined;
-  #threads: Threads | undefined;
-  #shell: CoreShell | undefined;
-  #listener: Listener | undefined;
-  readonly #pacer: MergePacer;
-  #set: SnapshotSet | undefined;
-  #registered: RegisteredSet | undefined;
-  #closing: Promise<void> | undefined;
-  #isOpen = false;
-  readonly #closeWatch: CloseWatch;
-  #dead: Error | undefined;
-  /** After a death: resolves when its clients are cut off and its threads have ended. */
-  #cut: Promise<void> | undefined;
-  /** Resolves when a worker dies, or anything of ours throws, if that happens. */
-  readonly #death: Promise<void>;
-  #died: (() => void) | undefined;
+  readonly #running: RunningVolume;
 
   /** Use `openVolume`. */
-  constructor(options: CompleteOptions) {
+  constructor(running: RunningVolume, origin: string) {
     super();
-    this.#options = options;
-    this.#closeWatch = new CloseWatch(options.log, () => (this.#threads?.ended ?? 0) + (this.#shell?.heard ?? 0));
-    this.#pacer = new MergePacer(options.mergePercent, () => this.#shell?.mergeContinue());
-    this.#death = new Promise((resolve) => {
-      this.#died = resolve;
-    });
+    this.#running = running;
+    forwardEvents(this, running);
+    registry.register(this, { origin, running: new WeakRef(running) });
   }
 
   /** What clients may ask for. */
   get exports(): readonly ExportInfo[] {
-    const sizeBytes = this.#originDevice.file.sizeBytes;
-    const { readOnly } = this.#options;
-    const addresses = this.#listener?.addresses ?? [];
-    const snapshots = this.#snapshots
-      .served()
-      .map((handle) => [handle.name, this.#snapshots.stats(handle).state] as const);
-    return ([["origin", "active"], ...snapshots] as const).map(([name, state]) => ({
-      name,
-      sizeBytes,
-      readOnly,
-      state,
-      uris: addresses.map((address) => uriOf(address, name)),
-    }));
+    return this.#running.exports;
   }
 
   stats(): VolumeStats {
-    const workers = this.#threads?.exports ?? [];
-    const handles = this.#snapshots.served();
-    return {
-      snapshots: handles.map((handle) => this.#snapshots.stats(handle)),
-      exports: [
-        exportStats("origin", 0, workers),
-        ...handles.map((handle) => exportStats(handle.name, 1 + handle.index, workers)),
-      ],
-      workers: (this.#threads?.all ?? []).map(workerStats),
-      clients: this.#listener?.stats() ?? NO_CLIENTS,
-      droppedLines: this.#options.droppedLines(),
-    };
+    return this.#running.stats();
   }
 
   /** Throws a SnapringError (ENOENT) for a name that no snapshot has. */
   status(name: string): SnapshotStatus {
-    return this.#snapshots.status(this.#snapshots.find(name));
+    return this.#running.status(name);
   }
 
   /** E-40: atomic against writes of clients; resolves when it is durable and served. */
-  async createSnapshot(options: SnapshotOptions): Promise<void> {
-    this.#refuseDead();
-    await this.#orders.run(() => this.#snapshots.create(options)).catch(inWords);
+  createSnapshot(options: SnapshotOptions): Promise<void> {
+    return this.#held(this.#running.createSnapshot(options));
   }
 
   /** E-41: its header is invalid, durably, and its COW device released. */
-  async dropSnapshot(name: string): Promise<void> {
-    this.#refuseDead();
-    const handle = this.#snapshots.find(name);
-    await this.#orders.run(() => this.#snapshots.drop(handle));
+  dropSnapshot(name: string): Promise<void> {
+    return this.#held(this.#running.dropSnapshot(name));
   }
 
   /** E-45: the COW device has another size now; growth ends an overflow (S-43). Throws a SnapringError (EINVAL) if it lost used chunks. */
   growSnapshot(name: string): void {
-    this.#refuseDead();
-    this.#snapshots.grow(this.#snapshots.find(name));
+    this.#running.growSnapshot(name);
   }
 
   /**
    * E-30…E-36: resolves when the snapshot is presented in place of the origin, and will be at every opening until the merge is stopped;
    * the end comes as a `snapshot` event ("merged", "merge-failed").
    */
-  async startMerge(name: string): Promise<void> {
-    this.#refuseDead();
-    this.#pacer.began();
-    const handle = this.#snapshots.find(name);
-    await this.#orders.run(() => this.#snapshots.startMerge(handle)).catch(inWords);
+  startMerge(name: string): Promise<void> {
+    return this.#held(this.#running.startMerge(name));
   }
 
   /** E-36: ends after the run in progress. */
-  async stopMerge(): Promise<void> {
-    this.#refuseDead();
-    await this.#orders.run(() => this.#snapshots.stopMerge());
+  stopMerge(): Promise<void> {
+    return this.#held(this.#running.stopMerge());
   }
 
   /**
@@ -169,232 +114,19 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
    * answer: nothing is released then, until the process ends.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#closeWatch.watch(this.#close(), () => this.#flushAtLast());
-    return this.#closing;
+    return this.#running.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  /** Called by `openVolume`, once. */
-  async open(): Promise<void> {
-    const options = this.#options;
-    sayWhatIsMissing(options);
-    const { readOnly, direct, unlocked } = options;
-    this.#origin = new VolumeDevice({ path: options.origin, what: "origin", readOnly, unlocked, direct });
-    this.#sayOdd(this.#origin);
-    await this.#listen();
-    this.#registered = await RegisteredSet.open(this.#origin, options);
-    const set = new SnapshotSet(options, this.#origin, this.#registered);
-    this.#set = set;
-    await this.#openStores(set, this.#origin);
-    this.#pacer.began();
-    const attached = set.attach(this.#shell as CoreShell, this.#threads as Threads, new VolumeWords(this.#words));
-    await Promise.race([attached, this.#death]);
-    if (this.#dead !== undefined) throw this.#dead;
-    this.#listener?.serve((this.#threads as Threads).exports);
-    this.#isOpen = true;
-  }
-
-  /** The whole set opens before the origin accepts its first write (E-46). Threads start beside a store that takes its time. */
-  async #openStores(set: SnapshotSet, origin: VolumeDevice): Promise<void> {
-    let threads: Promise<void> | undefined;
+  async #held(order: Promise<void>): Promise<void> {
+    underWay.set(order, this);
     try {
-      await set.openStores(() => {
-        // A store that is refused may be read twice, to say why.
-        threads ??= this.#startThreads(origin);
-        threads.catch(() => {});
-      });
+      await order;
     } finally {
-      await threads?.catch(() => {});
-    }
-    await (threads ?? this.#startThreads(origin));
-  }
-
-  get #originDevice(): VolumeDevice {
-    return this.#origin as VolumeDevice;
-  }
-
-  get #snapshots(): SnapshotSet {
-    return this.#set as SnapshotSet;
-  }
-
-  async #startThreads(origin: VolumeDevice): Promise<void> {
-    const options = this.#options;
-    this.#wake = new MainWake(() => this.#shell?.turn());
-    this.#threads = await Threads.open({
-      exportWorkers: options.workers,
-      copyWorkers: options.copyWorkers,
-      mode: options.mode,
-      wakeMain: this.#wake.handle,
-      originFd: origin.fd,
-      originInline: origin.inline,
-      exportData: {
-        volume: this.#words,
-        origin: origin.describe(ORIGIN_FILE),
-        originBytes: origin.file.sizeBytes,
-        readOnly: options.readOnly,
-        busyPollUs: options.busyPoll,
-      },
-      died: (error) => this.#fail(error),
-    });
-    const words = new VolumeWords(this.#words);
-    const ports: OriginPorts = {
-      writeGate: gatePort(words, ORIGIN_WRITE_GATE, this.#threads.exports),
-      readGate: gatePort(words, ORIGIN_READ_GATE, this.#threads.exports),
-      setList: (snapshots) => words.setList(snapshots),
-      setMerging: (snapshot) => words.setMerging(snapshot),
-    };
-    const events: ShellEvents = {
-      register: (index, what) => this.#snapshots.register(index, what),
-      committed: (index) => this.#set?.committed(index),
-      notice: (index, event, error) => this.#notice(index, event, error),
-      connectionClosed: (id, cause) => this.#listener?.connectionClosed(id, cause),
-      entered: (id) => this.#listener?.entered(id),
-      waiting: (worker) => this.#listener?.waiting(worker),
-      failed: (error) => this.#fail(defect(error)),
-    };
-    this.#shell = new CoreShell(this.#threads, events, options.groupWaitMs);
-    const coreOptions = {
-      early: options.early,
-      turns: true,
-      grantParts: options.fills,
-      mergePaced: options.mergePercent < 100,
-      mergeBatches: options.mergeBatches,
-      groupCount: options.groupCount,
-      readOnly: options.readOnly,
-    };
-    this.#shell.attach(new Core(this.#shell, ports, sectorsOf(origin.file.sizeBytes), coreOptions));
-    this.#shell.turn();
-  }
-
-  async #listen(): Promise<void> {
-    this.#listener = new Listener(this.#options.log, (error) => this.#fail(defect(error)));
-    for (const address of this.#options.listen.map(parseListenAddress)) await this.#listener.listen(address);
-  }
-
-  async #close(): Promise<void> {
-    this.#closeWatch.step("orders under way");
-    await this.#listener?.stop();
-    await this.#orders.over();
-    const threads = this.#threads;
-    const shell = this.#shell;
-    if (threads !== undefined && shell !== undefined) {
-      if (this.#dead === undefined) await Promise.race([this.#drain(threads, shell), this.#death]);
-      this.#closeWatch.step("threads to end");
-    }
-    await this.#cut;
-    // They may have come up after that.
-    if (this.#dead !== undefined) await threads?.abandon();
-    this.#closeWatch.step("devices to be released");
-    this.#pacer.close();
-    shell?.end();
-    this.#listener?.close();
-    this.#wake?.close();
-    const quiet = this.#dead === undefined;
-    try {
-      if (!this.#isOpen) await this.#set?.takeBack();
-      this.#set?.closeDevices(quiet);
-    } finally {
-      this.#origin?.close(quiet);
-    }
-    guarded(() => this.emit("close"))();
-  }
-
-  async #drain(threads: Threads, shell: CoreShell): Promise<void> {
-    const watch = this.#closeWatch;
-    watch.step("requests of clients");
-    await threads.stop(threads.exports);
-    if (this.#dead !== undefined) return;
-    watch.sayCut(threads.exports);
-    watch.step("commits and flushes of the snapshots", CLOSE_FLUSH_MS);
-    const { error, message } = await shell.operate((operation) => shell.core.close(operation));
-    if (this.#dead !== undefined) return;
-    if (error !== 0) this.#options.log(`closing: ${message}`);
-    watch.step("copies and commits under way");
-    await threads.stop([threads.metadata, ...threads.copies]);
-    if (this.#options.readOnly || this.#dead !== undefined) return;
-    watch.step("a flush of the origin", CLOSE_FLUSH_MS);
-    // What clients wrote to the origin and did not flush: the core has flushed only the COW devices.
-    const flushError = await this.#originDevice.flush();
-    if (flushError !== 0) this.#options.log(`closing: cannot flush the origin (${errnoName(flushError)})`);
-    watch.step("the register");
-    if (error === 0 && flushError === 0) await this.#see();
-  }
-
-  /** A device hangs. Exceptions are committed while their devices answer; what clients wrote to the origin and did not flush is flushed. */
-  async #flushAtLast(): Promise<void> {
-    if (this.#options.readOnly || this.#origin === undefined) return;
-    await Promise.race([this.#origin.flush(), new Promise((resolve) => setTimeout(resolve, CLOSE_GRACE_MS))]);
-  }
-
-  /** What cannot be noted is not lost: the register knows an older state of stores that only grow. */
-  async #see(): Promise<void> {
-    try {
-      await this.#set?.see();
-    } catch (error) {
-      this.#options.log(`closing: ${(error as Error).message}`);
+      underWay.delete(order);
     }
   }
-
-  /**
-   * The one way in which a volume fails: a worker has died, or something of ours has thrown. Nothing can be promised any more; what is
-   * durable stays so. Orders are rejected, requests that wait get EIO, streams end, nobody is accepted any longer; the user closes the rest.
-   */
-  #fail(error: Error): void {
-    if (this.#dead !== undefined) return;
-    this.#dead = error;
-    this.#died?.();
-    this.#orders.abandon(error);
-    this.#shell?.end();
-    this.#options.log(error.message);
-    this.#cut = this.#cutClients();
-    // An opening that fails says so itself.
-    if (this.#isOpen) process.nextTick(() => this.emit("error", error));
-  }
-
-  /** The threads answer what waits, end the streams, and themselves; main ends the streams of those that cannot. */
-  async #cutClients(): Promise<void> {
-    const late = setTimeout(() => this.#listener?.endStreams(), 2 * ABANDON_GRACE_MS);
-    try {
-      await this.#listener?.stop();
-      for (const { dead, index } of this.#threads?.exports ?? []) if (dead) this.#listener?.endStreams(index);
-      await this.#threads?.abandon();
-    } catch (error) {
-      this.#options.log(`ending the threads: ${defect(error).message}`);
-    }
-    clearTimeout(late);
-    this.#listener?.close();
-  }
-
-  #refuseDead(): void {
-    if (this.#dead !== undefined) throw this.#dead;
-    if (this.#closing !== undefined) throw new SnapringError("ESHUTDOWN", "the volume is closed");
-  }
-
-  #notice(index: number, event: NoticeKind, error: number): void {
-    if (event === "merge-progress" && this.#options.mergePercent < 100) this.#pacer.stepDone();
-    const handle: SnapshotHandle | undefined = this.#snapshots.at(index);
-    const name = handle?.name ?? `snapshot ${index}`;
-    const reason = error === 0 ? "" : errnoName(error);
-    if (event !== "merge-progress")
-      this.#options.log(`${name}: ${NOTICES[event]}${reason === "" ? "" : ` (${reason})`}`);
-    guarded(() => this.emit("snapshot", name, event, reason))();
-  }
-
-  /** S-18, E-42. */
-  #sayOdd(origin: VolumeDevice): void {
-    const { lockWarning } = origin;
-    const { tailBytes, path } = origin.file;
-    if (lockWarning !== undefined) this.#options.log(lockWarning);
-    if (tailBytes > 0) this.#options.log(`${path}: the last ${tailBytes} bytes fill no sector and are not served`);
-    if (origin.note !== undefined && this.#options.direct === true) this.#options.log(`${path}: ${origin.note}`);
-  }
-}
-
-/** Something has thrown that must not: in words, with its cause. */
-function defect(cause: unknown): Error {
-  const text = cause instanceof Error ? cause.message : String(cause);
-  return new SnapringError("EIO", `the volume has failed: internal error: ${text}`, { cause });
 }

@@ -30,13 +30,17 @@ const ends = {
   signal: () => {},
 };
 
+/** Dropped, they would warn. */
+const volumes = [];
+
 async function open() {
-  await openVolume({
+  const volume = await openVolume({
     origin: join(folder, "origin"),
     snapshots: [{ name: "monday", cow: join(folder, "monday.cow"), size: 16 * MIB }],
     listen: [`unix:${join(folder, "socket")}`],
     workers: 2,
   });
+  volumes.push(volume);
 }
 
 if (!isMainThread) {
