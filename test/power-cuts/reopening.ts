@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import type { VolumeOptions } from "../../src/index.ts";
 import { OfflineMerge } from "../../src/offline/merge-store.ts";
 import { SnapshotView } from "../../src/offline/snapshot-view.ts";
+import { removeMark } from "../../src/register/mark.ts";
 import { OracleImages, type OracleRead } from "../support/dm-oracle.ts";
 import { makeScratch, type Scratch } from "../support/free-socket.ts";
 import { NbdClient } from "../support/nbd-client.ts";
@@ -104,6 +105,8 @@ export class Reopening {
     this.#put(cut.images);
     const register = this.#scratch.file(REGISTER);
     rmSync(register, { force: true });
+    // The files are those of the cut before: what they were marked with then is not of this one.
+    for (const { fd } of this.#files) removeMark(fd);
     if (text !== undefined) writeFileSync(register, text.replaceAll(this.#recording.folder, this.#scratch.file("")));
     // What is registered must be given, whatever it holds.
     const given = cut.found.filter(

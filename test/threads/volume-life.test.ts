@@ -213,7 +213,8 @@ describe("closing", () => {
     });
     await volume.open({ snapshots: [MONDAY] });
     expect(firstDifference(await readAll(await volume.connect()), volume.before)).toBe(-1);
-    await volume.library.stopMerge();
+    // It may have come to its end before the close: then nothing is left to be presented.
+    if (volume.library.status("monday").state === "merging") await volume.library.stopMerge();
     const created = volume.library.createSnapshot({ ...MONDAY, name: "late", cow: volume.cowPath("late") });
     await Promise.allSettled([created, volume.close()]);
     const registered = Object.keys(await volume.registered());
