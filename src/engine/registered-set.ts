@@ -84,7 +84,8 @@ export class RegisteredSet {
   ): Promise<OpenAs> {
     const { name } = options;
     const known = knownStore(this.#found, name, options.cow, identityOfStore(file));
-    const found = await findStore(file, loaded, digest, this.#found, known);
+    const read = await findStore(file, loaded, digest, this.#found, known);
+    const found = options.force === true ? { ...read, content: undefined } : read;
     if (make && found.state !== "new") {
       throw new SnapringError("EEXIST", `${options.cow} holds a store already: it is no snapshot of this moment`, {
         hint: "take another COW device, or clear its first bytes",

@@ -92,7 +92,7 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
       origin: around.origin.file,
       cows: around.cows,
     });
-    if (cow.file.lockWarning !== undefined) around.log(cow.file.lockWarning);
+    if (cow.lockWarning !== undefined) around.log(cow.lockWarning);
     const found = new ExceptionCollector(exceptionsMax(options, cow));
     const digest = new StoreDigest(ties.seen(options));
     const isTransient = options.store === "N";

@@ -31,6 +31,8 @@ export interface SnapshotOptions {
   readonly size?: number | undefined;
   /** The file that is made reserves no space: it may fail later when the file system is full, and is slower. Default false. */
   readonly sparse?: boolean | undefined;
+  /** Make a new store whatever stands on the COW device, as `create --force` does; not where a register knows it. Default false. */
+  readonly force?: boolean | undefined;
   /** E-12. */
   readonly discardZeroesCow?: boolean | undefined;
   readonly discardPassdownOrigin?: boolean | undefined;

@@ -38,7 +38,10 @@ export function identityOf(fd: number, path: string): Identity {
   return `block ${firstLine("/proc/sys/kernel/random/boot_id")} ${firstLine(`/sys/dev/block/${facts.number}/diskseq`)}`;
 }
 
-/** Of what stands at a path; undefined where nothing does, or it cannot be looked at. */
+/** What says nothing about the file: then nothing may be concluded, either. */
+const OF_THE_PROCESS: readonly unknown[] = ["EMFILE", "ENFILE", "ENOMEM"];
+
+/** Of what stands at a path; undefined where nothing does, or it cannot be looked at. Throws a system error where we lack the means. */
 export function identityAt(path: string): Identity | undefined {
   try {
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -47,7 +50,8 @@ export function identityAt(path: string): Identity | undefined {
     } finally {
       closeSync(fd);
     }
-  } catch {
+  } catch (error) {
+    if (OF_THE_PROCESS.includes((error as NodeJS.ErrnoException).code)) throw error;
     return undefined;
   }
 }

@@ -154,6 +154,8 @@ class Stage {
     const { features } = this.#entry;
     return {
       name: `snap${index}`,
+      // As the kernel does, whatever stands behind a blank header.
+      force: true,
       cow: this.#cowPath(index),
       ...(chunk === 0 ? {} : { chunkSize: chunk * SECTOR }),
       store: persistent,

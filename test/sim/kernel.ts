@@ -38,7 +38,7 @@ export async function askKernel({ name, origin, cow, view, status }: CutImages):
   let read = await images.read(...files);
   // A machine that is busy may not run the guest in its time: that says nothing of the images, which the guest only reads.
   if (read.guest === "timeout") read = await images.read(...files);
-  const kernel = { loads: read.load_errno, status: statusText(read.status), view: read.view_sha256 };
+  const kernel = { loads: read.load_errno, status: statusText(read.status), view: read.view_sha256 ?? undefined };
   const engine = { loads: 0, status, view: view && createHash("sha256").update(view).digest("hex") };
   if (read.guest !== "ok") return `${name}: the kernel gives no answer: ${JSON.stringify(read)}`;
   const agrees = JSON.stringify(kernel) === JSON.stringify(engine);

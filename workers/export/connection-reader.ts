@@ -72,11 +72,18 @@ export class ConnectionReader {
     this.parse(connection);
   }
 
+  /** A cancel has been done: from here on it can meet nothing of a successor. */
+  cancelled(connection: Connection): void {
+    connection.cancels -= 1;
+    this.#events.changed(connection);
+  }
+
   /** No more reading from this connection; a payload that is still coming never will. */
   end(connection: Connection): void {
     const { submissions } = this.#context;
     if (connection.receivePosted && !connection.ending) {
-      submissions.push(IoOp.Cancel, 0, User.Cancel, 0, 0, 0, User.Receive | connection.index);
+      connection.cancels += 1;
+      submissions.push(IoOp.Cancel, 0, User.Cancel | connection.index, 0, 0, 0, User.Receive | connection.index);
     }
     connection.ending = true;
     const request = connection.receiving;
@@ -98,6 +105,8 @@ export class ConnectionReader {
     this.#context.returned = false;
     for (let n = this.#stalled.length; n > 0; n--) {
       const connection = this.#stalled.shift() as Connection;
+      // It ended meanwhile, and its record is free, or serves another client, who has a place of his own here.
+      if (!connection.stalled) continue;
       connection.stalled = false;
       connection.waitsForOthers = false;
       if (!connection.ending) this.parse(connection);

@@ -32,6 +32,8 @@ export class Connection {
   /** Payload bytes of a refused write, to be dropped. */
   skip = 0;
   receivePosted = false;
+  /** Cancels of a receive or send under way: they know it by this connection's number, which nobody else may have meanwhile. */
+  cancels = 0;
   /** Bytes of the receive under way that go straight into a slot, before the inbox. */
   directBytes = 0;
   sendPosted = false;

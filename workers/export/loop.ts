@@ -134,6 +134,8 @@ export class ExportLoop implements WorkerLoop {
         return this.pieces.deviceCompleted(this.#context.pieces.all[index], result);
       case User.Receive:
         return this.#reader.received(this.#connections[index], result);
+      case User.Cancel:
+        return this.#reader.cancelled(this.#connections[index]);
       case User.Send:
         return this.#sender.sent(this.#connections[index], result);
       case User.Ask:
@@ -209,7 +211,8 @@ export class ExportLoop implements WorkerLoop {
   #maybeClose(connection: Connection): void {
     if (connection.id === -1) return;
     if (connection.broken && !connection.ending) this.#reader.end(connection);
-    const busy = connection.receivePosted || connection.sendPosted || connection.askPosted || connection.requests > 0;
+    const posted = connection.receivePosted || connection.sendPosted || connection.askPosted;
+    const busy = posted || connection.cancels > 0 || connection.requests > 0;
     const unsent = !connection.broken && (connection.handshake?.outputLength ?? 0) > 0;
     if (!connection.ending || busy || unsent) return;
     this.#context.ring.setFile(connection.file, -1, FileKind.Socket);

@@ -105,7 +105,9 @@ export class ReplySender {
     connection.broken = true;
     this.changed(connection);
     if (!connection.sendPosted) return;
-    this.#context.submissions.push(IoOp.Cancel, 0, User.Cancel, 0, 0, 0, User.Send | connection.index);
+    connection.cancels += 1;
+    const { submissions } = this.#context;
+    submissions.push(IoOp.Cancel, 0, User.Cancel | connection.index, 0, 0, 0, User.Send | connection.index);
   }
 
   #headerOf(request: Request): number {
