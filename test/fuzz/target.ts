@@ -100,7 +100,12 @@ export class Target {
     await this.#quiet();
     const { stderr } = this.volume.server;
     if (!LEGAL_LINES.test(stderr)) throw new Error(`the server said: ${stderr}`);
-    const descriptors = descriptorsOf(this.volume.server.pid);
+    let descriptors = descriptorsOf(this.volume.server.pid);
+    // The register may just be written.
+    for (let tries = 0; descriptors !== this.#descriptors && tries < 200; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      descriptors = descriptorsOf(this.volume.server.pid);
+    }
     if (descriptors !== this.#descriptors)
       throw new Error(`${descriptors} descriptors, there were ${this.#descriptors}`);
     if (this.memory > MEMORY_MAX) throw new Error(`${Math.round(this.memory / MIB)} MiB more than at the start`);
