@@ -20,7 +20,7 @@ const AGAIN_ON_NODE_24 = [
   "test/e2e/data",
   "test/e2e/process-end",
 ];
-const RUN_MS_MAX = 30 * 60_000;
+const RUN_MS_MAX = 40 * 60_000;
 
 orOneLine(() => setup({ tests: true }));
 const strict = process.env["SNAPRING_CI"] === "1";

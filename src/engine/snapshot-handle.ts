@@ -46,6 +46,8 @@ export class SnapshotHandle {
   readonly made: boolean;
   /** How many exceptions it is to have when the register is told next. */
   seeAt: number;
+  /** Commits until that is looked at: the first one, then now and then. */
+  lookIn = 1;
 
   constructor(parts: SnapshotHandleParts) {
     this.index = parts.index;

@@ -35,6 +35,9 @@ const REFUSALS: readonly string[] = ["EINVAL", "EBUSY"];
 /** A register of a million exceptions has been written seven times meanwhile. */
 const SEE_FACTOR = 8;
 
+/** Looking at the figures costs about as much as a message: not at each commit. */
+const COMMITS_PER_LOOK = 16;
+
 export class SnapshotSet {
   readonly #options: CompleteOptions;
   readonly #origin: VolumeDevice;
@@ -238,8 +241,10 @@ export class SnapshotSet {
    */
   committed(index: number): void {
     const handle = this.#handles.get(index);
+    if (handle === undefined || --handle.lookIn > 0) return;
+    handle.lookIn = COMMITS_PER_LOOK;
     const status = this.#shell?.core.status(index);
-    if (handle === undefined || status === undefined || status.state !== SnapshotState.Active) return;
+    if (status === undefined || status.state !== SnapshotState.Active) return;
     const most = handle.loaded.exceptions + status.counters.exceptionsCommitted;
     if (most < handle.seeAt) return;
     handle.seeAt = most * SEE_FACTOR;
