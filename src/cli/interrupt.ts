@@ -33,8 +33,8 @@ export interface Interrupt extends Disposable {
   readonly signal: Promise<NodeJS.Signals>;
 }
 
-export const SAME_STOP_MS = 1000;
-export const READING_MS = 500;
+const SAME_STOP_MS = 1000;
+const READING_MS = 500;
 
 /** Listens until it is disposed. */
 export function onInterrupt(options: InterruptOptions): Interrupt {

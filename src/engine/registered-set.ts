@@ -141,12 +141,13 @@ export class RegisteredSet {
     const home = newHome(this.#found);
     try {
       await register.change(changes, home);
-      markOrigin(this.#found);
     } catch (error) {
       if (home !== undefined || changes.some((one) => saysMore(before, one))) throw error;
       await register.unfinish();
       this.#options.log(`${(error as Error).message}: it stays as it was`);
+      return;
     }
+    markOrigin(this.#found);
   }
 
   /** Durable when it resolves. */

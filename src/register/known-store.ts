@@ -70,8 +70,7 @@ export function withMarked<T>(file: DeviceFile, body: (fd: number) => T): T | un
 }
 
 /** The mark that was made on this very file. */
-export function ownMark(file: DeviceFile): Mark | undefined {
-  const mark = withMarked(file, readMark);
+export function ownMark(file: DeviceFile, mark: Mark | undefined = withMarked(file, readMark)): Mark | undefined {
   return mark?.role === "cow" && isOwn(mark, identityOfStore(file)) ? mark : undefined;
 }
 
@@ -83,7 +82,8 @@ export async function findStore(
   found: OriginRegister,
   known: Known | undefined,
 ): Promise<FoundStore> {
-  const mark = ownMark(file);
+  const anyMark = withMarked(file, readMark);
+  const mark = ownMark(file, anyMark);
   const identity = identityOfStore(file);
   const chunkBytes = read.chunkSectors * SECTOR_BYTES;
   const { snapshots } = found.register;
@@ -94,7 +94,7 @@ export async function findStore(
     path: file.path,
     identity,
     mark,
-    copiedStore: withMarked(file, readMark)?.store,
+    copiedStore: anyMark?.store,
     state: read.state,
     content: read.state === "new" ? contentOf(file, 2 * chunkBytes) : undefined,
     chunkBytes,

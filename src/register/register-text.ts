@@ -95,7 +95,7 @@ export function formatRegister(path: string, content: RegisterContent): string {
 }
 
 /** The register moves with what is in its folder or below. */
-export function isBelow(folder: string, path: string): boolean {
+function isBelow(folder: string, path: string): boolean {
   const way = relative(folder, path);
   return way !== "" && !isAbsolute(way) && way !== ".." && !way.startsWith("../");
 }

@@ -1,32 +1,7 @@
 /**
- * A thousand lives without S-57, S-54 and S-55: the kernel's commit rule; see simulation.ts. `npm run sim` has more.
+ * Lives without S-57, S-54 and S-55: the kernel's commit rule; see simulation.ts. `npm run sim` has more.
  */
-import { describe, expect, test } from "vitest";
-import { liveMany } from "./seeds.ts";
+import { describe } from "vitest";
+import { testCoreLives } from "./core-lives.ts";
 
-const LIVES_PER_TEST = 100;
-
-describe("the kernel's commit rule (S-51…S-53)", () => {
-  test.each([1, 101, 201, 301, 401, 501, 601, 701, 801, 901])(
-    "the promise holds in lives %i to +99 (S-80…S-84, E-1…E-36, C-10…C-39)",
-    (firstSeed) => {
-      const seen = liveMany("core", firstSeed, LIVES_PER_TEST, true);
-      for (const what of [
-        "read",
-        "write",
-        "flush",
-        "create",
-        "drop",
-        "merge",
-        "crash",
-        "kill",
-        "presented",
-        "refused",
-        "grow",
-        "prefilled",
-      ]) {
-        expect(seen[what], what).toBeGreaterThan(0);
-      }
-    },
-  );
-});
+describe("the kernel's commit rule (S-51…S-53)", () => testCoreLives(true));

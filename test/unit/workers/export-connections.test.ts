@@ -246,3 +246,33 @@ it("says Stopped also where the ring to main is full", () => {
   expect(bench.tokens(Message.Stopped)).toHaveLength(1);
   expect(bench.loop.ended).toBe(true);
 });
+
+it("a connection that failed while it waited for room is not read for its successor, who is greeted and served", () => {
+  // Its record was read once more after its end, which closed whoever came next.
+  const bench = new ExportBench();
+  for (let round = 0; round < 3; round++) {
+    const crowd = bench.connect();
+    bench.ring.held = (operation) => operation.op === IoOp.Read;
+    const reads = Array.from({ length: 4 }, () => bench.connect());
+    for (const one of [crowd, ...reads]) for (let i = 0; i < MAX_REQUESTS_PER_CONNECTION; i++) one.read(0, 512);
+    bench.run();
+    crowd.read(0, 512);
+    for (const one of reads) one.read(0, 512);
+    bench.run();
+    for (const one of reads) one.socket.gone = true;
+    bench.run();
+    crowd.socket.gone = true;
+    bench.ring.held = () => false;
+    bench.run();
+    expect(closed(bench)).toHaveLength(5);
+    const successors = Array.from({ length: 6 }, () => bench.connect());
+    for (const one of successors) {
+      const read = one.read(0, 512);
+      bench.run();
+      expect(one.errors()).toEqual({ [read]: 0 });
+      one.disconnect();
+    }
+    bench.run();
+    expect(closed(bench)).toHaveLength(6);
+  }
+});

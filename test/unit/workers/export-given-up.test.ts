@@ -58,6 +58,19 @@ function expectNothingLeft(bench: ExportBench, client: ExportClient): void {
   expect(bench.tokens(Message.NeedOrigin).concat(bench.tokens(Message.NeedChunk))).toEqual([]);
 }
 
+/** A FUA write of a snapshot's client, at the device. */
+function fuaWriteUnderWay(): { readonly bench: ExportBench; readonly client: ExportClient } {
+  const bench = new ExportBench({ chunkBytes: CHUNK });
+  const snapshot = bench.addSnapshot();
+  bench.publish(snapshot, 0, 1);
+  snapshot.words.setVisible(1);
+  bench.ring.held = device;
+  const client = bench.connect("s0");
+  client.write(0, dataPattern(512, 3), CommandFlag.Fua);
+  bench.run();
+  return { bench, client };
+}
+
 it("zeroes of a client that has closed go no further", () => {
   // It had gone, and the server went on for hours.
   const bench = new ExportBench({ originBytes: SIZE });
@@ -88,14 +101,7 @@ it("what it had under way counts no more: others have all that a worker has", ()
 });
 
 it("a FUA write that has ended is not made durable", () => {
-  const bench = new ExportBench({ chunkBytes: CHUNK });
-  const snapshot = bench.addSnapshot();
-  bench.publish(snapshot, 0, 1);
-  snapshot.words.setVisible(1);
-  bench.ring.held = device;
-  const client = bench.connect("s0");
-  client.write(0, dataPattern(512, 3), CommandFlag.Fua);
-  bench.run();
+  const { bench, client } = fuaWriteUnderWay();
   client.socket.gone = true;
   bench.run();
   bench.ring.held = () => false;
@@ -355,14 +361,7 @@ it("a volume that has failed: what is under way is answered, of hours of zeroes 
 });
 
 it("a FUA write that has ended when the volume fails is not said to be durable", () => {
-  const bench = new ExportBench({ chunkBytes: CHUNK });
-  const snapshot = bench.addSnapshot();
-  bench.publish(snapshot, 0, 1);
-  snapshot.words.setVisible(1);
-  bench.ring.held = device;
-  const client = bench.connect("s0");
-  client.write(0, dataPattern(512, 3), CommandFlag.Fua);
-  bench.run();
+  const { bench, client } = fuaWriteUnderWay();
   bench.send(Message.Stop, 0, StopHow.Abandon);
   bench.run();
   bench.ring.held = () => false;
