@@ -38,12 +38,18 @@ export interface Registrand {
 /** `most`: how many of its exceptions are durable; all of them where it is not said. */
 export type SeenRegistrand = Registrand & { readonly most?: number };
 
+/** The id of a store that is open, and what was seen of it last. */
+interface KnownStore {
+  readonly store: string;
+  readonly seen: SeenStore | undefined;
+}
+
 export class RegisteredSet {
   readonly #options: CompleteOptions;
   readonly #found: OriginRegister;
   readonly #words: Words;
-  /** What is known of the stores that are open, by name: ids, and what was seen last. */
-  readonly #stores = new Map<string, { readonly store: string; readonly seen: SeenStore | undefined }>();
+  /** By name. */
+  readonly #stores = new Map<string, KnownStore>();
 
   private constructor(options: CompleteOptions, found: OriginRegister, words: Words) {
     this.#options = options;
@@ -176,14 +182,19 @@ export class RegisteredSet {
    */
   async see(open: readonly SeenRegistrand[], isFinal: boolean): Promise<void> {
     if (this.#options.readOnly) return;
-    const changes: RegisterChange[] = [];
+    const looked: { readonly name: string; readonly known: KnownStore; readonly seen: SeenStore }[] = [];
     for (const one of open) {
-      const entry = this.#found.register.snapshots.get(one.name);
       const known = this.#stores.get(one.name);
-      if (entry?.state !== "active" || known?.seen === undefined) continue;
-      const seen = await seeStore(atRest(one), known.seen, one.most);
-      this.#stores.set(one.name, { ...known, seen });
-      changes.push({ name: one.name, entry: { ...entry, seen, isFinal } });
+      if (known?.seen === undefined || this.#found.register.snapshots.get(one.name)?.state !== "active") continue;
+      looked.push({ name: one.name, known, seen: await seeStore(atRest(one), known.seen, one.most) });
+    }
+    const changes: RegisterChange[] = [];
+    for (const { name, known, seen } of looked) {
+      // While it was read, the snapshot may have gone, or made room for another of its name: nothing brings it back.
+      const entry = this.#found.register.snapshots.get(name);
+      if (entry?.state !== "active" || this.#stores.get(name) !== known) continue;
+      this.#stores.set(name, { ...known, seen });
+      changes.push({ name, entry: { ...entry, seen, isFinal } });
     }
     if (changes.length > 0) await this.#found.register.change(changes);
   }

@@ -1,0 +1,98 @@
+/**
+ * The register's looks at what the stores hold, beside snapshots that come and go meanwhile.
+ */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { DeviceFile } from "../../../src/device/device-file.ts";
+import { RegisteredSet, type Registrand } from "../../../src/engine/registered-set.ts";
+import { VolumeDevice } from "../../../src/engine/volume-device.ts";
+import { completeOptions } from "../../../src/engine/volume-options.ts";
+import { makeScratch, type Scratch } from "../../support/free-socket.ts";
+import { storeImage } from "../../support/store-image.ts";
+
+const CHUNK_SECTORS = 8;
+const CHUNK = CHUNK_SECTORS * 512;
+
+let scratch: Scratch;
+let origin: VolumeDevice;
+let set: RegisteredSet;
+const files: DeviceFile[] = [];
+
+beforeEach(async () => {
+  scratch = await makeScratch();
+  const path = scratch.file("origin");
+  writeFileSync(path, new Uint8Array(2 ** 20));
+  origin = new VolumeDevice({ path, what: "origin", readOnly: false, direct: "never" });
+  set = await RegisteredSet.open(origin, completeOptions({ origin: path, listen: [] }));
+});
+
+afterEach(async () => {
+  for (const file of files.splice(0)) file[Symbol.dispose]();
+  origin.close();
+  await scratch.remove();
+});
+
+/** A registered snapshot whose store has so many exceptions, of which the register knows none so far. */
+async function registered(name: string, cow: string, exceptions: number): Promise<Registrand> {
+  const path = scratch.file(cow);
+  writeFileSync(path, storeImage(2 ** 20, CHUNK_SECTORS));
+  const file = new DeviceFile(path, "cow", "write");
+  files.push(file);
+  const one = { name, file, chunkBytes: CHUNK };
+  await set.record(one, "active");
+  writeFileSync(
+    path,
+    storeImage(
+      2 ** 20,
+      CHUNK_SECTORS,
+      Array.from({ length: exceptions }, (_, i) => [i, i + 2]),
+    ),
+  );
+  return one;
+}
+
+/** By name: how many exceptions were seen last. */
+function onDisk(): Record<string, number> {
+  const path = `${scratch.file("origin")}.snapshots`;
+  if (!existsSync(path)) return {};
+  const { snapshots } = JSON.parse(readFileSync(path, "utf8")) as {
+    snapshots: Record<string, { seen: { exceptions: number } }>;
+  };
+  return Object.fromEntries(Object.entries(snapshots).map(([name, { seen }]) => [name, seen.exceptions]));
+}
+
+test("what a store holds is seen", async () => {
+  const a = await registered("a", "a.cow", 5);
+  expect(onDisk()).toEqual({ a: 0 });
+  await set.see([a], false);
+  expect(onDisk()).toEqual({ a: 5 });
+});
+
+test("a snapshot that is dropped while its store is looked at stays dropped", async () => {
+  // It was registered again, active, by the look that had begun before: the next opening asked for a snapshot that nobody had.
+  const kept = await registered("kept", "kept.cow", 3);
+  const gone = await registered("gone", "gone.cow", 4);
+  const look = set.see([gone, kept], false);
+  await set.remove(gone);
+  await look;
+  expect(onDisk()).toEqual({ kept: 3 });
+});
+
+test("a look that ends after the snapshot became Invalid says nothing", async () => {
+  const one = await registered("a", "a.cow", 4);
+  const look = set.see([one], false);
+  await set.record(one, "invalid");
+  await look;
+  expect(readFileSync(`${scratch.file("origin")}.snapshots`, "utf8")).toContain('"invalid"');
+});
+
+test("another store under the name is not taken for the one that was looked at", async () => {
+  const first = await registered("a", "first.cow", 4);
+  const look = set.see([first], false);
+  await set.remove(first);
+  const second = await registered("a", "second.cow", 9);
+  await look;
+  expect(onDisk()).toEqual({ a: 0 });
+  await set.see([second], false);
+  expect(onDisk()).toEqual({ a: 9 });
+});
