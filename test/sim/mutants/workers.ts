@@ -22,7 +22,7 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     ),
   ),
   inLivesWith(
-    ["chases", "slowClients"],
+    ["chases", "slowClients", "crashes"],
     mutant(
       "a worker writes the origin on durable (W_SETTLE)",
       "The exception is on disk, and a read is still on its way to the origin.",
@@ -75,7 +75,7 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     ),
   ),
   inLivesWith(
-    ["readOnlyExports"],
+    ["readOnlyExports", "zeroes"],
     mutant(
       "a read-only export takes zeroes (E-44)",
       "Its clients were not to write.",
@@ -130,17 +130,20 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     ),
   ),
   inLivesWith(
-    ["slowClients"],
+    ["slowClients", "sieges"],
     mutant(
       "a read of the origin that is not tracked (C-1)",
       "The settler sees nobody, the origin is overwritten, the read gets the new data.",
       edit(SNAPSHOT, "if (this.#track(piece, first)) return", "if (first >= 0) return"),
     ),
   ),
-  mutant(
-    "nobody tells main that a bucket has drained (W_NONE, C-5)",
-    "The origin write waits for ever.",
-    edit(SNAPSHOT, "if ((drained & 1) === 0) continue;", "if (drained !== 0) continue;"),
+  inLivesWith(
+    ["drops"],
+    mutant(
+      "nobody tells main that a bucket has drained (W_NONE, C-5)",
+      "The origin write waits for ever.",
+      edit(SNAPSHOT, "if ((drained & 1) === 0) continue;", "if (drained !== 0) continue;"),
+    ),
   ),
   mutant(
     "a flush without a flush of the device (W_PIGGY)",
@@ -152,20 +155,29 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     "The data is on the device, its exception is not.",
     edit(SNAPSHOT, "if (!words.isDurable(visible)) {", "if (piece.step < 0 && !words.isDurable(visible)) {"),
   ),
-  mutant(
-    "FUA without its exception (C-14)",
-    "As before.",
-    edit(PIECES, "return snapshot ? PieceKind.Durable : null;", "return null;"),
+  inLivesWith(
+    ["fua"],
+    mutant(
+      "FUA without its exception (C-14)",
+      "As before.",
+      edit(PIECES, "return snapshot ? PieceKind.Durable : null;", "return null;"),
+    ),
   ),
-  mutant(
-    "a write on the merging volume does not look at the range (W_LOOKUP)",
-    "It lands on COW behind the copy, and is erased.",
-    edit(MERGING, "if (inMergeRange(snapshot, piece)) {", "if (piece.length < 0 && inMergeRange(snapshot, piece)) {"),
+  inLivesWith(
+    ["merges"],
+    mutant(
+      "a write on the merging volume does not look at the range (W_LOOKUP)",
+      "It lands on COW behind the copy, and is erased.",
+      edit(MERGING, "if (inMergeRange(snapshot, piece)) {", "if (piece.length < 0 && inMergeRange(snapshot, piece)) {"),
+    ),
   ),
-  mutant(
-    "a queued write stays announced (W_KEEP)",
-    "The merger waits for it, it waits for the merger.",
-    edit(MERGING, "      context.leave(piece);\n      piece.stage = Stage.Main;", "      piece.stage = Stage.Main;"),
+  inLivesWith(
+    ["merges"],
+    mutant(
+      "a queued write stays announced (W_KEEP)",
+      "The merger waits for it, it waits for the merger.",
+      edit(MERGING, "      context.leave(piece);\n      piece.stage = Stage.Main;", "      piece.stage = Stage.Main;"),
+    ),
   ),
   mutant(
     "unmapped writes on the merging volume ask no other snapshot (E-30)",
