@@ -5,6 +5,8 @@ export { SnapringError } from "./base/errno.ts";
 export {
   type ExportInfo,
   type ExportStats,
+  type MergeOptions,
+  type MergeProgress,
   type NoticeKind,
   openVolume,
   type SnapshotOptions,

@@ -62,9 +62,18 @@ export class CoreContext {
     this.origin.setList(listed.map((snapshot) => snapshot.index));
   }
 
+  /** The origin's, or those of a snapshot that is there. */
+  hasGate(gate: number): boolean {
+    return gate < 2 || this.snapshots[snapshotOf(gate)] !== undefined;
+  }
+
   gatePort(gate: number): GatePort {
     if (gate < 2) return gate === 0 ? this.origin.writeGate : this.origin.readGate;
-    const { ports } = this.snapshot((gate >> 1) - 1).config;
+    const { ports } = this.snapshot(snapshotOf(gate)).config;
     return (gate & 1) === 0 ? ports.writeGate : ports.readGate;
   }
+}
+
+function snapshotOf(gate: number): number {
+  return (gate >> 1) - 1;
 }

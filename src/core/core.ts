@@ -323,7 +323,7 @@ export class Core {
     this.#end();
   }
 
-  /** The last request has left a closed gate: everything that waits for gates looks again. */
+  /** The last request has left a closed gate. */
   gateDrained(_gate: number): void {
     this.#begin();
     this.#end();
@@ -354,6 +354,11 @@ export class Core {
   /** Open snapshots, by index. */
   snapshots(): readonly number[] {
     return this.#context.snapshots.flatMap((snapshot) => (snapshot === undefined ? [] : [snapshot.index]));
+  }
+
+  /** The snapshot that merges, from the order on until the origin has been handed back; -1 for none. */
+  get merging(): number {
+    return this.#life.merge?.snapshot.index ?? -1;
   }
 
   /** Tokens that wait for an answer. */

@@ -8,6 +8,7 @@
  *   enqueue ──▶ close ──▶ in flight 0 ──▶ held (first in the queue) ──▶ leave ──▶ next holder, or open
  */
 import { assert } from "../base/assert.ts";
+import { errno } from "../base/errno.ts";
 import type { CoreContext } from "./context.ts";
 import type { GatePort } from "./ports.ts";
 
@@ -68,8 +69,13 @@ export class Gates {
     held.port.open();
   }
 
+  /**
+   * The write has left its gate, and its message may come later: what waited for the gate to be empty, a removal too, may be over by then.
+   * The gates of a snapshot that is gone belong to nobody, and the write fails.
+   */
   needExclusive(token: number, gate: number): void {
-    this.enqueue(gate, new Exclusive(token));
+    if (this.#context.hasGate(gate)) this.enqueue(gate, new Exclusive(token));
+    else this.#context.effects.release(token, errno.EIO);
   }
 
   exclusiveDone(token: number, gate: number): void {

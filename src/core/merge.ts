@@ -8,7 +8,8 @@
  *
  * The origin's and the snapshot's gates are held and drained before the volume changes hands, at both ends: at the start so
  * that no request has looked at the old state, at the end so that no request still holds a new chunk that may be handed out
- * again. While the merge is idle (merged, failed, paused) the snapshot stays presented until it is told to go on or to leave.
+ * again. While the merge is idle (merged, failed, paused) the snapshot stays presented until it is told to go on or to leave. Told to leave
+ * before that it is registered, it has not begun: it gives the gates back, or its place in their queues.
  *
  * What the register says is what the next opening presents (E-36), so it must never say another thing than what clients have
  * been shown. Both registrations lie inside the held gates: nobody is answered between a record and the change of hands that it is
@@ -126,6 +127,10 @@ export class Merge implements Operation, RegistryOwner {
   }
 
   advance(): boolean {
+    if (this.#stopping && this.#hasNotBegun) {
+      this.#abandon(errno.ECANCELED, "the merge was stopped");
+      return true;
+    }
     switch (this.#stage) {
       case "gates":
         return this.#acquire();
@@ -147,6 +152,11 @@ export class Merge implements Operation, RegistryOwner {
       default:
         return this.#mayLeave();
     }
+  }
+
+  /** No record says that it merges, and nobody has been shown it. */
+  get #hasNotBegun(): boolean {
+    return this.#stage === "gates" || this.#stage === "settle" || this.#stage === "repair";
   }
 
   registered(snapshot: Snapshot, error: number): void {
@@ -315,12 +325,12 @@ export class Merge implements Operation, RegistryOwner {
     return true;
   }
 
-  /** It never was presented. */
+  /** It never was presented: whoever wanted it stopped has what they wanted. */
   #abandon(error: number, message: string): void {
     this.#end();
     this.#context.needs.end(this.snapshot.transition, 0);
     this.#report(error, message);
-    for (const operation of this.#leavers) this.#context.effects.finished(operation, error, message);
+    for (const operation of this.#leavers) this.#context.effects.finished(operation, 0, "");
   }
 
   #end(): void {

@@ -15,6 +15,12 @@
  *
  * Errors are positive error numbers, 0 is success. Tokens belong to the shell; a token is answered exactly once, by
  * `release` or by `grant` (a grant is followed by the event `written`, and that by `release` of the same token).
+ *
+ * A worker's message may come when what it names is gone: a request leaves its gate at once, but what it says then is published at the end of
+ * the worker's turn, and a removal waits for the gates only. So every event of a worker that names a snapshot is answered where there is none:
+ * needs fail or are told to look again, `drained` and `tick` mean nothing any more. Not so `written`, `copied`, `metadataDone`, `areaRead` and
+ * `registered`: a removal waits for each of them. A slot is not used again before every worker has said, in the same order, that it has forgotten
+ * what was there.
  */
 import type { Area, Chunk, Sector } from "../base/units.ts";
 import type { EntryState, SnapshotState } from "../base/states.ts";
@@ -74,7 +80,7 @@ export interface Effects {
   metadata(job: MetadataJob): void;
   /** E-6 and the like: the worker writes the chunk itself at `newChunk`, then reports `written(snapshot, chunk, error)`. `whole`: its own bytes cover the chunk; else it fills the rest from the origin. */
   grant(token: number, snapshot: number, chunk: Chunk, newChunk: Chunk, whole: boolean): void;
-  /** A write that asked for it (`needExclusive`) is alone: the gate is closed and empty. The event `exclusiveDone` ends that; no `release`. */
+  /** A write that asked for it (`needExclusive`) is alone: the gate is closed and empty. The event `exclusiveDone` ends that. Or it is released, with EIO: its snapshot is gone. */
   grantExclusive(token: number, gate: number): void;
   /** 0: look again (C-11), or done where the token stood for a flush or a granted write; else the request fails with this error. */
   release(token: number, error: number): void;

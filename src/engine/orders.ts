@@ -29,6 +29,11 @@ export class Orders {
     }
   }
 
+  /** Of what no close waits for: as it ends; rejects when a worker dies meanwhile. */
+  async outlive(order: Promise<void>): Promise<void> {
+    await Promise.race([order, this.#abandoned]);
+  }
+
   /** Resolves when nothing is under way, or when that cannot be waited for any longer. */
   async over(): Promise<void> {
     await Promise.race([Promise.all(this.#underWay), this.#abandoned]).catch(() => {});

@@ -38,7 +38,7 @@ export interface Registrand {
 /** `most`: how many of its exceptions are durable; all of them where it is not said. */
 export type SeenRegistrand = Registrand & { readonly most?: number };
 
-/** The id of a store that is open, and what was seen of it last. */
+/** Replaced as a whole with each record of it. */
 interface KnownStore {
   readonly store: string;
   readonly seen: SeenStore | undefined;
@@ -48,7 +48,7 @@ export class RegisteredSet {
   readonly #options: CompleteOptions;
   readonly #found: OriginRegister;
   readonly #words: Words;
-  /** By name. */
+  /** What is known of the stores that are open, by name: ids, and what was seen last. */
   readonly #stores = new Map<string, KnownStore>();
 
   private constructor(options: CompleteOptions, found: OriginRegister, words: Words) {
@@ -146,7 +146,7 @@ export class RegisteredSet {
     const before = register.snapshots;
     const home = newHome(this.#found);
     try {
-      await register.change(changes, home);
+      await register.change(changes, () => home);
     } catch (error) {
       if (home !== undefined || changes.some((one) => saysMore(before, one))) throw error;
       await register.unfinish();
@@ -162,7 +162,7 @@ export class RegisteredSet {
     const known = this.#stores.get(one.name);
     const seen = state === "active" ? await seeStore(atRest(one)) : known?.seen;
     this.#stores.set(one.name, { store: known?.store ?? newId(), seen });
-    await this.#found.register.change([{ name: one.name, entry: this.#entry(one, state) }], newHome(this.#found));
+    await this.#found.register.change([{ name: one.name, entry: this.#entry(one, state) }], () => newHome(this.#found));
     markOrigin(this.#found);
     this.#mark(one);
   }
@@ -182,21 +182,25 @@ export class RegisteredSet {
    */
   async see(open: readonly SeenRegistrand[], isFinal: boolean): Promise<void> {
     if (this.#options.readOnly) return;
-    const looked: { readonly name: string; readonly known: KnownStore; readonly seen: SeenStore }[] = [];
+    const looks: { name: string; known: KnownStore; seen: SeenStore }[] = [];
     for (const one of open) {
-      const known = this.#stores.get(one.name);
-      if (known?.seen === undefined || this.#found.register.snapshots.get(one.name)?.state !== "active") continue;
-      looked.push({ name: one.name, known, seen: await seeStore(atRest(one), known.seen, one.most) });
+      const { name, most } = one;
+      const known = this.#stores.get(name);
+      if (known?.seen === undefined || this.#found.register.snapshots.get(name)?.state !== "active") continue;
+      looks.push({ name, known, seen: await seeStore(atRest(one), known.seen, most) });
     }
-    const changes: RegisterChange[] = [];
-    for (const { name, known, seen } of looked) {
-      // While it was read, the snapshot may have gone, or made room for another of its name: nothing brings it back.
-      const entry = this.#found.register.snapshots.get(name);
-      if (entry?.state !== "active" || this.#stores.get(name) !== known) continue;
-      this.#stores.set(name, { ...known, seen });
-      changes.push({ name, entry: { ...entry, seen, isFinal } });
-    }
-    if (changes.length > 0) await this.#found.register.change(changes);
+    if (looks.length === 0) return;
+    // Reading takes its time: what has been dropped or merges by now, or is Invalid, must not be called active again.
+    await this.#found.register.change((now) => {
+      const changes: RegisterChange[] = [];
+      for (const { name, known, seen } of looks) {
+        const entry = now.get(name);
+        if (entry?.state !== "active" || this.#stores.get(name) !== known) continue;
+        this.#stores.set(name, { ...known, seen });
+        changes.push({ name, entry: { ...entry, seen, isFinal } });
+      }
+      return changes;
+    });
   }
 
   #entry(one: Registrand, state: RegisteredState): RegisteredSnapshot {

@@ -28,7 +28,8 @@ import { Orders } from "./orders.ts";
 import { inWords } from "./refusal.ts";
 import { RegisteredSet } from "./registered-set.ts";
 import { gatePort, type SnapshotHandle } from "./snapshot-handle.ts";
-import { SnapshotSet } from "./snapshot-set.ts";
+import type { MergeOptions } from "./merges.ts";
+import { type MergeEvents, SnapshotSet } from "./snapshot-set.ts";
 import { exportStats, type VolumeStats, workerStats } from "./stats.ts";
 import { Threads } from "./threads.ts";
 import { guarded } from "./user-callback.ts";
@@ -131,20 +132,26 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
   }
 
   /**
-   * E-30…E-36: resolves when the snapshot is presented in place of the origin, and will be at every opening until the merge is stopped;
-   * the end comes as a `snapshot` event ("merged", "merge-failed").
+   * E-30…E-36: resolves when the snapshot is presented in place of the origin, and will be at every opening until the merge has ended or is
+   * stopped. The end comes as a `snapshot` event ("merged", "merge-failed"), never before this resolves.
    */
   async startMerge(name: string): Promise<void> {
     this.#refuseDead();
-    this.#pacer.began();
     const handle = this.#snapshots.find(name);
-    await this.#orders.run(() => this.#snapshots.startMerge(handle)).catch(inWords);
+    await this.#orders.run(() => this.#snapshots.merges.start(handle)).catch(inWords);
+  }
+
+  /** The same to its end. A close does not wait for it: it goes on at the next opening. */
+  async merge(name: string, options: MergeOptions = {}): Promise<void> {
+    this.#refuseDead();
+    const handle = this.#snapshots.find(name);
+    await this.#orders.outlive(this.#snapshots.merges.merge(handle, options)).catch(inWords);
   }
 
   /** E-36: ends after the run in progress. */
   async stopMerge(): Promise<void> {
     this.#refuseDead();
-    await this.#orders.run(() => this.#snapshots.stopMerge());
+    await this.#orders.run(() => this.#snapshots.merges.stop());
   }
 
   /**
@@ -166,18 +173,23 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
     sayWhatIsMissing(options);
     const { readOnly, direct, unlocked } = options;
     this.#origin = new VolumeDevice({ path: options.origin, what: "origin", readOnly, unlocked, direct });
-    this.#sayOdd(this.#origin);
+    for (const line of this.#origin.remarks()) options.log(line);
     await this.#listen();
     this.#registered = await RegisteredSet.open(this.#origin, options);
     const set = new SnapshotSet(options, this.#origin, this.#registered);
     this.#set = set;
     await this.#openStores(set, this.#origin);
-    this.#pacer.began();
-    const attached = set.attach(this.#shell as CoreShell, this.#threads as Threads, new VolumeWords(this.#words));
+    const events: MergeEvents = {
+      notice: (index, event, error) => this.#tell(index, event, error),
+      began: () => this.#pacer.began(),
+    };
+    const { shell, threads } = { shell: this.#shell as CoreShell, threads: this.#threads as Threads };
+    const attached = set.attach(shell, threads, new VolumeWords(this.#words), events);
     await Promise.race([attached, this.#death]);
     if (this.#dead !== undefined) throw this.#dead;
     this.#listener?.serve((this.#threads as Threads).exports);
     this.#isOpen = true;
+    set.merges.opened();
   }
 
   /** The whole set opens before the origin accepts its first write (E-46). Threads start beside a store that takes its time. */
@@ -259,7 +271,9 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
 
   async #close(): Promise<void> {
     this.#closeWatch.step("orders under way");
+    const merges = this.#set?.closeMerges();
     await this.#listener?.stop();
+    await Promise.race([merges, this.#death]);
     await this.#orders.over();
     const threads = this.#threads;
     const shell = this.#shell;
@@ -358,21 +372,16 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
 
   #notice(index: number, event: NoticeKind, error: number): void {
     if (event === "merge-progress" && this.#options.mergePercent < 100) this.#pacer.stepDone();
+    if (this.#snapshots.merges.tells(event)) this.#tell(index, event, error);
+  }
+
+  #tell(index: number, event: NoticeKind, error: number): void {
     const handle: SnapshotHandle | undefined = this.#snapshots.at(index);
     const name = handle?.name ?? `snapshot ${index}`;
     const reason = error === 0 ? "" : errnoName(error);
     if (event !== "merge-progress")
       this.#options.log(`${name}: ${NOTICES[event]}${reason === "" ? "" : ` (${reason})`}`);
     guarded(() => this.emit("snapshot", name, event, reason))();
-  }
-
-  /** S-18, E-42. */
-  #sayOdd(origin: VolumeDevice): void {
-    const { lockWarning } = origin;
-    const { tailBytes, path } = origin.file;
-    if (lockWarning !== undefined) this.#options.log(lockWarning);
-    if (tailBytes > 0) this.#options.log(`${path}: the last ${tailBytes} bytes fill no sector and are not served`);
-    if (origin.note !== undefined && this.#options.direct === true) this.#options.log(`${path}: ${origin.note}`);
   }
 }
 

@@ -21,6 +21,7 @@ import type { ExportControl, FileControl } from "../ring/worker-data.ts";
 import type { CoreShell } from "./core-shell.ts";
 import type { RegisteredState } from "../register/register-text.ts";
 import type { RegisteredSet } from "./registered-set.ts";
+import { type MergeParts, Merges } from "./merges.ts";
 import { SnapshotHandle } from "./snapshot-handle.ts";
 import { snapshotStats, type SnapshotStats } from "./stats.ts";
 import { type OpenedStore, openStore } from "./store-opening.ts";
@@ -38,6 +39,8 @@ const SEE_FACTOR = 8;
 /** Looking at the figures costs about as much as a message: not at each commit. */
 const COMMITS_PER_LOOK = 16;
 
+export type MergeEvents = Pick<MergeParts, "notice" | "began">;
+
 export class SnapshotSet {
   readonly #options: CompleteOptions;
   readonly #origin: VolumeDevice;
@@ -49,6 +52,7 @@ export class SnapshotSet {
   #settled = false;
   #shell: CoreShell | undefined;
   #seeing: Promise<void> = Promise.resolve();
+  #merges: Merges | undefined;
   #threads: Threads | undefined;
   #words: VolumeWords | undefined;
 
@@ -62,6 +66,16 @@ export class SnapshotSet {
   served(): SnapshotHandle[] {
     const known = new Set(this.#shell?.core.snapshots());
     return this.#all().filter((handle) => known.has(handle.index));
+  }
+
+  /** Once they are attached. */
+  get merges(): Merges {
+    return this.#merges as Merges;
+  }
+
+  /** See Merges.close. */
+  async closeMerges(): Promise<void> {
+    await this.#merges?.close();
   }
 
   at(index: number): SnapshotHandle | undefined {
@@ -94,8 +108,10 @@ export class SnapshotSet {
   }
 
   /** The threads are there: hand the opened snapshots to workers and core. One that merges is presented when this resolves. */
-  async attach(shell: CoreShell, threads: Threads, words: VolumeWords): Promise<void> {
+  async attach(shell: CoreShell, threads: Threads, words: VolumeWords, merging: MergeEvents): Promise<void> {
     this.#shell = shell;
+    const { readOnly } = this.#options;
+    this.#merges = new Merges({ ...merging, shell, readOnly, operate: (name, event) => this.#operate(name, event) });
     this.#threads = threads;
     this.#words = words;
     for (const handle of this.#all()) {
@@ -132,9 +148,8 @@ export class SnapshotSet {
 
   async #mergeAgain(handle: SnapshotHandle): Promise<void> {
     const { readOnly, log } = this.#options;
-    await this.#present(handle);
+    await this.merges.goOn(handle);
     log(`${handle.name}: its merge ${readOnly ? "rests: the volume is read-only" : "goes on"}`);
-    if (!readOnly) await this.#merge(handle);
   }
 
   /** E-40. */
@@ -183,38 +198,6 @@ export class SnapshotSet {
       "EINVAL",
       `${handle.cow.file.path} is smaller than what snapshot ${handle.name} uses of it`,
     );
-  }
-
-  /** Resolves when it is registered, and the snapshot presented in place of the origin. */
-  async startMerge(handle: SnapshotHandle): Promise<void> {
-    // What is erased is not counted: only the close looks again.
-    handle.seeAt = Number.POSITIVE_INFINITY;
-    await this.#present(handle);
-    await this.#merge(handle);
-  }
-
-  async #present({ name, index }: SnapshotHandle): Promise<void> {
-    const shell = this.#shell as CoreShell;
-    await this.#operate(name, (operation) => shell.core.mergePresent(operation, index));
-  }
-
-  async #merge(handle: SnapshotHandle): Promise<void> {
-    const shell = this.#shell as CoreShell;
-    const merge = this.#operate(handle.name, (operation) => shell.core.mergeStart(operation, handle.index));
-    let refused: unknown;
-    merge.catch((error: unknown) => {
-      refused = error;
-    });
-    // What the core refuses it refuses at once; the end of a merge comes as a notice, however soon it fails.
-    await new Promise((resolve) => setImmediate(resolve));
-    if (refused !== undefined && !shell.core.status(handle.index).mergeFailed) throw refused;
-  }
-
-  async stopMerge(): Promise<void> {
-    const shell = this.#shell as CoreShell;
-    const merging = this.served().find((h) => shell.core.status(h.index).state === SnapshotState.Merging);
-    if (merging === undefined) throw new SnapringError("ENOENT", "no snapshot is being merged");
-    await this.#operate(merging.name, (operation) => shell.core.mergeStop(operation, merging.index));
   }
 
   /** E-46. */

@@ -84,6 +84,14 @@ export class VolumeDevice {
     return Math.max(this.#align, this.file.logicalBlockBytes);
   }
 
+  /** What people should know of it: lines for the log (S-18, E-42). */
+  remarks(): readonly string[] {
+    const { tailBytes, path } = this.file;
+    const tail = tailBytes > 0 ? [`${path}: the last ${tailBytes} bytes fill no sector and are not served`] : [];
+    const buffered = this.note !== undefined && this.#options.direct === true ? [`${path}: ${this.note}`] : [];
+    return [...(this.lockWarning === undefined ? [] : [this.lockWarning]), ...tail, ...buffered];
+  }
+
   describe(file: number): DeviceDescription {
     return { file, align: this.#align, inline: this.inline };
   }

@@ -10,6 +10,7 @@
  */
 import { EventEmitter } from "node:events";
 import { forwardEvents } from "./forward-events.ts";
+import type { MergeOptions } from "./merges.ts";
 import { refusal } from "./refusal.ts";
 import { RunningVolume } from "./running-volume.ts";
 import type { VolumeStats } from "./stats.ts";
@@ -18,6 +19,7 @@ import { completeOptions, type SnapshotOptions, type VolumeOptions } from "./vol
 import { checkWorkerEntries } from "./worker-entry.ts";
 
 export type { NoticeKind } from "../core/ports.ts";
+export type { MergeOptions, MergeProgress } from "./merges.ts";
 export type { SnapshotOptions, VolumeOptions } from "./volume-options.ts";
 export type { ClientStats } from "./client-limits.ts";
 export type { ExportInfo, SnapshotStatus, VolumeEvents } from "./volume-events.ts";
@@ -97,11 +99,22 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   }
 
   /**
-   * E-30…E-36: resolves when the snapshot is presented in place of the origin, and will be at every opening until the merge is stopped;
-   * the end comes as a `snapshot` event ("merged", "merge-failed").
+   * Rolls the origin back to a snapshot while both are served. Resolves when the snapshot is presented in place of the origin, and will be at
+   * every opening until the merge has ended or is stopped. The end comes as a `snapshot` event, never before this resolves: "merged" when the
+   * origin has been handed back (the snapshot is one of that moment then, and may be dropped), "merge-failed" where it has come to a rest, and
+   * may be started again or stopped.
    */
   startMerge(name: string): Promise<void> {
     return this.#held(this.#running.startMerge(name));
+  }
+
+  /**
+   * The same to its end: resolves when everything is merged and the origin handed back. A merge of this snapshot that is under way is waited
+   * for. Rejects with an AbortError when `signal` has stopped it, with a SnapringError where it fails (it may be called again, to go on),
+   * where `stopMerge` stops it (ECANCELED), or where the volume is closed (ESHUTDOWN: it goes on at the next opening).
+   */
+  merge(name: string, options: MergeOptions = {}): Promise<void> {
+    return this.#held(this.#running.merge(name, options));
   }
 
   /** E-36: ends after the run in progress. */

@@ -89,7 +89,7 @@ export class OfflineTies {
 
   async #record(entry: RegisteredSnapshot | undefined): Promise<void> {
     const name = this.#known?.name ?? this.#freeName();
-    await this.#found.register.change([{ name, entry }], newHome(this.#found));
+    await this.#found.register.change([{ name, entry }], () => newHome(this.#found));
     markOrigin(this.#found);
   }
 

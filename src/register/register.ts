@@ -5,7 +5,14 @@
  *
  * A snapshot is in it before its first origin write is let through, and is taken out, or called invalid, before an origin write is let
  * through that it has not preserved (S-70); that it merges stands there before its first chunk is merged (E-36). Transient stores are not in
- * it. A write that has failed is made up for by the next one, whatever it is about. Runs on main; writes happen one after the other.
+ * it. A write that has failed is made up for by the next one, whatever it is about. Runs on main.
+ *
+ * Changes happen one after the other, whole: what one makes of the register is worked out when the one before has been written, or has
+ * been taken back. A text that was made while another change was on its way would hold that one, too, also where it fails; and taking
+ * that one back would take away what was written since.
+ *
+ *   change A ──▶ text ──▶ written            change B … waits ──▶ text ──▶ written
+ *                    └─ fails: as it was before, here and on disk ──┘
  */
 import { newId } from "./mark.ts";
 import { readRegisterFile, removeRegisterFile, replaceRegisterFile, unfinishRegisterFile } from "./register-file.ts";
@@ -26,6 +33,11 @@ export interface RegisterChange {
   readonly entry: RegisteredSnapshot | undefined;
   readonly isRename?: boolean;
 }
+
+/** Made of what is registered by then, where it depends on it. */
+export type RegisterChanges =
+  | readonly RegisterChange[]
+  | ((now: ReadonlyMap<string, RegisteredSnapshot>) => readonly RegisterChange[]);
 
 /** Where the register is to stand, and which origin it is about, from a change on. A copy gets an id of its own. */
 export interface RegisterHome {
@@ -74,19 +86,44 @@ export class Register {
     return this.#content.snapshots;
   }
 
-  /** Durable when it resolves. After a failure the register says what it said before, here and, if that can be, on disk. */
-  async change(changes: readonly RegisterChange[], home?: RegisterHome): Promise<void> {
+  /**
+   * Durable when it resolves. After a failure the register says what it said before, here and, if that can be, on disk. Functions are asked
+   * when it is this change's turn: what they see is what is registered then.
+   */
+  change(changes: RegisterChanges, home?: () => RegisterHome | undefined): Promise<void> {
+    return this.#inTurn(() =>
+      this.#change(typeof changes === "function" ? changes(this.snapshots) : changes, home?.()),
+    );
+  }
+
+  /** No store is what it was at the last close any more: said without taking room. Throws a SnapringError where not even that can be. */
+  unfinish(): Promise<void> {
+    return this.#inTurn(async () => {
+      const { snapshots } = this.#content;
+      if ([...snapshots.values()].every((entry) => !entry.isFinal)) return;
+      await unfinishRegisterFile(this.#path);
+      for (const [name, entry] of snapshots) snapshots.set(name, { ...entry, isFinal: false });
+    });
+  }
+
+  #inTurn(body: () => Promise<void>): Promise<void> {
+    const turn = this.#last.then(body);
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  async #change(changes: readonly RegisterChange[], home: RegisterHome | undefined): Promise<void> {
     const path = home?.path ?? this.#path;
-    const next = changed(this.#content, changes, home);
-    if (!this.#stale && path === this.#path && isSame(this.#content, next)) return this.#last;
     const before = this.#content;
+    const next = changed(before, changes, home);
+    if (!this.#stale && path === this.#path && isSame(before, next)) return;
     this.#content = next;
     try {
-      await this.#write(path, next);
+      await this.#write(path);
     } catch (error) {
       this.#content = changed(before, changes.filter(isFinal));
       // The new one may stand on disk already. If this fails, too, the next one makes up for it.
-      if (path === this.#path) await this.#write(path, this.#content).catch(() => {});
+      if (path === this.#path) await this.#write(path).catch(() => {});
       throw error;
     }
     // Whatever led to the old one finds the new one by its mark.
@@ -94,27 +131,10 @@ export class Register {
     this.#path = path;
   }
 
-  /** No store is what it was at the last close any more: said without taking room. Throws a SnapringError where not even that can be. */
-  async unfinish(): Promise<void> {
-    await this.#last;
-    const { snapshots } = this.#content;
-    if ([...snapshots.values()].every((entry) => !entry.isFinal)) return;
-    await unfinishRegisterFile(this.#path);
-    for (const [name, entry] of snapshots) snapshots.set(name, { ...entry, isFinal: false });
-  }
-
-  #write(path: string, content: RegisterContent): Promise<void> {
-    const text = formatRegister(path, content);
-    const write = this.#last.then(() => replaceRegisterFile(path, text));
-    this.#last = write.then(
-      () => {
-        this.#stale = false;
-      },
-      () => {
-        this.#stale = true;
-      },
-    );
-    return write;
+  async #write(path: string): Promise<void> {
+    this.#stale = true;
+    await replaceRegisterFile(path, formatRegister(path, this.#content));
+    this.#stale = false;
   }
 }
 

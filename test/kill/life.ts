@@ -8,7 +8,7 @@
  *
  * Snapshots: "written" has clients and fio of its own, and is merged now and then; "read" must stay what the origin was at first;
  * "late" is made and dropped under load. What was promised is promised across any number of kills: a merge that was cut is presented
- * again, and then stopped, or the opening is told not to merge (E-36); the ledgers go on from what they found. The seed fixes the schedule, not what the threads make of it.
+ * again, and then stopped, or the opening is told not to merge (E-36); one that has ended leaves "written" as it was at that moment; the ledgers go on from what they found. The seed fixes the schedule, not what the threads make of it.
  */
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -94,6 +94,11 @@ class Life {
   #lateMade = false;
   #lateDropped = false;
   #merged = false;
+  /** While "written" merged: what it may show if the origin has been handed back, by itself or by a stop (then its clients had stopped). */
+  #handover: readonly Moment[] = [];
+  #stops = false;
+  /** The register says that it has been. */
+  #handedBack = false;
   /** The server has "written" in place of the origin, as before the kill. */
   #presented = false;
   #acknowledged = 0;
@@ -167,6 +172,7 @@ class Life {
     };
     for (const ledger of this.#written) ledger.strict = settings.early !== true;
     const merging = this.#registered()["written"] === "merging";
+    this.#handedBack = this.#merged && !merging;
     const noMerge = merging && random.chance(30);
     this.#presented = merging && !noMerge;
     this.#options.say?.(`round ${round} of seed ${this.#options.seed}: ${JSON.stringify(settings)}`);
@@ -190,6 +196,8 @@ class Life {
   async #compare(): Promise<void> {
     if (this.#presented) await this.#comparePresented();
     const origin = await this.#view("");
+    if (this.#handedBack && !this.#stops)
+      for (const ledger of this.#written) this.figures.late += ledger.check(origin, "the volume that was merged");
     if (this.#merged) for (const ledger of this.#origin) ledger.restart(origin);
     else for (const ledger of this.#origin) this.figures.late += ledger.check(origin, "origin");
     this.#merged = false;
@@ -203,6 +211,7 @@ class Life {
       if (decoded !== undefined) this.#same(view, decoded, `${name}, as it was decoded`);
       if (name === "read") this.#same(view, this.#before, name);
       else if (name === "late") this.#compareLate(view);
+      else if (this.#handedBack) this.#compareHandedBack(view);
       else for (const ledger of this.#written) this.figures.late += ledger.check(view, name);
     }
     this.#decoded.clear();
@@ -220,8 +229,17 @@ class Life {
     const decoded = this.#decoded.get("written");
     if (decoded !== undefined) this.#same(view, decoded, "the presented volume, as it was decoded");
     for (const ledger of this.#written) this.figures.late += ledger.check(view, "the presented volume");
-    if (!isOver) refuse(await this.#server!.order("stopMerge"));
+    if (!isOver) refuseStop(await this.#server!.order("stopMerge"));
     this.figures.presented += 1;
+  }
+
+  /** It is of the moment at which the merge has ended. */
+  #compareHandedBack(view: Buffer): void {
+    for (const [i, moment] of this.#handover.entries()) {
+      const { offset, bytes } = this.#written[i]!;
+      moment.check(view.subarray(offset, offset + bytes), "written, handed back");
+      this.#written[i]!.restart(view);
+    }
   }
 
   async #state(name: string): Promise<string | undefined> {
@@ -342,13 +360,15 @@ class Life {
     await this.#stopClients();
     await this.#endFio();
     this.#merged = true;
+    this.#stops = stop;
+    this.#handover = this.#written.map((ledger) => ledger.beginMoment());
     refuse(await this.#server!.order("startMerge", "written"));
     await this.#startFio([""]);
     await this.#startClients("", this.#written);
     if (!stop) return Promise.resolve();
     await this.#writes(this.#acknowledged + this.#random.below(40));
     await this.#stopClients();
-    return this.#server!.order("stopMerge").then(refuse);
+    return this.#server!.order("stopMerge").then(refuseStop);
   }
 
   async #stopClients(): Promise<void> {
@@ -413,4 +433,9 @@ class Life {
 
 function refuse(ended: Ended): void {
   if (typeof ended === "object") throw new Error(`an order was refused: ${ended.error}`);
+}
+
+/** It may have come to its end before. */
+function refuseStop(ended: Ended): void {
+  if (typeof ended !== "object" || !ended.error.includes("no snapshot is being merged")) refuse(ended);
 }

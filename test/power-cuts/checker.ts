@@ -1,7 +1,8 @@
 /**
  * Is what a cut has left what was promised (S-80 … S-84)? The bytes are read by the words of the format alone.
  *
- *   origin      every sector as its ledger allows (S-81); from a merge on the merged snapshot's view stands for it (S-83)
+ *   origin      every sector as its ledger allows (S-81); from a merge on the merged snapshot's view stands for it (S-83), until
+ *               the merge has ended: then the origin is the volume, and the snapshot is of that moment
  *   snapshot    a blank store before it has been made; invalid only by a drop or where it ran full; else its view is what its
  *               ledger allows (S-80, S-81, S-82)
  */
@@ -21,17 +22,30 @@ export interface Found {
 export function checkCut(recording: Recording, at: number, images: readonly Uint8Array[]): readonly Found[] {
   const { origin, snapshots, mergedFrom } = recording;
   if (at < mergedFrom) must(origin.wrong(images[0], at), "origin");
-  return snapshots.map((snapshot) => checkSnapshot(snapshot, at, images[snapshot.device], images[0]));
+  return snapshots.map((snapshot, i) =>
+    checkSnapshot(snapshot, at, images[snapshot.device], images[0], i === 0 && at >= mergedFrom),
+  );
 }
 
-function checkSnapshot(snapshot: RecordedSnapshot, at: number, cow: Uint8Array, origin: Uint8Array): Found {
+function checkSnapshot(
+  snapshot: RecordedSnapshot,
+  at: number,
+  cow: Uint8Array,
+  origin: Uint8Array,
+  mayHaveEnded: boolean,
+): Found {
   const { name } = snapshot;
   const decoded = decode(name, cow, origin.length);
   must(stateWrong(snapshot, decoded.state, at), name);
   const isActive = decoded.state === "active";
   const view = isActive ? viewOf(decoded, cow, origin) : new Uint8Array(0);
   // Before its creation is over a client knows no moment that it is of; the view that was read then says which.
-  if (isActive) must((snapshot.ledger as Ledger).wrong(view, at), name);
+  if (isActive) {
+    const ledger = snapshot.ledger as Ledger;
+    const wrong = ledger.wrong(view, at);
+    // One of the two is what clients see.
+    if (wrong !== undefined && (!mayHaveEnded || ledger.wrong(origin, at) !== undefined)) must(wrong, name);
+  }
   return { snapshot, state: decoded.state, exceptions: decoded.exceptions.length, view };
 }
 

@@ -1,7 +1,7 @@
 /**
  * The process under load: the built library on real threads, with orders from its parent.
  *
- *   parent ── { id, order, … } ──▶ create, drop, merge, stop, grow, facts, close ── { id, result | error } ──▶ parent
+ *   parent ── { id, order, … } ──▶ create, drop, merge, grow, facts, close ── { id, result | error } ──▶ parent
  *                                   snapshot events, deaths ── { event, … } ──────────────────────────────────▶
  *
  * Nothing but the volume lives here, so that its memory and its descriptors are the volume's.
@@ -13,7 +13,7 @@ export type Order =
   | { readonly order: "open"; readonly options: VolumeOptions }
   | { readonly order: "create"; readonly options: SnapshotOptions }
   | { readonly order: "drop" | "merge"; readonly name: string }
-  | { readonly order: "stop" | "facts" | "close" }
+  | { readonly order: "facts" | "close" }
   | { readonly order: "grow"; readonly name: string; readonly cow: string; readonly bytes: number };
 
 export interface Facts {
@@ -43,8 +43,6 @@ async function obey(order: Order): Promise<Facts | undefined> {
       return void (await volume.dropSnapshot(order.name));
     case "merge":
       return void (await volume.startMerge(order.name));
-    case "stop":
-      return void (await volume.stopMerge());
     case "grow":
       truncateSync(order.cow, order.bytes);
       return void volume.growSnapshot(order.name);

@@ -201,7 +201,6 @@ export class Soak implements Shared {
     this.#origin.versions.set(snapshot.model.versions);
     for (const user of this.#originUsers) this.#let(user);
     await Promise.race([merged, this.#failure()]);
-    await this.#volume.order({ order: "stop" });
     await this.#volume.order({ order: "drop", name: snapshot.name });
     this.#done.merged += 1;
   }

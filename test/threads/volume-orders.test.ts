@@ -53,6 +53,20 @@ describe("orders", () => {
     expect(library.status("tuesday").state).toBe("active");
   });
 
+  test("a merge that is stopped while it starts has not begun, and does not run on", async () => {
+    // It was not found as long as it waited for its gates: ENOENT, and the merge ran on.
+    const volume = await LibraryVolume.create({ snapshots: [MONDAY] });
+    const { library } = volume;
+    await (await volume.connect()).write(0, dataPattern(65536, 7));
+    for (let i = 0; i < 3; i++) {
+      const start = library.startMerge("monday").catch((error: Error) => error);
+      await library.stopMerge();
+      expect(await start).toMatchObject({ code: "ECANCELED", message: expect.stringContaining("was stopped") });
+      expect([library.status("monday").state, await volume.registered()]).toEqual(["active", { monday: "active" }]);
+    }
+    await library.dropSnapshot("monday");
+  });
+
   test("of two creations on one COW device the second is refused, and the first keeps it", async () => {
     const volume = await LibraryVolume.create({ snapshots: [MONDAY] });
     const { library } = volume;

@@ -83,7 +83,8 @@ export class SnapshotHandler implements ExportHandler {
   deviceDone(piece: Piece): void {
     if (piece.stage >= Stage.Granted) return piece.claimed >= 0 ? this.#claim(piece) : this.#written(piece);
     if (piece.kind === PieceKind.Read) return this.#readDone(piece);
-    if (piece.kind === PieceKind.Trim && piece.step === 1) return this.#passDown(piece);
+    // Where the store could not be zeroed the trim has failed, and nothing is passed down of it.
+    if (piece.kind === PieceKind.Trim && piece.step === 1 && piece.error === 0) return this.#passDown(piece);
     this.#finish(piece, piece.error !== 0 ? piece.error : this.#isGone() ? errno.EIO : 0);
   }
 

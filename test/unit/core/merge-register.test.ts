@@ -173,3 +173,31 @@ test("the snapshot turns invalid while its merge is being registered: the regist
   expect(bench.finishedWith.get(operation)).toBe(errno.EIO);
   expect(bench.ports[0]!.table.stateOf(2)).toBe(EntryState.Settled);
 });
+
+test.each([
+  ["its gates are not empty", (bench: CoreBench) => void (bench.ports[0]!.readGate.count = 1), true],
+  ["the gates are another's", (bench: CoreBench) => bench.core.needExclusive(7, 0), true],
+  ["its exceptions are not settled", (bench: CoreBench) => bench.core.needChunk(7, 0, 20, true), false],
+])("told to stop while %s, it never begins, and holds nothing", (_, hold, isGate) => {
+  const bench = newBench();
+  const ports = bench.ports[0]!;
+  hold(bench);
+  const started = start(bench);
+  expect(bench.finishedWith.has(started)).toBe(false);
+  const stopped = stop(bench);
+  expect([bench.finishedWith.get(started), bench.finishedWith.get(stopped)]).toEqual([errno.ECANCELED, 0]);
+  const gates = [bench.originPorts.readGate, ports.writeGate, ports.readGate];
+  expect(gates.map(({ closed }) => closed)).toEqual([false, false, false]);
+  // What held it up ends, and nothing of the merge comes after that.
+  ports.readGate.count = 0;
+  if (isGate && bench.exclusives.length > 0) bench.core.exclusiveDone(7, 0);
+  if (!isGate) bench.core.written(0, 20, 0);
+  expect([bench.originPorts.merging, ports.state, bench.originPorts.writeGate.closed]).toEqual([
+    -1,
+    SnapshotState.Active,
+    false,
+  ]);
+  expect(bench.take().filter((line) => line.startsWith("register"))).toEqual([]);
+  // It is as if it had not been asked for.
+  expect(bench.finishedWith.get(bench.operation((id) => bench.core.mergeStop(id, 0)))).toBe(errno.EINVAL);
+});

@@ -125,10 +125,10 @@ test("a move that cannot be written leaves register, path and origin as they wer
   const elsewhere = scratch.file("new.snapshots");
   mkdirSync(elsewhere);
   const home = { path: elsewhere, origin: { ...ORIGIN, path: "/v/new" }, isCopy: false };
-  await expect(register.change([], home)).rejects.toThrow();
+  await expect(register.change([], () => home)).rejects.toThrow();
   expect([register.path, register.origin]).toEqual([path, ORIGIN]);
   rmdirSync(elsewhere);
-  await register.change([], home);
+  await register.change([], () => home);
   expect([register.path, existsSync(path), (await Register.read(elsewhere, true))?.id]).toEqual([
     elsewhere,
     false,

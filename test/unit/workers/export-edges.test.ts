@@ -210,3 +210,24 @@ describe("zeroes at any byte", () => {
     expect(sameBytes(snapshot.cow.subarray(132 * 512, 133 * 512), Buffer.alloc(512))).toBe(true);
   });
 });
+
+it("a write that asks to be alone has left its gate before main hears of it, and fails where its snapshot is gone by then", () => {
+  // Main saw the gate empty, took the snapshot off, and then met the message: an assertion that ended the volume.
+  const bench = new ExportBench({ cowAlign: 4096 });
+  const snapshot = bench.addSnapshot(0);
+  bench.publish(snapshot, 0, 1);
+  const client = bench.connect("s0");
+  const gate = bench.volume.gate(snapshotWriteGate(0));
+  const before = snapshot.cow.slice();
+  bench.deaf = true;
+  const cookie = client.write(512, dataPattern(512, 7));
+  bench.run();
+  expect([gate.inFlight(), bench.tokens(Message.NeedExclusive)]).toEqual([0, []]);
+  snapshot.words.setState(SnapshotState.Absent);
+  bench.deaf = false;
+  bench.run();
+  bench.release(bench.tokens(Message.NeedExclusive)[0], EIO);
+  bench.run();
+  expect([client.errors(), gate.inFlight()]).toEqual([{ [cookie]: EIO }, 0]);
+  expect(sameBytes(snapshot.cow, before)).toBe(true);
+});

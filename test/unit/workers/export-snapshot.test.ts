@@ -290,3 +290,23 @@ describe("writes", () => {
     expect(client.errors()).toEqual({ [write]: EIO, [zero]: EIO, [read]: 0, [flush]: 0 });
   });
 });
+
+it.each([
+  ["is passed down when the store has been zeroed", 0, true],
+  ["that could not zero the store fails, and is not passed down", EIO, false],
+])("a trim with discard_passdown_origin %s (E-12)", (_, error, passes) => {
+  // The error of the first step was forgotten by the second: the trim was acknowledged.
+  const bench = new ExportBench();
+  const snapshot = bench.addSnapshot(0, { zeroes: true, passdown: true });
+  bench.publish(snapshot, 1, 3);
+  const client = bench.connect("s0");
+  const files: number[] = [];
+  bench.ring.fault = ({ op, file }) => {
+    if (op !== IoOp.Allocate) return undefined;
+    files.push(file === ORIGIN_FILE ? 0 : 1);
+    return file === ORIGIN_FILE || error === 0 ? undefined : -error;
+  };
+  const cookie = client.request(Command.Trim, CHUNK, CHUNK);
+  bench.run();
+  expect([client.errors(), files]).toEqual([{ [cookie]: error }, passes ? [1, 0] : [1]]);
+});

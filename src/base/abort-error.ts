@@ -1,0 +1,18 @@
+/**
+ * What an order of a program's rejects with when its AbortSignal ends it: as node's own, with the name and the code that programs look for.
+ */
+
+export class AbortError extends Error {
+  override readonly name = "AbortError";
+  readonly code = "ABORT_ERR";
+
+  /** `cause` is the signal's reason. */
+  constructor(signal: AbortSignal) {
+    super("The operation was aborted", { cause: signal.reason });
+  }
+}
+
+/** Before anything is begun, and wherever it may still be left. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw new AbortError(signal);
+}

@@ -1,0 +1,215 @@
+/**
+ * The merges of a volume, each from its order to its end: at most one at a time (E-31).
+ *
+ *   order ──▶ presented ──▶ merging ──▶ nothing is left ──▶ handed back ──▶ "merged"
+ *                 │            │  └── a device fails ──▶ "merge-failed": presented still; it is ordered again, or stopped
+ *                 └── stop ────┴──▶ handed back ──▶ "merge-stopped"
+ *
+ * The core keeps a merge that has nothing left until it is told to leave; here it is told. So a merge that has ended has handed the origin back:
+ * the snapshot is one of this moment, and may be dropped. What the register cannot be told stays presented, and is a failed merge.
+ *
+ * Events come after what was awaited for them: the first step waits until whoever ordered the merge has been answered, and, where the merge goes
+ * on from the last time, until the volume is open. A merge that its volume's close cuts goes on at the next opening. Runs on main.
+ */
+import { AbortError, throwIfAborted } from "../base/abort-error.ts";
+import { errnoOf, SnapringError } from "../base/errno.ts";
+import type { NoticeKind } from "../core/ports.ts";
+import type { CoreShell } from "./core-shell.ts";
+import type { SnapshotHandle } from "./snapshot-handle.ts";
+import { guarded } from "./user-callback.ts";
+
+export interface MergeProgress {
+  /** Of what there was when the merge began, or went on: 0 … 1. */
+  readonly fraction: number;
+  /** Chunks that are still to be merged. */
+  readonly left: number;
+}
+
+export interface MergeOptions {
+  /** Stops the merge: what has been merged stays so, the rest is the snapshot's still. Rejects with an AbortError when the origin has been handed back. */
+  readonly signal?: AbortSignal | undefined;
+  /** After each step. What it throws is the program's own uncaught exception. */
+  readonly onProgress?: ((progress: MergeProgress) => void) | undefined;
+}
+
+export interface MergeParts {
+  readonly shell: CoreShell;
+  readonly readOnly: boolean;
+  /** Run an event of the core that ends with `finished`; rejects where that is an error. */
+  operate(name: string, event: (operation: number) => void): Promise<void>;
+  notice(snapshot: number, event: NoticeKind, error: number): void;
+  /** Steps are about to be made. */
+  began(): void;
+}
+
+interface Run {
+  readonly handle: SnapshotHandle;
+  readonly presented: Promise<void>;
+  /** When the origin has been handed back, or the merge has come to a rest otherwise. */
+  readonly ended: Promise<void>;
+  readonly heard: Set<() => void>;
+  isStopping: boolean;
+  isMerged: boolean;
+}
+
+export class Merges {
+  readonly #parts: MergeParts;
+  #run: Run | undefined;
+  /** The origin is being handed back by itself. */
+  #handing: Promise<void> | undefined;
+  #closing = false;
+  #opened: (() => void) | undefined;
+  readonly #open: Promise<void>;
+
+  constructor(parts: MergeParts) {
+    this.#parts = parts;
+    this.#open = new Promise((resolve) => {
+      this.#opened = resolve;
+    });
+  }
+
+  /** The volume is open. */
+  opened(): void {
+    this.#opened?.();
+  }
+
+  /** Nothing is begun any more. Resolves when no record of a merge is on its way. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.#handing?.catch(() => {});
+  }
+
+  /** Resolves when the snapshot is registered as merging, and presented in place of the origin. */
+  async start(handle: SnapshotHandle): Promise<void> {
+    if (this.#run?.handle === handle)
+      throw new SnapringError("EBUSY", `${handle.name}: the snapshot is merging already`);
+    const run = this.#begin(handle);
+    await run.presented;
+    if (run.isStopping) throw stopped(handle);
+  }
+
+  /** Resolves when everything is merged and the origin handed back. One that is under way is waited for. */
+  async merge(handle: SnapshotHandle, { signal, onProgress }: MergeOptions): Promise<void> {
+    throwIfAborted(signal);
+    const run = this.#run?.handle === handle ? this.#run : this.#begin(handle);
+    const heard = onProgress === undefined ? undefined : guarded(() => onProgress(this.#progress(handle)));
+    if (heard !== undefined) run.heard.add(heard);
+    let stop: Promise<void> | undefined;
+    const abort = (): void => {
+      stop = this.stop();
+      stop.catch(() => {});
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      await run.ended;
+    } catch (error) {
+      // Where it cannot be handed back that is what there is to say.
+      await stop;
+      if (signal !== undefined && stop !== undefined) throw new AbortError(signal);
+      throw this.#closing ? closed(handle, error) : error;
+    } finally {
+      signal?.removeEventListener("abort", abort);
+      if (heard !== undefined) run.heard.delete(heard);
+    }
+  }
+
+  /** E-36, at opening: it is presented again, and goes on when the volume is open, if it may be written. */
+  async goOn(handle: SnapshotHandle): Promise<void> {
+    if (this.#parts.readOnly) await this.#present(handle);
+    else await this.#begin(handle).presented;
+  }
+
+  /** After the step in progress; resolves when the origin has been handed back. */
+  async stop(): Promise<void> {
+    if (this.#closing) throw new SnapringError("ESHUTDOWN", "the volume is closed");
+    const run = this.#run;
+    const { core } = this.#parts.shell;
+    const index = run?.handle.index ?? core.merging;
+    if (index < 0) throw new SnapringError("ENOENT", "no snapshot is being merged");
+    if (run !== undefined) run.isStopping = true;
+    if (core.merging === index)
+      await this.#parts.operate(run?.handle.name ?? `snapshot ${index}`, (operation) =>
+        core.mergeStop(operation, index),
+      );
+    await run?.ended.catch(() => {});
+  }
+
+  /** False: the event is not for the program, or comes later. */
+  tells(event: NoticeKind): boolean {
+    const run = this.#run;
+    if (event === "merge-progress") for (const heard of run?.heard ?? []) heard();
+    if (event === "merged" || (event === "merge-stopped" && run?.isMerged === true)) return false;
+    if (event === "merge-stopped" || event === "merge-failed") this.#over(run);
+    return true;
+  }
+
+  #begin(handle: SnapshotHandle): Run {
+    const { readOnly } = this.#parts;
+    if (readOnly) throw new SnapringError("EPERM", `${handle.name}: the volume is read-only`);
+    if (this.#run !== undefined)
+      throw new SnapringError("EBUSY", `${handle.name}: another snapshot of this origin is merging`);
+    // What is erased is not counted: only the close looks again.
+    handle.seeAt = Number.POSITIVE_INFINITY;
+    const state = { handle, heard: new Set<() => void>(), isStopping: false, isMerged: false };
+    const presented = this.#present(handle);
+    const run: Run = Object.assign(state, { presented, ended: presented.then(() => this.#steps(run)) });
+    this.#run = run;
+    const over = (): void => this.#over(run);
+    run.ended.then(over, over);
+    return run;
+  }
+
+  /** Whoever hears of its end may order the next one. */
+  #over(run: Run | undefined): void {
+    if (this.#run === run) this.#run = undefined;
+  }
+
+  #present({ name, index }: SnapshotHandle): Promise<void> {
+    const { shell, operate } = this.#parts;
+    return operate(name, (operation) => shell.core.mergePresent(operation, index));
+  }
+
+  async #steps(run: Run): Promise<void> {
+    const { handle } = run;
+    const { shell, operate, notice, began } = this.#parts;
+    await this.#open;
+    await new Promise((resolve) => setImmediate(resolve));
+    if (run.isStopping || this.#closing) throw stopped(handle);
+    began();
+    await operate(handle.name, (operation) => shell.core.mergeStart(operation, handle.index));
+    run.isMerged = true;
+    this.#handing = this.#handBack(run);
+    await this.#handing;
+    this.#over(run);
+    notice(handle.index, "merged", 0);
+  }
+
+  async #handBack({ handle }: Run): Promise<void> {
+    const { shell, operate, notice } = this.#parts;
+    const { core } = shell;
+    // The next opening finds that nothing is left.
+    if (this.#closing) throw stopped(handle);
+    try {
+      if (core.merging === handle.index)
+        await operate(handle.name, (operation) => core.mergeStop(operation, handle.index));
+    } catch (error) {
+      notice(handle.index, "merge-failed", errnoOf(error));
+      throw error;
+    }
+  }
+
+  #progress({ index }: SnapshotHandle): MergeProgress {
+    const { mergeFraction, exceptions } = this.#parts.shell.core.status(index);
+    return { fraction: mergeFraction, left: exceptions };
+  }
+}
+
+function stopped({ name }: SnapshotHandle): SnapringError {
+  return new SnapringError("ECANCELED", `${name}: the merge was stopped`);
+}
+
+function closed({ name }: SnapshotHandle, cause: unknown): SnapringError {
+  return new SnapringError("ESHUTDOWN", `${name}: the volume is closed; its merge goes on at the next opening`, {
+    cause,
+  });
+}
