@@ -2,15 +2,14 @@
  * Entry of a copy worker: a piscina task that turns a copy loop until main stops it.
  */
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
-import { openRing } from "../src/device/open-ring.ts";
 import { FileKind } from "../src/device/port.ts";
 import { waker } from "../src/device/wake-handle.ts";
-import { ORIGIN_FILE } from "../src/ring/file-table.ts";
 import { COPY_ARENA_BYTES, COPY_SEGMENTS, COPY_SLOTS_AT } from "../src/ring/copy-arena.ts";
 import { Outbox } from "../src/ring/outbox.ts";
 import { RingConsumer } from "../src/ring/spsc-ring.ts";
 import { CopyLoop } from "./copy/copy-loop.ts";
 import { drive } from "./drive.ts";
+import { openWorkerRing } from "./worker-ring.ts";
 import type { FileControl, WorkerData } from "../src/ring/worker-data.ts";
 
 /** A segment has one read, or a write for each of up to 31 targets, under way. */
@@ -18,14 +17,7 @@ const CAPACITY = 4096;
 
 /** The task: says that it is ready, and ends when it has been stopped. */
 export async function copyWorker(data: WorkerData & { readonly port: MessagePort }): Promise<void> {
-  const ring = openRing({
-    arena: data.arena,
-    capacity: CAPACITY,
-    registeredBytes: COPY_ARENA_BYTES,
-    mode: data.mode,
-    wake: data.wakeWorker,
-  });
-  ring.setFile(ORIGIN_FILE, data.originFd, data.originInline ? FileKind.Inline : FileKind.Async);
+  const ring = openWorkerRing(data, CAPACITY, COPY_ARENA_BYTES);
   const loop = new CopyLoop({
     ring,
     inbox: new RingConsumer(data.toWorker),

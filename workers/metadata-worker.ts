@@ -4,29 +4,21 @@
  *   arena: │ wake 8 B … page │ zeroes │ image slots, filled and read by main │
  */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { openRing } from "../src/device/open-ring.ts";
 import { FileKind } from "../src/device/port.ts";
 import { waker } from "../src/device/wake-handle.ts";
-import { ORIGIN_FILE } from "../src/ring/file-table.ts";
 import { METADATA_IMAGES, METADATA_ZERO_BYTES, METADATA_ZEROES } from "../src/ring/metadata-arena.ts";
 import { Outbox } from "../src/ring/outbox.ts";
 import { RingConsumer } from "../src/ring/spsc-ring.ts";
 import { drive } from "./drive.ts";
 import { MetadataLoop } from "./metadata/metadata-loop.ts";
+import { openWorkerRing } from "./worker-ring.ts";
 import type { FileControl, WorkerData } from "../src/ring/worker-data.ts";
 
 const CAPACITY = 1024;
 const JOBS = 256;
 
 const data = workerData as WorkerData & { readonly port: MessagePort };
-const ring = openRing({
-  arena: data.arena,
-  capacity: CAPACITY,
-  registeredBytes: METADATA_IMAGES,
-  mode: data.mode,
-  wake: data.wakeWorker,
-});
-ring.setFile(ORIGIN_FILE, data.originFd, data.originInline ? FileKind.Inline : FileKind.Async);
+const ring = openWorkerRing(data, CAPACITY, METADATA_IMAGES);
 const loop = new MetadataLoop({
   ring,
   inbox: new RingConsumer(data.toWorker),

@@ -22,6 +22,9 @@ namespace snapring {
 
 namespace {
 
+// Between two tries where poll(2) itself is refused.
+constexpr long kPauseNs = 1000000;
+
 uint64_t microseconds() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -207,8 +210,13 @@ int PollRing::sleep(bool wait) {
   const bool forever = wait && deadline == UINT64_MAX;
   counters_.enters++;
   if (ppoll(polled_.data(), polled_.size(), forever ? nullptr : &limit, nullptr) >= 0) return 0;
-  if (errno != EINTR) return -errno;
-  for (pollfd& entry : polled_) entry.revents = 0;
+  const int error = errno;
+  // No memory, or more entries than the limit on descriptors allows: then everything is tried, again and again.
+  const bool refused = error == ENOMEM || error == EINVAL;
+  if (error != EINTR && !refused) return -error;
+  const timespec pause = {0, kPauseNs};
+  if (refused && wait) nanosleep(&pause, nullptr);
+  for (pollfd& entry : polled_) entry.revents = refused && entry.fd >= 0 ? entry.events : 0;
   return 0;
 }
 

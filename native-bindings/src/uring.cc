@@ -42,6 +42,8 @@ constexpr int kDrainRounds = 100;
 constexpr int kSubmitRounds = 64;
 // poll32_events has its halves exchanged where the machine is big-endian.
 constexpr uint32_t kPollIn = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? uint32_t{POLLIN} << 16 : uint32_t{POLLIN};
+// The kernel takes nothing now (no memory, no room for completions), and may do so in a moment.
+constexpr bool isShort(int status) { return status == -EAGAIN || status == -EBUSY || status == -ENOMEM; }
 // The longest pause of a send whose reader makes no room.
 constexpr uint32_t kPauseMsMax = 16;
 
@@ -56,6 +58,7 @@ class Uring final : public Ring {
 
  private:
   void registerFiles();
+  void clearFiles();
   void registerArena();
   void startChain();
   bool isMixed(size_t i);
@@ -83,6 +86,8 @@ class Uring final : public Ring {
   // A poll of the watched descriptor is under way; it has said that there is something, and nobody has been told.
   bool watching_ = false;
   bool watchFired_ = false;
+  // Indices of the file table that the kernel was not willing to clear or to change (no memory).
+  std::vector<uint32_t> uncleared_;
   // Sends that came back short and wait for a place in the queue.
   std::vector<uint32_t> unsent_;
 };
@@ -136,12 +141,26 @@ int Uring::setFile(uint32_t index, int fd, FileKind kind) {
   int own = fd >= 0 && kind != kInline ? files_.get(index)->fd : -1;
   const int updated = io_uring_register_files_update(&ring_, index, &own, 1);
   if (updated == 1) return 0;
+  // What is there no more is not there for us; the kernel is asked again. To take a file away is never refused.
+  uncleared_.push_back(index);
+  if (own < 0) return 0;
   (void)files_.set(index, -1, kind);
   return updated < 0 ? updated : -EBADF;
 }
 
+void Uring::clearFiles() {
+  for (size_t i = uncleared_.size(); i-- > 0;) {
+    const File* file = files_.get(uncleared_[i]);
+    int none = -1;
+    const bool isOld = file == nullptr || file->kind == kInline;
+    if (isOld && io_uring_register_files_update(&ring_, uncleared_[i], &none, 1) != 1) continue;
+    uncleared_.erase(uncleared_.begin() + static_cast<ptrdiff_t>(i));
+  }
+}
+
 int Uring::turn(uint32_t count, bool wait) {
   beginTurn(count);
+  if (!uncleared_.empty()) clearFiles();
   for (uint32_t i = 0; i < count;) {
     i = prepareChain(i, count);
     if (!chain_.empty()) startChain();
@@ -157,7 +176,7 @@ int Uring::turn(uint32_t count, bool wait) {
     if (sleep || (!lazy && io_uring_sq_ready(&ring_) > 0) || (!ready && kernelHasNews())) status = enter(sleep);
     harvest(false);
     // Short of memory, or of room for completions: what was harvested makes some; the rest of the queue is kept.
-    if (status < 0 && status != -EAGAIN && status != -EBUSY) return status;
+    if (status < 0 && !isShort(status)) return status;
     if (out_ > 0 || !sleep) return static_cast<int>(out_);
     if (status < 0) {
       const timespec pause = {0, 1000000};
@@ -268,7 +287,7 @@ int Uring::makeRoom(size_t entries) {
   for (int round = 0; io_uring_sq_space_left(&ring_) < entries; round++) {
     if (round == kSubmitRounds) return -EAGAIN;
     const int status = enter(false);
-    if (status == -EAGAIN || status == -EBUSY) {
+    if (isShort(status)) {
       harvest(true);
     } else if (status < 0) {
       return status;

@@ -12,6 +12,7 @@
 #include <random>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <vector>
@@ -193,6 +194,28 @@ void testWatched(bool uring) {
   close(watched);
 }
 
+// Descriptors run short under a ring: a file is refused, its index stays as it was, one that goes is never refused, and what waits
+// is served, although poll(2) takes no more entries than the limit.
+void testShort(bool uring) {
+  Rig rig(uring, 0, 0);
+  rlimit before;
+  EXPECT(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit least = {1, before.rlim_max};
+  EXPECT(setrlimit(RLIMIT_NOFILE, &least) == 0);
+  EXPECT(rig.ring->setFile(7, rig.event, kEvent) == -EMFILE);
+  EXPECT(rig.run({kEventRead, 0, 7, 1, 16, 8, 0, 0, 0}) == -EBADF);
+  EXPECT(rig.ring->setFile(0, rig.event, kEvent) == -EMFILE);
+  EXPECT(rig.run({kRead, 0, 0, 2, 0, 16, 0, 0, 0}) == 16);
+  EXPECT(rig.ring->setFile(0, -1, kAsync) == 0);
+  EXPECT(rig.run({kRead, 0, 0, 3, 0, 16, 0, 0, 0}) == -EBADF);
+  const std::vector<Done> late = rig.turn({{kEventRead, 0, 4, 4, 16, 0, 0, 0, 0}, {kTimeout, 0, 0, 5, 0, 0, 0, 3000, 0}}, true);
+  EXPECT(late.size() == 1 && late[0].user == 5 && late[0].result == -ETIME);
+  EXPECT(signalEvent(rig.event) == 0);
+  const std::vector<Done> woken = rig.turn({}, true);
+  EXPECT(woken.size() == 1 && woken[0].user == 4 && woken[0].result == 8);
+  EXPECT(setrlimit(RLIMIT_NOFILE, &before) == 0);
+}
+
 void testBad(bool uring) {
   Rig rig(uring, 0, 4096);
   const uint32_t bytes = kArenaBytes;
@@ -366,6 +389,7 @@ int main(int argc, char** argv) {
     if (uring && !hasUring) continue;
     testGood(uring);
     testWatched(uring);
+    testShort(uring);
     testBad(uring);
     testChains(uring);
     for (uint32_t i = 0; i < 4; i++) testRandom(uring, seed + i, rounds);

@@ -104,6 +104,15 @@ export const TABLE_QUARANTINE_LEAVES = 256;
  */
 export const MAX_CONNECTIONS = 1024;
 
+/** Descriptors of one connection, in the process that serves it: node's and the ring's. */
+export const DESCRIPTORS_PER_CONNECTION = 2;
+
+/**
+ * Descriptors that clients leave to the orders, the logs and the program around: a creation takes two for its COW device, one in each
+ * thread, and three for the register. Where there are few it is a quarter of them.
+ */
+export const DESCRIPTORS_FOR_ORDERS = 48;
+
 /**
  * Clients that wait in the kernel until main accepts them (Linux takes at most net.core.somaxconn, 4096 by default): all that may come,
  * while main is busy, and others that are told. Beyond it a connect to a Unix socket fails with EAGAIN.

@@ -15,33 +15,60 @@ export const errno = {
   EAGAIN: 11,
   ENOMEM: 12,
   EACCES: 13,
+  EFAULT: 14,
   EBUSY: 16,
   EEXIST: 17,
+  EXDEV: 18,
+  ENODEV: 19,
   ENOTDIR: 20,
   EISDIR: 21,
   EINVAL: 22,
+  ENFILE: 23,
   EMFILE: 24,
+  ENOTTY: 25,
+  ETXTBSY: 26,
   EFBIG: 27,
   ENOSPC: 28,
+  ESPIPE: 29,
   EROFS: 30,
+  EMLINK: 31,
   EPIPE: 32,
   ERANGE: 34,
+  EDEADLK: 35,
   ENAMETOOLONG: 36,
   ENOLCK: 37,
   ENOSYS: 38,
+  ENOTEMPTY: 39,
   ELOOP: 40,
+  EBADE: 52,
   ENODATA: 61,
   ETIME: 62,
+  ENOLINK: 67,
   EPROTO: 71,
+  EBADMSG: 74,
   EOVERFLOW: 75,
+  EILSEQ: 84,
   ENOTSOCK: 88,
   EOPNOTSUPP: 95,
+  EAFNOSUPPORT: 97,
   EADDRINUSE: 98,
+  EADDRNOTAVAIL: 99,
+  ENETDOWN: 100,
+  ENETUNREACH: 101,
+  ECONNABORTED: 103,
   ECONNRESET: 104,
+  ENOBUFS: 105,
+  ENOTCONN: 107,
   ESHUTDOWN: 108,
   ETIMEDOUT: 110,
   ECONNREFUSED: 111,
+  EHOSTDOWN: 112,
+  EHOSTUNREACH: 113,
+  ESTALE: 116,
+  EUCLEAN: 117,
+  EREMOTEIO: 121,
   EDQUOT: 122,
+  ENOMEDIUM: 123,
   ECANCELED: 125,
 } as const;
 
@@ -59,6 +86,35 @@ export function errnoOf(error: unknown): number {
   const code = (error as { code?: unknown } | undefined)?.code;
   if (typeof code === "string" && code in errno) return errno[code as ErrnoName];
   return errno.EIO;
+}
+
+/**
+ * The file system, the quota or the limit on the size of files has no room for what was to be written (of either sign). It is one kind
+ * of error, whatever its number: more room ends it, and the device is as good as before.
+ */
+export function isNoRoom(error: number): boolean {
+  switch (Math.abs(error)) {
+    case errno.ENOSPC:
+    case errno.EDQUOT:
+    case errno.EFBIG:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** The machine has refused something that it may have again in a moment: a descriptor, memory, a thread (of either sign). */
+export function isShortage(error: number): boolean {
+  switch (Math.abs(error)) {
+    case errno.EAGAIN:
+    case errno.ENOMEM:
+    case errno.ENFILE:
+    case errno.EMFILE:
+    case errno.ENOBUFS:
+      return true;
+    default:
+      return false;
+  }
 }
 
 export interface SnapringErrorOptions {

@@ -8,5 +8,11 @@ import { holdSignals } from "./signals.ts";
 
 holdSignals(process.argv[2]);
 
-const { runProcess } = await import("./run-process.ts");
-await runProcess(process.argv.slice(2));
+const loaded = await import("./run-process.ts").catch((error: NodeJS.ErrnoException) => error);
+if (!(loaded instanceof Error)) await loaded.runProcess(process.argv.slice(2));
+else {
+  // What would say it in better words cannot be loaded.
+  if (loaded.code !== "EMFILE" && loaded.code !== "ENFILE") throw loaded;
+  process.stderr.write("snapring: too many open files (raise the limit on descriptors: ulimit -n)\n");
+  process.exit(1);
+}

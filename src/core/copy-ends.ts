@@ -5,7 +5,7 @@
  * exception is then kept only until all its parts are back, because the COW device is in use until then. Only where a store PO
  * found no room it is left out instead, once its parts are back (overflow.ts).
  */
-import { errno } from "../base/errno.ts";
+import { isNoRoom } from "../base/errno.ts";
 import type { Committer } from "./committer.ts";
 import type { CoreContext } from "./context.ts";
 import type { Drops } from "./drop.ts";
@@ -31,7 +31,7 @@ export class CopyEnds {
     const { snapshot } = pending;
     pending.partsLeft -= 1;
     if (error !== 0) {
-      if (error !== errno.ENOSPC || pending.error === 0) pending.error = error;
+      if (!isNoRoom(error) || pending.error === 0) pending.error = error;
       if (!mayLeaveOut(pending)) this.#fail(pending);
     }
     if (pending.partsLeft > 0) return;

@@ -9,7 +9,7 @@
  * preserved must not overtake them. Where the store is merely full, what is visible is committed first ("save"): its data
  * is good, and the kernel would have it on disk. After a failed copy or commit no further area is written (S-57).
  */
-import { errno } from "../base/errno.ts";
+import { errno, isNoRoom } from "../base/errno.ts";
 import { SnapshotState } from "../base/states.ts";
 import type { CoreContext, Operation } from "./context.ts";
 import { InvalidHeader } from "./invalid-header.ts";
@@ -120,7 +120,7 @@ class Drop implements Operation, RegistryOwner {
     for (const pending of [...snapshot.pending.values()]) {
       pending.dead = true;
       const { grant } = pending;
-      const error = pending.error === errno.ENOSPC ? errno.ENOSPC : errno.EIO;
+      const error = isNoRoom(pending.error) ? errno.ENOSPC : errno.EIO;
       const isBack = pending.returned || pending.ready;
       if (grant === null || isBack) snapshot.pending.abandon(pending);
       if (grant !== null && isBack) needs.done(grant, error);

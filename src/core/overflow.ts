@@ -2,7 +2,8 @@
  * A store PO without room: Overflow instead of Invalid (E-8, S-43).
  *
  * Room is missing in two ways. The allocator finds none, before anything has been done. Or the file system under a sparse COW
- * file has none, and says so when the data of an exception is written: too late to refuse it, early enough to leave it out.
+ * file has none, and says so when the data of an exception is written: too late to refuse it, early enough to leave it out. A quota that
+ * is used up and a limit on the size of files are the same (`isNoRoom`).
  *
  *   queue    … ready, ready │ FULL │ copying, ready …        nobody has seen it: it is not in the table, not in any group
  *            … ready, ready │ copying, ready …               those behind it move up by a slot, in their order (S-41)
@@ -12,29 +13,29 @@
  * The write that wanted it fails, whoever queued behind it too. An origin write that waits for it does not: it must not wait for
  * room, so then the snapshot turns Invalid (E-15), as it does for any other error.
  */
-import { errno } from "../base/errno.ts";
+import { errno, isNoRoom } from "../base/errno.ts";
 import { SnapshotState } from "../base/states.ts";
 import type { CoreContext } from "./context.ts";
 import type { PendingException } from "./pending-exception.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** Writes to new chunks are refused from now on, until the COW device grows. */
-export function overflow(context: CoreContext, snapshot: Snapshot): void {
+export function overflow(context: CoreContext, snapshot: Snapshot, error: number = errno.ENOSPC): void {
   if (snapshot.state === SnapshotState.Overflow) return;
   snapshot.counters.overflowEvents += 1;
   snapshot.setState(SnapshotState.Overflow);
-  context.effects.notice(snapshot.index, "overflow", errno.ENOSPC);
+  context.effects.notice(snapshot.index, "overflow", error);
 }
 
 /** The exception's data has found no room, and nothing but snapshot writes waits for it. */
 export function mayLeaveOut({ snapshot, error, keepers }: PendingException): boolean {
-  return snapshot.config.store === "PO" && error === errno.ENOSPC && keepers.isEmpty && !snapshot.dropping;
+  return snapshot.config.store === "PO" && isNoRoom(error) && keepers.isEmpty && !snapshot.dropping;
 }
 
 /** All parts of its copy are over, or its granted write is: as if it had never been allocated. */
 export function leaveOut(context: CoreContext, pending: PendingException): void {
   const { snapshot, grant, writers } = pending;
-  overflow(context, snapshot);
+  overflow(context, snapshot, pending.error);
   snapshot.queue.remove(pending);
   snapshot.allocator.giveBack(pending.newChunk);
   context.markDirty(snapshot);

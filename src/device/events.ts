@@ -7,10 +7,10 @@
  *
  * Any number of signals before the sleeper looks is one wake. The memory that the signal is about must be written before.
  */
-import { SnapringError, errnoName } from "../base/errno.ts";
-import type { ErrnoName } from "../base/errno.ts";
+import { SnapringError } from "../base/errno.ts";
 import { loadNative } from "./native.ts";
 import type { EventWatch, Native } from "./native.ts";
+import { errnoError } from "./system-error.ts";
 
 function need(): Native {
   const { native, reason } = loadNative();
@@ -19,7 +19,7 @@ function need(): Native {
 }
 
 function done<T>(result: T | number, what: string): T {
-  if (typeof result === "number" && result < 0) throw new SnapringError(errnoName(result) as ErrnoName, what);
+  if (typeof result === "number" && result < 0) throw errnoError(result, what);
   return result as T;
 }
 

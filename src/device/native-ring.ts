@@ -20,6 +20,7 @@ import { COMPLETION_WORDS, DESCRIPTOR_WORDS } from "../ring/io-descriptor.ts";
 import { loadNative, uringRefusal, uringSwitchedOff } from "./native.ts";
 import type { Native, NativeRingHandle } from "./native.ts";
 import type { FileKind, IoRing, IoRingCounters } from "./port.ts";
+import { errnoError } from "./system-error.ts";
 
 /** "auto": io_uring where it works, else poll. */
 export type NativeRingMode = "auto" | "uring" | "poll";
@@ -62,8 +63,7 @@ function tryUring(native: Native, options: NativeRingOptions): NativeRing | numb
 
 function makeRing(native: Native, options: NativeRingOptions, uring: boolean): NativeRing {
   const parts = makeParts(native, options, uring);
-  if (typeof parts.handle === "number")
-    throw new SnapringError(errnoName(parts.handle) as ErrnoName, "ring cannot be made");
+  if (typeof parts.handle === "number") throw errnoError(parts.handle, "a ring cannot be made");
   return new NativeRing("poll", parts.handle, parts);
 }
 
@@ -128,16 +128,16 @@ export class NativeRing implements IoRing {
     this.#zero = handle.zero;
   }
 
-  /** Throws a SnapringError where the descriptor cannot be held (EBADF, EMFILE). */
+  /** Throws a SnapringError where the descriptor cannot be held (EBADF, EMFILE, ENOMEM); -1 is never refused. */
   setFile(index: number, fd: number, kind: FileKind): void {
     const status = this.#handle.setFile(index, fd, kind);
-    if (status < 0) throw new SnapringError(errnoName(status) as ErrnoName, `ring cannot hold descriptor ${fd}`);
+    if (status < 0) throw errnoError(status, `ring cannot hold descriptor ${fd}`);
   }
 
   /** Throws a SnapringError only where the ring itself has failed. */
   turn(count: number, wait: boolean): number {
     const done = this.#turn(count, wait);
-    if (done < 0) throw new SnapringError(errnoName(done) as ErrnoName, "ring has failed");
+    if (done < 0) throw errnoError(done, "the ring has failed");
     return done;
   }
 

@@ -11,10 +11,10 @@
  *   written     as long as writing it takes                   fastest first writes
  */
 import { closeSync, constants, fsyncSync, ftruncateSync, openSync, rmSync, writeSync } from "node:fs";
-import { errno, SnapringError } from "../base/errno.ts";
+import { errno, type ErrnoName, isNoRoom, SnapringError } from "../base/errno.ts";
 import { deviceFacts } from "./device-facts.ts";
 import { loadNative } from "./native.ts";
-import { systemError } from "./system-error.ts";
+import { errnoError, systemError } from "./system-error.ts";
 
 export type FileSpace = "sparse" | "reserved" | "written";
 
@@ -51,9 +51,10 @@ function reserve(fd: number, path: string, bytes: number): boolean {
   const status = -native.reserveFile(fd, bytes);
   if (status === 0) return true;
   if (status === errno.EOPNOTSUPP || status === errno.ENOSYS || status === errno.EINVAL) return false;
-  const code = status === errno.ENOSPC ? "ENOSPC" : status === errno.EFBIG ? "EFBIG" : "EIO";
-  throw new SnapringError(code, `there is no room for a COW file ${path} of ${bytes} bytes`, {
-    hint: "make it smaller, or sparse: then a full file system makes the snapshot invalid",
+  const refusal = errnoError(status, `space for a COW file ${path} of ${bytes} bytes cannot be reserved`);
+  const sparse = "make it smaller, or sparse: then a full file system makes the snapshot invalid";
+  throw new SnapringError(refusal.code as ErrnoName, refusal.message, {
+    hint: isNoRoom(status) && status !== errno.EFBIG ? sparse : (refusal.hint ?? "make it sparse"),
   });
 }
 

@@ -41,7 +41,10 @@ export interface IoRing {
   /** Room for completions of COMPLETION_WORDS words, at least `capacity` of them. */
   readonly completions: Int32Array;
   readonly capacity: number;
-  /** Put a descriptor number of the process at an index of the ring's file table; -1 clears it. */
+  /**
+   * Put a descriptor number of the process at an index of the ring's file table; -1 clears it, and is never refused. Throws a SnapringError
+   * where the machine has no descriptor or memory for it; an index that was clear is clear then.
+   */
   setFile(index: number, fd: number, kind: FileKind): void;
   /**
    * Submit the first `count` descriptors and collect what has completed (at most `capacity`; the rest comes next time).

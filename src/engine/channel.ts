@@ -8,9 +8,10 @@
  *
  * All shared memory of a worker is held here until its thread has ended, for the kernel may write into it until then.
  */
-import { MessageChannel, type MessagePort } from "node:worker_threads";
-import { SnapringError } from "../base/errno.ts";
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:worker_threads";
+import { type ErrnoName, SnapringError } from "../base/errno.ts";
 import { closeWakeHandle, newWakeHandle, waker } from "../device/wake-handle.ts";
+import { errnoError } from "../device/system-error.ts";
 import { newSharedPages } from "../device/shared-pages.ts";
 import { createCounters } from "../ring/counters.ts";
 import { Message } from "../ring/messages.ts";
@@ -22,6 +23,18 @@ export type WorkerRole = "export" | "copy" | "metadata";
 
 /** Messages that fit a ring; more are queued by the sender. */
 const RING_CAPACITY = 4096;
+
+/** What a worker says through its port when it starts: its ring, or what it was refused. */
+interface StartWord {
+  readonly ready?: string;
+  readonly refused?: StartRefusal;
+}
+
+export interface StartRefusal {
+  readonly code: ErrnoName;
+  readonly message: string;
+  readonly hint: string | undefined;
+}
 
 export interface ChannelOptions {
   readonly role: WorkerRole;
@@ -53,6 +66,7 @@ export class Channel {
   /** The kind of the worker's ring, once it has said so. */
   ringKind = "";
   readonly #port: MessagePort;
+  #refused: StartRefusal | undefined;
   #sent = 0;
   readonly #taken: ((error: Error | undefined) => void)[] = [];
   #stopped: (() => void) | undefined;
@@ -82,7 +96,10 @@ export class Channel {
     });
   }
 
-  /** Resolves when the worker has taken the message. The caller flushes the outbox. */
+  /**
+   * Resolves when the worker has taken the message; rejects with a SnapringError where the machine has refused it what that takes (EMFILE,
+   * ENOMEM), which leaves the worker as it was. The caller flushes the outbox.
+   */
   control(message: unknown): Promise<void> {
     if (this.dead || this.#closed)
       return Promise.reject(new SnapringError("EIO", `${this.role} worker ${this.index} has died`));
@@ -96,15 +113,27 @@ export class Channel {
   /** Resolves when the worker says through its port which ring it has. */
   ready(): Promise<void> {
     return new Promise((resolve) => {
-      this.#port.once("message", (message: { ready: string }) => {
-        this.ringKind = message.ready;
+      this.#port.once("message", (word: StartWord) => {
+        this.#refused = word.refused;
+        if (word.ready === undefined) return;
+        this.ringKind = word.ready;
         resolve();
       });
     });
   }
 
-  controlTaken(): void {
-    this.#taken.shift()?.(undefined);
+  /** What its thread, which has ended by it, could not have at its start. */
+  get refused(): StartRefusal | undefined {
+    const word = receiveMessageOnPort(this.#port)?.message as StartWord | undefined;
+    this.#refused ??= word?.refused;
+    return this.#refused;
+  }
+
+  /** `error`: 0, or with what the machine has refused it. */
+  controlTaken(error = 0): void {
+    const refusal =
+      error === 0 ? undefined : errnoError(error, `${this.role} worker ${this.index} cannot take the COW device`);
+    this.#taken.shift()?.(refusal);
   }
 
   /** `requests` of `clients` had to be given up. */

@@ -8,10 +8,22 @@
  *
  *   worker: a client waits for memory that others hold ── Waiting ──▶ TRANSFER_MS ── Relieve ──▶ worker: who has not moved its data goes
  *
+ * So many may come as there are descriptors for at the start, in any case: the last ones are left to orders, and a client too many is
+ * refused instead of taking what a thread needs. Where the machine refuses a client its descriptor all the same, that is one refusal.
+ *
  * The workers have no timers; these are here. What happens is counted, and told in lines that do not flood the log.
  * It decides about no connection by itself: the worker that serves it looks again.
  */
-import { HANDSHAKE_MS, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_WORKER, TRANSFER_MS } from "../base/constants.ts";
+import {
+  DESCRIPTORS_FOR_ORDERS,
+  DESCRIPTORS_PER_CONNECTION,
+  HANDSHAKE_MS,
+  MAX_CONNECTIONS,
+  MAX_CONNECTIONS_PER_WORKER,
+  TRANSFER_MS,
+} from "../base/constants.ts";
+import { SnapringError } from "../base/errno.ts";
+import { type DescriptorRoom, descriptorRoom } from "../device/free-descriptors.ts";
 import { CloseCause, Message } from "../ring/messages.ts";
 import type { Channel } from "./channel.ts";
 import { RareLine } from "./rare-line.ts";
@@ -38,20 +50,40 @@ export class ClientLimits {
   readonly #handshakes = new Map<number, { readonly worker: Channel; readonly until: number }>();
   readonly #relieves = new Map<Channel, NodeJS.Timeout>();
   readonly #refusals: RareLine;
+  readonly #shortages: RareLine;
   readonly #slowHandshakes: RareLine;
   readonly #slowTransfers: RareLine;
   readonly #failed: (error: unknown) => void;
   #timer: NodeJS.Timeout | undefined;
-  #most = MAX_CONNECTIONS;
+  readonly #log: (line: string) => void;
+  readonly #room: () => DescriptorRoom;
+  #most: number;
+  /** Why it is not more, where that is not our own limit. */
+  #because = "";
   #accepted = 0;
   #refused = 0;
   #handshakeTimeouts = 0;
   #transferTimeouts = 0;
 
-  /** `failed`: one of its timers has thrown. */
-  constructor(log: (line: string) => void, failed: (error: unknown) => void = rethrow) {
+  /** `failed`: one of its timers has thrown. `room`: the descriptors that there are. */
+  constructor(
+    log: (line: string) => void,
+    failed: (error: unknown) => void = rethrow,
+    room: () => DescriptorRoom = descriptorRoom,
+  ) {
     this.#failed = failed;
-    this.#refusals = new RareLine(log, (n) => `${connections(n)} refused: ${this.#most} are open, which is the most`);
+    this.#log = log;
+    this.#room = room;
+    // Who comes before the volume is open waits, and takes nothing that the opening may need.
+    this.#most = Math.min(MAX_CONNECTIONS, Math.floor(room().free / 4));
+    this.#refusals = new RareLine(
+      log,
+      (n) => `${connections(n)} refused: ${this.#most} are open, which is the most${this.#because}`,
+    );
+    this.#shortages = new RareLine(
+      log,
+      (n) => `${connections(n)} refused: this machine has no descriptor or no memory for them`,
+    );
     const seconds = (ms: number): string => `${ms / 1000} seconds`;
     this.#slowHandshakes = new RareLine(
       log,
@@ -63,8 +95,21 @@ export class ClientLimits {
     );
   }
 
-  serve(workers: number): void {
-    this.#most = Math.min(MAX_CONNECTIONS, workers * MAX_CONNECTIONS_PER_WORKER);
+  /** The volume is open, `waiting` clients are there. Throws a SnapringError (EMFILE) where no client could be served. */
+  serve(workers: number, waiting = 0): void {
+    const own = Math.min(MAX_CONNECTIONS, workers * MAX_CONNECTIONS_PER_WORKER);
+    const { limit, free } = this.#room();
+    const kept = Math.min(DESCRIPTORS_FOR_ORDERS, Math.floor(free / 4));
+    const possible = Math.floor((free + waiting - kept) / DESCRIPTORS_PER_CONNECTION);
+    if (possible < 1) {
+      throw new SnapringError("EMFILE", `the limit of ${limit} descriptors leaves none for clients`, {
+        hint: "raise it (ulimit -n, LimitNOFILE= of systemd)",
+      });
+    }
+    this.#most = Math.min(own, possible);
+    if (possible >= own) return;
+    this.#because = ` for a limit of ${limit} descriptors`;
+    this.#log(`at most ${connections(possible)}${this.#because} (ulimit -n)`);
   }
 
   /** One more, where `present` are open? */
@@ -91,6 +136,10 @@ export class ClientLimits {
         this.#accepted -= 1;
         this.#turnedAway();
         return;
+      case CloseCause.Shortage:
+        this.#accepted -= 1;
+        this.shortage();
+        return;
       case CloseCause.Handshake:
         this.#handshakeTimeouts += 1;
         this.#slowHandshakes.happened();
@@ -101,6 +150,12 @@ export class ClientLimits {
         return;
       case CloseCause.Ended:
     }
+  }
+
+  /** The machine has refused a client what it takes. */
+  shortage(): void {
+    this.#refused += 1;
+    this.#shortages.happened();
   }
 
   waiting(worker: Channel): void {
@@ -128,7 +183,7 @@ export class ClientLimits {
     for (const timer of this.#relieves.values()) clearTimeout(timer);
     this.#handshakes.clear();
     this.#relieves.clear();
-    for (const line of [this.#refusals, this.#slowHandshakes, this.#slowTransfers]) line.close();
+    for (const line of [this.#refusals, this.#shortages, this.#slowHandshakes, this.#slowTransfers]) line.close();
   }
 
   #turnedAway(): void {

@@ -310,7 +310,7 @@ export class CoreShell implements Effects {
       case Message.Waiting:
         return this.#events.waiting(channel);
       case Message.ControlTaken:
-        return channel.controlTaken();
+        return channel.controlTaken(words[at + 3]);
       case Message.Stopped:
         return channel.hasStopped(w2, words[at + 3]);
       default:

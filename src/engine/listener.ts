@@ -84,18 +84,19 @@ export class Listener {
         address.unix !== undefined ? { path: address.unix } : { port: address.port ?? 0, host: address.host };
       server.listen({ ...where, backlog: LISTEN_BACKLOG }, resolve);
     });
-    server.on("error", () => {});
+    // A client that cannot be accepted for want of descriptors or memory: node has closed it, or it waits in the kernel.
+    server.on("error", () => this.#limits.shortage());
     this.#servers.push(server);
     const bound = server.address();
     const port = typeof bound === "object" && bound !== null ? bound.port : undefined;
     this.#addresses.push(address.unix !== undefined ? address : { host: address.host, port });
   }
 
-  /** The volume is open: clients get their workers, those who came too early first. */
+  /** The volume is open: clients get their workers, those who came too early first. Throws a SnapringError (EMFILE): no client could be. */
   serve(workers: readonly Channel[]): void {
     this.#workers = workers;
     this.#load = workers.map(() => 0);
-    this.#limits.serve(workers.length);
+    if (this.#servers.length > 0) this.#limits.serve(workers.length, this.#waiting.length);
     for (const socket of this.#waiting.splice(0)) this.#adopt(socket);
   }
 

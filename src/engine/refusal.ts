@@ -3,13 +3,19 @@
  *
  * node, V8 and piscina each have errors of their own for it; everything else is in words already where it happens, and passes.
  */
-import { SnapringError } from "../base/errno.ts";
+import { errno, SnapringError } from "../base/errno.ts";
+import { errnoError } from "../device/system-error.ts";
+
+export const MORE_THREADS =
+  "raise it (ulimit -u, TasksMax= of systemd, --pids-limit of a container), or serve with fewer workers";
 
 export function refusal(error: unknown): unknown {
   const { code } = error as { code?: unknown };
   if (code === "ERR_WORKER_INIT_FAILED") {
+    if ((error as Error).message.includes("EMFILE"))
+      return errnoError(errno.EMFILE, "a thread cannot be started", error);
     return new SnapringError("EAGAIN", "a thread cannot be started: the limit on threads has been reached", {
-      hint: "raise it (ulimit -u, TasksMax= of systemd, --pids-limit of a container), or serve with fewer workers",
+      hint: MORE_THREADS,
       cause: error,
     });
   }

@@ -345,10 +345,11 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
     this.#died?.();
     this.#orders.abandon(error);
     this.#shell?.end();
-    this.#options.log(error.message);
     this.#cut = this.#cutClients();
     // An opening that fails says so itself.
-    if (this.#isOpen) process.nextTick(() => this.emit("error", error));
+    if (!this.#isOpen) return;
+    this.#options.log(error.message);
+    process.nextTick(() => this.emit("error", error));
   }
 
   /** The threads answer what waits, end the streams, and themselves; main ends the streams of those that cannot. */

@@ -30,8 +30,8 @@ import type { SnapshotStatus } from "./volume-events.ts";
 import type { VolumeDevice } from "./volume-device.ts";
 import { checkName, type CompleteOptions, type SnapshotOptions } from "./volume-options.ts";
 
-/** What a creation is refused with while the store is still blank. */
-const REFUSALS: readonly string[] = ["EINVAL", "EBUSY"];
+/** What a creation is refused with while the store is blank, or, for want of descriptors, before the register names it. */
+const REFUSALS: readonly string[] = ["EINVAL", "EBUSY", "EMFILE", "ENFILE"];
 
 /** A register of a million exceptions has been written seven times meanwhile. */
 const SEE_FACTOR = 8;

@@ -10,7 +10,6 @@
 import { Worker } from "node:worker_threads";
 import type { Piscina } from "piscina";
 import { ABANDON_GRACE_MS, CLOSE_GRACE_MS } from "../base/constants.ts";
-import { SnapringError } from "../base/errno.ts";
 import { COPY_ARENA_BYTES } from "../ring/copy-arena.ts";
 import { EXPORT_ARENA_BYTES } from "../ring/export-arena.ts";
 import { WorkerCounter } from "../ring/counters.ts";
@@ -18,6 +17,7 @@ import { Message, StopHow } from "../ring/messages.ts";
 import { METADATA_ARENA_BYTES } from "../ring/metadata-arena.ts";
 import type { ExportWorkerData, RingMode, WakeHandle } from "../ring/worker-data.ts";
 import { workerEntry } from "./worker-entry.ts";
+import { workerLoss } from "./worker-loss.ts";
 import { Channel, type ChannelOptions, type WorkerRole } from "./channel.ts";
 
 /** A loop allocates next to nothing: room for garbage would only fill up over the days, in every thread. */
@@ -190,8 +190,7 @@ export class Threads {
 
 /** A worker's thread is gone, by an error or without one: says so, once. */
 function lost(channel: Channel, cause: unknown, options: ThreadOptions): Error {
-  const text = cause instanceof Error ? cause.message : String(cause);
-  const error = new SnapringError("EIO", `${channel.role} worker ${channel.index} has died: ${text}`, { cause });
+  const error = workerLoss(channel, cause);
   if (channel.dead) return error;
   channel.failed(error);
   options.died(error);

@@ -43,7 +43,7 @@ export const Message = {
   Entered: 15,
   /** []: a client waits for memory that others hold; main answers with Relieve after TRANSFER_MS. Sent once until then. */
   Waiting: 16,
-  /** [sequence]: a control message from the port has been taken. */
+  /** [-, sequence, errno]: a control message from the port has been taken; where the machine refused what it takes, nothing was done. */
   ControlTaken: 11,
   /** [-, requests, clients]: the loop has ended, nothing of this worker is under way; so many were cut (StopHow.Cut). */
   Stopped: 12,
@@ -103,8 +103,11 @@ export type ChunkNeed = (typeof ChunkNeed)[keyof typeof ChunkNeed];
 export const StopHow = { Drain: 0, Cut: 1, Abandon: 2 } as const;
 export type StopHow = (typeof StopHow)[keyof typeof StopHow];
 
-/** Why a worker has finished with a connection: the client left or was out of step; no room; its time was over. */
-export const CloseCause = { Ended: 0, NoRoom: 1, Handshake: 2, Transfer: 3 } as const;
+/**
+ * Why a worker has finished with a connection: the client left or was out of step; too many; its time was over; the machine has no
+ * descriptor, or no memory, for it.
+ */
+export const CloseCause = { Ended: 0, NoRoom: 1, Handshake: 2, Transfer: 3, Shortage: 4 } as const;
 export type CloseCause = (typeof CloseCause)[keyof typeof CloseCause];
 
 export type Message = (typeof Message)[keyof typeof Message];

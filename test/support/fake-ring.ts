@@ -5,7 +5,7 @@
  * submission, or reversed; one that the test holds stays under way. Nothing is ever torn or lost here: that is for a disk
  * model, not for a ring. Sockets are scripted (fake-socket.ts).
  */
-import { errno } from "../../src/base/errno.ts";
+import { errno, errnoName, type ErrnoName, SnapringError } from "../../src/base/errno.ts";
 import { FileKind, type IoRing, type IoRingCounters } from "../../src/device/port.ts";
 import { COMPLETION_WORDS, DESCRIPTOR_WORDS, IoFlag, IoOp } from "../../src/ring/io-descriptor.ts";
 import type { FakeSocket } from "./fake-socket.ts";
@@ -45,6 +45,8 @@ export class FakeRing implements IoRing {
   /** A device operation of which this is true stays under way until it is not. */
   held: (operation: FakeOperation) => boolean = () => false;
   reversed = false;
+  /** The machine refuses to hold a descriptor: why, or 0. */
+  refuses: (fd: number) => number = () => 0;
   turns = 0;
   readonly #socketAt = new Map<number, FakeSocket>();
   /** Operations that wait for bytes, for a reader, or for the test. */
@@ -59,6 +61,8 @@ export class FakeRing implements IoRing {
   }
 
   setFile(index: number, fd: number, kind: FileKind): void {
+    const refusal = fd < 0 ? 0 : this.refuses(fd);
+    if (refusal !== 0) throw new SnapringError(errnoName(refusal) as ErrnoName, "refused by the test");
     const socket = kind === FileKind.Socket ? this.sockets.get(fd) : undefined;
     const device = this.devices.get(fd);
     if (socket !== undefined) this.#socketAt.set(index, socket);

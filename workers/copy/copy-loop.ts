@@ -22,6 +22,7 @@ import type { Outbox } from "../../src/ring/outbox.ts";
 import type { RingConsumer } from "../../src/ring/spsc-ring.ts";
 import { Submissions } from "../../src/ring/submissions.ts";
 import type { WorkerLoop } from "../drive.ts";
+import { refused } from "../refused.ts";
 import { WakeUp } from "../wake-up.ts";
 import { CopyJob } from "./copy-job.ts";
 import { CopySegment } from "./copy-segment.ts";
@@ -123,8 +124,7 @@ export class CopyLoop implements WorkerLoop {
         this.#queue[this.#queue.length - 1].addTarget(words[at + 2], position, words[at + 5], words[at + 6]);
         return;
       case Message.Control:
-        this.#control();
-        this.#outbox.send(Message.ControlTaken, 0, words[at + 2]);
+        this.#outbox.send(Message.ControlTaken, 0, words[at + 2], refused(this.#control));
         return;
       case Message.Stop:
         this.#stopping = true;

@@ -20,6 +20,7 @@ import { CloseCause, EPOCH_SHIFT, Message, SNAPSHOT_MASK, StopHow } from "../../
 import type { RingConsumer } from "../../src/ring/spsc-ring.ts";
 import type { Submissions } from "../../src/ring/submissions.ts";
 import type { WorkerLoop } from "../drive.ts";
+import { refused } from "../refused.ts";
 import { WakeUp } from "../wake-up.ts";
 import { Connection } from "./connection.ts";
 import { ConnectionReader } from "./connection-reader.ts";
@@ -180,8 +181,7 @@ export class ExportLoop implements WorkerLoop {
       case Message.Adopt:
         return this.#adopt(token, words[at + 2]);
       case Message.Control:
-        this.#control();
-        this.#context.outbox.send(Message.ControlTaken, 0, words[at + 2]);
+        this.#context.outbox.send(Message.ControlTaken, 0, words[at + 2], refused(this.#control));
         return;
       case Message.CutHandshake:
         return this.#cutHandshake(token);
@@ -200,10 +200,14 @@ export class ExportLoop implements WorkerLoop {
       this.#context.outbox.send(Message.ConnectionClosed, id, CloseCause.NoRoom);
       return;
     }
+    const error = refused(() => this.#context.ring.setFile(connection.file, fd, FileKind.Socket));
+    if (error !== 0) {
+      this.#context.outbox.send(Message.ConnectionClosed, id, CloseCause.Shortage);
+      return;
+    }
     connection.id = id;
     this.#open += 1;
     this.counters[WorkerCounter.Connections] = this.#open;
-    this.#context.ring.setFile(connection.file, fd, FileKind.Socket);
     this.#reader.start(connection);
   }
 

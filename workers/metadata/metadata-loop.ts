@@ -23,6 +23,7 @@ import type { Outbox } from "../../src/ring/outbox.ts";
 import type { RingConsumer } from "../../src/ring/spsc-ring.ts";
 import { Submissions } from "../../src/ring/submissions.ts";
 import type { WorkerLoop } from "../drive.ts";
+import { refused } from "../refused.ts";
 import { WakeUp } from "../wake-up.ts";
 import { MetadataJob, type MetadataStep } from "./metadata-job.ts";
 
@@ -121,8 +122,7 @@ export class MetadataLoop implements WorkerLoop {
         this.#arrived(words, at);
         return true;
       case Message.Control:
-        this.#parts.control();
-        this.#parts.outbox.send(Message.ControlTaken, 0, words[at + 2]);
+        this.#parts.outbox.send(Message.ControlTaken, 0, words[at + 2], refused(this.#parts.control));
         return true;
       case Message.Stop:
         this.#stopping = true;

@@ -1,7 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { errno } from "../../../src/base/errno.ts";
 import { loadNative } from "../../../src/device/native.ts";
 import { makeFile } from "../../../src/device/new-file.ts";
 
@@ -12,7 +13,10 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "snapring-new-file-"));
 });
 
-afterEach(() => rmSync(folder, { recursive: true }));
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(folder, { recursive: true });
+});
 
 it("has its size, reads as zeroes, and is its owner's alone", () => {
   const path = join(folder, "cow");
@@ -53,4 +57,21 @@ it("leaves nothing behind where there is no room", () => {
   const path = join(folder, "cow");
   expect(() => makeFile(path, 2 ** 52, "reserved")).toThrow();
   expect(() => statSync(path)).toThrow("ENOENT");
+});
+
+it.skipIf(loadNative().native === undefined).each([
+  ["ENOSPC", "no space left on the file system", /smaller, or sparse/],
+  ["EDQUOT", "the disk quota is used up", /smaller, or sparse/],
+  ["EFBIG", "files may not be of this size here", /ulimit -f/],
+  ["EPERM", "not permitted", /sparse/],
+] as const)("%s while its space is reserved: said as what it is, and there is no file", (code, why, hint) => {
+  // All but two were EIO, and all of them "no room".
+  const { native } = loadNative();
+  vi.spyOn(native!, "reserveFile").mockReturnValue(-errno[code]);
+  const path = join(folder, "cow");
+  const message = `space for a COW file ${path} of ${MIB} bytes cannot be reserved: ${why}`;
+  expect(() => makeFile(path, MIB, "reserved")).toThrow(
+    expect.objectContaining({ code, message, hint: expect.stringMatching(hint) }),
+  );
+  expect(existsSync(path)).toBe(false);
 });

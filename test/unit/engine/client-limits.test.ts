@@ -10,18 +10,30 @@ import {
   TRANSFER_MS,
 } from "../../../src/base/constants.ts";
 import type { Channel } from "../../../src/engine/channel.ts";
+import type { DescriptorRoom } from "../../../src/device/free-descriptors.ts";
 import { ClientLimits } from "../../../src/engine/client-limits.ts";
 import { CloseCause, Message } from "../../../src/ring/messages.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-function scene(): { limits: ClientLimits; worker: Channel; sent: number[][]; lines: string[] } {
+const ENOUGH = { limit: 1_048_576, free: 1_000_000 };
+
+function scene(room: DescriptorRoom = ENOUGH): {
+  limits: ClientLimits;
+  worker: Channel;
+  sent: number[][];
+  lines: string[];
+} {
   const sent: number[][] = [];
   const lines: string[] = [];
   const outbox = { send: (kind: number, id: number) => void sent.push([kind, id]), flush: () => false };
   const worker = { outbox, dead: false, isClosed: false } as unknown as Channel;
-  const limits = new ClientLimits((line) => lines.push(line));
+  const limits = new ClientLimits(
+    (line) => lines.push(line),
+    undefined,
+    () => room,
+  );
   limits.serve(2);
   return { limits, worker, sent, lines };
 }
@@ -101,4 +113,45 @@ test("thousands of refusals and cuts are a line each per RARE_LINE_MS, with thei
     "1 connection closed: no end of the handshake in 10 seconds",
   ]);
   expect(limits.stats(0)).toMatchObject({ refused: 3000, handshakeTimeouts: 2, transferTimeouts: 1, accepted: 1 });
+});
+
+test("no more clients come than there are descriptors for, and some are left to orders", () => {
+  // The client too many ended an export worker, and the volume with it.
+  const { limits, lines } = scene({ limit: 1024, free: 960 });
+  expect(lines).toEqual(["at most 456 connections for a limit of 1024 descriptors (ulimit -n)"]);
+  expect(limits.mayCome(455)).toBe(true);
+  expect(limits.mayCome(456)).toBe(false);
+  expect(lines.slice(1)).toEqual([
+    "1 connection refused: 456 are open, which is the most for a limit of 1024 descriptors",
+  ]);
+});
+
+test("with few descriptors a quarter is left to orders; those who wait have half of what they take already", () => {
+  const { limits } = scene({ limit: 100, free: 40 });
+  limits.serve(2, 4);
+  expect([limits.mayCome(16), limits.mayCome(17)]).toEqual([true, false]);
+});
+
+test("before the volume is open so many may wait that the opening gets what it takes", () => {
+  const limits = new ClientLimits(
+    () => undefined,
+    undefined,
+    () => ({ limit: 128, free: 100 }),
+  );
+  expect([limits.mayCome(24), limits.mayCome(25)]).toEqual([true, false]);
+});
+
+test("a limit that leaves no descriptor for a single client is said at the start", () => {
+  expect(() => scene({ limit: 64, free: 1 })).toThrow("the limit of 64 descriptors leaves none for clients");
+});
+
+test("a client that the machine has no descriptor for is refused and counted", () => {
+  const { limits, worker, lines } = scene();
+  limits.began(1, worker);
+  limits.ended(1, CloseCause.Shortage);
+  limits.shortage();
+  limits.close();
+  const line = "1 connection refused: this machine has no descriptor or no memory for them";
+  expect(lines).toEqual([line, line]);
+  expect(limits.stats(0)).toMatchObject({ accepted: 0, refused: 2 });
 });
