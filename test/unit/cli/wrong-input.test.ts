@@ -1,26 +1,15 @@
 /**
- * Bad input to the built command: each case ends with the right exit code, one clear line on stderr or one JSON object, no
- * stack trace, and every file as it was.
+ * Bad input to the command: each case ends with the right exit code, one clear line on stderr or one JSON object, no stack trace, and
+ * every file as it was. All in this process; that the built command says the same is shown in e2e/cli-errors.test.ts.
  */
-import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server as NetServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { dataPattern } from "../support/data-pattern.ts";
-import { makeScratch, type Scratch } from "../support/free-socket.ts";
-import { type Ended, runCommand } from "../support/run-command.ts";
-import { MAIN } from "../support/server.ts";
-import { type ExceptionPair, storeImage } from "../support/store-image.ts";
+import { dataPattern } from "../../support/data-pattern.ts";
+import { makeScratch, type Scratch } from "../../support/free-socket.ts";
+import { type ExceptionPair, storeImage } from "../../support/store-image.ts";
+import { snapring } from "./fake-terminal.ts";
 
 const MIB = 2 ** 20;
 const CHUNK_SECTORS = 8;
@@ -57,14 +46,6 @@ function everything(): readonly string[] {
       return `${entry.name} ${statSync(path).size} ${entry.isFile() ? statSync(path).mtimeMs : ""} ${hash}`;
     })
     .sort();
-}
-
-const snapring = (...argv: readonly string[]): Promise<Ended> => runCommand(process.execPath, MAIN, ...argv);
-
-/** As a user that no mode bits favour: root reads everything. */
-function asNobody(...argv: readonly string[]): { status: number | null; stdout: string; stderr: string } {
-  const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
-  return spawnSync(process.execPath, [MAIN, ...argv], { encoding: "utf8", ...user });
 }
 
 /** Runs the command in words and in JSON; both must say the same, and nothing on disk may change. */
@@ -235,26 +216,6 @@ describe("wrong files", () => {
   it("output over its own source", async () => {
     await fails(["read", origin, cow, "--output", origin], 1, "EINVAL", "is the origin or the COW file itself");
     await fails(["read", origin, cow, "--output", cow], 1, "EINVAL", "is the origin or the COW file itself");
-  });
-
-  it("no permission", async ({ skip }) => {
-    skip(asNobody("--version").status !== 0, "another user cannot run the command from this folder");
-    chmodSync(scratch.path, 0o755);
-    chmodSync(cow, 0o444);
-    chmodSync(origin, 0o000);
-    for (const argv of [
-      ["merge", origin, cow],
-      ["read", origin, cow],
-      ["serve", origin],
-    ]) {
-      const { status, stdout, stderr } = asNobody(...argv);
-      expect(stderr).toMatch(/origin.*permission denied/);
-      expect(stderr.trimEnd().split("\n")).toHaveLength(1);
-      expect(stdout).toBe("");
-      expect(status).toBe(1);
-    }
-    expect(asNobody("create", scratch.file("new.cow"), "--size", "1M").stderr).toContain("permission denied");
-    expect(existsSync(scratch.file("new.cow"))).toBe(false);
   });
 });
 
