@@ -4,6 +4,7 @@
  *
  * A cell that is refused leaves every file as it was. The words that follow an opening (`--moved`, `--unregistered`) have their own cells.
  */
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -129,6 +130,35 @@ describe("open --moved", () => {
     merging: [undefined, undefined, /^merging, registered as merging$/, MISFIT, NO_STORE, NO_STORE, MISSING],
     "of another origin": [ANOTHERS, ANOTHERS, undefined, undefined, ANOTHERS, ANOTHERS, undefined],
   });
+});
+
+describe("in a copy that has been served, and has a register of its own by now", () => {
+  it.each(["active", "merging"] as const)(
+    "the original's store (%s) stays the original's, whatever is said",
+    async (says) => {
+      const world = await makeWorld(scratch.path, says, "its store");
+      const copy = join(scratch.path, "c");
+      expect(spawnSync("cp", ["-a", world.folder, copy]).status).toBe(0);
+      const own = { ...world, folder: copy, origin: join(copy, "disk.img"), cow: join(copy, "s.cow") };
+      const opened = new RegExp(`^${says}, registered as ${says}$`);
+      for (let times = 0; times < 2; times++) expect(await open()(own)).toMatch(opened);
+      const before = contents(scratch.path);
+      const original = /is the store of snapshot 's', registered in .*a\/disk\.img\.snapshots/;
+      expect(await open()({ ...own, cow: world.cow })).toMatch(/^EBUSY: /);
+      for (const words of [{ moved: true }, { moved: true, unregistered: true }])
+        expect(await open(words)({ ...own, cow: world.cow })).toMatch(original);
+      renameSync(own.cow, join(scratch.path, "away/s.cow"));
+      for (const words of [[], ["--moved"], ["--unregistered"]]) {
+        expect(await command("merge", own.origin, world.cow, ...words)).toMatch(original);
+        if (words[0] !== "--unregistered")
+          expect(await command("read", own.origin, world.cow, "--output", "/dev/null", ...words)).toMatch(original);
+      }
+      renameSync(join(scratch.path, "away/s.cow"), own.cow);
+      expect(contents(scratch.path)).toEqual(before);
+      expect(await open()(world)).toMatch(opened);
+      expect(await open()(own)).toMatch(opened);
+    },
+  );
 });
 
 describe("make (createSnapshot)", () => {
