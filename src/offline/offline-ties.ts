@@ -5,7 +5,8 @@
  *   no register, or     refused (`unregistered` says that the two    warned of; refused where the origin has other snapshots
  *   not in it           belong together)                             (`unregistered`)
  *   active, merging     where the store is the registered one        the same
- *   invalid             refused                                      refused
+ *   invalid             refused; another store in its place is       refused; likewise
+ *                       in no register
  *   of another origin   refused                                      refused (`unregistered` reads it all the same)
  *
  * The store is known by its path or file; or, where the registered one is gone, as the one that was moved: by its id, or with `moved`.
@@ -34,7 +35,7 @@ export interface TiedDevices {
 export class OfflineTies {
   readonly #devices: TiedDevices;
   readonly #found: OriginRegister;
-  readonly #known: Known | undefined;
+  #known: Known | undefined;
   readonly #atRest: StoreAtRest;
 
   private constructor(devices: TiedDevices, found: OriginRegister, words: Words) {
@@ -117,8 +118,12 @@ export class OfflineTies {
     const known = this.#known;
     const isInvalid = known?.entry.state === "invalid" && found.mark?.store === known.entry.store;
     // The user knows better than a register that another program's merge has made untrue.
-    if (words.unregistered && !always && !isInvalid) return;
-    if (tieStore(known?.name ?? found.path, known, found, words) !== "invalid") return;
+    const isTrusted = words.unregistered && !always && !isInvalid;
+    if (isTrusted || tieStore(known?.name ?? found.path, known, found, words) !== "invalid") {
+      // What an Invalid entry says is not said of another store in its place: no register knows that one.
+      if (known?.entry.state === "invalid") this.#known = undefined;
+      return;
+    }
     throw new SnapringError("EINVAL", `${found.path}: the snapshot is Invalid: its origin was written without it`, {
       hint: "it was dropped or ran full; what it held is lost",
     });

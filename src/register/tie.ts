@@ -19,7 +19,8 @@
  *
  * In a folder that was copied (origin-register.ts) the store beside the origin is the copy's own, and what is outside of the folder, or is
  * the registered file itself, is the original's; in a clone of a whole file system what is beside it is its own although the numbers of the
- * files are the same. The store of one snapshot is never taken for another's.
+ * files are the same. The store of one snapshot is never taken for another's, nor, whatever is said, one whose mark leads to another register
+ * that has it: a copy that has been served once has a register of its own, and the original is still the original's.
  */
 import { SnapringError } from "../base/errno.ts";
 import type { Claim } from "./claim.ts";
@@ -74,6 +75,7 @@ export function tieStore(name: string, known: Known | undefined, found: FoundSto
   const { entry, standing } = known;
   if (found.state === "new") throw notTheStore(name, found, known, "has no store in it");
   if (standing === "copied" || standing === "cloned") refuseOriginals(known, name, found);
+  else if (found.claim === "stands") throw ofAnother(name, found, whoseMark(found));
   else if (!words.moved) refuseStranger(name, known, found);
   // Dropped by somebody else: its list is void.
   if (found.state === "invalid") return "invalid";
@@ -83,8 +85,7 @@ export function tieStore(name: string, known: Known | undefined, found: FoundSto
 
 /** No register knows it as a good one. */
 function openUnknown(name: string, known: Known | undefined, found: FoundStore, words: Words): OpenAs {
-  if (found.claim === "stands")
-    throw ofAnother(name, found, `snapshot '${found.mark?.name}', registered in ${found.mark?.register}`);
+  if (found.claim === "stands") throw ofAnother(name, found, whoseMark(found));
   const isSame = known !== undefined && found.state !== "new" && isSameInvalid(known.entry, found);
   if (isSame) return "invalid";
   if (found.claim === "forgotten" && found.state === "active" && !words.unregistered) throw forgotten(name, found);
@@ -93,6 +94,10 @@ function openUnknown(name: string, known: Known | undefined, found: FoundStore, 
   throw new SnapringError("EEXIST", `cow of ${name} ${found.path} ${found.content}: it is not made into a store`, {
     hint: "name a blank file or device; snapring create --force overwrites what is there",
   });
+}
+
+function whoseMark({ mark }: FoundStore): string {
+  return `snapshot '${mark?.name}', registered in ${mark?.register}`;
 }
 
 function ofAnother(name: string, found: FoundStore, whose: string): SnapringError {
