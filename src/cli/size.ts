@@ -6,6 +6,7 @@
  */
 import { SnapringError } from "../base/errno.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
+import { chunkBytesFault } from "../engine/option-schema.ts";
 
 const UNITS: Readonly<Record<string, number>> = {
   "": 1,
@@ -38,6 +39,15 @@ export function parseSectors(text: string): number {
     throw new SnapringError("EUSAGE", `size '${text}' is not a multiple of ${SECTOR_BYTES} bytes`);
   }
   return bytes / SECTOR_BYTES;
+}
+
+/** Like parseSectors, of a chunk. */
+export function parseChunkSectors(text: string): number {
+  const bytes = parseSize(text);
+  if (chunkBytesFault(bytes) === undefined) return bytes / SECTOR_BYTES;
+  throw new SnapringError("EUSAGE", `'${text}' is no chunk size`, {
+    hint: "a chunk is a power of two from 512 bytes to 1G: 4K, 16K, 64K",
+  });
 }
 
 /** For people: `1.5 GiB`; exact below 1 KiB. */
