@@ -49,15 +49,3 @@ export function parseChunkSectors(text: string): number {
     hint: "a chunk is a power of two from 512 bytes to 1G: 4K, 16K, 64K",
   });
 }
-
-/** For people: `1.5 GiB`; exact below 1 KiB. */
-export function formatSize(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < 5) {
-    value /= 1024;
-    unit++;
-  }
-  const digits = unit === 0 || Number.isInteger(value) || value >= 100 ? 0 : 1;
-  return `${value.toFixed(digits)} ${["B", "KiB", "MiB", "GiB", "TiB", "PiB"][unit]}`;
-}

@@ -12,6 +12,7 @@
  */
 import { closeSync, constants, fsyncSync, ftruncateSync, openSync, rmSync, writeSync } from "node:fs";
 import { errno, SnapringError } from "../base/errno.ts";
+import { formatSize } from "../base/size-text.ts";
 import { deviceFacts } from "./device-facts.ts";
 import { loadNative } from "./native.ts";
 import { systemError } from "./system-error.ts";
@@ -52,7 +53,7 @@ function reserve(fd: number, path: string, bytes: number): boolean {
   if (status === 0) return true;
   if (status === errno.EOPNOTSUPP || status === errno.ENOSYS || status === errno.EINVAL) return false;
   const code = status === errno.ENOSPC ? "ENOSPC" : status === errno.EFBIG ? "EFBIG" : "EIO";
-  throw new SnapringError(code, `there is no room for a COW file ${path} of ${bytes} bytes`, {
+  throw new SnapringError(code, `there is no room for a COW file ${path} of ${formatSize(bytes)}`, {
     hint: "make it smaller, or sparse: then a full file system makes the snapshot invalid",
   });
 }

@@ -7,7 +7,8 @@ import { SECTOR_BYTES } from "../../base/units.ts";
 import { createStore, refuseRegistered } from "../../offline/create-store.ts";
 import { optionValue } from "../option-value.ts";
 import { progressBar } from "../progress-bar.ts";
-import { formatSize, parseChunkSectors, parseSectors } from "../size.ts";
+import { formatSize } from "../../base/size-text.ts";
+import { parseChunkSectors, parseSectors } from "../size.ts";
 import { UNLOCKED_HELP } from "../unlocked-option.ts";
 import type { Terminal } from "../terminal.ts";
 

@@ -5,7 +5,8 @@ import { Command } from "commander";
 import { SECTOR_BYTES } from "../../base/units.ts";
 import { type StoreStatus, storeStatus } from "../../offline/store-status.ts";
 import { optionValue } from "../option-value.ts";
-import { formatSize, parseChunkSectors } from "../size.ts";
+import { formatSize } from "../../base/size-text.ts";
+import { parseChunkSectors } from "../size.ts";
 import type { Terminal } from "../terminal.ts";
 import { printWarnings } from "../warnings.ts";
 
