@@ -22,7 +22,13 @@ const PROGRAM = "snapring";
 
 const HELP = `
 Sizes are bytes (65536), 16K, 10G, or sectors of 512 bytes (32s).
-Exit code: 0 done, 1 failed, 2 wrong command line.
+
+Exit codes:
+  0  done; serve and demo: a signal ended it, and everything was closed in good order
+  1  failed or interrupted, and one line (--json: one object) says why; nothing is said where the reader of the output has gone
+  2  wrong command line: nothing was opened or made
+  A process that a signal ends at once has no code of its own: shells say 130 (Ctrl-C), 143 (SIGTERM), 137 (SIGKILL, or a signal
+  after the warning that the next one ends it at once).
 
 Examples:
   snapring create snap.cow --size 10G

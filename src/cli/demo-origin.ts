@@ -20,6 +20,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { SECTOR_BYTES } from "../base/units.ts";
+import { systemError } from "../device/system-error.ts";
 
 /** How much of an origin without a file system is filled with text; the rest stays a hole. */
 const TEXT_BYTES = 16 * 1024 * 1024;
@@ -45,6 +46,9 @@ export function ensureDemoOrigin(path: string, sizeBytes: number): DemoOrigin {
     fsyncSync(file);
     renameSync(unfinished, path);
     return { isNew: true, kind };
+  } catch (error) {
+    rmSync(unfinished, { force: true });
+    throw systemError(error, `cannot make ${path}`);
   } finally {
     closeSync(file);
   }

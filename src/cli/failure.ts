@@ -1,12 +1,14 @@
 /**
  * Turns what a command threw into what its caller sees: one line (or one JSON object) and an exit code.
  *
- *   SnapringError EUSAGE, commander's own errors   2   the command line was wrong
+ *   SnapringError EUSAGE, commander's own errors,  2   the command line was wrong
+ *   options that the library refuses
  *   SnapringError, errors of system calls          1   what, where, why, and what to do if there is something to do
  *   anything else                                  1   a defect of ours: the stack is shown, for whoever reports it
  */
 import { CommanderError } from "commander";
 import { SnapringError } from "../base/errno.ts";
+import { isOptionError, type OptionError } from "../engine/option-error.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const ExitCode = { Ok: 0, Failed: 1, Usage: 2 } as const;
@@ -53,6 +55,7 @@ function describe(error: unknown, where: string): Failure {
     const exitCode = error.code === "EUSAGE" ? ExitCode.Usage : ExitCode.Failed;
     return { exitCode, code: error.code, message: error.message, hint: error.hint };
   }
+  if (isOptionError(error)) return { exitCode: ExitCode.Usage, code: "EUSAGE", message: asFlag(error) };
   if (isSystemError(error)) return { exitCode: ExitCode.Failed, code: error.code, message: error.message };
   const message = error instanceof Error ? error.message : String(error);
   const stack = error instanceof Error ? error.stack : undefined;
@@ -65,4 +68,10 @@ function isSystemError(error: unknown): error is Error & { code: string } {
 
 function oneLine(text: string): string {
   return text.replace(/\s*\n\s*/g, " ");
+}
+
+/** `options.noMerge …` as people gave it: `--no-merge …`. */
+function asFlag({ message, option }: OptionError): string {
+  const flag = option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return message.replace(`options.${option}`, `--${flag}`);
 }

@@ -6,7 +6,7 @@
  * It draws at most ten times per second, whatever the rate of updates.
  */
 import type { Terminal } from "./terminal.ts";
-import { formatSize } from "./size.ts";
+import { formatSize } from "../base/size-text.ts";
 
 const DRAW_INTERVAL_MS = 100;
 const BAR_CELLS = 20;

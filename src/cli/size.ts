@@ -6,6 +6,7 @@
  */
 import { SnapringError } from "../base/errno.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
+import { chunkBytesFault } from "../engine/option-schema.ts";
 
 const UNITS: Readonly<Record<string, number>> = {
   "": 1,
@@ -40,14 +41,11 @@ export function parseSectors(text: string): number {
   return bytes / SECTOR_BYTES;
 }
 
-/** For people: `1.5 GiB`; exact below 1 KiB. */
-export function formatSize(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < 5) {
-    value /= 1024;
-    unit++;
-  }
-  const digits = unit === 0 || Number.isInteger(value) || value >= 100 ? 0 : 1;
-  return `${value.toFixed(digits)} ${["B", "KiB", "MiB", "GiB", "TiB", "PiB"][unit]}`;
+/** Like parseSectors, of a chunk. */
+export function parseChunkSectors(text: string): number {
+  const bytes = parseSize(text);
+  if (chunkBytesFault(bytes) === undefined) return bytes / SECTOR_BYTES;
+  throw new SnapringError("EUSAGE", `'${text}' is no chunk size`, {
+    hint: "a chunk is a power of two from 512 bytes to 1G: 4K, 16K, 64K",
+  });
 }

@@ -1,30 +1,32 @@
 /**
  * `--snapshot NAME=COW[,chunk=SIZE][,store=P|PO|N][,size=SIZE][,sparse]…` as options of the library.
  *
- * The part before the first `=` is the name, up to the next comma the COW path, then settings. A path that holds a comma
- * cannot be written this way; the error for its rest says so.
+ * The part before the first `=` is the name, up to the next comma the COW path, then settings. A backslash before `=`, `,` or `\` makes
+ * it a part of the name or path; before anything else it is a backslash, as in the names that udev makes. What may stand there is
+ * the library's to say (option-schema.ts).
  */
-import { MAX_EXPORT_NAME_BYTES } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
+import { SECTOR_BYTES } from "../base/units.ts";
+import { nameFault } from "../engine/option-schema.ts";
 import type { SnapshotOptions } from "../engine/volume.ts";
-import { parseSize } from "./size.ts";
+import { parseChunkSectors, parseSectors } from "./size.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** Names that clients know the live volume by. */
-const RESERVED = ["", "origin"];
-
 /** Throws a SnapringError (EUSAGE) that quotes what is wrong. */
 export function parseSnapshotOption(text: string): SnapshotOptions {
-  const equals = text.indexOf("=");
-  if (equals < 0) throw wrong(text, "there is no '=' between name and COW file");
-  const name = text.slice(0, equals);
-  if (RESERVED.includes(name)) throw wrong(text, `'${name}' is the name of the live volume`);
-  if (Buffer.byteLength(name) > MAX_EXPORT_NAME_BYTES) throw wrong(text, "the name is too long");
-  const [cow, ...settings] = text.slice(equals + 1).split(",");
+  const [first, ...settings] = split(text, ",");
+  const [before, ...behind] = split(first, "=");
+  if (behind.length === 0) throw wrong(text, "there is no '=' between name and COW file");
+  const name = plain(before);
+  const fault = nameFault(name);
+  if (fault !== undefined) throw wrong(text, `the name ${fault}`);
+  const cow = plain(behind.join("="));
   if (cow === "") throw wrong(text, "the COW file is missing");
   const options: Mutable<SnapshotOptions> = { name, cow };
   for (const setting of settings) apply(options, setting, text);
+  if (options.store === "N" && options.chunkSize === undefined)
+    throw wrong(text, "a store in memory (store=N) needs chunk=SIZE");
   return options;
 }
 
@@ -50,16 +52,48 @@ function apply(options: Mutable<SnapshotOptions>, setting: string, whole: string
   } else if (key === "sparse" && value === undefined) {
     options.sparse = true;
   } else if (value === undefined || value === "") {
-    throw wrong(whole, `'${setting}' is not a setting (a path with a comma cannot be written here)`);
+    throw wrong(whole, `'${setting}' is not a setting (a comma in a path is written \\,)`);
   } else if (key === "chunk") {
-    options.chunkSize = parseSize(value);
+    options.chunkSize = inSetting(setting, whole, () => parseChunkSectors(value) * SECTOR_BYTES);
   } else if (key === "size") {
-    options.size = parseSize(value);
+    options.size = inSetting(setting, whole, () => parseSectors(value) * SECTOR_BYTES);
   } else if (key === "store") {
     options.store = parseStore(value, whole);
   } else {
     throw wrong(whole, `there is no setting '${key}'`);
   }
+}
+
+/** What a size lacks, with the whole option that it stands in. */
+function inSetting(setting: string, whole: string, parse: () => number): number {
+  try {
+    const value = parse();
+    if (value > 0) return value;
+  } catch (error) {
+    if (!(error instanceof SnapringError)) throw error;
+    throw wrong(whole, error.hint === undefined ? error.message : `${error.message}: ${error.hint}`);
+  }
+  throw wrong(whole, `'${setting}' is nothing`);
+}
+
+/** Between separators that no backslash is before. */
+function split(text: string, separator: string): string[] {
+  const parts = [""];
+  for (let at = 0; at < text.length; at++) {
+    const isEscape = text[at] === "\\" && isSpecial(text[at + 1]);
+    if (isEscape) parts.push(`${parts.pop()}${text[at]}${text[++at]}`);
+    else if (text[at] === separator) parts.push("");
+    else parts.push(`${parts.pop()}${text[at]}`);
+  }
+  return parts;
+}
+
+function plain(text: string): string {
+  return text.replace(/\\([\\,=])/g, "$1");
+}
+
+function isSpecial(letter: string | undefined): boolean {
+  return letter === "\\" || letter === "," || letter === "=";
 }
 
 /** S-10, S-11, S-13, S-14; what a table line takes without a word, `Nonsense` for one, is a typing error here. */

@@ -6,7 +6,7 @@
  * Rates come from the difference between two looks, so the line keeps the counters of the look before.
  */
 import type { VolumeStats } from "../engine/volume.ts";
-import { formatSize } from "./size.ts";
+import { formatSize } from "../base/size-text.ts";
 
 interface Look {
   readonly seconds: number;

@@ -14,6 +14,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { SnapringError, errnoName, type ErrnoName } from "../base/errno.ts";
+import { exactSize } from "../base/size-text.ts";
 import { divCeil, divFloor, SECTOR_BYTES, type Area, type Chunk, type Sector } from "../base/units.ts";
 import { chunkSizeFault, resolveChunkSize, type BlockSizes } from "../format/chunk-size.ts";
 import { CowGeometry, FIRST_DATA_CHUNK } from "../format/cow-geometry.ts";
@@ -80,7 +81,7 @@ export class StoreLoader {
     if (this.#cowSectors < this.#geometry.chunkSectors) {
       throw refuse(
         "EIO",
-        `cow device of ${this.#cowSectors} sectors is shorter than one chunk of ${this.#geometry.chunkSectors}`,
+        `cow device of ${sizeOf(this.#cowSectors)} is shorter than one chunk of ${sizeOf(this.#geometry.chunkSectors)}`,
       );
     }
   }
@@ -209,7 +210,7 @@ export class StoreLoader {
     if (!this.#geometry.areaFits(0, this.#cowSectors)) {
       throw refuse(
         "EIO",
-        `cow device of ${this.#cowSectors} sectors has no room for a header and an area of ${this.#geometry.chunkSectors} sectors each`,
+        `cow device of ${sizeOf(this.#cowSectors)} has no room for a header and an area of ${sizeOf(this.#geometry.chunkSectors)} each`,
       );
     }
     this.#area = 0;
@@ -250,4 +251,8 @@ function refuse(code: ErrnoName, message: string): SnapringError {
 
 function corrupt(area: Area, slot: number, fact: string): SnapringError {
   return refuse("EIO", `corrupt snapshot: exception ${slot} of area ${area}: ${fact}`);
+}
+
+function sizeOf(sectors: Sector): string {
+  return exactSize(sectors * SECTOR_BYTES);
 }

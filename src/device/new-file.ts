@@ -12,6 +12,7 @@
  */
 import { closeSync, constants, fsyncSync, ftruncateSync, openSync, rmSync, writeSync } from "node:fs";
 import { errno, type ErrnoName, isNoRoom, SnapringError } from "../base/errno.ts";
+import { formatSize } from "../base/size-text.ts";
 import { deviceFacts } from "./device-facts.ts";
 import { loadNative } from "./native.ts";
 import { errnoError, systemError } from "./system-error.ts";
@@ -51,7 +52,7 @@ function reserve(fd: number, path: string, bytes: number): boolean {
   const status = -native.reserveFile(fd, bytes);
   if (status === 0) return true;
   if (status === errno.EOPNOTSUPP || status === errno.ENOSYS || status === errno.EINVAL) return false;
-  const refusal = errnoError(status, `space for a COW file ${path} of ${bytes} bytes cannot be reserved`);
+  const refusal = errnoError(status, `space for a COW file ${path} of ${formatSize(bytes)} cannot be reserved`);
   const sparse = "make it smaller, or sparse: then a full file system makes the snapshot invalid";
   throw new SnapringError(refusal.code as ErrnoName, refusal.message, {
     hint: isNoRoom(status) && status !== errno.EFBIG ? sparse : (refusal.hint ?? "make it sparse"),

@@ -21,30 +21,7 @@ import { keepAlive } from "../device/keep-alive.ts";
 import { type CloseCause, Message } from "../ring/messages.ts";
 import type { Channel } from "./channel.ts";
 import { ClientLimits, type ClientStats, rethrow } from "./client-limits.ts";
-
-export interface ListenAddress {
-  readonly unix?: string | undefined;
-  readonly host?: string | undefined;
-  readonly port?: number | undefined;
-}
-
-/** "unix:PATH" or "tcp:HOST:PORT" (an IPv6 host in brackets). Throws a SnapringError (EUSAGE). */
-export function parseListenAddress(text: string): ListenAddress {
-  if (text.startsWith("unix:") && text.length > 5) return { unix: text.slice(5) };
-  const tcp = /^tcp:(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(text);
-  if (tcp === null || Number(tcp[3]) > 65535) {
-    throw new SnapringError("EUSAGE", `'${text}' is not an address`, { hint: "write unix:PATH or tcp:HOST:PORT" });
-  }
-  return { host: tcp[1] ?? (tcp[2] || "127.0.0.1"), port: Number(tcp[3]) };
-}
-
-/** The NBD URI of an export there. */
-export function uriOf(address: ListenAddress, name: string): string {
-  const path = encodeURIComponent(name);
-  if (address.unix !== undefined) return `nbd+unix:///${path}?socket=${encodeURI(address.unix)}`;
-  const host = address.host?.includes(":") ? `[${address.host}]` : address.host;
-  return `nbd://${host}:${address.port}/${path}`;
-}
+import type { ListenAddress } from "./listen-address.ts";
 
 export class Listener {
   #workers: readonly Channel[] = [];

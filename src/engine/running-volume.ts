@@ -20,10 +20,12 @@ import { createVolumeWords, VolumeWords } from "../ring/volume-words.ts";
 import { CloseWatch } from "./close-watch.ts";
 import { CoreShell, sectorsOf, type ShellEvents } from "./core-shell.ts";
 import { NO_CLIENTS } from "./client-limits.ts";
-import { Listener, parseListenAddress, uriOf } from "./listener.ts";
+import { parseAddress, uriOf } from "./listen-address.ts";
+import { Listener } from "./listener.ts";
 import { MainWake } from "./main-wake.ts";
 import { MergePacer } from "./merge-pacer.ts";
 import { sayWhatIsMissing } from "./missing.ts";
+import { checkSnapshotOptions } from "./option-schema.ts";
 import { Orders } from "./orders.ts";
 import { inWords } from "./refusal.ts";
 import { RegisteredSet } from "./registered-set.ts";
@@ -115,7 +117,8 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
   /** E-40: atomic against writes of clients; resolves when it is durable and served. */
   async createSnapshot(options: SnapshotOptions): Promise<void> {
     this.#refuseDead();
-    await this.#orders.run(() => this.#snapshots.create(options)).catch(inWords);
+    const checked = checkSnapshotOptions(options);
+    await this.#orders.run(() => this.#snapshots.create(checked)).catch(inWords);
   }
 
   /** E-41: its header is invalid, durably, and its COW device released. */
@@ -266,7 +269,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
 
   async #listen(): Promise<void> {
     this.#listener = new Listener(this.#options.log, (error) => this.#fail(defect(error)));
-    for (const address of this.#options.listen.map(parseListenAddress)) await this.#listener.listen(address);
+    for (const address of this.#options.listen.map(parseAddress)) await this.#listener.listen(address);
   }
 
   async #close(): Promise<void> {

@@ -28,7 +28,7 @@ import { type OpenedStore, openStore } from "./store-opening.ts";
 import type { Threads } from "./threads.ts";
 import type { SnapshotStatus } from "./volume-events.ts";
 import type { VolumeDevice } from "./volume-device.ts";
-import { checkName, type CompleteOptions, type SnapshotOptions } from "./volume-options.ts";
+import type { CompleteOptions, SnapshotOptions } from "./volume-options.ts";
 
 /** What a creation is refused with while the store is blank, or, for want of descriptors, before the register names it. */
 const REFUSALS: readonly string[] = ["EINVAL", "EBUSY", "EMFILE", "ENFILE"];
@@ -154,19 +154,14 @@ export class SnapshotSet {
 
   /** E-40. */
   async create(options: SnapshotOptions): Promise<void> {
-    checkName(options.name, this.#names());
+    this.#refuseTaken(options);
     if (this.#options.readOnly) throw new SnapringError("EPERM", "the volume is read-only");
     const handle = await this.#open(options, true);
     const shell = this.#shell as CoreShell;
     try {
       if (handle.description.chunkBytes % this.#origin.align !== 0) {
-        throw new SnapringError(
-          "EINVAL",
-          `chunks of ${options.name} are smaller than a direct I/O block of the origin`,
-          {
-            hint: `use chunks of ${this.#origin.align} bytes or more`,
-          },
-        );
+        const what = `chunks of ${options.name} are smaller than a direct I/O block of the origin`;
+        throw new SnapringError("EINVAL", what, { hint: `use chunks of ${this.#origin.align} bytes or more` });
       }
       await this.#introduce(handle);
       await this.#operate(handle.name, (operation) =>
@@ -286,7 +281,7 @@ export class SnapshotSet {
     const opened = await openStore(options, { ...around, ties: this.#registered, make });
     try {
       // Another order may have taken the name, or the device, while the store was opened.
-      checkName(options.name, this.#names());
+      this.#refuseTaken(options);
       refuseOtherCows(opened.cow.file, this.#cows());
       return this.#adopt(options, opened);
     } catch (error) {
@@ -324,8 +319,9 @@ export class SnapshotSet {
     return this.#all().map((handle) => handle.cow.file);
   }
 
-  #names(): Set<string> {
-    return new Set(this.#all().map((handle) => handle.name));
+  #refuseTaken({ name }: SnapshotOptions): void {
+    if (this.#all().some((handle) => handle.name === name))
+      throw new SnapringError("EEXIST", `there is a snapshot named '${name}' already`);
   }
 
   #freeIndex(): number {

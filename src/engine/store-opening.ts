@@ -12,6 +12,7 @@ import { existsSync, unlinkSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { AREA_READ_AHEAD, HUGE_PAGES_EXCEPTIONS } from "../base/constants.ts";
 import { errnoOf, SnapringError, type ErrnoName } from "../base/errno.ts";
+import { exactSize } from "../base/size-text.ts";
 import { divCeil, divExact, SECTOR_BYTES } from "../base/units.ts";
 import { type LoadedStore, transientStore } from "../core/loaded-store.ts";
 import { type ReadRange, StoreLoader } from "../core/store-loader.ts";
@@ -77,7 +78,6 @@ export interface StoreSurroundings {
 /** Throws a SnapringError that names the COW device: what the rules S-12…S-39 refuse, ENOENT, EBUSY … */
 export async function openStore(options: SnapshotOptions, around: StoreSurroundings): Promise<OpenedStore> {
   const readOnly = around.readOnly && options.store !== "N";
-  checkChunkSize(options);
   const { ties } = around;
   if (options.store === "N") ties.refuseTransient(options);
   const made = makeCowFile(options, ties);
@@ -93,6 +93,7 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
       cows: around.cows,
     });
     if (cow.lockWarning !== undefined) around.log(cow.lockWarning);
+    if (!made) sayOtherSize(options, cow, around.log);
     const found = new ExceptionCollector(exceptionsMax(options, cow));
     const digest = new StoreDigest(ties.seen(options));
     const isTransient = options.store === "N";
@@ -123,12 +124,6 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
   }
 }
 
-/** Rounded up to sectors it would be another size than the one that was asked for. */
-function checkChunkSize({ name, chunkSize = 0 }: SnapshotOptions): void {
-  if (Number.isSafeInteger(chunkSize) && chunkSize >= 0 && chunkSize % SECTOR_BYTES === 0) return;
-  throw new SnapringError("EINVAL", `chunk size of ${name} is not a multiple of ${SECTOR_BYTES} bytes: ${chunkSize}`);
-}
-
 /** True: it was made. */
 function makeCowFile(options: SnapshotOptions, ties: StoreTies): boolean {
   if (existsSync(options.cow)) return false;
@@ -137,13 +132,20 @@ function makeCowFile(options: SnapshotOptions, ties: StoreTies): boolean {
   return true;
 }
 
+/** `size` is for a file that is made; who gave another one than the store has may believe that it counts. */
+function sayOtherSize({ cow: path, size }: SnapshotOptions, { file }: VolumeDevice, log: (line: string) => void): void {
+  if (size === undefined || size === file.sizeBytes) return;
+  log(
+    `${path} exists and has ${exactSize(file.sizeBytes)}; the size that was given (${exactSize(size)}) is for a file that is made`,
+  );
+}
+
 /** How many exceptions the store may hold: as many as there are chunks of the smallest size that it may have. */
 function exceptionsMax(options: SnapshotOptions, cow: VolumeDevice): number {
   return Math.ceil(cow.file.sizeBytes / Math.max(SECTOR_BYTES, options.chunkSize ?? 0));
 }
 
 function transient(options: SnapshotOptions, cow: VolumeDevice): LoadedStore {
-  if (options.chunkSize === undefined) throw new SnapringError("EINVAL", "Chunk size not set");
   const content = storeOn(cow.file) ?? signatureOf(cow.file);
   if (content !== undefined) {
     throw new SnapringError(
@@ -154,7 +156,10 @@ function transient(options: SnapshotOptions, cow: VolumeDevice): LoadedStore {
       },
     );
   }
-  return transientStore(divExact(options.chunkSize, SECTOR_BYTES), divExact(cow.file.sizeBytes, SECTOR_BYTES));
+  return transientStore(
+    divExact(options.chunkSize as number, SECTOR_BYTES),
+    divExact(cow.file.sizeBytes, SECTOR_BYTES),
+  );
 }
 
 async function load(

@@ -1,21 +1,12 @@
 /**
- * What `openVolume` takes: typed options, checked and completed with their defaults.
+ * What `openVolume` takes: typed options, checked (option-schema.ts) and completed with their defaults.
  *
- * The command line passes the same options. Sizes are bytes; what the store's own rules refuse (S-12…S-19) is refused there,
- * with their words.
+ * The command line passes the same options. What depends on devices and stores is refused where they are opened.
  */
 import { availableParallelism } from "node:os";
-import {
-  BUSY_POLL_US_MAX,
-  GROUP_COUNT_MAX,
-  GROUP_WAIT_MS,
-  GROUP_WAIT_MS_MAX,
-  MAX_EXPORT_NAME_BYTES,
-  MAX_EXPORT_WORKERS,
-  MAX_SNAPSHOTS,
-} from "../base/constants.ts";
-import { SnapringError } from "../base/errno.ts";
+import { GROUP_COUNT_MAX, GROUP_WAIT_MS } from "../base/constants.ts";
 import type { RingMode } from "../ring/worker-data.ts";
+import { checkVolumeOptions } from "./option-schema.ts";
 import { SafeLog } from "./safe-log.ts";
 
 export interface SnapshotOptions {
@@ -114,77 +105,36 @@ export interface CompleteOptions {
 
 const DEFAULT_WORKERS_MAX = 4;
 
-/** Throws a SnapringError (EINVAL) that names the option. */
-export function completeOptions(options: VolumeOptions): CompleteOptions {
+/** Throws an OptionError that names the option. */
+export function completeOptions(given: VolumeOptions): CompleteOptions {
+  const options = checkVolumeOptions(given);
   const io = options.io ?? "auto";
-  const workers = options.workers ?? Math.min(DEFAULT_WORKERS_MAX, availableParallelism());
-  const copyWorkers = options.copyWorkers ?? 1;
-  checkWhole("workers", workers, 1, MAX_EXPORT_WORKERS);
-  checkWhole("copyWorkers", copyWorkers, 1, MAX_EXPORT_WORKERS);
-  const snapshots = options.snapshots ?? [];
-  if (snapshots.length > MAX_SNAPSHOTS) throw invalid(`more than ${MAX_SNAPSHOTS} snapshots of one origin`);
-  const names = new Set<string>();
-  for (const snapshot of snapshots) {
-    checkName(snapshot.name, names);
-    names.add(snapshot.name);
-  }
+  const fills = options.fills ?? true;
   const log = new SafeLog(options.log ?? (() => {}));
   return {
     origin: options.origin,
-    snapshots,
+    snapshots: options.snapshots ?? [],
     listen: options.listen ?? [],
     direct: options.direct ?? "auto",
     io,
     mode: io === "sync" ? "poll" : io,
     readOnly: options.readOnly ?? false,
-    workers,
-    copyWorkers,
+    workers: options.workers ?? Math.min(DEFAULT_WORKERS_MAX, availableParallelism()),
+    copyWorkers: options.copyWorkers ?? 1,
     early: options.early ?? true,
-    fills: options.fills ?? true,
-    reserves: (options.reserves ?? true) && (options.fills ?? true),
+    fills,
+    reserves: (options.reserves ?? true) && fills,
     mergeBatches: options.mergeBatches ?? true,
-    mergePercent: checkPercent(options.mergePercent ?? 100),
-    groupWaitMs: checkWhole("groupWaitMs", options.groupWaitMs ?? GROUP_WAIT_MS, 0, GROUP_WAIT_MS_MAX),
-    groupCount: checkWhole("groupCount", options.groupCount ?? GROUP_COUNT_MAX, 1, GROUP_COUNT_MAX),
-    busyPoll: checkWhole("busyPoll", options.busyPoll ?? 0, 0, BUSY_POLL_US_MAX),
-    noMerge: checkNoMerge(options),
-    abandon: checkAbandon(options),
+    mergePercent: options.mergePercent ?? 100,
+    groupWaitMs: options.groupWaitMs ?? GROUP_WAIT_MS,
+    groupCount: options.groupCount ?? GROUP_COUNT_MAX,
+    busyPoll: options.busyPoll ?? 0,
+    noMerge: options.noMerge ?? false,
+    abandon: options.abandon ?? [],
     moved: options.moved ?? false,
     unregistered: options.unregistered ?? false,
     unlocked: options.unlocked ?? false,
     log: log.write,
     droppedLines: () => log.dropped,
   };
-}
-
-/** A name that clients may ask for, and that no other snapshot has. */
-export function checkName(name: string, taken: { has(name: string): boolean }): void {
-  if (name === "" || name === "origin") throw invalid(`a snapshot cannot be named '${name}': that is the live volume`);
-  if (Buffer.byteLength(name) > MAX_EXPORT_NAME_BYTES) throw invalid("a snapshot's name is too long");
-  if (taken.has(name)) throw invalid(`there are two snapshots named '${name}'`);
-}
-
-function checkWhole(what: string, value: number, min: number, max: number): number {
-  if (Number.isSafeInteger(value) && value >= min && value <= max) return value;
-  throw invalid(`${what} must be a whole number from ${min} to ${max}`);
-}
-
-function checkPercent(percent: number): number {
-  if (percent >= 1 && percent <= 100) return percent;
-  throw invalid("mergePercent must be from 1 to 100");
-}
-
-/** That it is stopped is written down. */
-function checkAbandon({ abandon = [], readOnly = false }: VolumeOptions): readonly string[] {
-  if (abandon.length > 0 && readOnly) throw invalid("a read-only volume cannot give a snapshot up");
-  return abandon;
-}
-
-function checkNoMerge({ noMerge = false, readOnly = false }: VolumeOptions): boolean {
-  if (noMerge && readOnly) throw invalid("a read-only volume cannot stop a merge");
-  return noMerge;
-}
-
-function invalid(message: string): SnapringError {
-  return new SnapringError("EINVAL", message);
 }

@@ -10,6 +10,7 @@
 import { closeSync, constants, fsyncSync, ftruncateSync, openSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { SnapringError } from "../base/errno.ts";
+import { exactSize, formatSize } from "../base/size-text.ts";
 import { SECTOR_BYTES, type Sector } from "../base/units.ts";
 import { resolveChunkSize } from "../format/chunk-size.ts";
 import { CowGeometry, FIRST_DATA_CHUNK } from "../format/cow-geometry.ts";
@@ -105,12 +106,12 @@ function sectorsOf(cow: DeviceFile, options: CreateStoreOptions): Sector {
   const wanted = options.sectors ?? cow.sectors;
   if (wanted === cow.sectors) return wanted;
   if (cow.isBlockDevice) {
-    throw new SnapringError("EINVAL", `block device ${cow.path} has ${cow.sizeBytes} bytes and no other size`, {
+    throw new SnapringError("EINVAL", `block device ${cow.path} has ${exactSize(cow.sizeBytes)} and no other size`, {
       hint: "leave out --size",
     });
   }
   if (wanted < cow.sectors && options.force !== true) {
-    throw new SnapringError("EEXIST", `COW file ${cow.path} exists and is larger (${cow.sizeBytes} bytes)`, {
+    throw new SnapringError("EEXIST", `COW file ${cow.path} exists and is larger: ${exactSize(cow.sizeBytes)}`, {
       hint: "--force cuts it",
     });
   }
@@ -127,9 +128,9 @@ function checkedGeometry(
   if (sectors < CHUNKS_MIN * chunkSectors) {
     throw new SnapringError(
       "EINVAL",
-      `a COW file of ${sectors * SECTOR_BYTES} bytes is too small for chunks of ${chunkSectors * SECTOR_BYTES}`,
+      `${options.cow}: a COW file of ${exactSize(sectors * SECTOR_BYTES)} is too small for chunks of ${formatSize(chunkSectors * SECTOR_BYTES)}`,
       {
-        hint: `it needs ${CHUNKS_MIN} chunks at least: ${CHUNKS_MIN * chunkSectors * SECTOR_BYTES} bytes`,
+        hint: `it needs ${CHUNKS_MIN} chunks at least: ${formatSize(CHUNKS_MIN * chunkSectors * SECTOR_BYTES)}`,
       },
     );
   }

@@ -9,6 +9,7 @@ import type { Sector } from "../base/units.ts";
 import type { LoadedStore } from "../core/loaded-store.ts";
 import { StoreLoader, type ExceptionSink } from "../core/store-loader.ts";
 import type { DeviceFile } from "../device/device-file.ts";
+import { storeOn } from "../register/blank.ts";
 
 export interface LoadOptions {
   /** 0 or left out: what the header says; only needed where the device is smaller than a default chunk (S-30). */
@@ -24,7 +25,7 @@ const HINTS: Readonly<Record<string, string>> = {
 
 /** Throws a SnapringError for anything but an active or Invalid store. */
 export function loadStore(cow: DeviceFile, options: LoadOptions, sink: ExceptionSink): LoadedStore {
-  const loaded = withPath(cow.path, () => {
+  const loaded = withPath(cow, options.origin, () => {
     const loader = new StoreLoader(
       {
         cowBytes: cow.sizeBytes,
@@ -46,21 +47,41 @@ export function loadStore(cow: DeviceFile, options: LoadOptions, sink: Exception
     return loader.result();
   });
   if (loaded.state === "new") {
-    throw new SnapringError("ENXIO", `${cow.path} holds no snapshot: its header is blank`, {
-      hint: "snapring create makes an empty one",
-    });
+    throw (
+      swapped(cow, options.origin) ??
+      new SnapringError("ENXIO", `${cow.path} holds no snapshot: its header is blank`, {
+        hint: "name the file or device that holds the snapshot's store",
+      })
+    );
   }
   return loaded;
 }
 
-function withPath<T>(path: string, body: () => T): T {
+function withPath<T>(cow: DeviceFile, origin: DeviceFile | undefined, body: () => T): T {
   try {
     return body();
   } catch (error) {
     if (!(error instanceof SnapringError)) throw error;
-    throw new SnapringError(error.code as ErrnoName, `${path}: ${error.message}`, {
-      hint: error.hint ?? HINTS[error.code],
-      cause: error,
-    });
+    if (error.code === "ENXIO") throw swapped(cow, origin) ?? withHint(cow.path, error);
+    throw withHint(cow.path, error);
   }
+}
+
+function withHint(path: string, error: SnapringError): SnapringError {
+  return new SnapringError(error.code as ErrnoName, `${path}: ${error.message}`, {
+    hint: error.hint ?? HINTS[error.code],
+    cause: error,
+  });
+}
+
+/** The store is where the origin should be, and what should be the store is none. */
+function swapped(cow: DeviceFile, origin: DeviceFile | undefined): SnapringError | undefined {
+  if (origin === undefined || storeOn(origin) === undefined) return undefined;
+  return new SnapringError(
+    "EUSAGE",
+    `the origin and the COW file are the wrong way round: ${origin.path} holds a snapshot, ${cow.path} none`,
+    {
+      hint: `write ${cow.path} as the origin, ${origin.path} as the COW file`,
+    },
+  );
 }

@@ -18,6 +18,7 @@
 import { closeSync, constants, existsSync, openSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { SnapringError } from "../base/errno.ts";
+import { exactSize } from "../base/size-text.ts";
 import { claimOf } from "./claim.ts";
 import { compareIdentities, identityAt } from "./identity.ts";
 import { ensureMark, isOwn, type Mark, readMark, removeMark } from "./mark.ts";
@@ -200,7 +201,7 @@ function refuseShrunk(
   if (place.origin.bytes >= had || !isFull(register) || words.moved) return;
   throw new SnapringError(
     "EBUSY",
-    `origin ${path} has ${place.origin.bytes} bytes, and had ${had}: its snapshots would lose their end`,
+    `origin ${path} has ${exactSize(place.origin.bytes)}, and had ${exactSize(had)}: its snapshots would lose their end`,
     {
       hint: "bring the right one back, or say --moved if it is right so",
     },

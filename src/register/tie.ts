@@ -23,6 +23,7 @@
  * that has it: a copy that has been served once has a register of its own, and the original is still the original's.
  */
 import { SnapringError } from "../base/errno.ts";
+import { formatSize } from "../base/size-text.ts";
 import type { Claim } from "./claim.ts";
 import { compareIdentities, type Identity } from "./identity.ts";
 import type { Mark } from "./mark.ts";
@@ -167,7 +168,7 @@ function refuseMisfit(name: string, { entry }: Known, found: FoundStore): void {
   if (entry.store !== "" && found.mark?.store !== undefined && found.mark.store !== entry.store)
     throw refuse("was made anew since, or is another snapshot's store");
   if (entry.chunkBytes !== 0 && entry.chunkBytes !== found.chunkBytes)
-    throw refuse(`has chunks of ${found.chunkBytes} bytes, not ${entry.chunkBytes}: another store`);
+    throw refuse(`has chunks of ${formatSize(found.chunkBytes)}, not ${formatSize(entry.chunkBytes)}: another store`);
   const { seen } = entry;
   if (seen === undefined) return;
   if (!found.agreesWithSeen) throw refuse("has other exceptions than when it was last seen: another store");

@@ -170,6 +170,22 @@ describe("serve", () => {
   });
 });
 
+it("prints URIs that work when they are pasted, whatever is in the socket's path and the names", async () => {
+  const origin = scratch.file("odd.img");
+  writeFileSync(origin, dataPattern(MIB, 1));
+  const odd = "a b?c&d#e%f=g,h+i'j";
+  const escaped = odd.replaceAll(/[=,]/g, "\\$&");
+  const server = start(
+    ...["serve", origin, "--json", "--listen", `unix:${scratch.file(odd)}`],
+    ...["--snapshot", `${escaped}=${scratch.file("odd.cow")},size=1M`],
+  );
+  const [line] = await server.until(/^\{.*\}$/m);
+  const { exports } = JSON.parse(line) as { exports: { name: string; uris: string[] }[] };
+  expect(exports.map(({ name }) => name)).toEqual(["origin", odd]);
+  for (const { uris } of exports) expect(await runOk("sh", "-c", `nbdinfo --size ${uris[0]}`)).toBe(`${MIB}\n`);
+  expect(await server.end("SIGTERM")).toEqual({ code: 0, signal: null });
+});
+
 describe("demo", () => {
   const demo = (): Running => start("demo", "--directory", scratch.file("demo"), "--size", "32M");
 
@@ -191,6 +207,14 @@ describe("demo", () => {
     expect(await server.end("SIGINT")).toEqual({ code: 0, signal: null });
     expect(server.stdout).toContain("the next start continues");
     expect(existsSync(scratch.file("demo/snapring.sock"))).toBe(false);
+  });
+
+  it("prints its exports as one line of JSON and nothing else, where that is asked for", async () => {
+    const server = start("demo", "--directory", scratch.file("demo"), "--size", "1M", "--json");
+    const [line] = await server.until(/^\{.*\}$/m);
+    expect(JSON.parse(line)).toMatchObject({ exports: [{ name: "origin", size: MIB }, { name: "before" }] });
+    expect(await server.end("SIGINT")).toEqual({ code: 0, signal: null });
+    expect(server.stdout).toBe(`${line}\n`);
   });
 
   it("goes on with its images at the second start", async () => {

@@ -151,9 +151,9 @@ describe("COW devices", () => {
   });
 
   it.each([
-    ["no power of two", "12K", "Chunk size is not a power of 2"],
-    ["too high", "4G", "Chunk size is too high"],
-    ["no multiple of a sector", "1000", "not a multiple of 512"],
+    ["no power of two", "12K", "'12K' is no chunk size"],
+    ["too high", "4G", "'4G' is no chunk size"],
+    ["no multiple of a sector", "1000", "'1000' is no chunk size"],
   ])("a chunk size that is %s (S-17…S-19), and the file that was to be made is not", async (_, size, words) => {
     const argument = `a=${scratch.file("new.cow")},size=2M,chunk=${size}`;
     const { code, stderr } = await runCommand(
@@ -237,7 +237,7 @@ describe("arguments", () => {
   it.each([
     ["an unknown option", ["--fast"], "--fast"],
     ["a snapshot without a file", ["--snapshot", "a"], "there is no '='"],
-    ["the name of the live volume", ["--snapshot", "origin=x"], "is the name of the live volume"],
+    ["the name of the live volume", ["--snapshot", "origin=x"], "that is the live volume"],
     ["two snapshots of one name", ["--snapshot", "a=x", "--snapshot", "a=y"], "another snapshot named 'a'"],
     ["an unknown setting", ["--snapshot", "a=x,speed=9"], "there is no setting 'speed'"],
     ["an unknown store", ["--snapshot", "a=x,store=Q"], "is not P, PO or N"],

@@ -189,12 +189,16 @@ test("E-40 E-41: a name and a COW file may be used again after a drop, and a ref
     code: "EINVAL",
   });
   await expect(library.createSnapshot({ ...options, size: undefined })).rejects.toMatchObject({ code: "ENOENT" });
-  await expect(library.createSnapshot({ ...options, name: "origin" })).rejects.toMatchObject({ code: "EINVAL" });
+  await expect(library.createSnapshot({ ...options, name: "origin" })).rejects.toMatchObject({
+    code: "ERR_INVALID_ARG_VALUE",
+    option: "name",
+  });
   expect(library.exports.map(({ name }) => name)).toEqual(["origin"]);
   expect(await volume.registered()).toEqual({});
   await library.createSnapshot(options);
   await expect(library.createSnapshot({ ...options, cow: volume.cowPath("other") })).rejects.toMatchObject({
-    code: "EINVAL",
+    code: "EEXIST",
+    message: "there is a snapshot named 'again' already",
   });
   expect(library.exports.map(({ name }) => name)).toEqual(["origin", "again"]);
 });

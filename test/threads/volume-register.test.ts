@@ -555,7 +555,7 @@ test("an origin that is smaller than it was is refused", async () => {
   const folder = scratch.file("a");
   await firstDay(folder);
   truncateSync(join(folder, "disk.img"), MIB);
-  await refused({ folder }, "EBUSY", /has 1048576 bytes, and had 2097152/);
+  await refused({ folder }, "EBUSY", /has 1 MiB, and had 2 MiB/);
 });
 
 test("snapshots whose register can be read are given up by their names only", async () => {

@@ -72,7 +72,7 @@ test("S-13: a transient store needs a chunk size, and is Invalid when it is full
   const volume = await LibraryVolume.create({ snapshots: [full] });
   await expect(
     volume.library.createSnapshot({ name: "sizeless", cow: volume.cowPath("sizeless"), size: MIB, store: "N" }),
-  ).rejects.toMatchObject({ code: "EINVAL", message: expect.stringContaining("Chunk size not set") });
+  ).rejects.toMatchObject({ code: "ERR_INVALID_ARG_TYPE", option: "chunkSize" });
   const origin = await volume.connect();
   const data = dataPattern(MIB, 5);
   await origin.write(0, data);
@@ -226,4 +226,17 @@ test("a log that throws harms nobody: a store that runs full drops its snapshot,
   expect(volume.library.status("small").state).toBe("invalid");
   expect(firstDifference(await readAll(await volume.connect("roomy")), volume.before)).toBe(-1);
   expect(volume.library.stats().droppedLines).toBeGreaterThan(0);
+});
+
+test("a size that is given for a COW file which exists, and has another one, is said to be without effect", async () => {
+  const snapshot = { name: "kept", size: MIB, chunkSize: CHUNK };
+  const volume = await LibraryVolume.create({ snapshots: [snapshot] });
+  await volume.close();
+  await volume.open();
+  expect(volume.lines.join("\n")).not.toContain("size that was given");
+  await volume.close();
+  await volume.open({ snapshots: [{ ...snapshot, size: 2 * MIB }] });
+  expect(volume.lines.join("\n")).toContain(
+    `${volume.cowPath("kept")} exists and has 1 MiB; the size that was given (2 MiB) is for a file that is made`,
+  );
 });

@@ -7,7 +7,8 @@ import { SECTOR_BYTES } from "../../base/units.ts";
 import { createStore, refuseRegistered } from "../../offline/create-store.ts";
 import { optionValue } from "../option-value.ts";
 import { progressBar } from "../progress-bar.ts";
-import { formatSize, parseSectors } from "../size.ts";
+import { formatSize } from "../../base/size-text.ts";
+import { parseChunkSectors, parseSectors } from "../size.ts";
 import { UNLOCKED_HELP } from "../unlocked-option.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -38,7 +39,11 @@ export function createCommand(terminal: Terminal): Command {
     .description("make a new, empty store")
     .argument("<COW>", "file to make, or block device to use")
     .option("--size <SIZE>", "size of the file (a block device has its own)", optionValue(parseSectors))
-    .option("--chunk-size <SIZE>", "unit of copy-on-write, a power of two (default: 16K)", optionValue(parseSectors))
+    .option(
+      "--chunk-size <SIZE>",
+      "unit of copy-on-write, a power of two (default: 16K)",
+      optionValue(parseChunkSectors),
+    )
     .option("--origin <ORIGIN>", "the volume to be snapshotted, to check that the two fit together")
     .option("--force", "overwrite a store, or whatever is there")
     .addOption(new Option("--sparse", "reserve no space for the file").conflicts("written"))

@@ -6,16 +6,19 @@
  * place; elsewhere it is printed now and then, and only when something has changed.
  */
 import { loadLibrary } from "../library.ts";
-import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import type { Volume } from "../../engine/volume.ts";
-import { type DemoOrigin, ensureDemoOrigin } from "../demo-origin.ts";
+import { SnapringError } from "../../base/errno.ts";
+import { alignUp, SECTOR_BYTES } from "../../base/units.ts";
+import { type DemoPlace, makeDemoPlace } from "../demo-place.ts";
+import { exportsJson } from "../exports-json.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { parseListenOption } from "../listen-option.ts";
 import { optionValue } from "../option-value.ts";
-import { formatSize, parseSize } from "../size.ts";
+import { formatSize } from "../../base/size-text.ts";
+import { parseSectors } from "../size.ts";
 import { answerStatistics } from "../serve-signals.ts";
 import { StatusLine } from "../status-line.ts";
 import type { Terminal } from "../terminal.ts";
@@ -25,16 +28,21 @@ const SNAPSHOT = "before";
 const TERMINAL_INTERVAL_MS = 500;
 const PLAIN_INTERVAL_MS = 5000;
 
+const DEFAULT_BYTES: number = 256 * 2 ** 20;
+const BYTES_MIN: number = 2 ** 20;
+
 interface DemoOptions {
   readonly directory: string;
-  readonly size: number;
+  readonly size?: number;
+  readonly json?: boolean;
 }
 
 export function demoCommand(terminal: Terminal): Command {
   return new Command("demo")
     .description("make a small volume with a snapshot, serve both, and show what happens")
     .option("--directory <DIR>", "where the images and the socket live", "var/demo")
-    .option("--size <SIZE>", "size of the origin, when it is made", optionValue(parseSize), 256 * 2 ** 20)
+    .option("--size <SIZE>", "size of the origin, when it is made (default: 256M)", optionValue(parseDemoSize))
+    .option("--json", "print the exports as one line of JSON and nothing else, errors as JSON")
     .addHelpText("after", "\nExamples:\n  snapring demo\n  snapring demo --directory /srv/demo --size 10G")
     .action((options: DemoOptions) => demo(terminal, options));
 }
@@ -46,29 +54,58 @@ async function demo(terminal: Terminal, options: DemoOptions): Promise<void> {
   // Its terminal goes (SIGHUP): the demo is for whoever sits there.
   using interrupt = onInterrupt({ say, leftovers, also: ["SIGHUP"] });
   const directory = resolve(options.directory);
-  mkdirSync(directory, { recursive: true });
-  const origin = join(directory, "origin.img");
-  const made = ensureDemoOrigin(origin, options.size);
   const socket = socketPath(directory);
   const { openVolume } = await loadLibrary();
   if (interrupt.requested) return;
+  const place = makeDemoPlace(directory, options.size ?? DEFAULT_BYTES);
+  if (options.size !== undefined && options.size !== place.sizeBytes)
+    say(`${place.origin} is there and keeps its ${formatSize(place.sizeBytes)}: --size is for one that is made`);
   const volume = await openVolume({
-    origin,
+    origin: place.origin,
     // The whole origin may be overwritten once: its chunks, plus one sixteenth for metadata and the demo's second thoughts.
-    snapshots: [{ name: SNAPSHOT, cow: join(directory, `${SNAPSHOT}.cow`), size: options.size + options.size / 16 }],
+    snapshots: [
+      { name: SNAPSHOT, cow: place.cow, ...(place.hasCow ? {} : { size: alignUp((place.sizeBytes * 17) / 16, 4096) }) },
+    ],
     listen: [`unix:${socket}`],
     log: say,
+  }).catch((error: unknown) => {
+    place.takeBack();
+    throw error;
   });
   leftovers.push(socket);
   try {
-    introduce(terminal, volume, directory, made);
-    using _statistics = answerStatistics(terminal, volume);
-    await showStatus(terminal, volume, endOf(volume, interrupt));
-    terminal.out("\ndraining, committing …\n");
+    await answer(terminal, volume, directory, place, endOf(volume, interrupt), options.json === true);
   } finally {
     await closeVolume(volume);
   }
+  if (options.json === true) return;
   terminal.out(`closed; the images stay in ${directory}, the next start continues with them\n`);
+}
+
+async function answer(
+  terminal: Terminal,
+  volume: Volume,
+  directory: string,
+  place: DemoPlace,
+  end: Promise<void>,
+  json: boolean,
+): Promise<void> {
+  using _statistics = answerStatistics(terminal, volume);
+  if (json) {
+    terminal.out(exportsJson(volume));
+    await end;
+    return;
+  }
+  introduce(terminal, volume, directory, place);
+  await showStatus(terminal, volume, end);
+  terminal.out("\ndraining, committing …\n");
+}
+
+/** A chunk more or less does not matter, but a volume that shows nothing does. */
+function parseDemoSize(text: string): number {
+  const bytes = parseSectors(text) * SECTOR_BYTES;
+  if (bytes >= BYTES_MIN) return bytes;
+  throw new SnapringError("EUSAGE", `'${text}' is too small for a demo`, { hint: `at least ${formatSize(BYTES_MIN)}` });
 }
 
 /** In the directory, or, where its path is too long for a socket, in the folder for temporary files. */
@@ -82,7 +119,7 @@ function socketPath(directory: string): string {
   }
 }
 
-function introduce(terminal: Terminal, volume: Volume, directory: string, made: DemoOrigin): void {
+function introduce(terminal: Terminal, volume: Volume, directory: string, made: DemoPlace): void {
   const content = made.kind === "ext4" ? "an ext4 file system" : "lines of text";
   terminal.out(`snapring serves ${content} from ${directory}${made.isNew ? "" : ", as the last start left it"}\n\n`);
   for (const e of volume.exports) {

@@ -6,7 +6,7 @@ import type { LoadedStore } from "../../core/loaded-store.ts";
 import { dumpStore } from "../../offline/dump-store.ts";
 import type { ExceptionRun } from "../../offline/exception-runs.ts";
 import { optionValue } from "../option-value.ts";
-import { parseSectors } from "../size.ts";
+import { parseChunkSectors } from "../size.ts";
 import type { Terminal } from "../terminal.ts";
 import { printWarnings } from "../warnings.ts";
 
@@ -30,7 +30,7 @@ export function dumpCommand(terminal: Terminal): Command {
   return new Command("dump")
     .description("list the exceptions of a store")
     .argument("<COW>", "file or block device with the store")
-    .option("--chunk-size <SIZE>", "for a COW file smaller than 16K: its chunk size", optionValue(parseSectors))
+    .option("--chunk-size <SIZE>", "for a COW file smaller than 16K: its chunk size", optionValue(parseChunkSectors))
     .option("--json", "print the result, and errors, as JSON")
     .addHelpText("after", HELP)
     .action((cow: string, options: DumpOptions) => {

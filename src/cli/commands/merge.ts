@@ -12,7 +12,8 @@ import { OfflineTies } from "../../offline/offline-ties.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { optionValue } from "../option-value.ts";
 import { progressBar } from "../progress-bar.ts";
-import { formatSize, parseSectors } from "../size.ts";
+import { formatSize } from "../../base/size-text.ts";
+import { parseChunkSectors } from "../size.ts";
 import { UNLOCKED_HELP } from "../unlocked-option.ts";
 import type { Terminal } from "../terminal.ts";
 import { printWarnings } from "../warnings.ts";
@@ -36,7 +37,7 @@ export function mergeCommand(terminal: Terminal): Command {
     .description("roll the origin back to the snapshot")
     .argument("<ORIGIN>", "file or block device that holds the live volume")
     .argument("<COW>", "file or block device with the store")
-    .option("--chunk-size <SIZE>", "for a COW file smaller than 16K: its chunk size", optionValue(parseSectors))
+    .option("--chunk-size <SIZE>", "for a COW file smaller than 16K: its chunk size", optionValue(parseChunkSectors))
     .option("--unlocked", UNLOCKED_HELP)
     .option("--json", "print the result, and errors, as JSON");
   return withWords(command, "merge although no register says that the two belong together (a rescue)")

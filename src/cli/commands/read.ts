@@ -9,7 +9,7 @@ import { OfflineTies } from "../../offline/offline-ties.ts";
 import { SnapshotView } from "../../offline/snapshot-view.ts";
 import { optionValue } from "../option-value.ts";
 import { progressBar } from "../progress-bar.ts";
-import { parseSectors } from "../size.ts";
+import { parseChunkSectors } from "../size.ts";
 import type { Terminal } from "../terminal.ts";
 import { printWarnings } from "../warnings.ts";
 import { type WordOptions, withWords, wordsOf } from "../word-options.ts";
@@ -35,7 +35,7 @@ export function readCommand(terminal: Terminal): Command {
     .argument("<ORIGIN>", "file or block device that holds the live volume")
     .argument("<COW>", "file or block device with the store")
     .option("--output <FILE>", "where to write, - is standard output", "-")
-    .option("--chunk-size <SIZE>", "for a COW file smaller than 16K: its chunk size", optionValue(parseSectors))
+    .option("--chunk-size <SIZE>", "for a COW file smaller than 16K: its chunk size", optionValue(parseChunkSectors))
     .option("--json", "print the result, and errors, as JSON; needs --output FILE");
   return withWords(command, "read although the origin has other snapshots, or the store another origin")
     .addHelpText("after", HELP)

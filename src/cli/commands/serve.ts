@@ -9,11 +9,12 @@ import { loadLibrary } from "../library.ts";
 import { Command, Option } from "commander";
 import { BUSY_POLL_US_MAX, MAX_EXPORT_WORKERS } from "../../base/constants.ts";
 import type { SnapshotOptions, Volume, VolumeOptions } from "../../engine/volume.ts";
+import { exportsJson } from "../exports-json.ts";
 import { type Interrupt, onInterrupt } from "../interrupt.ts";
 import { DEFAULT_LISTEN, parseListenOption, unixPathOf } from "../listen-option.ts";
 import { collect, optionValue, wholeNumber } from "../option-value.ts";
 import { UNLOCKED_HELP } from "../unlocked-option.ts";
-import { formatSize } from "../size.ts";
+import { formatSize } from "../../base/size-text.ts";
 import { answerGrowth, answerStatistics } from "../serve-signals.ts";
 import { parseSnapshotOptions } from "../snapshot-option.ts";
 import type { Terminal } from "../terminal.ts";
@@ -128,14 +129,7 @@ function socketPaths(options: ServeOptions): string[] {
 
 function announce(terminal: Terminal, volume: Volume, json: boolean): void {
   if (json) {
-    const exports = volume.exports.map((e) => ({
-      name: e.name,
-      size: e.sizeBytes,
-      read_only: e.readOnly,
-      state: e.state,
-      uris: e.uris,
-    }));
-    terminal.out(`${JSON.stringify({ pid: process.pid, exports })}\n`);
+    terminal.out(exportsJson(volume));
     return;
   }
   for (const { name, sizeBytes, readOnly, state, uris } of volume.exports) {

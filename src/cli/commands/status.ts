@@ -5,7 +5,8 @@ import { Command } from "commander";
 import { SECTOR_BYTES } from "../../base/units.ts";
 import { type StoreStatus, storeStatus } from "../../offline/store-status.ts";
 import { optionValue } from "../option-value.ts";
-import { formatSize, parseSectors } from "../size.ts";
+import { formatSize } from "../../base/size-text.ts";
+import { parseChunkSectors } from "../size.ts";
 import type { Terminal } from "../terminal.ts";
 import { printWarnings } from "../warnings.ts";
 
@@ -28,7 +29,7 @@ export function statusCommand(terminal: Terminal): Command {
     .description("show what a store holds")
     .argument("<COW>", "file or block device with the store")
     .option("--origin <ORIGIN>", "the volume that the snapshot is of")
-    .option("--chunk-size <SIZE>", "for a COW file smaller than 16K: its chunk size", optionValue(parseSectors))
+    .option("--chunk-size <SIZE>", "for a COW file smaller than 16K: its chunk size", optionValue(parseChunkSectors))
     .option("--json", "print the result, and errors, as JSON")
     .addHelpText("after", HELP)
     .action((cow: string, options: StatusOptions) => {

@@ -12,7 +12,8 @@ describe("help", () => {
     expect(code).toBe(0);
     for (const command of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
     expect(stdout).toContain("32s");
-    expect(stdout).toContain("Exit code: 0 done, 1 failed, 2 wrong command line");
+    for (const line of ["Exit codes:", "  0  done", "  1  failed", "  2  wrong command line"])
+      expect(stdout).toContain(line);
   });
 
   it.each(COMMANDS)("of %s has examples", async (command) => {

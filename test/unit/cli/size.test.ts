@@ -1,7 +1,8 @@
 /** Sizes on the command line. */
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
-import { formatSize, parseSectors, parseSize } from "../../../src/cli/size.ts";
+import { describe, expect, it, test } from "vitest";
+import { exactSize, formatSize } from "../../../src/base/size-text.ts";
+import { parseSectors, parseSize } from "../../../src/cli/size.ts";
 
 describe("a size", () => {
   it.each([
@@ -57,4 +58,14 @@ describe("a size for people", () => {
   ])("%d is %s", (bytes, text) => {
     expect(formatSize(bytes)).toBe(text);
   });
+});
+
+test("a size that is compared is exact", () => {
+  expect([512, 1536, 2 ** 30, 10 * 2 ** 30 + 512, 1.5 * 2 ** 30].map(exactSize)).toEqual([
+    "512 B",
+    "1.5 KiB",
+    "1 GiB",
+    "10.0 GiB (10737418752 bytes)",
+    "1.5 GiB",
+  ]);
 });

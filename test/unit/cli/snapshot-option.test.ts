@@ -12,6 +12,15 @@ describe("--snapshot", () => {
     expect(parseSnapshotOption("a=b=c.cow")).toEqual({ name: "a", cow: "b=c.cow" });
   });
 
+  it.each([
+    ["a\\=b=c.cow", "a=b", "c.cow"],
+    ["a=b\\,c\\=d,size=1M", "a", "b,c=d"],
+    ["a\\,b\\\\=c", "a,b\\", "c"],
+    ["a=/dev/disk/by-label/My\\x20Disk", "a", "/dev/disk/by-label/My\\x20Disk"],
+  ])("takes a backslash before '=', ',' and itself: %s", (text, name, cow) => {
+    expect(parseSnapshotOption(text)).toMatchObject({ name, cow });
+  });
+
   it("takes every setting", () => {
     const text = "a=b,chunk=16K,store=po,size=10G,discard_zeroes_cow,discard_passdown_origin";
     expect(parseSnapshotOption(text)).toEqual({
@@ -27,13 +36,19 @@ describe("--snapshot", () => {
 
   it.each([
     ["mon.cow", "no '='"],
-    ["=mon.cow", "name of the live volume"],
-    ["origin=mon.cow", "name of the live volume"],
+    ["=mon.cow", "that is the live volume"],
+    ["origin=mon.cow", "that is the live volume"],
     ["a=", "COW file is missing"],
     ["a=,chunk=1K", "COW file is missing"],
     ["a=b,chunk", "not a setting"],
     ["a=b,chunk=", "not a setting"],
-    ["a=b,chunk=x", "not a size"],
+    ["a=b,chunk=x", "--snapshot 'a=b,chunk=x': 'x' is not a size"],
+    ["a=b,chunk=3K", "--snapshot 'a=b,chunk=3K': '3K' is no chunk size: a chunk is a power of two"],
+    ["a=b,chunk=2G", "no chunk size"],
+    ["a=b,chunk=0", "no chunk size"],
+    ["a=b,size=0", "'size=0' is nothing"],
+    ["a=b,size=1000", "not a multiple of 512 bytes"],
+    ["a=b,store=N", "needs chunk=SIZE"],
     ["a=b,store=Q", "not P, PO or N"],
     ["a=b,colour=red", "no setting 'colour'"],
     ["a=b,discard_zeroes_cow=1", "no setting 'discard_zeroes_cow'"],

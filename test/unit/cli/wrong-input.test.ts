@@ -225,6 +225,7 @@ describe("wrong sizes", () => {
   it.each([
     ["no size", []],
     ["a chunk size that is none", ["--size", "1M", "--chunk-size", "big"]],
+    ["a chunk size that is no power of two", ["--size", "1M", "--chunk-size", "12K"]],
     ["a fraction", ["--size", "1.5M"]],
     ["no whole sectors", ["--size", "1000"]],
     ["a negative size", ["--size=-1M"]],
@@ -237,7 +238,6 @@ describe("wrong sizes", () => {
   });
 
   it("of chunks and stores", async () => {
-    await fails(["create", fresh(), "--size", "1M", "--chunk-size", "12K"], 1, "EINVAL", "not a power of 2");
     await fails(["create", fresh(), "--size", "47K"], 1, "EINVAL", "too small");
     await fails(["create", fresh(), "--size", "0"], 1, "EINVAL", "too small");
     await fails(["create", cow, "--size", "1M"], 1, "EEXIST", "holds a snapshot already");

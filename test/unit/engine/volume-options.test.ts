@@ -1,9 +1,33 @@
-/** Options of `openVolume`: defaults, and what is refused with the option's name. */
+/** Options of `openVolume` and `createSnapshot`: defaults, and what is refused, with node's codes and the option's name. */
 import { describe, expect, test, vi } from "vitest";
+import { checkSnapshotOptions } from "../../../src/engine/option-schema.ts";
 import { completeOptions, type VolumeOptions } from "../../../src/engine/volume-options.ts";
 
 const complete = (options: Partial<VolumeOptions>): ReturnType<typeof completeOptions> =>
   completeOptions({ origin: "o", ...options });
+
+const TYPE = ["ERR_INVALID_ARG_TYPE", TypeError] as const;
+const VALUE = ["ERR_INVALID_ARG_VALUE", TypeError] as const;
+const RANGE = ["ERR_OUT_OF_RANGE", RangeError] as const;
+
+function refuses(
+  call: () => unknown,
+  [code, ErrorClass]: readonly [string, typeof TypeError | typeof RangeError],
+  option: string,
+): Error {
+  let thrown: unknown;
+  try {
+    call();
+  } catch (error) {
+    thrown = error;
+  }
+  expect(thrown).toMatchObject({ code, option });
+  expect(thrown).toBeInstanceOf(ErrorClass);
+  const { message } = thrown as Error;
+  expect(message).toContain(option === "options" ? "options must be" : `options.${option} `);
+  expect(message).not.toContain("--");
+  return thrown as Error;
+}
 
 test("S-54: a group waits 50 ms, or for 1024 exceptions, unless told otherwise", () => {
   expect(complete({})).toMatchObject({ groupWaitMs: 50, groupCount: 1024, busyPoll: 0 });
@@ -14,20 +38,131 @@ test("S-54: a group waits 50 ms, or for 1024 exceptions, unless told otherwise",
   });
 });
 
+test("every option is taken as its type says, and what is undefined counts as left out", () => {
+  const snapshot = {
+    ...{ name: "s", cow: "s.cow", chunkSize: 4096, store: "PO", size: 2 ** 20, sparse: true, force: false },
+    ...{ discardZeroesCow: true, discardPassdownOrigin: true },
+  } as const;
+  const options: Required<VolumeOptions> = {
+    ...{ origin: "o", snapshots: [snapshot], listen: ["unix:/s", "tcp:[::1]:0"], direct: false, io: "sync" },
+    ...{ readOnly: true, workers: 2, copyWorkers: 3, early: false, fills: true, reserves: false, mergeBatches: false },
+    ...{ mergePercent: 12.5, groupWaitMs: 1, groupCount: 2, busyPoll: 3, noMerge: false, abandon: [], moved: true },
+    ...{ unregistered: true, unlocked: true, log: () => {} },
+  };
+  const { log, ...plain } = options;
+  expect(completeOptions(options)).toMatchObject(plain);
+  const absent = Object.fromEntries(Object.keys(options).map((key) => [key, undefined]));
+  const { log: _, droppedLines: __, ...defaults } = complete({});
+  expect(complete({ ...absent, origin: "o" })).toMatchObject(defaults);
+});
+
+test("what is given may be changed afterwards: a volume has a copy", () => {
+  const options = { origin: "o", snapshots: [{ name: "s", cow: "s.cow", size: 512 }] };
+  const { snapshots } = completeOptions(options);
+  options.snapshots[0].size = -1;
+  expect(snapshots[0].size).toBe(512);
+});
+
 describe("whole numbers within their bounds", () => {
   test.each([
     ["groupWaitMs", -1, 60_001],
     ["groupCount", 0, 1025],
     ["busyPoll", -1, 1_000_001],
-    ["workers", 0, 65_536],
-    ["copyWorkers", 0, 65_536],
+    ["workers", 0, 17],
+    ["copyWorkers", 0, 17],
   ] as const)("%s", (name, below, above) => {
-    for (const value of [below, above, 1.5, Number.NaN]) {
-      expect(() => complete({ [name]: value })).toThrow(
-        expect.objectContaining({ code: "EINVAL", message: expect.stringContaining(`${name} must be a whole number`) }),
-      );
-    }
-    expect(complete({ [name]: below + 1 })[name]).toBe(below + 1);
+    for (const value of [below, above, 1.5, Number.NaN, Number.POSITIVE_INFINITY])
+      refuses(() => complete({ [name]: value }), RANGE, name);
+    for (const value of ["1", null, true, {}]) refuses(() => complete({ [name]: value }), TYPE, name);
+    for (const value of [below + 1, above - 1]) expect(complete({ [name]: value })[name]).toBe(value);
+  });
+
+  test.each([0, 100.5, -1, Number.NaN])("mergePercent %d", (mergePercent) => {
+    refuses(() => complete({ mergePercent }), RANGE, "mergePercent");
+  });
+});
+
+describe("options of the volume that are none", () => {
+  const any = (options: unknown): (() => unknown) => {
+    return () => completeOptions(options as VolumeOptions);
+  };
+
+  test.each([
+    ["no options", undefined, TYPE, "options"],
+    ["null", null, TYPE, "options"],
+    ["a path", "disk.img", TYPE, "options"],
+    ["an empty object", {}, TYPE, "origin"],
+    ["an array", [], TYPE, "origin"],
+    ["an origin that is no string", { origin: Buffer.from("o") }, TYPE, "origin"],
+    ["an empty origin", { origin: "" }, VALUE, "origin"],
+    ["an origin with a zero byte", { origin: "a\0b" }, VALUE, "origin"],
+    ["an unknown name", { origin: "o", readonly: true }, VALUE, "readonly"],
+    ["a name that every object has", { origin: "o", toString: () => "" }, VALUE, "toString"],
+    ["snapshots that are no array", { origin: "o", snapshots: { name: "a", cow: "a" } }, TYPE, "snapshots"],
+    ["an address that is no array", { origin: "o", listen: "unix:/x" }, TYPE, "listen"],
+    ["an address without a kind", { origin: "o", listen: ["unix:/x", "/x"] }, VALUE, "listen[1]"],
+    ["a socket's path that is too long", { origin: "o", listen: [`unix:/${"x".repeat(107)}`] }, VALUE, "listen[0]"],
+    ["a port that is none", { origin: "o", listen: ["tcp:localhost:70000"] }, VALUE, "listen[0]"],
+    ["no host", { origin: "o", listen: ["tcp::10809"] }, VALUE, "listen[0]"],
+    ["another kind of I/O", { origin: "o", io: "foo" }, VALUE, "io"],
+    ["I/O that is no string", { origin: "o", io: 1 }, TYPE, "io"],
+    ["direct as a word", { origin: "o", direct: "yes" }, VALUE, "direct"],
+    ["direct as a number", { origin: "o", direct: 1 }, TYPE, "direct"],
+    ["a flag as a word", { origin: "o", readOnly: "true" }, TYPE, "readOnly"],
+    ["a log that is no function", { origin: "o", log: console }, TYPE, "log"],
+    ["abandon as a string", { origin: "o", abandon: "a" }, TYPE, "abandon"],
+    ["abandon of no string", { origin: "o", abandon: [1] }, TYPE, "abandon[0]"],
+    ["abandon of a read-only volume", { origin: "o", abandon: ["a"], readOnly: true }, VALUE, "abandon"],
+    ["noMerge of a read-only volume", { origin: "o", noMerge: true, readOnly: true }, VALUE, "noMerge"],
+    ["more than 256 snapshots", { origin: "o", snapshots: many(257) }, VALUE, "snapshots"],
+    ["a name twice", { origin: "o", snapshots: [...many(2), ...many(1)] }, VALUE, "snapshots[2].name"],
+    [
+      "a wrong size of the second",
+      { origin: "o", snapshots: [...many(1), { name: "b", cow: "b", size: "1M" }] },
+      TYPE,
+      "snapshots[1].size",
+    ],
+  ] as const)("%s", (_, options, kind, option) => {
+    refuses(any(options), kind, option);
+  });
+});
+
+describe("options of a snapshot that are none", () => {
+  test.each([
+    ["nothing", undefined, TYPE, "options"],
+    ["no name", { cow: "a" }, TYPE, "name"],
+    ["no COW device", { name: "a" }, TYPE, "cow"],
+    ["an empty name", { name: "", cow: "a" }, VALUE, "name"],
+    ["the live volume's name", { name: "origin", cow: "a" }, VALUE, "name"],
+    ["a name of 4097 bytes", { name: "n".repeat(4097), cow: "a" }, VALUE, "name"],
+    ["a name that is no text", { name: "a\ud800", cow: "a" }, VALUE, "name"],
+    ["a name with a zero byte", { name: "a\0", cow: "a" }, VALUE, "name"],
+    ["an empty COW path", { name: "a", cow: "" }, VALUE, "cow"],
+    ["another kind of store", { name: "a", cow: "a", store: "X" }, VALUE, "store"],
+    ["a kind of store in small letters", { name: "a", cow: "a", store: "p" }, VALUE, "store"],
+    ["an unknown name", { name: "a", cow: "a", chunk: 4096 }, VALUE, "chunk"],
+    ["a store in memory without a chunk size", { name: "a", cow: "a", store: "N" }, TYPE, "chunkSize"],
+  ] as const)("%s", (_, options, kind, option) => {
+    refuses(() => checkSnapshotOptions(options), kind, option);
+  });
+
+  test.each([-1, 0, 1, 511, 1000, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53])("size %d", (size) => {
+    refuses(() => checkSnapshotOptions({ name: "a", cow: "a", size }), RANGE, "size");
+  });
+
+  test.each([-1, 0, 256, 3072, 12288, 1.5, Number.NaN, 2 ** 31, 2 ** 53])("chunkSize %d", (chunkSize) => {
+    refuses(() => checkSnapshotOptions({ name: "a", cow: "a", chunkSize }), RANGE, "chunkSize");
+  });
+
+  test.each(["1M", "", null, true, [], "1048576", () => 1])("a size that is no number: %s", (size) => {
+    refuses(() => checkSnapshotOptions({ name: "a", cow: "a", size }), TYPE, "size");
+  });
+
+  test("what was given is shown, short and on one line", () => {
+    const size = "1M\u001b[31m\n".repeat(1000);
+    const { message } = refuses(() => checkSnapshotOptions({ name: "a", cow: "a", size }), TYPE, "size");
+    expect(message).toMatch(/^options\.size must be a number of bytes; received "1M\\u001b\[31m\\n1M/);
+    expect(message.length).toBeLessThan(300);
   });
 });
 
@@ -45,3 +180,7 @@ test("a log that throws, or whose promise rejects, throws nowhere: its lines are
   await vi.waitFor(() => expect(droppedLines()).toBe(2));
   expect(seen).toEqual(["throws", "good", "rejects", "good again"]);
 });
+
+function many(count: number): object[] {
+  return Array.from({ length: count }, (_, index) => ({ name: `s${index}`, cow: `${index}.cow` }));
+}

@@ -123,7 +123,7 @@ describe.each(["active", "merging"] as const)("a registered snapshot that is %s"
 
   it("needs chunks of the size that it had, whatever is said", () => {
     for (const words of [SILENT, MOVED])
-      expect(tie(known({ state }), { chunkBytes: 8192 }, words)).toMatch(/^EINVAL: .*chunks of 8192/);
+      expect(tie(known({ state }), { chunkBytes: 8192 }, words)).toMatch(/^EINVAL: .*chunks of 8 KiB/);
   });
 });
 

@@ -1,0 +1,58 @@
+/**
+ * The folder of the demo: the origin in it, and what a start has made there, so that one that fails takes it back.
+ *
+ * A later start goes on with what it finds. So nothing may stay behind that it could not go on with.
+ */
+import { existsSync, mkdirSync, rmdirSync, rmSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { systemError } from "../device/system-error.ts";
+import { type DemoOrigin, ensureDemoOrigin } from "./demo-origin.ts";
+
+export interface DemoPlace extends DemoOrigin {
+  readonly origin: string;
+  readonly sizeBytes: number;
+  readonly cow: string;
+  readonly hasCow: boolean;
+  /** Nothing came of it: what this start has made goes. */
+  takeBack(): void;
+}
+
+/** `sizeBytes`: of an origin that is made. Throws a SnapringError; then nothing was made. */
+export function makeDemoPlace(directory: string, sizeBytes: number): DemoPlace {
+  const top = makeFolder(directory);
+  const origin = join(directory, "origin.img");
+  const cow = join(directory, "before.cow");
+  let made: DemoOrigin | undefined;
+  const takeBack = (): void => {
+    if (made?.isNew === true) rmSync(origin, { force: true });
+    removeFolders(directory, top);
+  };
+  try {
+    made = ensureDemoOrigin(origin, sizeBytes);
+    return { ...made, origin, sizeBytes: statSync(origin).size, cow, hasCow: existsSync(cow), takeBack };
+  } catch (error) {
+    takeBack();
+    throw error;
+  }
+}
+
+/** The uppermost folder that had to be made; undefined: all were there. */
+function makeFolder(directory: string): string | undefined {
+  try {
+    return mkdirSync(directory, { recursive: true });
+  } catch (error) {
+    throw systemError(error, `cannot make the folder ${directory}`);
+  }
+}
+
+/** From the lowest up to `top`, as far as they are empty: somebody may have put something into them. */
+function removeFolders(directory: string, top: string | undefined): void {
+  if (top === undefined) return;
+  for (let folder = directory; folder.startsWith(top); folder = dirname(folder)) {
+    try {
+      rmdirSync(folder);
+    } catch {
+      return;
+    }
+  }
+}

@@ -1,0 +1,17 @@
+/**
+ * The exports of a volume as one line of JSON: what `serve --json` and `demo --json` print when clients may connect.
+ *
+ *   {"pid":1234,"exports":[{"name":"origin","size":1048576,"read_only":false,"state":"active","uris":["nbd+unix:///origin?socket=/s"]}]}
+ */
+import type { Volume } from "../engine/volume.ts";
+
+export function exportsJson(volume: Volume): string {
+  const exports = volume.exports.map((e) => ({
+    name: e.name,
+    size: e.sizeBytes,
+    read_only: e.readOnly,
+    state: e.state,
+    uris: e.uris,
+  }));
+  return `${JSON.stringify({ pid: process.pid, exports })}\n`;
+}

@@ -1,0 +1,67 @@
+/**
+ * Addresses: the one reader of `unix:PATH` and `tcp:HOST:PORT`, for the library and the command line, and the URIs that lead there.
+ *
+ * What the kernel would do with an address that it cannot take is worse than an error: a socket's path over 107 bytes is cut, and the
+ * server listens somewhere else. So an address is checked before anything is opened; whether it can be had shows when it is bound.
+ */
+import { resolve } from "node:path";
+import { assert } from "../base/assert.ts";
+
+export interface ListenAddress {
+  readonly unix?: string | undefined;
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+}
+
+/** What the kernel's sockaddr_un holds, without its final zero. */
+const UNIX_PATH_BYTES_MAX = 107;
+
+const PORT_MAX = 65535;
+
+const TCP = /^tcp:(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):([0-9]{1,5})$/;
+
+/** Why `text` is no address; undefined: it is one. */
+export function addressFault(text: string): string | undefined {
+  if (text.startsWith("unix:")) return unixFault(text.slice("unix:".length));
+  if (!text.startsWith("tcp:")) return "it begins neither with unix: nor with tcp:";
+  const tcp = TCP.exec(text);
+  if (tcp === null) return "it is not tcp:HOST:PORT";
+  return Number(tcp[3]) > PORT_MAX ? `a port is at most ${PORT_MAX}` : undefined;
+}
+
+/** Of a text without a fault. */
+export function parseAddress(text: string): ListenAddress {
+  assert(addressFault(text) === undefined, "the address has been checked");
+  if (text.startsWith("unix:")) return { unix: text.slice("unix:".length) };
+  const tcp = TCP.exec(text) as RegExpExecArray;
+  return { host: tcp[1] ?? tcp[2], port: Number(tcp[3]) };
+}
+
+/** The NBD URI of an export there: it can be pasted as it is, into another folder's shell, too. */
+export function uriOf(address: ListenAddress, name: string): string {
+  const path = encode(name);
+  if (address.unix !== undefined) {
+    // A client elsewhere needs the whole path; one that no client could connect to would be of no use.
+    const whole = resolve(address.unix);
+    const socket = unixFault(whole) === undefined ? whole : address.unix;
+    return `nbd+unix:///${path}?socket=${encode(socket).replaceAll("%2F", "/")}`;
+  }
+  const host = address.host?.includes(":") ? `[${address.host}]` : address.host;
+  return `nbd://${host}:${address.port}/${path}`;
+}
+
+function unixFault(path: string): string | undefined {
+  const bytes = Buffer.byteLength(path);
+  if (bytes === 0) return "the path is missing";
+  if (path.includes("\0")) return "a path has no zero byte";
+  if (bytes > UNIX_PATH_BYTES_MAX) return `a socket's path has at most ${UNIX_PATH_BYTES_MAX} bytes, this one ${bytes}`;
+  return undefined;
+}
+
+/** Also what a shell would take for its own. */
+function encode(text: string): string {
+  return encodeURIComponent(text).replace(
+    /[!'()*]/g,
+    (letter) => `%${letter.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+}

@@ -1,0 +1,184 @@
+/**
+ * What options must look like: one schema of what volume-options.ts describes, for the library and what the command line passes on.
+ *
+ *   options of anybody ─▶ schema: types, bounds, names ─▶ rules between options ─▶ a copy that is what its type says
+ *
+ * Nothing has been opened then. What depends on devices (sizes, stores, the register) is refused where they are opened.
+ */
+import * as v from "valibot";
+import {
+  BUSY_POLL_US_MAX,
+  GROUP_COUNT_MAX,
+  GROUP_WAIT_MS_MAX,
+  MAX_EXPORT_NAME_BYTES,
+  MAX_EXPORT_WORKERS,
+  MAX_SNAPSHOTS,
+} from "../base/constants.ts";
+import { isPowerOfTwo, SECTOR_BYTES } from "../base/units.ts";
+import { addressFault } from "./listen-address.ts";
+import { optionError, type OptionErrorCode, received } from "./option-error.ts";
+import type { SnapshotOptions, VolumeOptions } from "./volume-options.ts";
+
+const CHUNK_BYTES_MAX: number = 2 ** 30;
+
+/** Why no snapshot can be called so; undefined: one can. */
+export function nameFault(name: string): string | undefined {
+  if (name === "" || name === "origin") return `cannot be ${received(name)}: that is the live volume`;
+  if (Buffer.byteLength(name) > MAX_EXPORT_NAME_BYTES) return `is too long: at most ${MAX_EXPORT_NAME_BYTES} bytes`;
+  if (name.includes("\0") || !name.isWellFormed())
+    return "must be text without zero bytes, for clients ask for it in UTF-8";
+  return undefined;
+}
+
+/** Why no store has chunks of so many bytes; undefined: one may have. */
+export function chunkBytesFault(bytes: number): string | undefined {
+  if (isPowerOfTwo(bytes) && bytes >= SECTOR_BYTES && bytes <= CHUNK_BYTES_MAX) return undefined;
+  return `must be a power of two from ${SECTOR_BYTES} to ${CHUNK_BYTES_MAX} (bytes)`;
+}
+
+const path = text("must be a path", (value) =>
+  value === "" || value.includes("\0") ? "must be a path, neither empty nor with a zero byte" : undefined,
+);
+const name = text("must be a string", nameFault);
+const flag = v.optional(v.boolean("must be true or false"));
+
+const snapshot = v.strictObject(
+  {
+    name,
+    cow: path,
+    chunkSize: number("must be a number of bytes", chunkBytesFault),
+    store: v.optional(v.picklist(["P", "PO", "N"], 'must be "P", "PO" or "N"')),
+    size: number("must be a number of bytes", (bytes) =>
+      Number.isSafeInteger(bytes) && bytes > 0 && bytes % SECTOR_BYTES === 0
+        ? undefined
+        : `must be a number of bytes, a multiple of ${SECTOR_BYTES}`,
+    ),
+    sparse: flag,
+    force: flag,
+    discardZeroesCow: flag,
+    discardPassdownOrigin: flag,
+  } satisfies Record<keyof SnapshotOptions, v.GenericSchema>,
+  "must be an object",
+);
+
+const volume = v.strictObject(
+  {
+    origin: path,
+    snapshots: list(snapshot, "must be an array of objects, one for each snapshot"),
+    listen: list(text("must be unix:PATH or tcp:HOST:PORT", addressWords), "must be an array of addresses"),
+    direct: v.optional(v.union([v.boolean(), v.literal("auto")], 'must be true, false or "auto"')),
+    io: v.optional(v.picklist(["auto", "uring", "sync"], 'must be "auto", "uring" or "sync"')),
+    readOnly: flag,
+    workers: whole(1, MAX_EXPORT_WORKERS),
+    copyWorkers: whole(1, MAX_EXPORT_WORKERS),
+    early: flag,
+    fills: flag,
+    reserves: flag,
+    mergeBatches: flag,
+    mergePercent: number("must be a number from 1 to 100", (value) =>
+      value >= 1 && value <= 100 ? undefined : "must be a number from 1 to 100",
+    ),
+    groupWaitMs: whole(0, GROUP_WAIT_MS_MAX),
+    groupCount: whole(1, GROUP_COUNT_MAX),
+    busyPoll: whole(0, BUSY_POLL_US_MAX),
+    noMerge: flag,
+    abandon: list(text("must be a string"), "must be an array of names"),
+    moved: flag,
+    unregistered: flag,
+    unlocked: flag,
+    log: v.optional(v.function("must be a function")),
+  } satisfies Record<keyof VolumeOptions, v.GenericSchema>,
+  "must be an object",
+);
+
+/** Throws an OptionError. */
+export function checkVolumeOptions(options: unknown): VolumeOptions {
+  const checked = run(volume, options) as VolumeOptions;
+  const { snapshots = [], abandon = [], noMerge = false, readOnly = false } = checked;
+  if (snapshots.length > MAX_SNAPSHOTS) wrong("options.snapshots", `has more than ${MAX_SNAPSHOTS} snapshots`);
+  const before = new Map<string, number>();
+  for (const [index, one] of snapshots.entries()) {
+    const where = `options.snapshots[${index}]`;
+    const same = before.get(one.name);
+    if (same !== undefined)
+      wrong(`${where}.name`, `is ${received(one.name)}, as that of snapshots[${same}]: names are unique`);
+    before.set(one.name, index);
+    checkSnapshot(one, where);
+  }
+  if (abandon.length > 0 && readOnly)
+    wrong("options.abandon", "is a write: a read-only volume cannot give a snapshot up");
+  if (noMerge && readOnly) wrong("options.noMerge", "is a write: a read-only volume cannot stop a merge");
+  return checked;
+}
+
+/** Throws an OptionError. */
+export function checkSnapshotOptions(options: unknown): SnapshotOptions {
+  const checked = run(snapshot, options) as SnapshotOptions;
+  checkSnapshot(checked, "options");
+  return checked;
+}
+
+function checkSnapshot({ store, chunkSize }: SnapshotOptions, where: string): void {
+  if (store === "N" && chunkSize === undefined)
+    throw optionError("ERR_INVALID_ARG_TYPE", `${where}.chunkSize`, "must be given for a store in memory");
+}
+
+function run(schema: v.GenericSchema, options: unknown): unknown {
+  const { issues, output } = v.safeParse(schema, options, { abortEarly: true, abortPipeEarly: true });
+  if (issues === undefined) return output;
+  const [issue] = issues;
+  const where = `options${(issue.path ?? []).map(({ key }) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`)).join("")}`;
+  const isKey = issue.type === "strict_object" && issue.path?.at(-1)?.origin === "key";
+  if (isKey && issue.expected === "never") wrong(where, "is not an option");
+  if (isKey) throw optionError("ERR_INVALID_ARG_TYPE", where, "is missing");
+  throw optionError(codeOf(issue), where, `${issue.message}; received ${received(issue.input)}`);
+}
+
+/** Of words that were not among those that there are, or of a number beyond its bounds (NaN is one to whoever wrote it). */
+function codeOf({ kind, type, input }: v.BaseIssue<unknown>): OptionErrorCode {
+  const isWord = type === "picklist" || type === "union";
+  if (isWord) return typeof input === "string" ? "ERR_INVALID_ARG_VALUE" : "ERR_INVALID_ARG_TYPE";
+  if (typeof input === "number" && (type === "number" || kind === "validation")) return "ERR_OUT_OF_RANGE";
+  return kind === "schema" ? "ERR_INVALID_ARG_TYPE" : "ERR_INVALID_ARG_VALUE";
+}
+
+function wrong(where: string, fact: string): never {
+  throw optionError("ERR_INVALID_ARG_VALUE", where, fact);
+}
+
+type Fault<T> = (value: T) => string | undefined;
+
+function text(what: string, fault: Fault<string> = () => undefined): v.GenericSchema<string> {
+  return v.pipe(
+    v.string(what),
+    v.check(
+      (value) => fault(value) === undefined,
+      ({ input }) => fault(input) ?? what,
+    ),
+  );
+}
+
+function number(what: string, fault: Fault<number>): v.GenericSchema<number | undefined> {
+  const one = v.pipe(
+    v.number(({ input }) => (typeof input === "number" ? (fault(input) ?? what) : what)),
+    v.check(
+      (value) => fault(value) === undefined,
+      ({ input }) => fault(input) ?? what,
+    ),
+  );
+  return v.optional(one);
+}
+
+function whole(min: number, max: number): v.GenericSchema<number | undefined> {
+  const what = `must be a whole number from ${min} to ${max}`;
+  return number(what, (value) => (Number.isInteger(value) && value >= min && value <= max ? undefined : what));
+}
+
+function list(schema: v.GenericSchema, what: string): v.GenericSchema {
+  return v.optional(v.array(schema, what));
+}
+
+function addressWords(address: string): string | undefined {
+  const fault = addressFault(address);
+  return fault === undefined ? undefined : `must be unix:PATH or tcp:HOST:PORT: ${fault}`;
+}
