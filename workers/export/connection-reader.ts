@@ -3,7 +3,8 @@
  *
  * Small payloads arrive together with the headers around them in the inbox and are copied (natively) into their slot; the
  * rest of a long payload is received straight into its slot, with the inbox behind it in the same receive. A header that
- * finds no free slot or record stays unparsed: the connection is stalled, and nothing more is read from its socket.
+ * finds no free slot or record stays unparsed: the connection is stalled, and no more is read from its socket than the inbox takes. The payload of
+ * a write that is refused is taken through the inbox and thrown away.
  */
 import {
   DIRECT_RECEIVE_BYTES,
@@ -29,6 +30,8 @@ export interface ReaderEvents {
   request(request: Request): void;
   /** There is something to send, or to close. */
   changed(connection: Connection): void;
+  /** It has sent its last byte; does it still read? */
+  ask(connection: Connection): void;
 }
 
 export class ConnectionReader {
@@ -63,16 +66,26 @@ export class ConnectionReader {
   /** A receive has completed. */
   received(connection: Connection, result: number): void {
     connection.receivePosted = false;
-    if (result <= 0 || connection.ending) {
-      if (result < 0 && !connection.ending) connection.broken = true;
-      this.end(connection);
+    if (connection.ending) return this.end(connection);
+    if (result > 0) {
+      this.#account(connection, result);
+      if (connection.stalled) this.receive(connection);
+      else this.parse(connection);
       return;
     }
-    this.#account(connection, result);
-    this.parse(connection);
+    if (result < 0) connection.broken = true;
+    else this.#atEnd(connection);
+    if (result < 0 || !connection.stalled) this.end(connection);
   }
 
-  /** A cancel has been done: from here on it can meet nothing of a successor. */
+  /** It sends nothing more. It may still read; whether it does is asked where there is something for it. */
+  #atEnd(connection: Connection): void {
+    connection.atEnd = true;
+    connection.askedAt = 0;
+    if (connection.stalled || connection.requests > 0) this.#events.ask(connection);
+  }
+
+  /** A cancel has been done. */
   cancelled(connection: Connection): void {
     connection.cancels -= 1;
     this.#events.changed(connection);
@@ -83,7 +96,7 @@ export class ConnectionReader {
     const { submissions } = this.#context;
     if (connection.receivePosted && !connection.ending) {
       connection.cancels += 1;
-      submissions.push(IoOp.Cancel, 0, User.Cancel | connection.index, 0, 0, 0, User.Receive | connection.index);
+      submissions.push(IoOp.Cancel, 0, User.Cancel | connection.tag, 0, 0, 0, User.Receive | connection.tag);
     }
     connection.ending = true;
     const request = connection.receiving;
@@ -105,12 +118,15 @@ export class ConnectionReader {
     this.#context.returned = false;
     for (let n = this.#stalled.length; n > 0; n--) {
       const connection = this.#stalled.shift() as Connection;
-      // It ended meanwhile, and its record is free, or serves another client, who has a place of his own here.
-      if (!connection.stalled) continue;
       connection.stalled = false;
       connection.waitsForOthers = false;
       if (!connection.ending) this.parse(connection);
     }
+  }
+
+  /** Its record is about to be free: it waits for nothing any more. */
+  forget(connection: Connection): void {
+    if (connection.stalled) this.#stalled.splice(this.#stalled.indexOf(connection), 1);
   }
 
   /**
@@ -133,14 +149,19 @@ export class ConnectionReader {
     else this.#events.changed(connection);
   }
 
-  /** Post a receive, unless there is one or none is wanted. */
+  /**
+   * Post a receive, unless there is one or none is wanted. Also where parsing waits, as far as the inbox has room: that is how a client is
+   * heard of that goes meanwhile.
+   */
   receive(connection: Connection): void {
-    if (connection.receivePosted || connection.ending || connection.stalled) return;
+    if (connection.receivePosted || connection.ending) return;
+    if (connection.atEnd && !connection.stalled) return this.end(connection);
+    if (connection.atEnd) return;
     const { submissions } = this.#context;
-    const user = User.Receive | connection.index;
+    const user = User.Receive | connection.tag;
     this.#compact(connection);
     const request = connection.receiving;
-    const rest = request === null ? 0 : request.end - request.offset - connection.received;
+    const rest = request === null || request.slot === -1 ? 0 : connection.payload - connection.received;
     const room = INBOX_BYTES - connection.writtenTo;
     // Full of handshake options that wait until the answers before them have left; parsing then comes back here.
     if (room === 0) return;
@@ -190,16 +211,10 @@ export class ConnectionReader {
     return true;
   }
 
-  /** Parse one header, payload or skip. False: more bytes, a slot or a record must come first. */
+  /** Parse one header or payload. False: more bytes, a slot or a record must come first. */
   #parseOne(connection: Connection): boolean {
     const available = connection.writtenTo - connection.readAt;
     if (connection.receiving !== null) return this.#takePayload(connection, connection.receiving, available);
-    if (connection.skip > 0) {
-      const skipped = Math.min(available, connection.skip);
-      connection.skip -= skipped;
-      connection.readAt += skipped;
-      return connection.skip === 0;
-    }
     return available >= REQUEST_BYTES && this.#parseHeader(connection);
   }
 
@@ -221,13 +236,11 @@ export class ConnectionReader {
     }
     connection.readAt += REQUEST_BYTES;
     connection.requests += 1;
-    if (request.error !== 0 || request.operation !== Operation.Write) {
-      connection.skip = payloadBytes(fields);
-      this.#events.request(request);
-    } else {
-      connection.receiving = request;
-      connection.received = 0;
-    }
+    // Also of a write that is refused: it is answered behind its payload, for a client may not read before it has sent all of that.
+    connection.payload = payloadBytes(fields);
+    connection.received = 0;
+    if (connection.payload > 0) connection.receiving = request;
+    else this.#events.request(request);
     return true;
   }
 
@@ -280,12 +293,13 @@ export class ConnectionReader {
     return null;
   }
 
+  /** Into the request's slot; that of a refused write, which has none, is thrown away. */
   #takePayload(connection: Connection, request: Request, available: number): boolean {
-    const rest = request.end - request.offset - connection.received;
+    const rest = connection.payload - connection.received;
     const count = Math.min(rest, available);
     if (count > 0) {
       const target = request.memory + connection.received;
-      this.#context.ring.copy(target, connection.inbox + connection.readAt, count);
+      if (request.slot !== -1) this.#context.ring.copy(target, connection.inbox + connection.readAt, count);
       connection.readAt += count;
       connection.received += count;
     }

@@ -91,7 +91,7 @@ export class ReplySender {
     if (now - connection.askedAt < STILL_READS_MS) return;
     connection.askPosted = true;
     connection.askedAt = now;
-    submissions.push(IoOp.Send, connection.file, User.Ask | connection.index, connection.output, 0, 0, 0);
+    submissions.push(IoOp.Send, connection.file, User.Ask | connection.tag, connection.output, 0, 0, 0);
   }
 
   answered(connection: Connection, result: number): void {
@@ -107,7 +107,7 @@ export class ReplySender {
     if (!connection.sendPosted) return;
     connection.cancels += 1;
     const { submissions } = this.#context;
-    submissions.push(IoOp.Cancel, 0, User.Cancel | connection.index, 0, 0, 0, User.Send | connection.index);
+    submissions.push(IoOp.Cancel, 0, User.Cancel | connection.tag, 0, 0, 0, User.Send | connection.tag);
   }
 
   #headerOf(request: Request): number {
@@ -142,7 +142,7 @@ export class ReplySender {
 
   #post(connection: Connection, count: number, bytes: number): void {
     const { submissions } = this.#context;
-    const user = User.Send | connection.index;
+    const user = User.Send | connection.tag;
     connection.sendPosted = true;
     connection.sendAt = this.#context.now;
     connection.sentBytes = bytes;
