@@ -53,9 +53,18 @@ export class Slots {
     }
   }
 
-  /** A slot for so many bytes, or -1: none is free now. A small request may take a slot of the next class, not of one beyond. */
-  take(bytes: number): number {
-    let tried = 0;
+  get sizeClasses(): number {
+    return this.#classes.length;
+  }
+
+  /** The class of the smallest slots that hold so many bytes. */
+  sizeClass(bytes: number): number {
+    return this.#classes.findIndex((c) => c.bytes >= bytes);
+  }
+
+  /** A slot for so many bytes, or -1: none is free now. A small request may take a slot of the next class, if `larger`, not of one beyond. */
+  take(bytes: number, larger = true): number {
+    let tried = larger ? 0 : 1;
     for (let k = 0; k < this.#classes.length && tried < 2; k++) {
       if (this.#classes[k].bytes < bytes) continue;
       if (this.#freeCount[k] > 0) return this.#free[k][--this.#freeCount[k]];

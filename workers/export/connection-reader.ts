@@ -23,6 +23,7 @@ import type { Connection } from "./connection.ts";
 import { type ExportContext, User } from "./context.ts";
 import type { Exports, WorkerExport } from "./exports.ts";
 import { Operation, type Request } from "./request.ts";
+import { WaitingLine } from "./waiting-line.ts";
 
 /** What the reader hands on. */
 export interface ReaderEvents {
@@ -42,8 +43,10 @@ export class ConnectionReader {
   readonly #view: DataView;
   readonly #words: Uint32Array;
   readonly #fields = newRequestFields();
-  /** Connections whose parsing waits for a slot or record. */
-  readonly #stalled: Connection[] = [];
+  readonly #line: WaitingLine;
+  readonly #resume: (connection: Connection) => void;
+  /** Size class of the slot that the header which was just parsed found none of; -1: that was not why it waits. */
+  #wanted = -1;
   /** Main has been told that somebody waits for what others hold, and has not answered yet. */
   #waitingTold = false;
 
@@ -51,6 +54,10 @@ export class ConnectionReader {
     this.#context = context;
     this.#exports = exports;
     this.#events = events;
+    this.#line = new WaitingLine(context.slots.sizeClasses);
+    this.#resume = (connection) => {
+      if (!connection.ending) this.parse(connection);
+    };
     this.#bytes = new Uint8Array(arena);
     this.#view = new DataView(arena);
     this.#words = new Uint32Array(arena, 0, Math.floor(arena.byteLength / 4));
@@ -110,23 +117,21 @@ export class ConnectionReader {
 
   /** Somebody waits for slots or records that have come back since `resumeStalled`. */
   get canResume(): boolean {
-    return this.#stalled.length > 0 && this.#context.returned;
+    return this.#line.length > 0 && this.#context.returned;
   }
 
   /** Slots or records have come back. */
   resumeStalled(): void {
+    if (!this.canResume) return;
     this.#context.returned = false;
-    for (let n = this.#stalled.length; n > 0; n--) {
-      const connection = this.#stalled.shift() as Connection;
-      connection.stalled = false;
-      connection.waitsForOthers = false;
-      if (!connection.ending) this.parse(connection);
-    }
+    this.#line.resume(this.#resume);
   }
 
-  /** Its record is about to be free: it waits for nothing any more. */
+  /** Its record is about to be free: it waits for nothing any more, and who stood back for it may go on. */
   forget(connection: Connection): void {
-    if (connection.stalled) this.#stalled.splice(this.#stalled.indexOf(connection), 1);
+    if (!connection.stalled) return;
+    this.#line.remove(connection);
+    this.#context.returned = true;
   }
 
   /**
@@ -135,7 +140,7 @@ export class ConnectionReader {
   stillWaiting(limitMs: number): boolean {
     this.#waitingTold = false;
     const { now, outbox } = this.#context;
-    if (!this.#stalled.some((c) => c.waitsForOthers && !c.ending && !c.isOverdue(now, limitMs))) return false;
+    if (!this.#line.some((c) => c.waitsForOthers && !c.ending && !c.isOverdue(now, limitMs))) return false;
     this.#waitingTold = true;
     outbox.send(Message.Waiting, 0);
     return true;
@@ -230,8 +235,7 @@ export class ConnectionReader {
     }
     const request = this.#newRequest(connection, target, verdict);
     if (request === null) {
-      connection.stalled = true;
-      this.#stalled.push(connection);
+      this.#line.add(connection, this.#wanted);
       return false;
     }
     connection.readAt += REQUEST_BYTES;
@@ -248,6 +252,7 @@ export class ConnectionReader {
   #newRequest(connection: Connection, target: WorkerExport, verdict: number): Request | null {
     const fields = this.#fields;
     const { requests, slots } = this.#context;
+    this.#wanted = -1;
     if (connection.requests >= MAX_REQUESTS_PER_CONNECTION) return null;
     const request = requests.take();
     if (request === null) return this.#waitsForOthers(connection);
@@ -257,11 +262,10 @@ export class ConnectionReader {
       operation === Operation.Zero && (fields.offset % PAGE_BYTES !== 0 || fields.length % PAGE_BYTES !== 0);
     const slotBytes =
       operation === Operation.Read || operation === Operation.Write ? fields.length : unalignedZero ? PAGE_BYTES : 0;
-    const mayHold = connection.heldBytes === 0 || connection.heldBytes + slotBytes <= MAX_HELD_BYTES_PER_CONNECTION;
-    request.slot = slotBytes > 0 && mayHold ? slots.take(slotBytes) : -1;
+    request.slot = slotBytes > 0 ? this.#takeSlot(connection, slotBytes) : -1;
     if (slotBytes > 0 && request.slot === -1) {
       requests.give(request);
-      return mayHold ? this.#waitsForOthers(connection) : null;
+      return null;
     }
     request.memory = request.slot === -1 ? -1 : slots.address(request.slot) + (fields.offset % PAGE_BYTES);
     if (request.slot !== -1) connection.heldBytes += slotBytes;
@@ -282,6 +286,21 @@ export class ConnectionReader {
     request.finishing = false;
     request.startedAt = this.#context.now;
     return request;
+  }
+
+  /** A slot, or -1: there is none, the connection has as much as it may, or somebody who has none waits for one. */
+  #takeSlot(connection: Connection, bytes: number): number {
+    const { slots } = this.#context;
+    const { heldBytes } = connection;
+    const first = heldBytes === 0;
+    if (!first && heldBytes + bytes > MAX_HELD_BYTES_PER_CONNECTION) return -1;
+    if (!first && this.#line.length > 0 && this.#line.isFor(connection, slots.sizeClass(bytes))) return -1;
+    // The next larger ones are for those who have nothing.
+    const slot = slots.take(bytes, first);
+    if (slot !== -1) return slot;
+    this.#wanted = slots.sizeClass(bytes);
+    this.#waitsForOthers(connection);
+    return -1;
   }
 
   /** What the connection needs is held by others, or lies in replies that nobody reads. */

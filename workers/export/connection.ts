@@ -6,7 +6,7 @@
  * A connection ends in this order: no more reading, every request answered, file closed, main told. Where the client has gone (or was cut)
  * nobody waits for what is under way: it is handed over (departed.ts), and the place is free as soon as the kernel has let go of it.
  */
-import { MAX_CONNECTIONS_PER_WORKER } from "../../src/base/constants.ts";
+import { MAX_CONNECTIONS_PER_WORKER, MAX_SEND_BYTES } from "../../src/base/constants.ts";
 import type { Handshake } from "../../src/nbd/wire/handshake.ts";
 import { CONNECTION_BYTES, OUTPUT, RECEIVE_VECTOR, SEND_VECTOR } from "../../src/ring/export-arena.ts";
 import { FIRST_CONNECTION_FILE } from "../../src/ring/file-table.ts";
@@ -50,6 +50,10 @@ export class Connection {
   stalled = false;
   /** … that other connections hold. */
   waitsForOthers = false;
+  /** … a slot of this size class, while it has none of any; else -1. */
+  waitsFor = -1;
+  /** It has read a reply. */
+  hasRead = false;
   /** What it sends has ended while parsing waited: what has come is still to be parsed. */
   atEnd = false;
   /** No more reading: the client said goodbye, has gone, or the worker stops. */
@@ -70,7 +74,9 @@ export class Connection {
   requests = 0;
   replyFirst: Request | null = null;
   replyLast: Request | null = null;
-  /** Replies of the send under way. */
+  /** Bytes of the first of them that have left, or are leaving. */
+  replyAt = 0;
+  /** Replies that the send under way ends. */
   sentFirst: Request | null = null;
   sentBytes = 0;
   /** An empty send that asks whether the client still reads, and when the last one was. */
@@ -107,11 +113,13 @@ export class Connection {
     return this.abandoned || (this.broken && !this.saidGoodbye);
   }
 
-  /** Its client has had `limitMs` for a payload that is coming, or for the replies that are being sent, and they are not through. */
+  /** It holds memory, and has moved less than MAX_SEND_BYTES of data in each `limitMs`: a payload that is coming, or replies that are being sent. */
   isOverdue(now: number, limitMs: number): boolean {
     if (this.id === -1) return false;
     if (this.sendPosted && now - this.sendAt > limitMs) return true;
-    return this.receiving !== null && now - this.receiving.startedAt > limitMs;
+    const { receiving } = this;
+    if (receiving === null || receiving.slot === -1) return false;
+    return now - receiving.startedAt > limitMs * (1 + this.received / MAX_SEND_BYTES);
   }
 
   /** As new, for the next client. */
@@ -126,6 +134,9 @@ export class Connection {
     this.received = 0;
     this.stalled = false;
     this.waitsForOthers = false;
+    this.waitsFor = -1;
+    this.hasRead = false;
+    this.replyAt = 0;
     this.atEnd = false;
     this.ending = false;
     this.broken = false;

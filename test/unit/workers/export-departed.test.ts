@@ -29,11 +29,14 @@ function expectNothingLeft(bench: ExportBench): void {
   expect([slots.used(), requests.used(), pieces.used()]).toEqual([0, 0, 0]);
 }
 
-/** Two connections and their reads of a MiB each, held by the device, which have taken every slot of that size. */
+/** Takes a slot of a mebibyte, of which there are 16, or one of the two larger ones. */
+const LARGE = 140_000;
+
+/** Three connections and their reads, held by the device, which have taken every large slot. */
 function slotsTaken(bench: ExportBench): ExportClient[] {
   bench.ring.held = (operation) => operation.op === IoOp.Read;
-  const holders = [bench.connect(), bench.connect()];
-  for (const client of holders) for (let i = 0; i < 12; i++) client.read(0, MIB);
+  const holders = Array.from({ length: 3 }, () => bench.connect());
+  for (const client of holders) for (let i = 0; i < 16; i++) client.read(0, LARGE);
   bench.run();
   expect(bench.context.slots.used()).toBe(18);
   return holders;
@@ -63,7 +66,7 @@ it("one that closes while it waits for memory gives its place back at once, thou
   const bench = new ExportBench();
   slotsTaken(bench);
   const dead = Array.from({ length: 5 }, () => bench.connect());
-  for (const client of dead) for (let i = 0; i < 8; i++) client.read(0, MIB);
+  for (const client of dead) for (let i = 0; i < 8; i++) client.read(0, LARGE);
   bench.run();
   for (const client of dead) client.socket.closed = true;
   bench.run();
@@ -74,10 +77,10 @@ it("one that closes while it waits for memory gives its place back at once, thou
 });
 
 it("one that only half-closes while it waits for memory gets every answer", () => {
-  const bench = new ExportBench({ originBytes: 2 * MIB });
+  const bench = new ExportBench();
   slotsTaken(bench);
   const half = bench.connect();
-  const reads = Array.from({ length: 3 }, (_, i) => half.read(i * 512, MIB));
+  const reads = Array.from({ length: 3 }, (_, i) => half.read(i * 512, LARGE));
   const small = half.read(0, 512);
   bench.run();
   half.socket.ended = true;
