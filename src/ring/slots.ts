@@ -8,7 +8,8 @@
  *
  * A request's bytes lie at the same place inside a page as on the device, so that O_DIRECT can read and write whole
  * blocks around them; the reply header sits in the 16 bytes before them. The scratch pages hold the device blocks that an
- * unaligned write only covers in part. A worker that finds no free slot says "not yet"; nothing grows.
+ * unaligned write only covers in part. Slots are used again, so who gives one back must know that nobody moves bytes of it: no operation of a device (the
+ * last piece has ended), no receive (it has completed, or its cancel has), no send (likewise; a reply that has left in part keeps its slot). A worker that finds no free slot says "not yet"; nothing grows.
  */
 import { assert } from "../base/assert.ts";
 
