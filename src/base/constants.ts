@@ -122,11 +122,14 @@ export const LISTEN_BACKLOG = 4096;
 /** Milliseconds that a client has for its handshake; it needs a few. What it does in transmission has no limit: it may be idle for days. */
 export const HANDSHAKE_MS = 10_000;
 
+/** One send carries at most so much: its end tells that the client reads. */
+export const MAX_SEND_BYTES: number = 2 * 1024 * 1024;
+
 /**
- * Milliseconds that a payload may take to come, or a batch of replies to be read, while other clients wait for the memory that it
- * holds: the largest one at one MiB a second. As long as nobody waits there is no limit.
+ * Milliseconds in which a client that holds memory must move MAX_SEND_BYTES of data, or the rest of its payload or replies, while others
+ * wait for it. As long as nobody waits there is no limit. A client that waits is served within three of them, whoever does not read.
  */
-export const TRANSFER_MS = 30_000;
+export const TRANSFER_MS = 10_000;
 
 /** A line of the log that clients can cause as often as they like is written once in so many milliseconds, with a number. */
 export const RARE_LINE_MS = 10_000;
@@ -209,7 +212,7 @@ assert(TABLE_CHUNKS_MAX / 256 + 2 ** 20 < TABLE_BYTES_MAX / 4);
 assert(MAX_COPY_TARGETS < 32);
 assert(MAX_CONNECTIONS >= MAX_CONNECTIONS_PER_WORKER);
 assert(LISTEN_BACKLOG >= MAX_CONNECTIONS);
-assert(MAX_PAYLOAD_BYTES / TRANSFER_MS <= (2 * 1024 * 1024) / 1000);
+assert(MAX_SEND_BYTES / TRANSFER_MS <= (256 * 1024) / 1000);
 assert(2 * ABANDON_GRACE_MS < CLOSE_GRACE_MS);
 assert(CLOSE_GRACE_MS < CLOSE_SLOW_MS && CLOSE_SLOW_MS < CLOSE_STEP_MS && CLOSE_STEP_MS < CLOSE_FLUSH_MS);
 assert(MAX_PIECES_PER_WORKER >= MAX_REQUESTS_PER_WORKER);

@@ -1,5 +1,6 @@
 /**
- * A pool of records that are made once: taking one allocates nothing, and an empty pool says "not yet".
+ * A pool of records that are made once: taking one allocates nothing, and an empty pool says "not yet". Whoever gives a record back vouches
+ * that nobody names it any more.
  */
 import { assert } from "./assert.ts";
 

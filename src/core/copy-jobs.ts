@@ -2,7 +2,8 @@
  * Copies under way: which exceptions, or which merge, wait for which job (E-18).
  *
  * A job's number is its place in a table of records that are used again. What failed is found by target: a failed read fails
- * all of them, a failed write only its own.
+ * all of them, a failed write only its own. A number is free when its job's one answer has come, which the copy worker sends when nothing of it is
+ * under way: no answer is left that could meet the next job of that number. A dead worker's never come, and the core ends with it.
  */
 import { assert } from "../base/assert.ts";
 import type { Sector } from "../base/units.ts";

@@ -4,7 +4,8 @@
  * A need is one token that waits for any number of things; each thing holds it in a list, by a link. When the last one is
  * over, the token is released: permission to look again (C-11), or an error. Needs and links are pooled: there are never more
  * than tokens at main times the chunks that one of them may ask for. A token of -1 is the core's own need (a merge's): its
- * owner looks at `remaining`, nobody is told.
+ * owner looks at `remaining`, nobody is told. A need is free when nothing is left that it waits for: every link to it has been taken out of its list
+ * by then, so none leads to the next request that gets it. Its token is the worker's again with that one answer, not before.
  */
 import { assert } from "../base/assert.ts";
 import type { Chunk, Sector } from "../base/units.ts";

@@ -21,6 +21,7 @@ import { keepAlive } from "../device/keep-alive.ts";
 import { type CloseCause, Message } from "../ring/messages.ts";
 import type { Channel } from "./channel.ts";
 import { ClientLimits, type ClientStats, rethrow } from "./client-limits.ts";
+import { ConnectionIds } from "./connection-ids.ts";
 import type { ListenAddress } from "./listen-address.ts";
 
 export class Listener {
@@ -33,7 +34,7 @@ export class Listener {
   readonly #servers: Server[] = [];
   readonly #addresses: ListenAddress[] = [];
   readonly #sockets = new Map<number, { readonly socket: Socket; readonly worker: number }>();
-  #nextId = 1;
+  readonly #ids = new ConnectionIds();
   #closed = false;
 
   /** `failed`: a client could not be handed to its worker, which is no fault of the client's. */
@@ -144,7 +145,7 @@ export class Listener {
       return;
     }
     const worker = this.#load.indexOf(Math.min(...this.#load));
-    const id = this.#nextId++;
+    const id = this.#ids.next((n) => this.#sockets.has(n));
     this.#load[worker] += 1;
     this.#sockets.set(id, { socket, worker });
     this.#limits.began(id, this.#workers[worker]);

@@ -5,6 +5,10 @@
  *   1 + snapshot      that snapshot's COW device
  *   257               the worker's wake-up eventfd
  *   258 …             the export worker's connections
+ *
+ * Places are used again. A descriptor goes into its place, or out of it, at once, but a turn's operations are submitted at its end: so nothing may be
+ * posted for a place that changes. A connection's has no operation then (Connection.isPosted); a COW device's is given up when its snapshot's
+ * gates are closed and empty and nothing of it is under way, and what comes late is refused by the snapshot's state.
  */
 import { MAX_CONNECTIONS_PER_WORKER, MAX_SNAPSHOTS } from "../base/constants.ts";
 

@@ -71,7 +71,7 @@ export const Message = {
   Control: 45,
   /** [connection]: its time for a handshake is over; close it, unless it has entered meanwhile. */
   CutHandshake: 48,
-  /** []: close the connections that have held memory for TRANSFER_MS without moving their data, if somebody still waits. */
+  /** []: close the connections that hold memory and have not moved enough data in TRANSFER_MS, if somebody still waits. */
   Relieve: 49,
   /** [-, StopHow]: end: drain, answer Stopped, leave the loop. */
   Stop: 46,

@@ -8,7 +8,8 @@
  *
  * A request's bytes lie at the same place inside a page as on the device, so that O_DIRECT can read and write whole
  * blocks around them; the reply header sits in the 16 bytes before them. The scratch pages hold the device blocks that an
- * unaligned write only covers in part. A worker that finds no free slot says "not yet"; nothing grows.
+ * unaligned write only covers in part. Slots are used again, so who gives one back must know that nobody moves bytes of it: no operation of a device (the
+ * last piece has ended), no receive (it has completed, or its cancel has), no send (likewise; a reply that has left in part keeps its slot). A worker that finds no free slot says "not yet"; nothing grows.
  */
 import { assert } from "../base/assert.ts";
 
@@ -53,9 +54,18 @@ export class Slots {
     }
   }
 
-  /** A slot for so many bytes, or -1: none is free now. A small request may take a slot of the next class, not of one beyond. */
-  take(bytes: number): number {
-    let tried = 0;
+  get sizeClasses(): number {
+    return this.#classes.length;
+  }
+
+  /** The class of the smallest slots that hold so many bytes. */
+  sizeClass(bytes: number): number {
+    return this.#classes.findIndex((c) => c.bytes >= bytes);
+  }
+
+  /** A slot for so many bytes, or -1: none is free now. A small request may take a slot of the next class, if `larger`, not of one beyond. */
+  take(bytes: number, larger = true): number {
+    let tried = larger ? 0 : 1;
     for (let k = 0; k < this.#classes.length && tried < 2; k++) {
       if (this.#classes[k].bytes < bytes) continue;
       if (this.#freeCount[k] > 0) return this.#free[k][--this.#freeCount[k]];

@@ -123,7 +123,7 @@ describe.concurrent("limits on clients", () => {
     const clients = await until(volume, ({ connections }) => connections === 2);
     expect(clients).toMatchObject({ handshakeTimeouts: 0, transferTimeouts: 2 });
     expect(volume.server.stderr).toMatch(
-      /^snapring serve: \d connections? closed: data not sent or read in 30 seconds/m,
+      /^snapring serve: \d connections? closed: data not sent or read in 10 seconds/m,
     );
     deaf.destroy();
     expect(await unread).toContain("StreamEnded");

@@ -3,7 +3,8 @@
  *
  * Small payloads arrive together with the headers around them in the inbox and are copied (natively) into their slot; the
  * rest of a long payload is received straight into its slot, with the inbox behind it in the same receive. A header that
- * finds no free slot or record stays unparsed: the connection is stalled, and nothing more is read from its socket.
+ * finds no free slot or record stays unparsed: the connection is stalled, and no more is read from its socket than the inbox takes. The payload of
+ * a write that is refused is taken through the inbox and thrown away.
  */
 import {
   DIRECT_RECEIVE_BYTES,
@@ -22,6 +23,7 @@ import type { Connection } from "./connection.ts";
 import { type ExportContext, User } from "./context.ts";
 import type { Exports, WorkerExport } from "./exports.ts";
 import { Operation, type Request } from "./request.ts";
+import { WaitingLine } from "./waiting-line.ts";
 
 /** What the reader hands on. */
 export interface ReaderEvents {
@@ -29,6 +31,8 @@ export interface ReaderEvents {
   request(request: Request): void;
   /** There is something to send, or to close. */
   changed(connection: Connection): void;
+  /** It has sent its last byte; does it still read? */
+  ask(connection: Connection): void;
 }
 
 export class ConnectionReader {
@@ -39,8 +43,10 @@ export class ConnectionReader {
   readonly #view: DataView;
   readonly #words: Uint32Array;
   readonly #fields = newRequestFields();
-  /** Connections whose parsing waits for a slot or record. */
-  readonly #stalled: Connection[] = [];
+  readonly #line: WaitingLine;
+  readonly #resume: (connection: Connection) => void;
+  /** Size class of the slot that the header which was just parsed found none of; -1: that was not why it waits. */
+  #wanted = -1;
   /** Main has been told that somebody waits for what others hold, and has not answered yet. */
   #waitingTold = false;
 
@@ -48,6 +54,10 @@ export class ConnectionReader {
     this.#context = context;
     this.#exports = exports;
     this.#events = events;
+    this.#line = new WaitingLine(context.slots.sizeClasses);
+    this.#resume = (connection) => {
+      if (!connection.ending) this.parse(connection);
+    };
     this.#bytes = new Uint8Array(arena);
     this.#view = new DataView(arena);
     this.#words = new Uint32Array(arena, 0, Math.floor(arena.byteLength / 4));
@@ -63,16 +73,26 @@ export class ConnectionReader {
   /** A receive has completed. */
   received(connection: Connection, result: number): void {
     connection.receivePosted = false;
-    if (result <= 0 || connection.ending) {
-      if (result < 0 && !connection.ending) connection.broken = true;
-      this.end(connection);
+    if (connection.ending) return this.end(connection);
+    if (result > 0) {
+      this.#account(connection, result);
+      if (connection.stalled) this.receive(connection);
+      else this.parse(connection);
       return;
     }
-    this.#account(connection, result);
-    this.parse(connection);
+    if (result < 0) connection.broken = true;
+    else this.#atEnd(connection);
+    if (result < 0 || !connection.stalled) this.end(connection);
   }
 
-  /** A cancel has been done: from here on it can meet nothing of a successor. */
+  /** It sends nothing more. It may still read; whether it does is asked where there is something for it. */
+  #atEnd(connection: Connection): void {
+    connection.atEnd = true;
+    connection.askedAt = 0;
+    if (connection.stalled || connection.requests > 0) this.#events.ask(connection);
+  }
+
+  /** A cancel has been done. */
   cancelled(connection: Connection): void {
     connection.cancels -= 1;
     this.#events.changed(connection);
@@ -83,7 +103,7 @@ export class ConnectionReader {
     const { submissions } = this.#context;
     if (connection.receivePosted && !connection.ending) {
       connection.cancels += 1;
-      submissions.push(IoOp.Cancel, 0, User.Cancel | connection.index, 0, 0, 0, User.Receive | connection.index);
+      submissions.push(IoOp.Cancel, 0, User.Cancel | connection.tag, 0, 0, 0, User.Receive | connection.tag);
     }
     connection.ending = true;
     const request = connection.receiving;
@@ -97,20 +117,21 @@ export class ConnectionReader {
 
   /** Somebody waits for slots or records that have come back since `resumeStalled`. */
   get canResume(): boolean {
-    return this.#stalled.length > 0 && this.#context.returned;
+    return this.#line.length > 0 && this.#context.returned;
   }
 
   /** Slots or records have come back. */
   resumeStalled(): void {
+    if (!this.canResume) return;
     this.#context.returned = false;
-    for (let n = this.#stalled.length; n > 0; n--) {
-      const connection = this.#stalled.shift() as Connection;
-      // It ended meanwhile, and its record is free, or serves another client, who has a place of his own here.
-      if (!connection.stalled) continue;
-      connection.stalled = false;
-      connection.waitsForOthers = false;
-      if (!connection.ending) this.parse(connection);
-    }
+    this.#line.resume(this.#resume);
+  }
+
+  /** Its record is about to be free: it waits for nothing any more, and who stood back for it may go on. */
+  forget(connection: Connection): void {
+    if (!connection.stalled) return;
+    this.#line.remove(connection);
+    this.#context.returned = true;
   }
 
   /**
@@ -119,7 +140,7 @@ export class ConnectionReader {
   stillWaiting(limitMs: number): boolean {
     this.#waitingTold = false;
     const { now, outbox } = this.#context;
-    if (!this.#stalled.some((c) => c.waitsForOthers && !c.ending && !c.isOverdue(now, limitMs))) return false;
+    if (!this.#line.some((c) => c.waitsForOthers && !c.ending && !c.isOverdue(now, limitMs))) return false;
     this.#waitingTold = true;
     outbox.send(Message.Waiting, 0);
     return true;
@@ -133,14 +154,19 @@ export class ConnectionReader {
     else this.#events.changed(connection);
   }
 
-  /** Post a receive, unless there is one or none is wanted. */
+  /**
+   * Post a receive, unless there is one or none is wanted. Also where parsing waits, as far as the inbox has room: that is how a client is
+   * heard of that goes meanwhile.
+   */
   receive(connection: Connection): void {
-    if (connection.receivePosted || connection.ending || connection.stalled) return;
+    if (connection.receivePosted || connection.ending) return;
+    if (connection.atEnd && !connection.stalled) return this.end(connection);
+    if (connection.atEnd) return;
     const { submissions } = this.#context;
-    const user = User.Receive | connection.index;
+    const user = User.Receive | connection.tag;
     this.#compact(connection);
     const request = connection.receiving;
-    const rest = request === null ? 0 : request.end - request.offset - connection.received;
+    const rest = request === null || request.slot === -1 ? 0 : connection.payload - connection.received;
     const room = INBOX_BYTES - connection.writtenTo;
     // Full of handshake options that wait until the answers before them have left; parsing then comes back here.
     if (room === 0) return;
@@ -190,16 +216,10 @@ export class ConnectionReader {
     return true;
   }
 
-  /** Parse one header, payload or skip. False: more bytes, a slot or a record must come first. */
+  /** Parse one header or payload. False: more bytes, a slot or a record must come first. */
   #parseOne(connection: Connection): boolean {
     const available = connection.writtenTo - connection.readAt;
     if (connection.receiving !== null) return this.#takePayload(connection, connection.receiving, available);
-    if (connection.skip > 0) {
-      const skipped = Math.min(available, connection.skip);
-      connection.skip -= skipped;
-      connection.readAt += skipped;
-      return connection.skip === 0;
-    }
     return available >= REQUEST_BYTES && this.#parseHeader(connection);
   }
 
@@ -215,19 +235,16 @@ export class ConnectionReader {
     }
     const request = this.#newRequest(connection, target, verdict);
     if (request === null) {
-      connection.stalled = true;
-      this.#stalled.push(connection);
+      this.#line.add(connection, this.#wanted);
       return false;
     }
     connection.readAt += REQUEST_BYTES;
     connection.requests += 1;
-    if (request.error !== 0 || request.operation !== Operation.Write) {
-      connection.skip = payloadBytes(fields);
-      this.#events.request(request);
-    } else {
-      connection.receiving = request;
-      connection.received = 0;
-    }
+    // Also of a write that is refused: it is answered behind its payload, for a client may not read before it has sent all of that.
+    connection.payload = payloadBytes(fields);
+    connection.received = 0;
+    if (connection.payload > 0) connection.receiving = request;
+    else this.#events.request(request);
     return true;
   }
 
@@ -235,6 +252,7 @@ export class ConnectionReader {
   #newRequest(connection: Connection, target: WorkerExport, verdict: number): Request | null {
     const fields = this.#fields;
     const { requests, slots } = this.#context;
+    this.#wanted = -1;
     if (connection.requests >= MAX_REQUESTS_PER_CONNECTION) return null;
     const request = requests.take();
     if (request === null) return this.#waitsForOthers(connection);
@@ -244,11 +262,10 @@ export class ConnectionReader {
       operation === Operation.Zero && (fields.offset % PAGE_BYTES !== 0 || fields.length % PAGE_BYTES !== 0);
     const slotBytes =
       operation === Operation.Read || operation === Operation.Write ? fields.length : unalignedZero ? PAGE_BYTES : 0;
-    const mayHold = connection.heldBytes === 0 || connection.heldBytes + slotBytes <= MAX_HELD_BYTES_PER_CONNECTION;
-    request.slot = slotBytes > 0 && mayHold ? slots.take(slotBytes) : -1;
+    request.slot = slotBytes > 0 ? this.#takeSlot(connection, slotBytes) : -1;
     if (slotBytes > 0 && request.slot === -1) {
       requests.give(request);
-      return mayHold ? this.#waitsForOthers(connection) : null;
+      return null;
     }
     request.memory = request.slot === -1 ? -1 : slots.address(request.slot) + (fields.offset % PAGE_BYTES);
     if (request.slot !== -1) connection.heldBytes += slotBytes;
@@ -271,6 +288,21 @@ export class ConnectionReader {
     return request;
   }
 
+  /** A slot, or -1: there is none, the connection has as much as it may, or somebody who has none waits for one. */
+  #takeSlot(connection: Connection, bytes: number): number {
+    const { slots } = this.#context;
+    const { heldBytes } = connection;
+    const first = heldBytes === 0;
+    if (!first && heldBytes + bytes > MAX_HELD_BYTES_PER_CONNECTION) return -1;
+    if (!first && this.#line.length > 0 && this.#line.isFor(connection, slots.sizeClass(bytes))) return -1;
+    // The next larger ones are for those who have nothing.
+    const slot = slots.take(bytes, first);
+    if (slot !== -1) return slot;
+    this.#wanted = slots.sizeClass(bytes);
+    this.#waitsForOthers(connection);
+    return -1;
+  }
+
   /** What the connection needs is held by others, or lies in replies that nobody reads. */
   #waitsForOthers(connection: Connection): null {
     connection.waitsForOthers = true;
@@ -280,12 +312,13 @@ export class ConnectionReader {
     return null;
   }
 
+  /** Into the request's slot; that of a refused write, which has none, is thrown away. */
   #takePayload(connection: Connection, request: Request, available: number): boolean {
-    const rest = request.end - request.offset - connection.received;
+    const rest = connection.payload - connection.received;
     const count = Math.min(rest, available);
     if (count > 0) {
       const target = request.memory + connection.received;
-      this.#context.ring.copy(target, connection.inbox + connection.readAt, count);
+      if (request.slot !== -1) this.#context.ring.copy(target, connection.inbox + connection.readAt, count);
       connection.readAt += count;
       connection.received += count;
     }

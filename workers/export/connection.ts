@@ -3,12 +3,15 @@
  * (its part of the arena: ring/export-arena.ts).
  *
  * The reading side is connection-reader.ts, the sending side reply-sender.ts. At most one receive and one send are under way.
- * A connection ends in this order: no more reading, every request answered or dropped, file closed, main told.
+ * A connection ends in this order: no more reading, every request answered, file closed, main told. Where the client has gone (or was cut)
+ * nobody waits for what is under way: it is handed over (departed.ts), and the place is free as soon as the kernel has let go of it.
  */
+import { MAX_CONNECTIONS_PER_WORKER, MAX_SEND_BYTES } from "../../src/base/constants.ts";
 import type { Handshake } from "../../src/nbd/wire/handshake.ts";
 import { CONNECTION_BYTES, OUTPUT, RECEIVE_VECTOR, SEND_VECTOR } from "../../src/ring/export-arena.ts";
 import { FIRST_CONNECTION_FILE } from "../../src/ring/file-table.ts";
 import { CloseCause } from "../../src/ring/messages.ts";
+import { USER_INDEX_MASK } from "./context.ts";
 import type { WorkerExport } from "./exports.ts";
 import type { Request } from "./request.ts";
 
@@ -19,20 +22,24 @@ export class Connection {
   readonly receiveVector: number;
   readonly sendVector: number;
   readonly output: number;
-  /** Main's number for it. */
+  /** Main's number for it, which no other connection has had. */
   id = -1;
+  /**
+   * Its number in user words: the index, and above it a generation, which is new for each client. A cancel names an operation by its user word, and
+   * so meets that of a client who has gone, or none; and a completion with an old tag would be seen.
+   */
+  tag: number;
   handshake: Handshake<WorkerExport> | null = null;
   export: WorkerExport | null = null;
   /** The part of the inbox that is received and not parsed. */
   readAt = 0;
   writtenTo = 0;
-  /** A write whose payload is still coming, and how much of it has come. */
+  /** A write whose payload is still coming, how long that is, and how much of it has come. */
   receiving: Request | null = null;
+  payload = 0;
   received = 0;
-  /** Payload bytes of a refused write, to be dropped. */
-  skip = 0;
   receivePosted = false;
-  /** Cancels of a receive or send under way: they know it by this connection's number, which nobody else may have meanwhile. */
+  /** Cancels that are under way. */
   cancels = 0;
   /** Bytes of the receive under way that go straight into a slot, before the inbox. */
   directBytes = 0;
@@ -43,6 +50,12 @@ export class Connection {
   stalled = false;
   /** … that other connections hold. */
   waitsForOthers = false;
+  /** … a slot of this size class, while it has none of any; else -1. */
+  waitsFor = -1;
+  /** It has read a reply. */
+  hasRead = false;
+  /** What it sends has ended while parsing waited: what has come is still to be parsed. */
+  atEnd = false;
   /** No more reading: the client said goodbye, has gone, or the worker stops. */
   ending = false;
   /** Nothing can be sent any more. */
@@ -61,7 +74,9 @@ export class Connection {
   requests = 0;
   replyFirst: Request | null = null;
   replyLast: Request | null = null;
-  /** Replies of the send under way. */
+  /** Bytes of the first of them that have left, or are leaving. */
+  replyAt = 0;
+  /** Replies that the send under way ends. */
   sentFirst: Request | null = null;
   sentBytes = 0;
   /** An empty send that asks whether the client still reads, and when the last one was. */
@@ -79,6 +94,18 @@ export class Connection {
     this.receiveVector = this.inbox + RECEIVE_VECTOR;
     this.sendVector = this.inbox + SEND_VECTOR;
     this.output = this.inbox + OUTPUT;
+    this.tag = index;
+  }
+
+  /** Serve a client: `id` is main's number for it. */
+  begin(id: number): void {
+    this.id = id;
+    this.tag = (this.tag + MAX_CONNECTIONS_PER_WORKER) & USER_INDEX_MASK;
+  }
+
+  /** Operations under way that name this record: they end before it serves another client. */
+  get isPosted(): boolean {
+    return this.receivePosted || this.sendPosted || this.askPosted || this.cancels > 0;
   }
 
   /** Nobody waits for its requests: they begin nothing more. */
@@ -86,11 +113,13 @@ export class Connection {
     return this.abandoned || (this.broken && !this.saidGoodbye);
   }
 
-  /** Its client has had `limitMs` for a payload that is coming, or for the replies that are being sent, and they are not through. */
+  /** It holds memory, and has moved less than MAX_SEND_BYTES of data in each `limitMs`: a payload that is coming, or replies that are being sent. */
   isOverdue(now: number, limitMs: number): boolean {
     if (this.id === -1) return false;
     if (this.sendPosted && now - this.sendAt > limitMs) return true;
-    return this.receiving !== null && now - this.receiving.startedAt > limitMs;
+    const { receiving } = this;
+    if (receiving === null || receiving.slot === -1) return false;
+    return now - receiving.startedAt > limitMs * (1 + this.received / MAX_SEND_BYTES);
   }
 
   /** As new, for the next client. */
@@ -101,10 +130,14 @@ export class Connection {
     this.readAt = 0;
     this.writtenTo = 0;
     this.receiving = null;
+    this.payload = 0;
     this.received = 0;
-    this.skip = 0;
     this.stalled = false;
     this.waitsForOthers = false;
+    this.waitsFor = -1;
+    this.hasRead = false;
+    this.replyAt = 0;
+    this.atEnd = false;
     this.ending = false;
     this.broken = false;
     this.abandoned = false;

@@ -19,7 +19,14 @@ import { Piece, Stage } from "./piece.ts";
 import { Request } from "./request.ts";
 import type { SnapshotView } from "./snapshot-view.ts";
 
-/** The upper bits of a user word say who gets the completion; the lower ones its index. */
+/**
+ * The upper bits of a user word say who gets the completion; the lower ones its number. Numbers are used again:
+ *
+ *   connection   index and generation (Connection.tag): its receive may be under way when it ends, and a cancel be late
+ *   piece        index: it is given back only by the last completion of its operations, or by main's one answer to its token; operations of devices
+ *                are never cancelled, and of a main that has ended no answer is taken any more (ExportLoop)
+ *   request      never in a user word: its pieces, or a send that has it in its list, keep it until they have ended
+ */
 export const User = {
   Piece: 1 << 24,
   EdgeHead: 2 << 24,

@@ -66,6 +66,20 @@ export class LongRequests {
     piece.longBytes = 0;
   }
 
+  /** The requests of a connection are another's: those that wait do so behind his. */
+  handOver(from: Connection, to: Connection): void {
+    to.longBytes += from.longBytes;
+    to.longPieces += from.longPieces;
+    from.longBytes = 0;
+    from.longPieces = 0;
+    const at = this.#waiting.indexOf(from);
+    if (at === -1) return;
+    if (this.#waiting.includes(to)) this.#waiting.splice(at, 1);
+    else this.#waiting[at] = to;
+    for (const request of from.longWaiting) to.longWaiting.push(request);
+    from.longWaiting.length = 0;
+  }
+
   /** Somebody waits who could go on. */
   get canResume(): boolean {
     const { length } = this.#waiting;

@@ -11,7 +11,8 @@
  * One step: completions, messages from main, requests that waited for room, replies. It never blocks and allocates nothing per
  * request. It decides nothing about exceptions: that is main's.
  */
-import { MAX_CONNECTIONS_PER_WORKER, TRANSFER_MS } from "../../src/base/constants.ts";
+import { assert } from "../../src/base/assert.ts";
+import { MAX_CONNECTIONS_PER_WORKER, STILL_READS_MS, TRANSFER_MS } from "../../src/base/constants.ts";
 import { fromWords } from "../../src/base/u64.ts";
 import { COMPLETION_WORDS } from "../../src/ring/io-descriptor.ts";
 import { ExportCounter, exportRow, histogramAt, latencyBucket, WorkerCounter } from "../../src/ring/counters.ts";
@@ -25,6 +26,7 @@ import { WakeUp } from "../wake-up.ts";
 import { Connection } from "./connection.ts";
 import { ConnectionReader } from "./connection-reader.ts";
 import { type ExportContext, User, USER_INDEX_MASK } from "./context.ts";
+import { Departed } from "./departed.ts";
 import type { Exports } from "./exports.ts";
 import { PieceIo } from "./piece-io.ts";
 import { Pieces } from "./pieces.ts";
@@ -55,6 +57,9 @@ export class ExportLoop implements WorkerLoop {
   readonly #reader: ConnectionReader;
   readonly #sender: ReplySender;
   readonly #connections: readonly Connection[];
+  readonly #departed: Departed;
+  /** When those who wait, or are to end, were asked whether they are still there. */
+  #askedAt = 0;
   readonly #settle: (connection: Connection) => void;
   readonly #ask: (connection: Connection) => void;
   #open = 0;
@@ -82,7 +87,9 @@ export class ExportLoop implements WorkerLoop {
     this.#reader = new ConnectionReader(context, arena, parts.exports, {
       request: (request) => this.pieces.execute(request),
       changed: (connection) => this.#sender.changed(connection),
+      ask: (connection) => this.#sender.ask(connection),
     });
+    this.#departed = new Departed(this.pieces, parts.connections);
     this.#connections = Array.from(
       { length: MAX_CONNECTIONS_PER_WORKER },
       (_, i) => new Connection(i, parts.connections),
@@ -108,6 +115,7 @@ export class ExportLoop implements WorkerLoop {
       this.#complete(words[at], words[at + 1]);
     }
     this.#takeMessages();
+    if (this.#open > 0 && this.#context.now - this.#askedAt >= STILL_READS_MS) this.#askAll();
     if (this.#abandoned) this.pieces.abandonWaiting();
     this.pieces.resumeLong(this.#ask);
     this.pieces.resumeStarved();
@@ -134,19 +142,33 @@ export class ExportLoop implements WorkerLoop {
       case User.Piece:
         return this.pieces.deviceCompleted(this.#context.pieces.all[index], result);
       case User.Receive:
-        return this.#reader.received(this.#connections[index], result);
+        return this.#reader.received(this.#tagged(index), result);
       case User.Cancel:
-        return this.#reader.cancelled(this.#connections[index]);
+        return this.#reader.cancelled(this.#tagged(index));
       case User.Send:
-        return this.#sender.sent(this.#connections[index], result);
+        return this.#sender.sent(this.#tagged(index), result);
       case User.Ask:
-        return this.#sender.answered(this.#connections[index], result);
+        return this.#sender.answered(this.#tagged(index), result);
       case User.Wake:
         return this.#wakeUp.fired();
       case User.EdgeHead:
       case User.EdgeTail:
         return this.pieces.edgeCompleted(this.#context.pieces.all[index], result);
       default:
+    }
+  }
+
+  #tagged(tag: number): Connection {
+    const connection = this.#connections[tag % MAX_CONNECTIONS_PER_WORKER];
+    assert(connection.tag === tag, "a completion for a connection that has ended");
+    return connection;
+  }
+
+  /** Of whom nothing is received nobody hears that he has gone. */
+  #askAll(): void {
+    this.#askedAt = this.#context.now;
+    for (const connection of this.#connections) {
+      if (connection.id !== -1 && (connection.stalled || connection.ending)) this.#sender.ask(connection);
     }
   }
 
@@ -205,20 +227,21 @@ export class ExportLoop implements WorkerLoop {
       this.#context.outbox.send(Message.ConnectionClosed, id, CloseCause.Shortage);
       return;
     }
-    connection.id = id;
+    connection.begin(id);
     this.#open += 1;
     this.counters[WorkerCounter.Connections] = this.#open;
     this.#reader.start(connection);
   }
 
-  /** Close the connection once nothing of it is under way. */
+  /** Close the connection once nothing of it is under way; of one that is broken, once nothing is that names its record. */
   #maybeClose(connection: Connection): void {
     if (connection.id === -1) return;
     if (connection.broken && !connection.ending) this.#reader.end(connection);
-    const posted = connection.receivePosted || connection.sendPosted || connection.askPosted;
-    const busy = posted || connection.cancels > 0 || connection.requests > 0;
+    if (!connection.ending || connection.isPosted) return;
+    if (connection.broken) this.#departed.take(connection);
     const unsent = !connection.broken && (connection.handshake?.outputLength ?? 0) > 0;
-    if (!connection.ending || busy || unsent) return;
+    if (connection.requests > 0 || unsent) return;
+    this.#reader.forget(connection);
     this.#context.ring.setFile(connection.file, -1, FileKind.Socket);
     this.#context.outbox.send(Message.ConnectionClosed, connection.id, connection.cause);
     connection.reset();
@@ -251,6 +274,7 @@ export class ExportLoop implements WorkerLoop {
   #stop(how: number): void {
     this.#stopping = true;
     if (how === StopHow.Abandon) this.#abandoned = true;
+    if (how !== StopHow.Drain) this.#departed.giveUp();
     for (const connection of this.#connections) {
       if (connection.id === -1) continue;
       // The volume has failed: what is under way is answered, nothing further begins.
@@ -267,7 +291,8 @@ export class ExportLoop implements WorkerLoop {
 
   /** The loop ends when main's ring has taken its last word; of an abandoned one main may take none. */
   #end(): void {
-    if (this.#context.pieces.used() > 0) return;
+    // Those who have gone may have left some that are still done, or under way.
+    if (this.#context.requests.used() > 0) return;
     if (!this.#saidStopped) this.#context.outbox.send(Message.Stopped, 0, this.#requestsCut, this.#clientsCut);
     this.#saidStopped = true;
     this.#backlog = this.#context.outbox.flush() && !this.#abandoned;

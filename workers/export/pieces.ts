@@ -277,6 +277,20 @@ export class Pieces {
     request.handler?.look(piece);
   }
 
+  /** All requests of a connection, with what they have under way and what they hold, are another's from here on. */
+  handOver(from: Connection, to: Connection): void {
+    for (const request of this.#context.requests.all) {
+      if (request.connection !== from) continue;
+      request.connection = to;
+      from.requests -= 1;
+      to.requests += 1;
+      if (request.slot === -1) continue;
+      from.heldBytes -= request.slotBytes;
+      to.heldBytes += request.slotBytes;
+    }
+    this.#long.handOver(from, to);
+  }
+
   /** Pieces have come back: let the requests that found none go on. */
   resumeStarved(): void {
     const { starved, pieces } = this.#context;

@@ -1,12 +1,13 @@
 /**
- * The sending side of connections: all replies of a turn to one connection leave in one send.
+ * The sending side of connections: all replies of a turn to one connection leave in one send, as far as they are not longer than
+ * MAX_SEND_BYTES: what is longer leaves in several, one after the other, so that one can see whether the client reads.
  *
  *   completed requests ─▶ connection.reply list ─(end of turn)─▶ vector of (header + payload) ─▶ one Send or SendVector
  *
  * A read's header stands in the 16 bytes before its payload, so a read reply is one range of memory; every other reply is a
  * header in the table of headers, by the request's number. A request's slot and record come back when its reply has left.
  */
-import { MAX_REPLIES_PER_SEND, STILL_READS_MS } from "../../src/base/constants.ts";
+import { MAX_REPLIES_PER_SEND, MAX_SEND_BYTES, STILL_READS_MS } from "../../src/base/constants.ts";
 import { SIMPLE_REPLY_BYTES } from "../../src/nbd/wire/protocol.ts";
 import { encodeSimpleReply } from "../../src/nbd/wire/reply.ts";
 import { OUTPUT_BYTES } from "../../src/ring/export-arena.ts";
@@ -62,8 +63,11 @@ export class ReplySender {
     for (let i = 0; i < this.#dirty.length; i++) {
       const connection = this.#dirty[i];
       connection.dirty = false;
-      if (connection.broken) this.#drop(connection);
-      else if (!connection.sendPosted) this.#send(connection);
+      // What is in a send under way stays where it is: the kernel may still read it.
+      if (!connection.sendPosted) {
+        if (connection.broken) this.#drop(connection);
+        else this.#send(connection);
+      }
       settled(connection);
     }
     this.#dirty.length = 0;
@@ -73,6 +77,7 @@ export class ReplySender {
   sent(connection: Connection, result: number): void {
     connection.sendPosted = false;
     if (result !== connection.sentBytes) connection.broken = true;
+    else if (connection.handshake === null) connection.hasRead = true;
     this.#release(connection, connection.sentFirst);
     connection.sentFirst = null;
     this.changed(connection);
@@ -91,7 +96,7 @@ export class ReplySender {
     if (now - connection.askedAt < STILL_READS_MS) return;
     connection.askPosted = true;
     connection.askedAt = now;
-    submissions.push(IoOp.Send, connection.file, User.Ask | connection.index, connection.output, 0, 0, 0);
+    submissions.push(IoOp.Send, connection.file, User.Ask | connection.tag, connection.output, 0, 0, 0);
   }
 
   answered(connection: Connection, result: number): void {
@@ -107,7 +112,7 @@ export class ReplySender {
     if (!connection.sendPosted) return;
     connection.cancels += 1;
     const { submissions } = this.#context;
-    submissions.push(IoOp.Cancel, 0, User.Cancel | connection.index, 0, 0, 0, User.Send | connection.index);
+    submissions.push(IoOp.Cancel, 0, User.Cancel | connection.tag, 0, 0, 0, User.Send | connection.tag);
   }
 
   #headerOf(request: Request): number {
@@ -123,26 +128,31 @@ export class ReplySender {
     const vector = connection.sendVector / 4;
     let count = 0;
     let bytes = 0;
-    let last: Request = request;
-    while (request !== null && count < MAX_REPLIES_PER_SEND) {
-      const length: number = SIMPLE_REPLY_BYTES + (isData(request) ? request.end - request.offset : 0);
-      this.#words[vector + 2 * count] = this.#headerOf(request);
+    let last: Request | null = null;
+    while (request !== null && count < MAX_REPLIES_PER_SEND && bytes < MAX_SEND_BYTES) {
+      const from: number = count === 0 ? connection.replyAt : 0;
+      const left: number = SIMPLE_REPLY_BYTES + (isData(request) ? request.end - request.offset : 0) - from;
+      const length: number = Math.min(left, MAX_SEND_BYTES - bytes);
+      this.#words[vector + 2 * count] = this.#headerOf(request) + from;
       this.#words[vector + 2 * count + 1] = length;
       count += 1;
       bytes += length;
+      connection.replyAt = length < left ? from + length : 0;
+      // It stays the first until its last byte has left.
+      if (length < left) break;
       last = request;
       request = request.next;
     }
-    connection.sentFirst = connection.replyFirst;
+    connection.sentFirst = last === null ? null : connection.replyFirst;
     connection.replyFirst = request;
     if (request === null) connection.replyLast = null;
-    last.next = null;
+    if (last !== null) last.next = null;
     this.#post(connection, count, bytes);
   }
 
   #post(connection: Connection, count: number, bytes: number): void {
     const { submissions } = this.#context;
-    const user = User.Send | connection.index;
+    const user = User.Send | connection.tag;
     connection.sendPosted = true;
     connection.sendAt = this.#context.now;
     connection.sentBytes = bytes;

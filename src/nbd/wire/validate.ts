@@ -6,7 +6,7 @@
  * TRIM, WRITE_ZEROES and CACHE carry no payload, so their length may be anything up to 2^32 - 1.
  *
  *   judgeRequest ── Execute ──────▶ do it; a write's payload follows
- *                ── n ≥ 0 ────────▶ skip `payloadBytes(request)` bytes of the stream, reply with error n
+ *                ── n ≥ 0 ────────▶ skip `payloadBytes(request)` bytes of the stream, then reply with error n
  *                ── Goodbye ──────▶ DISC: read nothing more, finish what is under way, close
  *                ── Disconnect ───▶ close: out of step, or a payload that is not worth reading
  *

@@ -109,7 +109,7 @@ test("thousands of refusals and cuts are a line each per RARE_LINE_MS, with thei
   limits.close();
   expect(lines.slice(2)).toEqual([
     "1 connection closed: no end of the handshake in 10 seconds",
-    "1 connection closed: data not sent or read in 30 seconds, while other clients waited",
+    "1 connection closed: data not sent or read in 10 seconds, while other clients waited",
     "1 connection closed: no end of the handshake in 10 seconds",
   ]);
   expect(limits.stats(0)).toMatchObject({ refused: 3000, handshakeTimeouts: 2, transferTimeouts: 1, accepted: 1 });

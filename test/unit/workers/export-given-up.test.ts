@@ -113,7 +113,8 @@ it("it is found out also where nothing more is read from it, for it has asked fo
   const bench = new ExportBench({ originBytes: SIZE });
   bench.ring.held = zeroing;
   const client = bench.connect();
-  for (let i = 0; i < 1000; i++) client.request(Command.WriteZeroes, 0, SIZE);
+  // As much more as the inbox takes.
+  for (let i = 0; i < 3000; i++) client.request(Command.WriteZeroes, 0, SIZE);
   bench.run();
   expect(bench.ring.underWay(IoOp.Receive)).toBe(0);
   client.socket.closed = true;

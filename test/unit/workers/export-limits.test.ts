@@ -3,7 +3,7 @@
  * somebody waits, is cut off when main says that the time is over; nobody else is.
  */
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { TRANSFER_MS } from "../../../src/base/constants.ts";
+import { MAX_SEND_BYTES, TRANSFER_MS } from "../../../src/base/constants.ts";
 import { Command } from "../../../src/nbd/wire/protocol.ts";
 import { CloseCause, Message } from "../../../src/ring/messages.ts";
 import { encodeRequest, type ExportClient, option } from "../../support/export-client.ts";
@@ -126,6 +126,91 @@ it("a client that came late to the slots has its time, too, and main is told aga
   expect(closed(bench)).toEqual([[deaf[1].id, CloseCause.Transfer]]);
   expect(bench.take(Message.Waiting)).toHaveLength(1);
   expect(waits.errors()).toEqual({ [again]: 0 });
+});
+
+it("twenty clients that ask and never read keep one that reads waiting no longer than one of them, whatever they have asked for", () => {
+  // They took what became free in their turn, each for its time: his turn came after a round of each of them.
+  const bench = new ExportBench({ originBytes: 16 * 2 ** 20 });
+  const good = bench.connect();
+  good.read(0, 512);
+  bench.run();
+  expect(Object.values(good.errors())).toEqual([0]);
+  const deaf = Array.from({ length: 20 }, () => bench.connect());
+  for (const client of deaf) {
+    client.socket.blocked = true;
+    for (let i = 0; i < 30; i++) client.read(0, 2 ** 20);
+    bench.run();
+  }
+  const read = good.read(0, 2 ** 20);
+  bench.run();
+  expect(bench.take(Message.Waiting)).toHaveLength(1);
+  now += TRANSFER_MS + 1;
+  bench.send(Message.Relieve, 0);
+  bench.run();
+  expect(good.errors()).toEqual({ [read]: 0 });
+  const write = good.write(0, Buffer.alloc(8 * 2 ** 20));
+  bench.run();
+  now += TRANSFER_MS + 1;
+  bench.send(Message.Relieve, 0);
+  bench.run();
+  expect(good.errors()).toEqual({ [write]: 0 });
+});
+
+it("as long as somebody who has no memory waits for some, nobody gets a second slot of that size", () => {
+  const bench = new ExportBench({ originBytes: 2 ** 20 });
+  const deaf = [bench.connect(), bench.connect()];
+  for (const client of deaf) {
+    client.socket.blocked = true;
+    for (let i = 0; i < 12; i++) client.read(0, 2 ** 20);
+    bench.run();
+  }
+  const waiting = Array.from({ length: 5 }, () => bench.connect());
+  for (const client of waiting) {
+    client.socket.blocked = true;
+    for (let i = 0; i < 12; i++) client.read(0, 2 ** 20);
+  }
+  bench.run();
+  // Of 18 these two had 16; the two larger ones went to two who had nothing.
+  expect(bench.context.slots.used()).toBe(18);
+  deaf[1].socket.blocked = false;
+  deaf[1].socket.gone = true;
+  bench.run();
+  expect(deaf.map(({ id }) => id)).toContain(closed(bench)[0][0]);
+  // Every one of the rest holds some: who has gone first has left enough.
+  const holders = new Set(
+    bench.context.requests.all.filter(({ slot }) => slot !== -1).map(({ connection }) => connection),
+  );
+  expect(holders.size).toBe(6);
+  expect(bench.context.slots.used()).toBe(18);
+});
+
+it("a reply that takes longer than its time in all is not cut, as long as a part of it is read in each", () => {
+  const bench = new ExportBench({ originBytes: LARGE });
+  const slow = [bench.connect(), bench.connect()];
+  const cookies = slow.map((client) => {
+    client.socket.blocked = true;
+    return client.read(0, LARGE);
+  });
+  bench.run();
+  const waits = bench.connect();
+  const read = waits.read(0, LARGE);
+  bench.run();
+  const parts = Math.ceil((LARGE + 16) / MAX_SEND_BYTES);
+  for (let part = 0; part < parts; part++) {
+    now += TRANSFER_MS - 1;
+    bench.send(Message.Relieve, 0);
+    bench.run();
+    for (const client of slow) client.socket.blocked = false;
+    // One send of each.
+    bench.turn();
+    for (const client of slow) client.socket.blocked = part < parts - 1;
+    bench.run();
+  }
+  expect(closed(bench)).toEqual([]);
+  expect(slow.map((client) => client.errors())).toEqual(cookies.map((cookie) => ({ [cookie]: 0 })));
+  const [{ cookie, data }] = waits.replies();
+  expect([cookie, Buffer.compare(data, bench.origin)]).toEqual([read, 0]);
+  expect([bench.context.slots.used(), bench.context.requests.used()]).toEqual([0, 0]);
 });
 
 it("a handshake that is not over is cut, with a client that says nothing or does not read; a client in transmission is not", () => {

@@ -1,0 +1,170 @@
+/**
+ * Clients that have gone: their place is free at once, whatever the devices and main still have of theirs; and their numbers meet no successor.
+ */
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { MAX_CONNECTIONS_PER_WORKER, STILL_READS_MS } from "../../../src/base/constants.ts";
+import { IoOp } from "../../../src/ring/io-descriptor.ts";
+import { Message } from "../../../src/ring/messages.ts";
+import { Command } from "../../../src/nbd/wire/protocol.ts";
+import { dataPattern } from "../../support/data-pattern.ts";
+import { ExportBench } from "../../support/export-bench.ts";
+import type { ExportClient } from "../../support/export-client.ts";
+
+const MIB = 2 ** 20;
+
+let now = 0;
+beforeEach(() => {
+  now = 1000;
+  vi.spyOn(performance, "now").mockImplementation(() => now);
+});
+afterEach(() => vi.restoreAllMocks());
+
+function closed(bench: ExportBench): number[] {
+  return bench.tokens(Message.ConnectionClosed);
+}
+
+/** Nothing of anybody is left. */
+function expectNothingLeft(bench: ExportBench): void {
+  const { slots, requests, pieces } = bench.context;
+  expect([slots.used(), requests.used(), pieces.used()]).toEqual([0, 0, 0]);
+}
+
+/** Takes a slot of a mebibyte, of which there are 16, or one of the two larger ones. */
+const LARGE = 140_000;
+
+/** Three connections and their reads, held by the device, which have taken every large slot. */
+function slotsTaken(bench: ExportBench): ExportClient[] {
+  bench.ring.held = (operation) => operation.op === IoOp.Read;
+  const holders = Array.from({ length: 3 }, () => bench.connect());
+  for (const client of holders) for (let i = 0; i < 16; i++) client.read(0, LARGE);
+  bench.run();
+  expect(bench.context.slots.used()).toBe(18);
+  return holders;
+}
+
+it("a client that closes while its reads are under way on the device gives its place back before they end", () => {
+  const bench = new ExportBench();
+  bench.ring.held = (operation) => operation.op === IoOp.Read;
+  const client = bench.connect();
+  for (let i = 0; i < 8; i++) client.read(0, 4096);
+  bench.run();
+  client.socket.closed = true;
+  bench.run();
+  expect(closed(bench)).toEqual([client.id]);
+  expect(bench.ring.underWay(IoOp.Read)).toBe(8);
+  const next = bench.connect();
+  bench.ring.held = () => false;
+  bench.run();
+  const read = next.read(0, 512);
+  bench.run();
+  expect(next.replies()).toEqual([{ cookie: read, error: 0, data: Buffer.from(bench.origin.subarray(0, 512)) }]);
+  expectNothingLeft(bench);
+});
+
+it("one that closes while it waits for memory gives its place back at once, though nothing comes back", () => {
+  // Nothing was received from it any more: it kept its place until the requests of everybody before it had ended.
+  const bench = new ExportBench();
+  slotsTaken(bench);
+  const dead = Array.from({ length: 5 }, () => bench.connect());
+  for (const client of dead) for (let i = 0; i < 8; i++) client.read(0, LARGE);
+  bench.run();
+  for (const client of dead) client.socket.closed = true;
+  bench.run();
+  expect(closed(bench)).toEqual(dead.map((client) => client.id));
+  bench.ring.held = () => false;
+  bench.run();
+  expect(bench.context.slots.used()).toBe(0);
+});
+
+it("one that only half-closes while it waits for memory gets every answer", () => {
+  const bench = new ExportBench();
+  slotsTaken(bench);
+  const half = bench.connect();
+  const reads = Array.from({ length: 3 }, (_, i) => half.read(i * 512, LARGE));
+  const small = half.read(0, 512);
+  bench.run();
+  half.socket.ended = true;
+  bench.run();
+  expect(closed(bench)).toEqual([]);
+  bench.ring.held = () => false;
+  bench.run();
+  expect(half.replies().map(({ cookie, error }) => [cookie, error])).toEqual([...reads, small].map((c) => [c, 0]));
+  expect(closed(bench)).toEqual([half.id]);
+});
+
+it("a client that sends eight reads and closes, again and again, never has more than the place it is in", () => {
+  const bench = new ExportBench({ originBytes: 16 * MIB });
+  bench.ring.held = (operation) => operation.op === IoOp.Read && bench.ring.turns % 3 !== 0;
+  for (let i = 0; i < 2 * MAX_CONNECTIONS_PER_WORKER; i++) {
+    const client = bench.connect();
+    for (let j = 0; j < 8; j++) client.read(j * MIB, MIB);
+    if (i % 2 === 0) bench.turn();
+    client.socket.closed = true;
+    for (let turns = 0; turns < 4; turns++) bench.turn();
+  }
+  bench.ring.held = () => false;
+  bench.run();
+  const ends = bench.take(Message.ConnectionClosed);
+  expect(ends).toHaveLength(2 * MAX_CONNECTIONS_PER_WORKER);
+  expect(ends.filter(([, , cause]) => cause !== 0)).toEqual([]);
+  expectNothingLeft(bench);
+});
+
+it("what a client asked for before DISC is done although it has gone; what another asked for, who said nothing, is given up", () => {
+  const bench = new ExportBench({ originBytes: 64 * MIB });
+  bench.ring.held = (operation) => operation.op === IoOp.Allocate;
+  const [polite, rude] = [bench.connect(), bench.connect()];
+  for (const [client, offset] of [
+    [polite, 0],
+    [rude, 32 * MIB],
+  ] as const) {
+    // More than may be under way at a time, and one more that waits for its turn.
+    client.request(Command.WriteZeroes, offset, 8 * MIB);
+    client.request(Command.WriteZeroes, offset + 8 * MIB, 8 * MIB);
+  }
+  bench.run();
+  polite.disconnect();
+  bench.run();
+  for (const client of [polite, rude]) client.socket.closed = true;
+  now += STILL_READS_MS;
+  bench.run();
+  expect(new Set(closed(bench))).toEqual(new Set([polite.id, rude.id]));
+  expect(bench.ring.underWay(IoOp.Allocate)).toBeGreaterThan(0);
+  bench.ring.held = () => false;
+  bench.run();
+  const zeroed = (from: number, to: number): boolean => bench.origin.subarray(from, to).every((byte) => byte === 0);
+  expect(zeroed(0, 16 * MIB)).toBe(true);
+  expect(zeroed(32 * MIB, 48 * MIB)).toBe(false);
+  expectNothingLeft(bench);
+});
+
+it("a worker that stops waits for what those who have gone left under way, and says so once", () => {
+  const bench = new ExportBench();
+  bench.ring.held = (operation) => operation.op === IoOp.Write;
+  const client = bench.connect();
+  client.write(0, dataPattern(4096, 2));
+  bench.run();
+  client.socket.gone = true;
+  bench.run();
+  expect(closed(bench)).toEqual([client.id]);
+  bench.send(Message.Stop, 0, 0);
+  bench.run();
+  expect(bench.loop.ended).toBe(false);
+  bench.ring.held = () => false;
+  bench.run();
+  expect([bench.tokens(Message.Stopped).length, bench.loop.ended]).toEqual([1, true]);
+});
+
+it("a cancel and a completion name their client, not only its record", () => {
+  const bench = new ExportBench();
+  const users = new Set<number>();
+  const rounds = 3;
+  for (let i = 0; i < rounds; i++) {
+    const client = bench.connect();
+    client.disconnect();
+    bench.run();
+    expect(closed(bench)).toEqual([client.id]);
+    for (const { op, user } of bench.ring.log.splice(0)) if (op === IoOp.Receive) users.add(user);
+  }
+  expect(users.size).toBe(rounds);
+});

@@ -1,0 +1,44 @@
+/**
+ * Requests whose client has gone: they belong to nobody, so that he keeps no place among the connections while a device, or main, still
+ * has what he asked for.
+ *
+ *   broken ──▶ the kernel has let go of its receive and send ──▶ take ──▶ the record is free for the next client
+ *                                                                 └──▶ requests: heirs, of which no more than two are ever needed
+ *
+ * An heir is a connection without a socket: broken, so that replies to it are dropped. What it holds (slots, pieces, gates) comes back as the
+ * operations end, as ever. Requests of a client that has said DISC are done, the others are given up (pieces.ts).
+ */
+import { Connection } from "./connection.ts";
+import type { Pieces } from "./pieces.ts";
+
+export class Departed {
+  readonly #pieces: Pieces;
+  readonly #givesUp: Connection;
+  readonly #saidGoodbye: Connection;
+
+  /** `connections`: arena address of the connections' part; nothing is ever read from or written to an heir's. */
+  constructor(pieces: Pieces, connections: number) {
+    this.#pieces = pieces;
+    this.#givesUp = heir(connections);
+    this.#saidGoodbye = heir(connections);
+    this.#saidGoodbye.saidGoodbye = true;
+  }
+
+  /** Nothing of the connection is in the kernel's hands: its requests change hands. */
+  take(connection: Connection): void {
+    if (connection.requests === 0) return;
+    this.#pieces.handOver(connection, connection.givesUp ? this.#givesUp : this.#saidGoodbye);
+  }
+
+  /** The worker ends, and waits no more: what was to be done for those who had said DISC begins nothing more either. */
+  giveUp(): void {
+    this.#saidGoodbye.saidGoodbye = false;
+  }
+}
+
+function heir(connections: number): Connection {
+  const connection = new Connection(0, connections);
+  connection.ending = true;
+  connection.broken = true;
+  return connection;
+}
