@@ -7,7 +7,7 @@
  * call made is removed again if it fails. A device that is not blank at its beginning, a store or anything else, is refused
  * unless forced. The data chunks are left as they are: no exception points to them.
  */
-import { closeSync, constants, fsyncSync, ftruncateSync, openSync, rmSync, statSync } from "node:fs";
+import { closeSync, constants, fstatSync, fsyncSync, ftruncateSync, openSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { SnapringError } from "../base/errno.ts";
 import { SECTOR_BYTES, type Sector } from "../base/units.ts";
@@ -145,7 +145,7 @@ export async function refuseRegistered(cow: string): Promise<void> {
   if (stat === undefined || (!stat.isFile() && !stat.isBlockDevice())) return;
   using file = new DeviceFile(cow, "look", "COW file");
   const mark = ownMark(file);
-  if ((await claimOf(mark, undefined)) !== "stands") return;
+  if ((await claimOf(mark, undefined, fstatSync(file.fd).uid)) !== "stands") return;
   throw new SnapringError(
     "EBUSY",
     `COW file ${cow} is the store of snapshot '${mark?.name}', registered in ${mark?.register}`,

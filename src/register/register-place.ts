@@ -9,7 +9,7 @@
  * NAME is the best of its lasting names; where it has none, the number of this boot, which may be another device's at the next: then only
  * the identity in the register tells (identity.ts).
  */
-import { existsSync, readdirSync, realpathSync } from "node:fs";
+import { existsSync, fstatSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { deviceFacts } from "../device/device-facts.ts";
 import { lastingNames } from "../device/lasting-path.ts";
@@ -24,6 +24,8 @@ export interface RegisterPlace {
   readonly origin: RegisteredOrigin;
   /** The file to be marked, if any. */
   readonly markable: string | undefined;
+  /** The user to whom the origin belongs, a loop device as its file does. */
+  readonly owner: number;
   /** Registers of origins that share bytes with this one. */
   overlapping(): readonly string[];
 }
@@ -47,12 +49,14 @@ export function registerPlace({ fd, path, sizeBytes }: OpenOrigin): RegisterPlac
       (backing.isWhole ? partsOf(file) : [`${file}.snapshots`, ...partsOf(file)]).filter(
         (path) => path !== `${origin.path}.snapshots`,
       );
-    return { path: `${origin.path}.snapshots`, origin, markable: backing.isWhole ? file : undefined, overlapping };
+    const markable = backing.isWhole ? file : undefined;
+    return { path: `${origin.path}.snapshots`, origin, markable, owner: statSync(file).uid, overlapping };
   }
   const origin = { path: real, identity, bytes: sizeBytes };
+  const owner = fstatSync(fd).uid;
   if (kind === "block")
-    return { path: blockRegister(real, lastingNames(real)), origin, markable: undefined, overlapping: () => [] };
-  return { path: `${real}.snapshots`, origin, markable: real, overlapping: () => partsOf(real) };
+    return { path: blockRegister(real, lastingNames(real)), origin, markable: undefined, owner, overlapping: () => [] };
+  return { path: `${real}.snapshots`, origin, markable: real, owner, overlapping: () => partsOf(real) };
 }
 
 /** Below the best name of the device, or another of its names that it was registered by. */

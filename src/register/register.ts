@@ -8,7 +8,14 @@
  * it. A write that has failed is made up for by the next one, whatever it is about. Runs on main; writes happen one after the other.
  */
 import { newId } from "./mark.ts";
-import { readRegisterFile, removeRegisterFile, replaceRegisterFile, unfinishRegisterFile } from "./register-file.ts";
+import {
+  type FileRights,
+  readRegisterFile,
+  removeRegisterFile,
+  replaceRegisterFile,
+  unfinishRegisterFile,
+} from "./register-file.ts";
+import { thisUser } from "./register-owner.ts";
 import {
   formatRegister,
   parseRegister,
@@ -41,15 +48,22 @@ export class Register {
   #stale = false;
   #last: Promise<void> = Promise.resolve();
 
-  private constructor(path: string, content: RegisterContent) {
+  /** Undefined: it is made by us. */
+  readonly #rights: FileRights | undefined;
+
+  private constructor(path: string, content: RegisterContent, rights?: FileRights) {
     this.#path = path;
     this.#content = content;
+    this.#rights = rights;
   }
 
-  /** Undefined where there is none. Throws a SnapringError for one that cannot be understood. `settle`: it may be acted upon (C-49). */
-  static async read(path: string, settle: boolean): Promise<Register | undefined> {
-    const text = await readRegisterFile(path, settle);
-    return text === undefined ? undefined : new Register(path, parseRegister(path, text));
+  /**
+   * Undefined where there is none. Throws a SnapringError for one that cannot be understood, or is not believed. `settle`: it may be acted
+   * upon (C-49). `about`: the owner of the file that it is about.
+   */
+  static async read(path: string, settle: boolean, about: number = thisUser()): Promise<Register | undefined> {
+    const read = await readRegisterFile(path, settle, about);
+    return read === undefined ? undefined : new Register(path, parseRegister(path, read.text), read.rights);
   }
 
   /** An empty one, which is on disk with its first change. */
@@ -59,6 +73,11 @@ export class Register {
 
   get path(): string {
     return this.#path;
+  }
+
+  /** Whose word it is (register-owner.ts). */
+  get owner(): number {
+    return this.#rights?.uid ?? thisUser();
   }
 
   get id(): string {
@@ -105,7 +124,7 @@ export class Register {
 
   #write(path: string, content: RegisterContent): Promise<void> {
     const text = formatRegister(path, content);
-    const write = this.#last.then(() => replaceRegisterFile(path, text));
+    const write = this.#last.then(() => replaceRegisterFile(path, text, this.#rights));
     this.#last = write.then(
       () => {
         this.#stale = false;
