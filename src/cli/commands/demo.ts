@@ -12,6 +12,7 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import type { Volume } from "../../engine/volume.ts";
 import { type DemoOrigin, ensureDemoOrigin } from "../demo-origin.ts";
+import { type PlacedFile, placedFile } from "../../device/placed-file.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { parseListenOption } from "../listen-option.ts";
 import { optionValue } from "../option-value.ts";
@@ -42,7 +43,7 @@ export function demoCommand(terminal: Terminal): Command {
 async function demo(terminal: Terminal, options: DemoOptions): Promise<void> {
   terminal.live();
   const say = (line: string): void => terminal.err(`snapring: ${line}\n`);
-  const leftovers: string[] = [];
+  const leftovers: PlacedFile[] = [];
   // Its terminal goes (SIGHUP): the demo is for whoever sits there.
   using interrupt = onInterrupt({ say, leftovers, also: ["SIGHUP"] });
   const directory = resolve(options.directory);
@@ -59,7 +60,8 @@ async function demo(terminal: Terminal, options: DemoOptions): Promise<void> {
     listen: [`unix:${socket}`],
     log: say,
   });
-  leftovers.push(socket);
+  const file = placedFile(socket);
+  if (file !== undefined) leftovers.push(file);
   try {
     introduce(terminal, volume, directory, made);
     using _statistics = answerStatistics(terminal, volume);
