@@ -10,6 +10,7 @@
 import { closeSync, constants, fstatSync, fsyncSync, ftruncateSync, openSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { SnapringError } from "../base/errno.ts";
+import { shellQuoted } from "../base/printable.ts";
 import { SECTOR_BYTES, type Sector } from "../base/units.ts";
 import { resolveChunkSize } from "../format/chunk-size.ts";
 import { CowGeometry, FIRST_DATA_CHUNK } from "../format/cow-geometry.ts";
@@ -150,7 +151,7 @@ export async function refuseRegistered(cow: string): Promise<void> {
     "EBUSY",
     `COW file ${cow} is the store of snapshot '${mark?.name}', registered in ${mark?.register}`,
     {
-      hint: `give that snapshot up first: snapring serve ORIGIN --abandon ${mark?.name}`,
+      hint: `give that snapshot up first: snapring serve ORIGIN --abandon ${shellQuoted(mark?.name ?? "NAME")}`,
     },
   );
 }

@@ -19,7 +19,7 @@ import { optionValue } from "../option-value.ts";
 import { formatSize, parseSize } from "../size.ts";
 import { answerStatistics } from "../serve-signals.ts";
 import { StatusLine } from "../status-line.ts";
-import type { Terminal } from "../terminal.ts";
+import { REDRAW, type Terminal } from "../terminal.ts";
 import { closeVolume, endOf } from "../volume-end.ts";
 
 const SNAPSHOT = "before";
@@ -118,7 +118,7 @@ async function showStatus(terminal: Terminal, volume: Volume, end: Promise<unkno
   let shown = "";
   const show = (): void => {
     const text = line.next(volume.stats(), performance.now() / 1000);
-    if (terminal.outIsTerminal) terminal.out(`\r\x1b[K${text.slice(0, terminal.columns() - 1)}`);
+    if (terminal.outIsTerminal) terminal.out(`${REDRAW}${text.slice(0, terminal.columns() - 1)}`);
     else if (text !== shown) terminal.out(`${text}\n`);
     shown = text;
   };

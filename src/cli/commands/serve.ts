@@ -8,6 +8,7 @@
 import { loadLibrary } from "../library.ts";
 import { Command, Option } from "commander";
 import { BUSY_POLL_US_MAX, MAX_EXPORT_WORKERS } from "../../base/constants.ts";
+import { printableLine } from "../../base/printable.ts";
 import type { SnapshotOptions, Volume, VolumeOptions } from "../../engine/volume.ts";
 import { type PlacedFile, placedFile } from "../../device/placed-file.ts";
 import { type Interrupt, onInterrupt } from "../interrupt.ts";
@@ -143,6 +144,6 @@ function announce(terminal: Terminal, volume: Volume, json: boolean): void {
   for (const { name, sizeBytes, readOnly, state, uris } of volume.exports) {
     const access = state === "invalid" ? "Invalid: every request fails" : readOnly ? "read-only" : "read-write";
     const what = `${name}, ${formatSize(sizeBytes)}, ${access}${state === "merging" ? ", merging" : ""}`;
-    for (const uri of uris) terminal.out(`${uri}  ${what}\n`);
+    for (const uri of uris) terminal.out(`${uri}  ${printableLine(what)}\n`);
   }
 }
