@@ -71,9 +71,8 @@ export function newHome({ register, standing, place }: OriginRegister): Register
 
 /** The mark is there as long as the register holds a snapshot. */
 export function markOrigin({ register, place }: OriginRegister): void {
-  if (place.markable === undefined) return;
   const { identity } = place.origin;
-  withFile(place.markable, (fd) => {
+  withMarkable(place, (fd) => {
     if (register.snapshots.size > 0)
       ensureMark(fd, { role: "origin", self: identity, register: register.path, id: register.id });
     else if (readMark(fd)?.role === "origin") removeMark(fd);
@@ -229,11 +228,14 @@ function isFull(register: Register): boolean {
 }
 
 function markOf(place: RegisterPlace): Mark | undefined {
-  return place.markable === undefined ? undefined : withFile(place.markable, readMark);
+  return withMarkable(place, readMark);
 }
 
-function withFile<T>(path: string, body: (fd: number) => T): T {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+/** Undefined: nothing can carry a mark. */
+function withMarkable<T>(place: RegisterPlace, body: (fd: number) => T): T | undefined {
+  if (place.markable === undefined) return undefined;
+  if (place.fd >= 0) return body(place.fd);
+  const fd = openSync(place.markable, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     return body(fd);
   } finally {

@@ -22,8 +22,9 @@ const BLOCK_DEVICE_FOLDER = "/var/lib/snapring";
 export interface RegisterPlace {
   readonly path: string;
   readonly origin: RegisteredOrigin;
-  /** The file to be marked, if any. */
+  /** The file to be marked, if any, and its descriptor where it is the origin itself: its path may lead elsewhere by now. -1: none. */
   readonly markable: string | undefined;
+  readonly fd: number;
   /** The user to whom the origin belongs, a loop device as its file does. */
   readonly owner: number;
   /** Registers of origins that share bytes with this one. */
@@ -50,13 +51,20 @@ export function registerPlace({ fd, path, sizeBytes }: OpenOrigin): RegisterPlac
         (path) => path !== `${origin.path}.snapshots`,
       );
     const markable = backing.isWhole ? file : undefined;
-    return { path: `${origin.path}.snapshots`, origin, markable, owner: statSync(file).uid, overlapping };
+    return { path: `${origin.path}.snapshots`, origin, markable, fd: -1, owner: statSync(file).uid, overlapping };
   }
   const origin = { path: real, identity, bytes: sizeBytes };
   const owner = fstatSync(fd).uid;
   if (kind === "block")
-    return { path: blockRegister(real, lastingNames(real)), origin, markable: undefined, owner, overlapping: () => [] };
-  return { path: `${real}.snapshots`, origin, markable: real, owner, overlapping: () => partsOf(real) };
+    return {
+      path: blockRegister(real, lastingNames(real)),
+      origin,
+      markable: undefined,
+      fd: -1,
+      owner,
+      overlapping: () => [],
+    };
+  return { path: `${real}.snapshots`, origin, markable: real, fd, owner, overlapping: () => partsOf(real) };
 }
 
 /** Below the best name of the device, or another of its names that it was registered by. */
