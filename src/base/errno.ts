@@ -1,8 +1,9 @@
 /**
  * Error numbers: the values that travel in completions (negative), and the one class that turns them into words.
  *
- * Numbers are Linux's. A message is lower-case, names the subject, then the fact; `code` is stable.
+ * Numbers are Linux's. A message is safe to print (printable.ts), lower-case, names the subject, then the fact; `code` is stable.
  */
+import { printable } from "./printable.ts";
 
 export const errno = {
   EPERM: 1,
@@ -130,8 +131,8 @@ export class SnapringError extends Error {
   readonly hint: string | undefined;
 
   constructor(code: ErrnoName | "EUSAGE", message: string, options: SnapringErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(printable(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    this.hint = options.hint;
+    this.hint = options.hint === undefined ? undefined : printable(options.hint);
   }
 }

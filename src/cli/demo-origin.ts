@@ -1,8 +1,9 @@
 /**
  * The demo's live volume: a sparse file with something in it that one can recognise.
  *
- * A real ext4 with a few files where mkfs.ext4 is installed; else one line of text per sector. It is written under another
- * name and renamed when it is whole, so that an interrupted start leaves nothing that looks finished.
+ * A real ext4 with a few files where mkfs.ext4 is installed; else one line of text per sector. It is written in a folder that is ours
+ * alone, beside its place, and gets its name when it is whole: an interrupted start leaves nothing that looks finished, and nothing that
+ * is planted at a name is followed or overwritten.
  */
 import { spawnSync } from "node:child_process";
 import {
@@ -10,7 +11,9 @@ import {
   existsSync,
   fsyncSync,
   ftruncateSync,
+  linkSync,
   mkdirSync,
+  mkdtempSync,
   openSync,
   readSync,
   renameSync,
@@ -18,7 +21,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { SECTOR_BYTES } from "../base/units.ts";
 import { systemError } from "../device/system-error.ts";
 
@@ -37,20 +40,40 @@ export interface DemoOrigin {
 /** Makes `path` if it is not there yet; says what it is. */
 export function ensureDemoOrigin(path: string, sizeBytes: number): DemoOrigin {
   if (existsSync(path)) return { isNew: false, kind: holdsExt4(path) ? "ext4" : "text" };
-  const unfinished = `${path}.new`;
-  const file = openSync(unfinished, "w");
+  let folder: string | undefined;
   try {
-    ftruncateSync(file, sizeBytes);
-    const kind = makeExt4(unfinished) ? "ext4" : "text";
-    if (kind === "text") writeText(file, Math.min(TEXT_BYTES, sizeBytes));
-    fsyncSync(file);
-    renameSync(unfinished, path);
+    folder = mkdtempSync(join(dirname(path), `.${basename(path)}-`));
+    const unfinished = join(folder, "image");
+    const kind = makeImage(unfinished, sizeBytes, join(folder, "content"));
+    nameImage(unfinished, path);
     return { isNew: true, kind };
   } catch (error) {
-    rmSync(unfinished, { force: true });
     throw systemError(error, `cannot make ${path}`);
   } finally {
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function makeImage(path: string, sizeBytes: number, content: string): DemoOrigin["kind"] {
+  const file = openSync(path, "wx", 0o600);
+  try {
+    ftruncateSync(file, sizeBytes);
+    const kind = makeExt4(path, content) ? "ext4" : "text";
+    if (kind === "text") writeText(file, Math.min(TEXT_BYTES, sizeBytes));
+    fsyncSync(file);
+    return kind;
+  } finally {
     closeSync(file);
+  }
+}
+
+/** Unlike a rename, a link replaces nothing that has come there meanwhile. Where there are no links, a rename does. */
+function nameImage(unfinished: string, path: string): void {
+  try {
+    linkSync(unfinished, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") throw error;
+    renameSync(unfinished, path);
   }
 }
 
@@ -65,23 +88,18 @@ function holdsExt4(path: string): boolean {
   }
 }
 
-function makeExt4(image: string): boolean {
-  const content = `${image}.content`;
+function makeExt4(image: string, content: string): boolean {
   mkdirSync(join(content, "documents"), { recursive: true });
-  try {
-    writeFileSync(join(content, "README.txt"), README);
-    for (let i = 1; i <= 100; i++) {
-      writeFileSync(join(content, "documents", `page-${i}.txt`), `page ${i} of the demo\n`.repeat(500));
-    }
-    const env = { ...process.env, PATH: `${process.env["PATH"] ?? ""}:/sbin:/usr/sbin` };
-    const mkfs = spawnSync("mkfs.ext4", ["-q", "-F", "-L", "snapring-demo", "-d", content, image], {
-      env,
-      stdio: "ignore",
-    });
-    return mkfs.status === 0;
-  } finally {
-    rmSync(content, { recursive: true, force: true });
+  writeFileSync(join(content, "README.txt"), README);
+  for (let i = 1; i <= 100; i++) {
+    writeFileSync(join(content, "documents", `page-${i}.txt`), `page ${i} of the demo\n`.repeat(500));
   }
+  const env = { ...process.env, PATH: `${process.env["PATH"] ?? ""}:/sbin:/usr/sbin` };
+  const mkfs = spawnSync("mkfs.ext4", ["-q", "-F", "-L", "snapring-demo", "-d", content, image], {
+    env,
+    stdio: "ignore",
+  });
+  return mkfs.status === 0;
 }
 
 function writeText(file: number, lengthBytes: number): void {

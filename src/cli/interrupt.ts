@@ -12,14 +12,15 @@
  * about (sockets) are removed first.
  */
 import { rmSync } from "node:fs";
+import { type PlacedFile, removePlaced } from "../device/placed-file.ts";
 import { endAtOnce } from "./end-at-once.ts";
 import { type HeldSignal, hear } from "./signals.ts";
 
 export interface InterruptOptions {
   /** Prints a line for people. */
   readonly say: (line: string) => void;
-  /** Paths to remove when the process ends at once. */
-  readonly leftovers?: readonly string[];
+  /** To remove when the process ends at once: paths of ours alone, and files at paths that may be another's by then. */
+  readonly leftovers?: readonly (string | PlacedFile)[];
   /** Further signals that ask for the end. */
   readonly also?: readonly HeldSignal[];
   /** Ends the process. */
@@ -57,7 +58,10 @@ export function onInterrupt(options: InterruptOptions): Interrupt {
   };
   const listener = (name: HeldSignal): void => {
     if (isArmed) {
-      for (const path of options.leftovers ?? []) rmSync(path, { force: true });
+      for (const one of options.leftovers ?? []) {
+        if (typeof one === "string") rmSync(one, { force: true });
+        else removePlaced(one);
+      }
       (options.end ?? endAtOnce)();
     }
     if (requested) return;

@@ -5,7 +5,7 @@
  *
  * It draws at most ten times per second, whatever the rate of updates.
  */
-import type { Terminal } from "./terminal.ts";
+import { REDRAW, type Terminal } from "./terminal.ts";
 import { formatSize } from "../base/size-text.ts";
 
 const DRAW_INTERVAL_MS = 100;
@@ -27,10 +27,10 @@ export function progressBar(terminal: Terminal, title: string, totalBytes: numbe
       if (now - drawn < DRAW_INTERVAL_MS) return;
       drawn = now;
       const line = progressLine(title, doneBytes, totalBytes, (now - start) / 1000);
-      terminal.err(`\r\x1b[K${line.slice(0, terminal.columns() - 1)}`);
+      terminal.err(`${REDRAW}${line.slice(0, terminal.columns() - 1)}`);
     },
     end() {
-      terminal.err("\r\x1b[K");
+      terminal.err(REDRAW);
     },
   };
 }

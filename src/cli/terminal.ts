@@ -8,14 +8,20 @@
  *                                            a reader that went away ends the command. `err` is best effort: no work is lost for it
  *   `live()`, while a volume is open         neither throws or blocks; what cannot be written is dropped and counted
  *
+ * Control characters in names and paths are shown, not obeyed (base/printable.ts); only a whole line may be drawn anew (REDRAW).
+ *
  * node's own streams do neither: they queue without limit on a pipe, block on a terminal, and end for good with the first error.
  */
 import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
+import { printable } from "../base/printable.ts";
 import { systemError } from "../device/system-error.ts";
 import { writeAll } from "../device/write-all.ts";
 import { LiveOutput } from "./live-output.ts";
 import { isSamePlace, ownDescriptor } from "./own-descriptor.ts";
+
+/** Before a line that takes the place of the one that is shown. */
+export const REDRAW = "\r\x1b[K";
 
 const STDOUT = 1;
 const STDERR = 2;
@@ -50,11 +56,11 @@ export class ProcessTerminal implements Terminal {
   #isLive = false;
 
   out(text: string): void {
-    this.#manner.out(text);
+    this.#manner.out(shown(text));
   }
 
   err(text: string): void {
-    this.#manner.err(text);
+    this.#manner.err(shown(text));
   }
 
   get dropped(): number {
@@ -87,6 +93,11 @@ export class ProcessTerminal implements Terminal {
     process.removeAllListeners("warning");
     process.on("warning", ({ name, message }) => this.err(`snapring: ${name}: ${message}\n`));
   }
+}
+
+/** What of it reaches the terminal. */
+export function shown(text: string): string {
+  return text.startsWith(REDRAW) ? REDRAW + printable(text.slice(REDRAW.length)) : printable(text);
 }
 
 function patient(): Manner {

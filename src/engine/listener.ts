@@ -10,11 +10,11 @@
  * How many may come and how long their handshake may take: client-limits.ts. A client that is refused is closed without a word, for
  * the protocol has none before its greeting.
  *
- * A stale Unix socket file is taken over, a live one refused; the file is removed at the end.
+ * A stale Unix socket file is taken over, a live one refused; the file is removed at the end (socket-file.ts).
  */
-import { existsSync, lstatSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { dirname } from "node:path";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { LISTEN_BACKLOG } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
 import { keepAlive } from "../device/keep-alive.ts";
@@ -23,6 +23,7 @@ import type { Channel } from "./channel.ts";
 import { ClientLimits, type ClientStats, rethrow } from "./client-limits.ts";
 import { ConnectionIds } from "./connection-ids.ts";
 import type { ListenAddress } from "./listen-address.ts";
+import { SocketFile } from "./socket-file.ts";
 
 export class Listener {
   #workers: readonly Channel[] = [];
@@ -32,6 +33,7 @@ export class Listener {
   readonly #limits: ClientLimits;
   readonly #failed: (error: unknown) => void;
   readonly #servers: Server[] = [];
+  readonly #files: SocketFile[] = [];
   readonly #addresses: ListenAddress[] = [];
   readonly #sockets = new Map<number, { readonly socket: Socket; readonly worker: number }>();
   readonly #ids = new ConnectionIds();
@@ -54,14 +56,19 @@ export class Listener {
 
   /** Throws a SnapringError: EADDRINUSE, EACCES … */
   async listen(address: ListenAddress): Promise<void> {
-    if (address.unix !== undefined) await takeOverStale(address.unix);
     const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => this.#accept(socket, address));
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", (error) => reject(listenError(address, error)));
-      const where =
-        address.unix !== undefined ? { path: address.unix } : { port: address.port ?? 0, host: address.host };
-      server.listen({ ...where, backlog: LISTEN_BACKLOG }, resolve);
-    });
+    const listen = (where: { path: string } | { port: number; host: string | undefined }): Promise<void> =>
+      new Promise<void>((resolve, reject) => {
+        server.once("error", reject);
+        server.listen({ ...where, backlog: LISTEN_BACKLOG }, resolve);
+      });
+    try {
+      if (address.unix === undefined) await listen({ port: address.port ?? 0, host: address.host });
+      else this.#files.push(await SocketFile.place(address.unix, (path) => listen({ path })));
+    } catch (error) {
+      server.close();
+      throw listenError(address, error);
+    }
     // A client that cannot be accepted for want of descriptors or memory: node has closed it, or it waits in the kernel.
     server.on("error", () => this.#limits.shortage());
     this.#servers.push(server);
@@ -99,6 +106,8 @@ export class Listener {
   /** Accept no more; sockets that workers serve stay until they are finished with. A second call does nothing more. */
   async stop(): Promise<void> {
     this.#closed = true;
+    // Before the listening ends: what stands there without anybody who listens is the next one's to take.
+    for (const file of this.#files.splice(0)) file.remove();
     // A server's close ends only with its last socket; the listening itself ends at once.
     for (const server of this.#servers) server.close();
     await new Promise((resolve) => setImmediate(resolve));
@@ -160,39 +169,15 @@ function descriptorOf(socket: Socket): number {
   return (socket as unknown as { _handle?: { fd?: number } })._handle?.fd ?? -1;
 }
 
-async function takeOverStale(path: string): Promise<void> {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) return;
-  if (!stat.isSocket()) {
-    throw new SnapringError("EEXIST", `cannot listen on ${path}: a file that is no socket stands there`, {
-      hint: "choose another path",
-    });
-  }
-  const live = await new Promise<boolean>((resolve) => {
-    const probe = connect(path);
-    probe.once("connect", () => {
-      probe.destroy();
-      resolve(true);
-    });
-    // Refused: nobody listens any more. Anything else, a full queue or a lack of permission, may be a live server.
-    probe.once("error", (error: NodeJS.ErrnoException) =>
-      resolve(error.code !== "ECONNREFUSED" && error.code !== "ENOENT"),
-    );
-  });
-  if (live) {
-    throw new SnapringError("EADDRINUSE", `cannot listen on ${path}: another server is listening there`, {
-      hint: "stop it, or choose another path",
-    });
-  }
-  rmSync(path, { force: true });
-}
-
-function listenError(address: ListenAddress, error: NodeJS.ErrnoException): SnapringError {
+function listenError(address: ListenAddress, cause: unknown): SnapringError {
+  if (cause instanceof SnapringError) return cause;
+  const error = cause as NodeJS.ErrnoException;
   const where = address.unix ?? `${address.host}:${address.port}`;
   const why: Record<string, string> = {
     EADDRINUSE: "the address is in use",
     EACCES: "permission denied",
     ENOENT: "the folder does not exist",
+    ENOTDIR: "a part of the path is not a directory",
     EADDRNOTAVAIL: "this machine has no such address",
     ENOTFOUND: "there is no such host",
     EMFILE: "too many open files",

@@ -10,6 +10,7 @@
  * Nothing is changed before everything has been looked at. Runs on main.
  */
 import { SnapringError } from "../base/errno.ts";
+import { shellQuoted } from "../base/printable.ts";
 import { alignDown, SECTOR_BYTES } from "../base/units.ts";
 import { deviceFacts } from "../device/device-facts.ts";
 import { lastingPath, realPath } from "../device/lasting-path.ts";
@@ -276,7 +277,7 @@ export class RegisteredSet {
       "EBUSY",
       `snapshot '${known.name}' is registered on ${entry.cow}: no store in memory can take its place`,
       {
-        hint: `name another, or give it up with --abandon ${known.name}`,
+        hint: `name another, or give it up with --abandon ${shellQuoted(known.name)}`,
       },
     );
   }

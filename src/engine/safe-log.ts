@@ -3,8 +3,10 @@
  *
  * The volume logs from the midst of its work, also between a notice of the core and the answers to clients. Whatever a log throws
  * there (a full disk, a closed pipe, a mistake of its own) must not reach it; nor may a promise that it returns and that rejects
- * end the process as an unhandled rejection. It is wrapped once, where the options are completed.
+ * end the process as an unhandled rejection. It is wrapped once, where the options are completed. A line is one line, and safe to show.
  */
+import { printableLine } from "../base/printable.ts";
+
 export class SafeLog {
   readonly #log: (line: string) => unknown;
   #dropped = 0;
@@ -21,7 +23,7 @@ export class SafeLog {
   /** Never throws. */
   readonly write = (line: string): void => {
     try {
-      const answer = this.#log(line);
+      const answer = this.#log(printableLine(line));
       // An async function may be given where one that returns nothing is asked for.
       if (isThenable(answer)) Promise.resolve(answer).catch(() => this.#drop());
     } catch {

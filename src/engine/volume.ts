@@ -9,6 +9,7 @@
  * `Volume`, and `once` of node:events while it waits, hold it: a program that has those has not lost it.
  */
 import { EventEmitter } from "node:events";
+import { printableLine } from "../base/printable.ts";
 import { forwardEvents } from "./forward-events.ts";
 import type { MergeOptions } from "./merges.ts";
 import { refusal } from "./refusal.ts";
@@ -33,7 +34,7 @@ interface Dropped {
 
 const registry = new FinalizationRegistry(({ origin, running }: Dropped) => {
   if (running.deref()?.isServing !== true) return;
-  process.emitWarning(`the volume of ${origin} was dropped without close()`, {
+  process.emitWarning(`the volume of ${printableLine(origin)} was dropped without close()`, {
     type: "SnapringWarning",
     code: "SNAPRING_DROPPED",
     detail: "It is served until the process ends. Keep the volume that openVolume gives, and await its close().",

@@ -7,10 +7,11 @@
  * call made is removed again if it fails. A device that is not blank at its beginning, a store or anything else, is refused
  * unless forced. The data chunks are left as they are: no exception points to them.
  */
-import { closeSync, constants, fsyncSync, ftruncateSync, openSync, rmSync, statSync } from "node:fs";
+import { closeSync, constants, fstatSync, fsyncSync, ftruncateSync, openSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { SnapringError } from "../base/errno.ts";
 import { exactSize, formatSize } from "../base/size-text.ts";
+import { shellQuoted } from "../base/printable.ts";
 import { SECTOR_BYTES, type Sector } from "../base/units.ts";
 import { resolveChunkSize } from "../format/chunk-size.ts";
 import { CowGeometry, FIRST_DATA_CHUNK } from "../format/cow-geometry.ts";
@@ -146,12 +147,12 @@ export async function refuseRegistered(cow: string): Promise<void> {
   if (stat === undefined || (!stat.isFile() && !stat.isBlockDevice())) return;
   using file = new DeviceFile(cow, "look", "COW file");
   const mark = ownMark(file);
-  if ((await claimOf(mark, undefined)) !== "stands") return;
+  if ((await claimOf(mark, undefined, fstatSync(file.fd).uid)) !== "stands") return;
   throw new SnapringError(
     "EBUSY",
     `COW file ${cow} is the store of snapshot '${mark?.name}', registered in ${mark?.register}`,
     {
-      hint: `give that snapshot up first: snapring serve ORIGIN --abandon ${mark?.name}`,
+      hint: `give that snapshot up first: snapring serve ORIGIN --abandon ${shellQuoted(mark?.name ?? "NAME")}`,
     },
   );
 }

@@ -6,19 +6,24 @@
  *                          the same, and it cannot be written        said in words: it must not be used again
  *                          nothing                                   the same
  *                          another file, a store of the original     left alone, said in words
+ *                          a store whose mark names another          the same: a register that somebody has put there says nothing of
+ *                          register, or of an owner for whom this    what is not its own (register-owner.ts)
+ *                          register does not speak
  *   invalid                anything                                  left alone
  *
  * All that are to be given up are opened, locked and looked at before the first is marked. The entry goes out of the register in any case;
  * whoever calls this writes it, and then says what was done.
  */
-import { existsSync } from "node:fs";
+import { existsSync, fstatSync } from "node:fs";
 import { SnapringError } from "../base/errno.ts";
 import { DeviceFile, writeMode } from "../device/device-file.ts";
 import { decodeHeader, encodeHeader, HEADER_BYTES, SNAP_MAGIC } from "../format/disk-header.ts";
 import { compareIdentities, identityOf } from "./identity.ts";
-import { withMarked } from "./known-store.ts";
+import { ownMark, withMarked } from "./known-store.ts";
 import { removeMark } from "./mark.ts";
 import type { OriginRegister, Words } from "./origin-register.ts";
+import type { Register } from "./register.ts";
+import { mayGiveUp } from "./register-owner.ts";
 import type { RegisteredSnapshot } from "./register-text.ts";
 
 export class Abandonment implements Disposable {
@@ -58,7 +63,7 @@ export class Abandonment implements Disposable {
 function openStoreOf(
   name: string,
   entry: RegisteredSnapshot,
-  { standing }: OriginRegister,
+  { standing, register }: OriginRegister,
   { moved }: Words,
   unlocked: boolean,
 ): DeviceFile | string {
@@ -74,11 +79,23 @@ function openStoreOf(
   }
   const likeness = compareIdentities(entry.identity, identityOf(file.fd, entry.cow));
   const isIts = standing === "home" ? likeness !== "different" : likeness !== "same" || standing === "cloned" || moved;
-  if (isIts) return file;
+  const foreign = isIts ? foreignOf(file, register) : OTHERS[standing === "home" ? "file" : "origin"];
+  if (foreign === undefined) return file;
   file[Symbol.dispose]();
-  return standing === "home"
-    ? "is another file than the one that was registered, and is left as it is"
-    : "is the store of another origin, and is left as it is";
+  return `${foreign}, and is left as it is`;
+}
+
+const OTHERS = {
+  file: "is another file than the one that was registered",
+  origin: "is the store of another origin",
+  user: "belongs to another user than the register that names it",
+} as const;
+
+/** Undefined: this register may speak for it. */
+function foreignOf(file: DeviceFile, register: Register): string | undefined {
+  const mark = ownMark(file);
+  if (mark !== undefined && mark.register !== "" && mark.id !== register.id) return OTHERS.origin;
+  return mayGiveUp(register.owner, fstatSync(file.fd).uid) ? undefined : OTHERS.user;
 }
 
 /** The header says Invalid, durably, if there is a store. */

@@ -16,15 +16,15 @@ import type { RegisteredSnapshot } from "./register-text.ts";
 
 export type Claim = "none" | "ours" | "stands" | "forgotten";
 
-/** `own`: the register of the origin that the store is to be used with; undefined where there is none. */
-export async function claimOf(mark: Mark | undefined, own: Register | undefined): Promise<Claim> {
+/** `own`: the register of the origin that the store is to be used with; undefined where there is none. `owner`: of the COW file. */
+export async function claimOf(mark: Mark | undefined, own: Register | undefined, owner: number): Promise<Claim> {
   if (mark === undefined || mark.register === "") return "none";
   // A copy has the id of the store that it was copied from.
   const isOurs = ({ store, identity }: RegisteredSnapshot): boolean =>
     store !== "" && store === mark.store && compareIdentities(identity, mark.self) !== "different";
   if (own !== undefined && [...own.snapshots.values()].some(isOurs)) return "ours";
   if (mark.id === own?.id) return "forgotten";
-  const register = await Register.read(mark.register, false).catch(() => undefined);
+  const register = await Register.read(mark.register, false, owner).catch(() => undefined);
   if (register === undefined || register.id !== mark.id) return "forgotten";
   const entry = register.snapshots.get(mark.name ?? "");
   if (entry === undefined) return "forgotten";

@@ -9,7 +9,7 @@
  *
  * The file system's own number is left out: it differs after a boot, and between a container and its host.
  */
-import { closeSync, constants, openSync, readFileSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, statSync } from "node:fs";
 import { deviceFacts } from "../device/device-facts.ts";
 import { lastingNames } from "../device/lasting-path.ts";
 import { backingFile } from "../device/loop-device.ts";
@@ -44,6 +44,9 @@ const OF_THE_PROCESS: readonly unknown[] = ["EMFILE", "ENFILE", "ENOMEM"];
 /** Of what stands at a path; undefined where nothing does, or it cannot be looked at. Throws a system error where we lack the means. */
 export function identityAt(path: string): Identity | undefined {
   try {
+    // A register names paths: some devices do something when they are opened (a watchdog begins to count, a tape winds back).
+    const stat = statSync(path);
+    if (!stat.isFile() && !stat.isBlockDevice()) return undefined;
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       return identityOf(fd, path);

@@ -4,7 +4,7 @@
  * The register is asked by the name and by the store itself (its path, its file). A good entry is believed before an Invalid one, the name's
  * before the store's: a store that was renamed is found, and one that two entries call Invalid does not come back under the other name.
  */
-import { closeSync, constants, existsSync, openSync } from "node:fs";
+import { closeSync, constants, existsSync, fstatSync, openSync } from "node:fs";
 import { deviceFacts } from "../device/device-facts.ts";
 import { lastingPath, realPath } from "../device/lasting-path.ts";
 import type { DeviceFile } from "../device/device-file.ts";
@@ -104,6 +104,6 @@ export async function findStore(
     registeredIsThere: known !== undefined && existsSync(known.entry.cow) && identityAt(known.entry.cow) !== identity,
     isAtItsPlace: known !== undefined && realPath(known.entry.cow) === realPath(lastingPath(file.path)),
     anotherSnapshot: another?.[0],
-    claim: await claimOf(mark, found.register),
+    claim: await claimOf(mark, found.register, fstatSync(file.fd).uid),
   };
 }

@@ -7,6 +7,7 @@
  *                                  still where it was        copied: what is outside of this folder is the original's
  *   yes     –                      another one, gone         moved (a restored backup, another disk), or replaced at its place
  *   no      own, register there    this one                  linked (hard link, bind mount), or renamed: the register comes along
+ *   no      own, register there    another one               refused, as where no register is there: a mark alone leads to nobody's
  *   no      own, to another folder,
  *           no register there      ?                         refused: snapshots that are registered where we cannot look
  *   no      of another file, which is still where it was     none: a copy of the file alone has no snapshots
@@ -15,7 +16,7 @@
  *
  * `moved` says: what is here is what was registered. `unregistered` says: this origin has no snapshots, whatever a mark says.
  */
-import { closeSync, constants, existsSync, openSync, statSync } from "node:fs";
+import { closeSync, constants, existsSync, fstatSync, openSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { SnapringError } from "../base/errno.ts";
 import { exactSize } from "../base/size-text.ts";
@@ -45,9 +46,9 @@ export interface OriginRegister {
 export async function findRegister(origin: OpenOrigin, words: Words, settle: boolean): Promise<OriginRegister> {
   const place = registerPlace(origin);
   const mark = markOf(place);
-  if (mark?.role === "cow" && isOwn(mark, place.origin.identity)) await refuseCow(origin.path, mark);
+  if (mark?.role === "cow" && isOwn(mark, place.origin.identity)) await refuseCow(origin, mark);
   await refuseParts(origin.path, place);
-  const beside = await Register.read(place.path, settle);
+  const beside = await Register.read(place.path, settle, place.owner);
   const elsewhere = await registerElsewhere(place, mark, beside, words, settle);
   if (beside !== undefined && elsewhere !== undefined && isFull(beside) && isFull(elsewhere))
     throw twoRegisters(origin.path, beside, elsewhere);
@@ -71,9 +72,8 @@ export function newHome({ register, standing, place }: OriginRegister): Register
 
 /** The mark is there as long as the register holds a snapshot. */
 export function markOrigin({ register, place }: OriginRegister): void {
-  if (place.markable === undefined) return;
   const { identity } = place.origin;
-  withFile(place.markable, (fd) => {
+  withMarkable(place, (fd) => {
     if (register.snapshots.size > 0)
       ensureMark(fd, { role: "origin", self: identity, register: register.path, id: register.id });
     else if (readMark(fd)?.role === "origin") removeMark(fd);
@@ -124,8 +124,9 @@ async function registerElsewhere(
   settle: boolean,
 ): Promise<Register | undefined> {
   if (mark?.role !== "origin" || mark.id === beside?.id) return undefined;
-  const register = await Register.read(mark.register, settle).catch(() => undefined);
-  const found = register?.id === mark.id ? register : undefined;
+  const register = await Register.read(mark.register, settle, place.owner).catch(() => undefined);
+  const isIts = register?.id === mark.id && (!isOwn(mark, place.origin.identity) || isAbout(register, place));
+  const found = isIts ? register : undefined;
   // A copy that has a register of its own, or a mark that has outlived its register.
   if (beside !== undefined) return isOwn(mark, place.origin.identity) ? found : undefined;
   if (isOwn(mark, place.origin.identity)) {
@@ -145,6 +146,11 @@ async function registerElsewhere(
       hint: `${found === undefined ? "which is not here: bring it along" : "say --moved if it is the same volume"}, or say --unregistered if it is a copy without snapshots`,
     },
   );
+}
+
+/** A mark can be made by whoever owns the file that it is on; it makes nobody else's register this one's. */
+function isAbout({ origin }: Register, place: RegisterPlace): boolean {
+  return origin === undefined || compareIdentities(origin.identity, place.origin.identity) !== "different";
 }
 
 /** What is registered is given up by its name, so that its stores are told. */
@@ -169,8 +175,8 @@ function outOfReach(place: RegisterPlace, mark: Mark): SnapringError {
 }
 
 /** A COW store that is registered is no origin: clients would write over what it keeps. */
-async function refuseCow(path: string, mark: Mark): Promise<void> {
-  if ((await claimOf(mark, undefined)) !== "stands") return;
+async function refuseCow({ fd, path }: OpenOrigin, mark: Mark): Promise<void> {
+  if ((await claimOf(mark, undefined, fstatSync(fd).uid)) !== "stands") return;
   throw new SnapringError(
     "EBUSY",
     `${path} is the COW store of snapshot '${mark.name}', registered in ${mark.register}`,
@@ -183,7 +189,7 @@ async function refuseCow(path: string, mark: Mark): Promise<void> {
 /** A part of a file (by a loop device) and the whole are one: whoever writes the one writes the other. */
 async function refuseParts(path: string, place: RegisterPlace): Promise<void> {
   for (const other of place.overlapping()) {
-    const register = await Register.read(other, false);
+    const register = await Register.read(other, false, place.owner);
     if (register === undefined || !isFull(register)) continue;
     throw new SnapringError("EBUSY", `origin ${path} is a part of what has snapshots, or has such parts: ${other}`, {
       hint: "serve that, with its snapshots",
@@ -223,11 +229,14 @@ function isFull(register: Register): boolean {
 }
 
 function markOf(place: RegisterPlace): Mark | undefined {
-  return place.markable === undefined ? undefined : withFile(place.markable, readMark);
+  return withMarkable(place, readMark);
 }
 
-function withFile<T>(path: string, body: (fd: number) => T): T {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+/** Undefined: nothing can carry a mark. */
+function withMarkable<T>(place: RegisterPlace, body: (fd: number) => T): T | undefined {
+  if (place.markable === undefined) return undefined;
+  if (place.fd >= 0) return body(place.fd);
+  const fd = openSync(place.markable, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     return body(fd);
   } finally {

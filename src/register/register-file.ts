@@ -2,7 +2,8 @@
  * The register as a file: read with care, replaced as a whole, so that after a crash it is the old one or the new one.
  *
  *   replace   RANDOM.new made in the folder (never one that is there) ─▶ written, flushed ─▶ renamed ─▶ folder flushed
- *   read      a regular file of a few MiB, not a link, whatever else is planted in its place
+ *   read      a regular file of a few MiB, not a link, whatever else is planted in its place, of an owner who is believed
+ *             (register-owner.ts); owner and mode stay when it is replaced
  *
  * Whoever reads it in order to write the origin flushes file and folder first: what an earlier process has sent may not be on disk
  * yet (C-49). The folder is held open while its file is replaced, so that a swap of folders does not lead elsewhere.
@@ -13,15 +14,36 @@ import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { SnapringError } from "../base/errno.ts";
 import { systemError } from "../device/system-error.ts";
+import { refuseForeignRegister } from "./register-owner.ts";
 
 /** A thousand snapshots with long paths take less than one. */
 const BYTES_MAX: number = 4 * 2 ** 20;
+const PIECE_BYTES: number = 64 * 1024;
 
-/** Undefined: there is none. Throws a SnapringError for what is no register and must not be passed over. `settle`: flush it first. */
-export async function readRegisterFile(path: string, settle: boolean): Promise<string | undefined> {
+/** Whose it is, and who else may do what with it. */
+export interface FileRights {
+  readonly uid: number;
+  readonly gid: number;
+  readonly mode: number;
+}
+
+export interface RegisterText {
+  readonly text: string;
+  readonly rights: FileRights;
+}
+
+/**
+ * Undefined: there is none. Throws a SnapringError for what is no register and must not be passed over. `settle`: flush it first. `about`:
+ * the owner of the file that it is about.
+ */
+export async function readRegisterFile(
+  path: string,
+  settle: boolean,
+  about: number,
+): Promise<RegisterText | undefined> {
   let file: FileHandle;
   try {
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    file = await open(path, READING);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     // A name that is too long for a file is the name of none.
@@ -30,15 +52,39 @@ export async function readRegisterFile(path: string, settle: boolean): Promise<s
     throw systemError(error, `cannot open the register of snapshots ${path}`);
   }
   try {
-    const stat = await file.stat();
-    if (!stat.isFile()) throw strange(path, "is no regular file");
-    if (stat.size > BYTES_MAX) throw strange(path, `has ${stat.size} bytes`);
+    const { uid, gid, mode } = await checkedStat(file, path);
+    refuseForeignRegister(path, uid, about);
     if (settle) await settleFile(file, path);
-    return await file.readFile("utf8");
+    return { text: await readText(file, path), rights: { uid, gid, mode: mode & MODE_BITS } };
   } catch (error) {
     throw systemError(error, `cannot read the register of snapshots ${path}`);
   } finally {
     await file.close();
+  }
+}
+
+/** O_NONBLOCK: a FIFO is to be refused, not waited for. */
+const READING = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+const MODE_BITS = 0o777;
+const OWNERS_ALONE = 0o600;
+
+async function checkedStat(file: FileHandle, path: string): Promise<FileRights> {
+  const stat = await file.stat();
+  if (!stat.isFile()) throw strange(path, "is no regular file");
+  if (stat.size > BYTES_MAX) throw strange(path, `has ${stat.size} bytes`);
+  return stat;
+}
+
+/** Also of a file that somebody goes on writing. */
+async function readText(file: FileHandle, path: string): Promise<string> {
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for (;;) {
+    const { bytesRead, buffer } = await file.read({ buffer: Buffer.alloc(PIECE_BYTES), position: bytes });
+    if (bytesRead === 0) return Buffer.concat(pieces).toString("utf8");
+    bytes += bytesRead;
+    if (bytes > BYTES_MAX) throw strange(path, "grows while it is read");
+    pieces.push(buffer.subarray(0, bytesRead));
   }
 }
 
@@ -52,13 +98,13 @@ async function settleFile(file: FileHandle, path: string): Promise<void> {
   }
 }
 
-/** Durable when it resolves. Throws a SnapringError; then the old one stands. */
-export async function replaceRegisterFile(path: string, text: string): Promise<void> {
+/** Durable when it resolves. Throws a SnapringError; then the old one stands. `rights`: of the one that was read, if there was one. */
+export async function replaceRegisterFile(path: string, text: string, rights?: FileRights): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true });
     const folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
     try {
-      await replaceIn(folder, basename(path), text);
+      await replaceIn(folder, basename(path), text, rights);
     } finally {
       await folder.close();
     }
@@ -74,9 +120,10 @@ const NOT_FINAL = '"isFinal":false';
 /** In place, for a file system that is full. Throws a SnapringError. */
 export async function unfinishRegisterFile(path: string): Promise<void> {
   try {
-    const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW);
+    const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
-      const text = await file.readFile("utf8");
+      await checkedStat(file, path);
+      const text = await readText(file, path);
       await file.write(text.replaceAll(FINAL, NOT_FINAL), 0);
       await file.sync();
     } finally {
@@ -92,12 +139,17 @@ export async function removeRegisterFile(path: string): Promise<void> {
   await rm(path, { force: true });
 }
 
-async function replaceIn(folder: FileHandle, name: string, text: string): Promise<void> {
+async function replaceIn(
+  folder: FileHandle,
+  name: string,
+  text: string,
+  rights: FileRights | undefined,
+): Promise<void> {
   const inside = (file: string): string => `/proc/self/fd/${folder.fd}/${file}`;
   // The names of old leave room for it: a file's name may have 255 bytes.
   const beside = inside(`.${randomBytes(9).toString("hex")}.new`);
   try {
-    await writeDurably(beside, text);
+    await writeDurably(beside, text, rights);
     await rename(beside, inside(name));
   } catch (error) {
     // Where the file system is full, what is half there takes room for nothing.
@@ -107,14 +159,26 @@ async function replaceIn(folder: FileHandle, name: string, text: string): Promis
   await folder.sync();
 }
 
-async function writeDurably(path: string, text: string): Promise<void> {
+async function writeDurably(path: string, text: string, rights: FileRights | undefined): Promise<void> {
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-  const file = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
+  const file = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, OWNERS_ALONE);
   try {
+    if (rights !== undefined) await keepRights(file, rights);
     await file.writeFile(text);
     await file.sync();
   } finally {
     await file.close();
+  }
+}
+
+/** Where it cannot be given away, it is ours alone. */
+async function keepRights(file: FileHandle, { uid, gid, mode }: FileRights): Promise<void> {
+  try {
+    const { uid: ours, gid: group } = await file.stat();
+    if (ours !== uid || group !== gid) await file.chown(uid, gid);
+    await file.chmod(mode);
+  } catch {
+    await file.chmod(OWNERS_ALONE);
   }
 }
 

@@ -9,7 +9,7 @@
  * NAME is the best of its lasting names; where it has none, the number of this boot, which may be another device's at the next: then only
  * the identity in the register tells (identity.ts).
  */
-import { existsSync, readdirSync, realpathSync } from "node:fs";
+import { existsSync, fstatSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { deviceFacts } from "../device/device-facts.ts";
 import { lastingNames } from "../device/lasting-path.ts";
@@ -22,8 +22,11 @@ const BLOCK_DEVICE_FOLDER = "/var/lib/snapring";
 export interface RegisterPlace {
   readonly path: string;
   readonly origin: RegisteredOrigin;
-  /** The file to be marked, if any. */
+  /** The file to be marked, if any, and its descriptor where it is the origin itself: its path may lead elsewhere by now. -1: none. */
   readonly markable: string | undefined;
+  readonly fd: number;
+  /** The user to whom the origin belongs, a loop device as its file does. */
+  readonly owner: number;
   /** Registers of origins that share bytes with this one. */
   overlapping(): readonly string[];
 }
@@ -47,12 +50,21 @@ export function registerPlace({ fd, path, sizeBytes }: OpenOrigin): RegisterPlac
       (backing.isWhole ? partsOf(file) : [`${file}.snapshots`, ...partsOf(file)]).filter(
         (path) => path !== `${origin.path}.snapshots`,
       );
-    return { path: `${origin.path}.snapshots`, origin, markable: backing.isWhole ? file : undefined, overlapping };
+    const markable = backing.isWhole ? file : undefined;
+    return { path: `${origin.path}.snapshots`, origin, markable, fd: -1, owner: statSync(file).uid, overlapping };
   }
   const origin = { path: real, identity, bytes: sizeBytes };
+  const owner = fstatSync(fd).uid;
   if (kind === "block")
-    return { path: blockRegister(real, lastingNames(real)), origin, markable: undefined, overlapping: () => [] };
-  return { path: `${real}.snapshots`, origin, markable: real, overlapping: () => partsOf(real) };
+    return {
+      path: blockRegister(real, lastingNames(real)),
+      origin,
+      markable: undefined,
+      fd: -1,
+      owner,
+      overlapping: () => [],
+    };
+  return { path: `${real}.snapshots`, origin, markable: real, fd, owner, overlapping: () => partsOf(real) };
 }
 
 /** Below the best name of the device, or another of its names that it was registered by. */

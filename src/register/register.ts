@@ -15,7 +15,14 @@
  *                    └─ fails: as it was before, here and on disk ──┘
  */
 import { newId } from "./mark.ts";
-import { readRegisterFile, removeRegisterFile, replaceRegisterFile, unfinishRegisterFile } from "./register-file.ts";
+import {
+  type FileRights,
+  readRegisterFile,
+  removeRegisterFile,
+  replaceRegisterFile,
+  unfinishRegisterFile,
+} from "./register-file.ts";
+import { thisUser } from "./register-owner.ts";
 import {
   formatRegister,
   parseRegister,
@@ -53,15 +60,22 @@ export class Register {
   #stale = false;
   #last: Promise<void> = Promise.resolve();
 
-  private constructor(path: string, content: RegisterContent) {
+  /** Undefined: it is made by us. */
+  readonly #rights: FileRights | undefined;
+
+  private constructor(path: string, content: RegisterContent, rights?: FileRights) {
     this.#path = path;
     this.#content = content;
+    this.#rights = rights;
   }
 
-  /** Undefined where there is none. Throws a SnapringError for one that cannot be understood. `settle`: it may be acted upon (C-49). */
-  static async read(path: string, settle: boolean): Promise<Register | undefined> {
-    const text = await readRegisterFile(path, settle);
-    return text === undefined ? undefined : new Register(path, parseRegister(path, text));
+  /**
+   * Undefined where there is none. Throws a SnapringError for one that cannot be understood, or is not believed. `settle`: it may be acted
+   * upon (C-49). `about`: the owner of the file that it is about.
+   */
+  static async read(path: string, settle: boolean, about: number = thisUser()): Promise<Register | undefined> {
+    const read = await readRegisterFile(path, settle, about);
+    return read === undefined ? undefined : new Register(path, parseRegister(path, read.text), read.rights);
   }
 
   /** An empty one, which is on disk with its first change. */
@@ -71,6 +85,11 @@ export class Register {
 
   get path(): string {
     return this.#path;
+  }
+
+  /** Whose word it is (register-owner.ts). */
+  get owner(): number {
+    return this.#rights?.uid ?? thisUser();
   }
 
   get id(): string {
@@ -133,7 +152,7 @@ export class Register {
 
   async #write(path: string): Promise<void> {
     this.#stale = true;
-    await replaceRegisterFile(path, formatRegister(path, this.#content));
+    await replaceRegisterFile(path, formatRegister(path, this.#content), this.#rights);
     this.#stale = false;
   }
 }

@@ -24,6 +24,7 @@
  */
 import { SnapringError } from "../base/errno.ts";
 import { formatSize } from "../base/size-text.ts";
+import { shellQuoted } from "../base/printable.ts";
 import type { Claim } from "./claim.ts";
 import { compareIdentities, type Identity } from "./identity.ts";
 import type { Mark } from "./mark.ts";
@@ -163,7 +164,7 @@ function refuseMisfit(name: string, { entry }: Known, found: FoundStore): void {
   const where = `cow of ${name} ${found.path}`;
   const refuse = (what: string): SnapringError =>
     new SnapringError("EINVAL", `${where} ${what}`, {
-      hint: `bring the right one back; --abandon ${name} gives the snapshot up`,
+      hint: `bring the right one back; --abandon ${shellQuoted(name)} gives the snapshot up`,
     });
   if (entry.store !== "" && found.mark?.store !== undefined && found.mark.store !== entry.store)
     throw refuse("was made anew since, or is another snapshot's store");
@@ -185,7 +186,7 @@ function notTheStore(name: string, found: FoundStore, known: Known, what: string
   const registered = found.isAtItsPlace ? "" : ` (registered: ${cow})`;
   const way = canMove ? "say --moved if it is the right one, or " : "bring the right one back, or ";
   return new SnapringError("EBUSY", `snapshot '${known.name}' is registered, and ${found.path} ${what}${registered}`, {
-    hint: `${way}give the snapshot up with --abandon ${known.name}; nothing was changed for ${name}`,
+    hint: `${way}give the snapshot up with --abandon ${shellQuoted(known.name)}; nothing was changed for ${name}`,
   });
 }
 
@@ -203,7 +204,7 @@ export function tieMissing(
       "ENOENT",
       `cow of ${name} ${where} is missing, and snapshot '${known.name}' is ${known.entry.state}`,
       {
-        hint: `is its disk mounted? Bring it back, or give the snapshot up with --abandon ${known.name}`,
+        hint: `is its disk mounted? Bring it back, or give the snapshot up with --abandon ${shellQuoted(known.name)}`,
       },
     );
   }

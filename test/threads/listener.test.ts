@@ -2,7 +2,7 @@
  * The socket file of another server: taken over only where nobody listens on it any more. And clients that come while nobody accepts.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
@@ -80,6 +80,76 @@ test("a live server keeps its socket, and a second address that is refused does 
   await expect(own.listen({ unix: folder.file("live") })).rejects.toMatchObject({ code: "EADDRINUSE" });
   await own.stop();
   expect([existsSync(folder.file("own")), existsSync(folder.file("live"))]).toEqual([false, true]);
+});
+
+async function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+    ends.push(() => socket.destroy());
+  });
+}
+
+test("a server that ends leaves the socket file of the next one alone", async () => {
+  // node removes the name by which it had bound its socket, whoever's file that was by then: the next server could not be reached.
+  const folder = await scratch();
+  const path = folder.file("socket");
+  const first = await listener();
+  await first.listen({ unix: path });
+  renameSync(path, folder.file("aside"));
+  const second = await listener();
+  await second.listen({ unix: path });
+  const { ino } = statSync(path);
+  await first.stop();
+  expect(statSync(path).ino).toBe(ino);
+  expect(await isAnswered(path)).toBe(true);
+  await second.stop();
+  expect(readdirSync(folder.path)).toEqual(["aside"]);
+});
+
+test("of many that find the same stale socket one takes it over, and the others are refused", async () => {
+  // Each of them had found it stale, and the later ones removed the file of the first: it listened where nobody could come.
+  const folder = await scratch();
+  const path = folder.file("socket");
+  const killed = spawn(process.execPath, ["-e", BUSY, path], { stdio: ["ignore", "pipe", "inherit"] });
+  await once(killed.stdout, "data");
+  killed.kill("SIGKILL");
+  await once(killed, "exit");
+  const starters = await Promise.all(Array.from({ length: 8 }, listener));
+  const results = await Promise.allSettled(starters.map((one) => one.listen({ unix: path })));
+  const refused = results.filter((one) => one.status === "rejected").map(({ reason }) => reason.code);
+  expect(refused).toEqual(Array.from({ length: 7 }, () => "EADDRINUSE"));
+  expect(await isAnswered(path)).toBe(true);
+  expect(readdirSync(folder.path)).toEqual(["socket"]);
+  for (const one of starters) await one.stop();
+  expect(readdirSync(folder.path)).toEqual([]);
+});
+
+test("what is planted at the socket's name, or at its lock's, is neither followed nor removed", async () => {
+  const folder = await scratch();
+  const path = folder.file("socket");
+  writeFileSync(folder.file("victim"), "secret", { mode: 0o600 });
+  symlinkSync(folder.file("victim"), path);
+  await expect((await listener()).listen({ unix: path })).rejects.toMatchObject({ code: "EEXIST" });
+  renameSync(path, folder.file(".socket.lock"));
+  symlinkSync(folder.file("nothing"), path);
+  await expect((await listener()).listen({ unix: path })).rejects.toThrow(path);
+  expect([readFileSync(folder.file("victim"), "utf8"), statSync(folder.file("victim")).mode & 0o777]).toEqual([
+    "secret",
+    0o600,
+  ]);
+  expect(existsSync(folder.file("nothing"))).toBe(false);
+});
+
+test("whatever the umask, only its owner may write to a socket", async () => {
+  const path = (await scratch()).file("socket");
+  const before = process.umask(0);
+  try {
+    await (await listener()).listen({ unix: path });
+  } finally {
+    process.umask(before);
+  }
+  expect(statSync(path).mode & 0o777).toBe(0o755);
 });
 
 /** Connects so many times, and says how many were turned away. */

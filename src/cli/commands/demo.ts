@@ -14,6 +14,7 @@ import { SnapringError } from "../../base/errno.ts";
 import { alignUp, SECTOR_BYTES } from "../../base/units.ts";
 import { type DemoPlace, makeDemoPlace } from "../demo-place.ts";
 import { exportsJson } from "../exports-json.ts";
+import { type PlacedFile, placedFile } from "../../device/placed-file.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { parseListenOption } from "../listen-option.ts";
 import { optionValue } from "../option-value.ts";
@@ -21,7 +22,7 @@ import { formatSize } from "../../base/size-text.ts";
 import { parseSectors } from "../size.ts";
 import { answerStatistics } from "../serve-signals.ts";
 import { StatusLine } from "../status-line.ts";
-import type { Terminal } from "../terminal.ts";
+import { REDRAW, type Terminal } from "../terminal.ts";
 import { closeVolume, endOf } from "../volume-end.ts";
 
 const SNAPSHOT = "before";
@@ -50,7 +51,7 @@ export function demoCommand(terminal: Terminal): Command {
 async function demo(terminal: Terminal, options: DemoOptions): Promise<void> {
   terminal.live();
   const say = (line: string): void => terminal.err(`snapring: ${line}\n`);
-  const leftovers: string[] = [];
+  const leftovers: PlacedFile[] = [];
   // Its terminal goes (SIGHUP): the demo is for whoever sits there.
   using interrupt = onInterrupt({ say, leftovers, also: ["SIGHUP"] });
   const directory = resolve(options.directory);
@@ -72,7 +73,8 @@ async function demo(terminal: Terminal, options: DemoOptions): Promise<void> {
     place.takeBack();
     throw error;
   });
-  leftovers.push(socket);
+  const file = placedFile(socket);
+  if (file !== undefined) leftovers.push(file);
   try {
     await answer(terminal, volume, directory, place, endOf(volume, interrupt), options.json === true);
   } finally {
@@ -153,7 +155,7 @@ async function showStatus(terminal: Terminal, volume: Volume, end: Promise<unkno
   let shown = "";
   const show = (): void => {
     const text = line.next(volume.stats(), performance.now() / 1000);
-    if (terminal.outIsTerminal) terminal.out(`\r\x1b[K${text.slice(0, terminal.columns() - 1)}`);
+    if (terminal.outIsTerminal) terminal.out(`${REDRAW}${text.slice(0, terminal.columns() - 1)}`);
     else if (text !== shown) terminal.out(`${text}\n`);
     shown = text;
   };

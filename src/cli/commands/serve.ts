@@ -8,8 +8,10 @@
 import { loadLibrary } from "../library.ts";
 import { Command, Option } from "commander";
 import { BUSY_POLL_US_MAX, MAX_EXPORT_WORKERS } from "../../base/constants.ts";
+import { printableLine } from "../../base/printable.ts";
 import type { SnapshotOptions, Volume, VolumeOptions } from "../../engine/volume.ts";
 import { exportsJson } from "../exports-json.ts";
+import { type PlacedFile, placedFile } from "../../device/placed-file.ts";
 import { type Interrupt, onInterrupt } from "../interrupt.ts";
 import { DEFAULT_LISTEN, parseListenOption, unixPathOf } from "../listen-option.ts";
 import { collect, optionValue, wholeNumber } from "../option-value.ts";
@@ -83,7 +85,7 @@ export function serveCommand(terminal: Terminal): Command {
 
 async function serve(terminal: Terminal, origin: string, options: ServeOptions): Promise<void> {
   const snapshots = parseSnapshotOptions(options.snapshot ?? []);
-  const leftovers: string[] = [];
+  const leftovers: PlacedFile[] = [];
   terminal.live();
   const say = (line: string): void => terminal.err(`snapring serve: ${line}\n`);
   using interrupt = onInterrupt({ say, leftovers });
@@ -91,7 +93,7 @@ async function serve(terminal: Terminal, origin: string, options: ServeOptions):
   // Nothing has been opened or made yet.
   if (interrupt.requested) return;
   const volume = await openVolume({ ...volumeOptions(origin, options, snapshots), log: say });
-  leftovers.push(...socketPaths(options));
+  leftovers.push(...socketFiles(options));
   try {
     if (!interrupt.requested) await answerUntilEnd(terminal, volume, interrupt, options.json === true);
   } finally {
@@ -123,8 +125,9 @@ function volumeOptions(origin: string, options: ServeOptions, snapshots: Snapsho
   };
 }
 
-function socketPaths(options: ServeOptions): string[] {
-  return (options.listen ?? []).map(unixPathOf).filter((path) => path !== undefined);
+function socketFiles(options: ServeOptions): PlacedFile[] {
+  const paths = (options.listen ?? []).map(unixPathOf).filter((path) => path !== undefined);
+  return paths.map(placedFile).filter((file) => file !== undefined);
 }
 
 function announce(terminal: Terminal, volume: Volume, json: boolean): void {
@@ -135,6 +138,6 @@ function announce(terminal: Terminal, volume: Volume, json: boolean): void {
   for (const { name, sizeBytes, readOnly, state, uris } of volume.exports) {
     const access = state === "invalid" ? "Invalid: every request fails" : readOnly ? "read-only" : "read-write";
     const what = `${name}, ${formatSize(sizeBytes)}, ${access}${state === "merging" ? ", merging" : ""}`;
-    for (const uri of uris) terminal.out(`${uri}  ${what}\n`);
+    for (const uri of uris) terminal.out(`${uri}  ${printableLine(what)}\n`);
   }
 }

@@ -2,7 +2,7 @@
  * A terminal that keeps what a command writes, and a way to run a command in this process.
  */
 import { runCommandLine } from "../../../src/cli/command-line.ts";
-import type { Terminal } from "../../../src/cli/terminal.ts";
+import { shown, type Terminal } from "../../../src/cli/terminal.ts";
 
 export interface Ran {
   readonly code: number;
@@ -23,11 +23,11 @@ export class FakeTerminal implements Terminal {
   }
 
   out(text: string): void {
-    this.stdout += text;
+    this.stdout += shown(text);
   }
 
   err(text: string): void {
-    this.stderr += text;
+    this.stderr += shown(text);
   }
 
   columns(): number {

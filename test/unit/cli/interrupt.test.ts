@@ -1,8 +1,9 @@
 /** One stop however often it is said within a second; the end at once for who has been told of it. SIGHUP stands for all of them. */
-import { mkdtempSync, existsSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { type PlacedFile, placedFile } from "../../../src/device/placed-file.ts";
 import { type Interrupt, onInterrupt } from "../../../src/cli/interrupt.ts";
 
 let said: string[];
@@ -10,6 +11,7 @@ let ended: number;
 let interrupt: Interrupt;
 let folder: string;
 let socket: string;
+let replaced: string;
 
 const signal = (): boolean => process.emit("SIGHUP", "SIGHUP");
 
@@ -18,11 +20,13 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "interrupt-"));
   socket = join(folder, "s.sock");
   writeFileSync(socket, "");
+  replaced = join(folder, "replaced.sock");
+  writeFileSync(replaced, "ours");
   said = [];
   ended = 0;
   interrupt = onInterrupt({
     say: (line) => said.push(line),
-    leftovers: [socket],
+    leftovers: [socket, placedFile(replaced) as PlacedFile],
     also: ["SIGHUP"],
     end: () => {
       ended += 1;
@@ -62,9 +66,12 @@ test("after a second it is said what the next one does; who has had time to read
   expect(ended).toBe(0);
   vi.advanceTimersByTime(500);
   expect(existsSync(socket)).toBe(true);
+  // By then another server has its own file there.
+  writeFileSync(join(folder, "next"), "the next one's");
+  renameSync(join(folder, "next"), replaced);
   signal();
   expect(ended).toBe(1);
-  expect(existsSync(socket)).toBe(false);
+  expect([existsSync(socket), existsSync(replaced)]).toEqual([false, true]);
   expect(said).toHaveLength(1);
 });
 

@@ -44,6 +44,32 @@ test.runIf(loadNative().native !== undefined)(
   },
 );
 
+test.each([false, "auto"] as const)(
+  "another file that comes to its path while it is being opened is not used (direct: %s)",
+  (direct) => {
+    // It was opened by its path twice: what was locked and looked at was not what clients then wrote to.
+    const disk = scratch.file("disk");
+    fs.writeFileSync(scratch.file("victim"), "secret");
+    const { ino } = fs.statSync(disk);
+    const real = fs.openSync;
+    fs.openSync = (path, ...more) => {
+      const fd = real(path, ...more);
+      if (path === disk) fs.renameSync(scratch.file("victim"), disk);
+      return fd;
+    };
+    syncBuiltinESMExports();
+    try {
+      const device = new VolumeDevice({ path: disk, what: "origin", readOnly: false, direct });
+      expect([fs.fstatSync(device.fd).ino, fs.fstatSync(device.file.fd).ino]).toEqual([ino, ino]);
+      device.close();
+    } finally {
+      fs.openSync = real;
+      syncBuiltinESMExports();
+    }
+    expect(readFileSync(disk, "utf8")).toBe("secret");
+  },
+);
+
 test.runIf(loadNative().native !== undefined)(
   "a device that cannot be opened again keeps the descriptor that it has",
   () => {
