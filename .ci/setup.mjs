@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * Set-up: brings a fresh check-out to the point where everything runs. `npm run setup` does all of it; `npm start` leaves out
- * what only the tests need.
+ * what only the tests need; `--build-only` too; `--packages` stops at the npm packages, for what runs on the sources.
  *
  * The idea: look first, act only where something is out of step, so that a second run costs a fraction of a second.
  *
@@ -79,6 +79,12 @@ export function setup({ tests, clinic = false }) {
   if (clinic) npmPackages(join(ROOT, ".ci/clinic"), "clinic for profiles");
   nativeAddon();
   typescript();
+}
+
+/** Enough for what runs on the sources as they are. */
+function setupPackages() {
+  checkNode();
+  npmPackages(ROOT, "npm packages");
 }
 
 /** The Node 24 binary that the tests use, or undefined where there is none. */
@@ -302,4 +308,8 @@ export function orOneLine(body) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url))
-  orOneLine(() => setup({ tests: !process.argv.includes("--build-only"), clinic: process.argv.includes("--clinic") }));
+  orOneLine(() => {
+    const has = (/** @type {string} */ option) => process.argv.includes(option);
+    if (has("--packages")) setupPackages();
+    else setup({ tests: !has("--build-only"), clinic: has("--clinic") });
+  });

@@ -3,8 +3,9 @@
  *
  * Defaults make the bench that the documents speak of; everything that is said otherwise stands in the results.
  */
-import { Command, InvalidArgumentError, Option } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import { fileURLToPath } from "node:url";
+import { driver } from "./driver.ts";
 import { patternsOf } from "./glob.ts";
 import { SETTING_NAMES, type SettingName } from "./setting.ts";
 
@@ -33,8 +34,7 @@ Patterns are names with '*', separated by commas. Examples:
 
 /** Ends the process for --help and for a wrong command line (exit code 2). */
 export function parseOptions(argv: readonly string[]): BenchOptions {
-  return new Command("bench")
-    .description("Measure snapring beside other NBD servers, round by round, with fio")
+  return driver("bench", "Measure snapring beside other NBD servers, round by round, with fio")
     .addOption(new Option("--setting <NAME>", "where").choices([...SETTING_NAMES, "all"]).default("all"))
     .option("--only <PATTERNS>", "workloads", patternsOf, ["*"])
     .option("--servers <PATTERNS>", "servers", patternsOf, ["*"])
@@ -48,7 +48,6 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     .option("--report", "measure nothing, make the reports of the results that are there again")
     .option("--list", "list settings, servers and workloads")
     .addHelpText("after", HELP)
-    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
     .parse(argv, { from: "user" })
     .opts<BenchOptions>();
 }

@@ -11,11 +11,13 @@
  * The server is started and ended here, not by clinic's command: that ends programs by `process.exit`, which waits for ever while a
  * worker sleeps in its ring. docs/PERFORMANCE.md tells what else had to be done.
  */
+import { Argument } from "commander";
 import { mkdirSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run } from "./child.ts";
 import { cpuProfile } from "./profile-cpu.ts";
+import { driver } from "./driver.ts";
 import { doctorProfile } from "./profile-doctor.ts";
 import { flameProfile } from "./profile-flame.ts";
 import { driveServer } from "./profile-load.ts";
@@ -26,8 +28,12 @@ const PROFILERS = { doctor: doctorProfile, flame: flameProfile, cpu: cpuProfile 
 const SIZE_MIB = 512;
 
 async function main(): Promise<void> {
-  const name = process.argv[2];
-  if (name !== "doctor" && name !== "flame" && name !== "cpu") throw new Error("say doctor, flame or cpu");
+  const kind = new Argument("<profiler>").choices(Object.keys(PROFILERS));
+  const command = driver(
+    "profile:PROFILER",
+    "The built server under a profiler, driven with fio for about ten seconds",
+  );
+  const [name] = command.addArgument(kind).parse().processedArgs as [keyof typeof PROFILERS];
   const data = join(FOLDER, "data");
   const output = join(FOLDER, name);
   rmSync(output, { recursive: true, force: true });

@@ -9,7 +9,7 @@
  * its loop. It judges no more than that: a shared machine in a short run is no place for it. On a slow machine it makes fewer rounds
  * rather than longer ones.
  */
-import { parseArgs } from "node:util";
+import { driver } from "./driver.ts";
 import { type HarnessOptions, installedServers, runTurns } from "./harness.ts";
 import { abortOnSignals } from "./interrupt.ts";
 import { onlyBench } from "./one-bench.ts";
@@ -39,9 +39,11 @@ try {
 }
 
 async function smoke(): Promise<number> {
-  const { dir, verbose } = parseArgs({
-    options: { dir: { type: "string" }, verbose: { type: "boolean", default: false } },
-  }).values;
+  const { dir, verbose = false } = driver("bench:smoke", "In less than a minute: is the data path in order?")
+    .option("--dir <FOLDER>", "on the file system to measure")
+    .option("--verbose", "say what is run")
+    .parse()
+    .opts<{ dir?: string; verbose?: boolean }>();
   using _lock = await onlyBench();
   const signal = abortOnSignals();
   const turns = await smokeTurns();

@@ -8,13 +8,13 @@
  *   metadata   commits, and bytes of metadata, per exception
  *   bound      what one durable first touch costs the disk, without any server
  *
- * `--only NAMES` (separated by commas) picks some of them; `--groups` and `--busy-poll` measure those settings instead; `--quick` does
- * with less of everything; `--json`. Images are sparse and made for the run, in folders of their own that are removed at the end.
+ * What it takes: `npm run bench:stores -- --help`. Images are sparse and made for the run, in folders of their own that are removed at the end.
  */
+import { InvalidArgumentError } from "commander";
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, truncateSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { openVolume, type Volume, type VolumeOptions } from "../src/index.ts";
+import { driver } from "./driver.ts";
 import { Figures } from "./figures.ts";
 import { type StoreImage, writeStoreImage } from "./store-image.ts";
 import { type Effort, measureBusyPoll, measureGroups, measureMetadata, measureReads } from "./store-questions.ts";
@@ -25,30 +25,29 @@ const CHUNK = 16 * 1024;
 const MILLION = 1_000_000;
 const PARTS = ["open", "merge", "reads", "queue", "metadata", "bound"];
 
-const { values } = parseArgs({
-  options: {
-    json: { type: "boolean", default: false },
-    quick: { type: "boolean", default: false },
-    only: { type: "string", default: PARTS.join(",") },
-    groups: { type: "boolean", default: false },
-    "busy-poll": { type: "boolean", default: false },
-  },
-});
-const figures = new Figures(values.json, (line) => process.stdout.write(`${line}\n`));
+const values = driver("bench:stores", "What large stores cost, and what snapring's own settings change")
+  .option("--only <PARTS>", `some of ${PARTS.join(", ")}, separated by commas`, partsOf, PARTS)
+  .option("--groups", "measure the settings of groups instead")
+  .option("--busy-poll", "measure busy polling instead")
+  .option("--quick", "with less of everything")
+  .option("--json", "one line of JSON")
+  .parse()
+  .opts<{ only: readonly string[]; groups?: boolean; busyPoll?: boolean; quick?: boolean; json?: boolean }>();
+const figures = new Figures(values.json ?? false, (line) => process.stdout.write(`${line}\n`));
 const effort: Effort = values.quick ? { rounds: 1, seconds: 1 } : { rounds: 5, seconds: 4 };
 
 async function main(): Promise<void> {
   mkdirSync("var", { recursive: true });
   if (values.groups) await measureGroups(figures, effort);
-  if (values["busy-poll"]) await measureBusyPoll(figures, effort, "tmpfs");
-  if (!values.groups && !values["busy-poll"]) await measureParts(partsOf(values.only), values.quick);
+  if (values.busyPoll) await measureBusyPoll(figures, effort, "tmpfs");
+  if (!values.groups && !values.busyPoll) await measureParts(values.only, values.quick ?? false);
   figures.end();
 }
 
 function partsOf(text: string): readonly string[] {
   const parts = text.split(",");
   const unknown = parts.find((part) => !PARTS.includes(part));
-  if (unknown !== undefined) throw new Error(`--only: '${unknown}' is none of ${PARTS.join(", ")}`);
+  if (unknown !== undefined) throw new InvalidArgumentError(`'${unknown}' is none of ${PARTS.join(", ")}.`);
   return parts;
 }
 

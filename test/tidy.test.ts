@@ -2,7 +2,8 @@
  * What a machine can check about the source, so that nobody has to: who may import whom, what the dialect bans, the walls on
  * length, files that nothing uses, essays at the top, words that do not belong here, and the linter.
  *
- * It reads the source as text. A rule that needs a parser is biome's (biome.json); the last test runs it.
+ * It reads the source as text. A rule that needs a parser is biome's (biome.json), one that needs types is tsc's (test/tsconfig.json); the last
+ * tests run the two.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -167,6 +168,15 @@ describe("biome", () => {
       cwd: ROOT,
       encoding: "utf8",
     });
+    expect(check.status, check.stdout + check.stderr).toBe(0);
+  });
+});
+
+describe("types", () => {
+  // Sources and tests in one run, which the next one goes on from: what the set-up compiles has no tests in it.
+  it("are right, in the tests as well", { timeout: 10 * 60_000 }, () => {
+    const bin = join(ROOT, "node_modules/typescript/bin/tsc");
+    const check = spawnSync(process.execPath, [bin, "-p", "test/tsconfig.json"], { cwd: ROOT, encoding: "utf8" });
     expect(check.status, check.stdout + check.stderr).toBe(0);
   });
 });

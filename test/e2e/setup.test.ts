@@ -1,10 +1,13 @@
 /**
  * The set-up and the test runner themselves: what is in step is left alone, and no failure is lost in the last line.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { makeScratch, type Scratch } from "../support/free-socket.ts";
+import { badEnd } from "../../.ci/run-end.mjs";
 import { type Ended, runCommand } from "../support/run-command.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -73,5 +76,59 @@ describe("the last line of a test run", () => {
     expect(relaxed.stdout).toContain("skipped: kernel/b.test.js > b");
     expect(lastLine(relaxed)).toBe("1 passed, 0 failed, 1 skipped");
     expect(relaxed.code).toBe(0);
+  });
+
+  it("counts what had ended where the run is killed, and names what was under way", async () => {
+    writeFileSync(scratch.file("a.test.js"), `it("a", () => {}); it("c", () => { throw new Error("c"); });`);
+    writeFileSync(
+      scratch.file("b.test.js"),
+      `it("b", () => new Promise((resolve) => setTimeout(resolve, 120_000)), 130_000);`,
+    );
+    const counts = scratch.file("counts.json");
+    const vitest = join(ROOT, "node_modules/vitest/vitest.mjs");
+    const argv = [
+      "run",
+      "--root",
+      scratch.path,
+      "--globals",
+      "--maxWorkers=2",
+      `--reporter=${join(ROOT, ".ci/reporter.mjs")}`,
+    ];
+    const env = { ...process.env, SNAPRING_TEST_COUNTS: counts };
+    const child = spawn(process.execPath, [vitest, ...argv], { stdio: "ignore", env });
+    const soFar = (): unknown => (existsSync(counts) ? JSON.parse(readFileSync(counts, "utf8")) : undefined);
+    const failures = ["FAILED: a.test.js > c: c"];
+    await expect.poll(soFar).toEqual({ passed: 1, skipped: 0, failures, running: ["b.test.js"] });
+    child.kill("SIGKILL");
+    await once(child, "close");
+    expect(soFar()).toMatchObject({ passed: 1, failures });
+  });
+});
+
+describe("the end of a test run", () => {
+  const none = { passed: 5, skipped: 0, failures: [], running: ["test/slow.test.ts"] };
+  const some = { passed: 5, skipped: 0, failures: ["FAILED: x"], running: [] };
+  const timedOut = Object.assign(new Error("spawnSync node ETIMEDOUT"), { code: "ETIMEDOUT" });
+  const missing = Object.assign(new Error("spawnSync node ENOENT"), { code: "ENOENT" });
+
+  it.each([
+    [{ status: 0, signal: null }, none, undefined],
+    [{ status: 1, signal: null }, some, undefined],
+    [
+      { status: 1, signal: null },
+      none,
+      /^ended with exit code 1, and no test failed; under way: test\/slow\.test\.ts$/,
+    ],
+    [{ status: null, signal: "SIGKILL" }, some, /^ended with SIGKILL$/],
+    [
+      { status: null, signal: "SIGKILL", error: timedOut },
+      none,
+      /^was ended after 40 minutes \(.*SNAPRING_TEST_MINUTES.*is counted; under way: test\/slow/,
+    ],
+    [{ status: null, signal: null, error: missing }, none, /^could not be started: .*ENOENT/],
+  ] as const)("%j is said in words where it says something", (run, counts, expected) => {
+    const said = badEnd(run as Parameters<typeof badEnd>[0], counts as never, 40);
+    if (expected === undefined) expect(said).toBeUndefined();
+    else expect(said).toMatch(expected);
   });
 });

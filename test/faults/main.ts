@@ -1,11 +1,8 @@
 /**
  * `npm run faults`: the same life again and again, and each time another call of a device fails: every call in turn, once with EIO;
- * then, from every `--stride`-th call of each kind and device on, all of them, by turns with EIO and ENOSPC.
- *
- *   --stride N    (3) of the lasting failures, every N-th
- *   --once        no lasting failures
+ * then, from every `--stride`-th call of each kind and device on, all of them, by turns with EIO and ENOSPC (`npm run faults -- --help`).
  */
-import { parseArgs } from "node:util";
+import { count, driver, refuseNothing } from "../support/driver.ts";
 import type { CallKind, Fault } from "../support/lying-device/fault-plan.ts";
 import { FaultCampaign } from "./campaign.ts";
 import type { RunOptions } from "./run.ts";
@@ -22,10 +19,12 @@ const OPTIONS: readonly RunOptions[] = [
   { early: false, io: "sync", fills: false },
 ];
 
-const { values } = parseArgs({
-  options: { stride: { type: "string", default: "3" }, once: { type: "boolean", default: false } },
-});
-const stride = Number(values.stride);
+const values = driver("faults", "The same life again and again, and each time another call of a device fails")
+  .option("--stride <N>", "of the lasting failures, every N-th", count(1), 3)
+  .option("--once", "no lasting failures")
+  .parse()
+  .opts<{ stride: number; once?: boolean }>();
+const { stride } = values;
 const began = Date.now();
 let runs = 0;
 const tally = new Map<string, number>();
@@ -42,6 +41,7 @@ try {
 } finally {
   await campaign.end();
 }
+refuseNothing("faults", runs);
 console.log(`faults: ${runs} runs, ${Math.round((Date.now() - began) / 1000)} s, 0 failures; ${summary()}`);
 
 async function lasting(options: RunOptions): Promise<void> {
@@ -61,15 +61,14 @@ async function one(options: RunOptions, fault: Fault): Promise<void> {
   runs += 1;
   if (runs % PROGRESS_RUNS === 0) console.log(`faults: ${runs} runs; ${summary()}`);
   const failed = steps.filter(({ error }) => error !== "");
-  if (failed.length === 0) count("all answered with success");
-  if (failed.some(({ what }) => what === "open")) count("opening refused");
-  if (failed.some(({ what }) => what === "create")) count("creation refused");
-  if (failed.some(({ side }) => side === "")) count("an origin request failed");
-  for (const event of new Set(notices.filter(({ reason }) => reason !== "").map((notice) => notice.event)))
-    count(event);
+  if (failed.length === 0) add("all answered with success");
+  if (failed.some(({ what }) => what === "open")) add("opening refused");
+  if (failed.some(({ what }) => what === "create")) add("creation refused");
+  if (failed.some(({ side }) => side === "")) add("an origin request failed");
+  for (const event of new Set(notices.filter(({ reason }) => reason !== "").map((notice) => notice.event))) add(event);
 }
 
-function count(what: string): void {
+function add(what: string): void {
   tally.set(what, (tally.get(what) ?? 0) + 1);
 }
 

@@ -47,7 +47,7 @@ export class Grammar {
     this.#cookie = random.below(1_000_000) * 1000;
     const handshake = this.#handshake();
     const requests = random.chance(90) ? this.#requests() : [];
-    let stream = Buffer.concat([...handshake, ...requests]);
+    let stream: Buffer = Buffer.concat([...handshake, ...requests]);
     const noisy = random.chance(15);
     if (noisy) stream = this.#noise(stream);
     const stop = random.chance(25) ? random.below(stream.length + 1) : stream.length;

@@ -1,14 +1,10 @@
 /**
- * `npm run fuzz`: hostile clients against the built server, for a number of minutes or from one seed.
+ * `npm run fuzz`: hostile clients against the built server, for a number of minutes or from one seed (`npm run fuzz -- --help`).
  *
- *   --minutes M    (1) attacks with fresh seeds, on one server after the other; a failure is printed with the line that replays it
- *   --seed N       this attack alone, on a new server
- *   --count K      with --seed: so many attacks, N, N+1 … on one server (a failure may need what came before)
- *   --from N       the first of the fresh seeds
- *
- * What each connection does follows from the seed; how the threads and sockets interleave does not.
+ * What each connection does follows from the seed; how the threads and sockets interleave does not. A failure is printed with the line that
+ * replays it.
  */
-import { parseArgs } from "node:util";
+import { count, driver, freshSeed, minutes, refuseNothing } from "../support/driver.ts";
 import { killServers } from "../support/server.ts";
 import { attack, type Figures, LOOK_EVERY, noFigures, scriptsOf } from "./attack.ts";
 import { Target } from "./target.ts";
@@ -18,14 +14,18 @@ const PROGRESS_MS = 10_000;
 const PER_SERVER = 400;
 const MIB = 2 ** 20;
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: "string", default: "1" },
-    seed: { type: "string" },
-    count: { type: "string", default: "1" },
-    from: { type: "string" },
-  },
-});
+const values = driver("fuzz", "Attacks the built server with hostile clients, on one server after the other")
+  .option("--minutes <M>", "attacks with fresh seeds for so long", minutes, 1)
+  .option("--seed <N>", "this attack alone, on a new server", count(0))
+  .option(
+    "--count <K>",
+    "with --seed: so many attacks, N, N+1 … on one server (a failure may need what came before)",
+    count(1),
+    1,
+  )
+  .option("--from <N>", "the first of the fresh seeds", count(0))
+  .parse()
+  .opts<{ minutes: number; seed?: number; count: number; from?: number }>();
 
 const start = performance.now();
 let shown = start;
@@ -36,15 +36,17 @@ let memory = 0;
 let failures = 0;
 
 if (values.seed !== undefined) {
-  await onOneServer(Number(values.seed), Number(values.count), Number.POSITIVE_INFINITY);
+  await onOneServer(values.seed, values.count, Number.POSITIVE_INFINITY);
 } else {
-  const until = start + Number(values.minutes) * 60_000;
-  let seed = Number(values.from ?? Date.now() % 1_000_000_000);
+  const until = start + values.minutes * 60_000;
+  let seed = values.from ?? freshSeed();
   console.log(`from seed ${seed}`);
-  while (performance.now() < until && failures === 0) seed = await onOneServer(seed, PER_SERVER, until);
+  do seed = await onOneServer(seed, PER_SERVER, until);
+  while (performance.now() < until && failures === 0);
 }
 report(figures);
 process.exitCode = failures === 0 ? 0 : 1;
+refuseNothing("fuzz", figures.attacks + failures);
 
 /** The next seed. */
 async function onOneServer(first: number, count: number, until: number): Promise<number> {
@@ -52,7 +54,8 @@ async function onOneServer(first: number, count: number, until: number): Promise
   target = begun;
   let seed = first;
   try {
-    for (; seed < first + count && performance.now() < until; seed++) {
+    // One at least, however short the time.
+    for (; seed < first + count && (seed === first || performance.now() < until); seed++) {
       const last = seed === first + count - 1;
       await attack(begun, scriptsOf(seed), last || (seed - first) % LOOK_EVERY === LOOK_EVERY - 1, figures);
       if (performance.now() < shown + PROGRESS_MS) continue;

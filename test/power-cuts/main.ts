@@ -1,17 +1,12 @@
 /**
- * `npm run powercut`: lives of a volume on lying devices, recorded, and cut at every moment in every way.
+ * `npm run powercut`: lives of a volume on lying devices, recorded, and cut at every moment in every way (`npm run powercut -- --help`).
  *
- *   --images N    (10000) images to look at
- *   --kernel N    (50) stores that the real kernel loads, at least; 0 where it cannot be run
- *   --seed N      the first recording's seed; by default another one each time. Threads are real: a seed gives the same clients
- *                 and cuts, not the same moments
- *   --kind K      plain, live, merge, full or killed; by turns if it is not given
- *
- * The images of a failure are kept in var/power-cut/.
+ * Threads are real: a seed gives the same clients and cuts, not the same moments. The images of a failure are kept in var/power-cut/.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { Option } from "commander";
+import { count, driver, freshSeed } from "../support/driver.ts";
 import { missingForOracle } from "../support/dm-oracle.ts";
 import { emptyTally, runRecording, type Share, type Tally } from "./campaign.ts";
 import { KINDS, type SceneKind } from "./scene.ts";
@@ -19,23 +14,23 @@ import { KINDS, type SceneKind } from "./scene.ts";
 /** Every prefix of a usual recording, and as many reorders. */
 const IMAGES_PER_RECORDING = 500;
 
-const { values } = parseArgs({
-  options: {
-    images: { type: "string", default: "10000" },
-    kernel: { type: "string", default: "50" },
-    seed: { type: "string" },
-    kind: { type: "string" },
-  },
-});
+const command = driver(
+  "powercut",
+  "Records lives of a volume on lying devices, and cuts the power at every moment in every way",
+)
+  .option("--images <N>", "images to look at", count(1), 10_000)
+  .option("--kernel <N>", "stores that the real kernel loads, at least; 0 where it cannot be run", count(0), 50)
+  .option("--seed <N>", "the first recording's seed; by default drawn from the clock", count(0))
+  .addOption(new Option("--kind <KIND>", "of the lives; by turns if it is not given").choices(KINDS))
+  .parse();
+const values = command.opts<{ images: number; kernel: number; seed?: number; kind?: SceneKind }>();
 
-const images = Number(values.images);
-const kernel = Number(values.kernel);
-const first = Number(values.seed ?? Date.now() % 1_000_000);
-const kinds = (values.kind === undefined ? KINDS : [values.kind]) as readonly SceneKind[];
-if (kinds.some((kind) => !KINDS.includes(kind))) throw new Error(`there is no kind ${values.kind}`);
+const { images, kernel } = values;
+const first = values.seed ?? freshSeed();
+const kinds: readonly SceneKind[] = values.kind === undefined ? KINDS : [values.kind];
 const missing = missingForOracle();
 if (kernel > 0 && missing.length > 0)
-  throw new Error(`the kernel cannot be run: ${missing.join(", ")} not found; --kernel 0`);
+  command.error(`the kernel cannot be run: ${missing.join(", ")} not found; --kernel 0 does without it`);
 
 console.log(`powercut: seed ${first}, ${images} images`);
 const tally = emptyTally();

@@ -1,18 +1,11 @@
 /**
- * `npm run sim`: lives of fresh seeds for a number of minutes, or one seed again with its trace.
+ * `npm run sim`: lives of fresh seeds for a number of minutes, or one seed again with its trace (`npm run sim -- --help`).
  *
- *   --minutes M        (1) fresh seeds, with and without S-57/S-54/S-55 by turns; a failing one is shrunk and printed as a line
- *   --seed N           one life; prints everything that happens in it
- *   --depth core|threads   the core alone, or with rings and worker loops; by turns if it is not given
- *   --depth table      the exception table alone, interleaved at every load and store (table-life.ts)
- *   --plain            without S-57, S-54 and S-55
- *   --steps K          length of a life
- *   --without a,b      what shall not happen (swarm.ts)
- *   --having a,b       what may happen in any case, whatever the seed draws
- *   --from N           the first of the fresh seeds
- *   --kernel N         N lives, each with one of its power cuts loaded by the real kernel (kernel.ts)
+ * Each seed lives with and without S-57/S-54/S-55 and in both depths, by turns; one that fails is shrunk and printed as a line.
  */
-import { parseArgs } from "node:util";
+import { Option } from "commander";
+import { count, driver, freshSeed, minutes, namesOf, refuseNothing } from "../support/driver.ts";
+import { missingForOracle } from "../support/dm-oracle.ts";
 import { askKernel, GIVES_IMAGES, imageOf } from "./kernel.ts";
 import { explained, replayLine, shrink, STEPS, tryLife, type LifeKind } from "./seeds.ts";
 import { live, type Depth } from "./simulation.ts";
@@ -21,47 +14,58 @@ import { searchTable } from "./table-lives.ts";
 
 const PROGRESS_MS = 5000;
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: "string", default: "1" },
-    seed: { type: "string" },
-    plain: { type: "boolean", default: false },
-    depth: { type: "string" },
-    steps: { type: "string" },
-    without: { type: "string", default: "" },
-    having: { type: "string", default: "" },
-    from: { type: "string" },
-    kernel: { type: "string" },
-  },
-});
+interface SimOptions {
+  readonly minutes: number;
+  readonly seed?: number;
+  readonly from?: number;
+  readonly depth?: Depth | "table";
+  readonly plain?: boolean;
+  readonly steps?: number;
+  readonly without?: readonly Switch[];
+  readonly having?: readonly Switch[];
+  readonly kernel?: number;
+}
 
-const depths = (values.depth === undefined ? ["core", "threads"] : [values.depth]) as Depth[];
-const without = namesIn(values.without);
-const having = namesIn(values.having);
-const unknown = [...without, ...having].filter((name) => !SWITCHES.includes(name));
-if (unknown.length > 0) throw new Error(`nothing is called ${unknown.join(", ")}; there is ${SWITCHES.join(", ")}`);
-const from = Number(values.from ?? Date.now() % 1_000_000_000);
-const minutes = Number(values.minutes);
-if (values.depth === "table") {
+const command = driver("sim", "Lives whole lives of a volume on simulated disks, each from one number")
+  .option("--minutes <M>", "fresh seeds for so long", minutes, 1)
+  .option("--seed <N>", "one life again; prints everything that happens in it", count(0))
+  .addOption(
+    new Option(
+      "--depth <DEPTH>",
+      "the core alone, with rings and worker loops, or the exception table alone; core and threads by turns if it is not given",
+    ).choices(["core", "threads", "table"]),
+  )
+  .option("--plain", "without S-57, S-54 and S-55")
+  .option("--steps <K>", "length of a life", count(1))
+  .option("--without <NAMES>", "what shall not happen, separated by commas", namesOf(SWITCHES))
+  .option("--having <NAMES>", "what may happen in any case, whatever the seed draws", namesOf(SWITCHES))
+  .option("--from <N>", "the first of the fresh seeds", count(0))
+  .option("--kernel <N>", "N lives, each with one of its power cuts loaded by the real kernel", count(1))
+  .parse();
+const values = command.opts<SimOptions>();
+const { without = [], having = [] } = values;
+const depths: readonly Depth[] =
+  values.depth === undefined || values.depth === "table" ? ["core", "threads"] : [values.depth];
+const from = values.from ?? freshSeed();
+
+if (values.depth === "table") await searchTables();
+else if (values.seed !== undefined)
+  replay({ depth: depths[0]!, seed: values.seed, plain: values.plain ?? false, steps: stepsOf(depths[0]!) });
+else if (values.kernel !== undefined) await compareWithKernel(values.kernel, from);
+else search(values.minutes, from);
+
+async function searchTables(): Promise<void> {
   const { seed, steps } = values;
   const right = await searchTable({
-    ...{ minutes, from },
-    ...(seed === undefined ? {} : { seed: Number(seed) }),
-    ...(steps === undefined ? {} : { steps: Number(steps) }),
+    ...{ minutes: values.minutes, from },
+    ...(seed === undefined ? {} : { seed }),
+    ...(steps === undefined ? {} : { steps }),
   });
   process.exitCode = right ? 0 : 1;
-} else if (depths.some((depth) => !(depth in STEPS))) throw new Error(`there is no depth ${values.depth}`);
-else if (values.seed !== undefined)
-  replay({ depth: depths[0]!, seed: Number(values.seed), plain: values.plain, steps: stepsOf(depths[0]!) });
-else if (values.kernel !== undefined) await compareWithKernel(Number(values.kernel), from);
-else search(minutes, from);
-
-function namesIn(list: string): Switch[] {
-  return list.split(",").filter((name) => name !== "") as Switch[];
 }
 
 function stepsOf(depth: Depth): number {
-  return Number(values.steps ?? STEPS[depth]);
+  return values.steps ?? STEPS[depth];
 }
 
 function replay({ depth, seed, plain, steps }: LifeKind): void {
@@ -88,7 +92,8 @@ function search(minutes: number, from: number): void {
   let lives = 0;
   let steps = 0;
   let failures = 0;
-  for (let seed = from; performance.now() < start + minutes * 60_000; seed++) {
+  // One at least, however short the time.
+  for (let seed = from; seed === from || performance.now() < start + minutes * 60_000; seed++) {
     for (const kind of kindsOf(seed)) {
       const failure = tryLife(kind);
       lives += 1;
@@ -104,9 +109,12 @@ function search(minutes: number, from: number): void {
   }
   report(lives, steps, performance.now() - start, failures);
   process.exitCode = failures === 0 ? 0 : 1;
+  refuseNothing("sim", lives);
 }
 
 async function compareWithKernel(count: number, from: number): Promise<void> {
+  const missing = missingForOracle();
+  if (missing.length > 0) command.error(`the kernel cannot be run: ${missing.join(", ")} not found`);
   let images = 0;
   let failures = 0;
   for (let seed = from; images < count; seed++) {
@@ -116,6 +124,7 @@ async function compareWithKernel(count: number, from: number): Promise<void> {
       if (image === undefined) continue;
       images += 1;
       const difference = await askKernel(image);
+      console.log(`${images} of ${count} images: seed ${seed}${difference === undefined ? "" : ", FAILED"}`);
       if (difference === undefined) continue;
       failures += 1;
       console.log(`seed ${seed}: ${difference}\n  ${replayLine(kind)}`);

@@ -38,7 +38,8 @@ export async function searchTable(options: {
     const perSecond = Math.round((lives * steps * 1000) / (performance.now() - start));
     console.log(`${lives} lives, ${lives * steps} steps, ${perSecond} steps per second, ${failures} failures`);
   };
-  while (performance.now() < start + minutes * 60_000) {
+  // One at least, however short the time.
+  while (lives === 0 || performance.now() < start + minutes * 60_000) {
     if (!isRight(live, options.from + lives++, steps)) failures += 1;
     if (performance.now() < shown + 5000) continue;
     shown = performance.now();

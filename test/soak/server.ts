@@ -54,7 +54,7 @@ async function obey(order: Order): Promise<Facts | undefined> {
       };
     case "close":
       await volume.close();
-      volume = undefined;
+      return void (volume = undefined);
   }
 }
 

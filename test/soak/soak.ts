@@ -130,6 +130,7 @@ export class Soak implements Shared {
     this.#start = performance.now();
     for (const user of this.#originUsers) this.#let(user);
     await Promise.all([this.#schedule(), this.#watch()]);
+    if (this.count.requests === 0) throw new Error("nothing was run: the time was too short for a request");
     await this.#finish(first);
     return this.#line();
   }

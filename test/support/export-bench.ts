@@ -92,6 +92,7 @@ export class ExportBench {
       {
         ...{ arena: this.ring.arena, toWorker, toMain, counters, wakeWorker: wake, wakeMain: wake, mode: "auto" },
         ...{ originFd: ORIGIN_FD, originInline: origin.inline, worker: 0, volume, origin, originBytes, readOnly },
+        busyPollUs: 0,
       },
       this.ring,
       () => {},

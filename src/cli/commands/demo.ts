@@ -26,6 +26,8 @@ import { REDRAW, type Terminal } from "../terminal.ts";
 import { closeVolume, endOf } from "../volume-end.ts";
 
 const SNAPSHOT = "before";
+/** In a check-out there is no `snapring` to type: whoever starts it there says what there is. */
+const TYPED = process.env["SNAPRING_TYPED"] ?? "snapring";
 const TERMINAL_INTERVAL_MS = 500;
 const PLAIN_INTERVAL_MS = 5000;
 
@@ -140,8 +142,10 @@ Try, in another terminal:
   nbdinfo '${live}'
   fio --name=demo --ioengine=nbd --uri='${live}' --rw=randwrite --bs=4k --iodepth=32 ${area} --runtime=10 --time_based
   nbdcopy '${snapshot}' '${copy}'${check}
+  ${TYPED} status '${join(directory, `${SNAPSHOT}.cow`)}'
 
 The snapshot stays what the origin was, whatever is written. Ctrl-C ends.
+Every other command likewise: ${TYPED} help
 
 `);
 }

@@ -58,7 +58,7 @@ function* originPiece(shell: FakeShell, offset: number, data: Uint8Array, fua: b
     }
     if (!isKept(shell, offset, data.length)) {
       shell.leave(originPorts.writeGate, 0);
-      const error = yield* keep(shell, offset, data.length, mayClaim);
+      const error: number = yield* keep(shell, offset, data.length, mayClaim);
       mayClaim = error !== errno.EAGAIN;
       if (error !== 0 && mayClaim) return error;
       continue;

@@ -23,6 +23,8 @@ function stats(n: number): VolumeStats {
     snapshots: [snapshot as SnapshotStats, snapshot as SnapshotStats],
     exports: [],
     workers: [worker as WorkerStats],
+    clients: {} as VolumeStats["clients"],
+    droppedLines: 0,
   };
 }
 

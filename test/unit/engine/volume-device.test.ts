@@ -17,7 +17,13 @@ beforeEach(async () => {
 afterEach(() => scratch.remove());
 
 function open(): VolumeDevice {
-  return new VolumeDevice({ path: scratch.file("disk"), what: "origin", readOnly: false, direct: "auto" });
+  return new VolumeDevice({
+    path: scratch.file("disk"),
+    what: "origin",
+    readOnly: false,
+    unlocked: false,
+    direct: "auto",
+  });
 }
 
 /** The kernel's word on the locks that lie on an open file. */

@@ -115,7 +115,7 @@ describe.each(["active", "merging"] as const)("a registered snapshot that is %s"
 
   it("is missing in words, and never made", () => {
     for (const size of [true, false]) {
-      const make = (): string => tieMissing("s", "/v/s.cow", known({ state }), size, false);
+      const make = (): void => tieMissing("s", "/v/s.cow", known({ state }), size, false);
       expect(make).toThrow(expect.objectContaining({ code: "ENOENT", message: expect.stringContaining("is missing") }));
       expect(make).toThrow(expect.objectContaining({ hint: expect.stringContaining("--abandon s") }));
     }

@@ -46,10 +46,12 @@ describe("bulk load", () => {
     const pairs = Uint32Array.from(old.flatMap((chunk, i) => [chunk % 2 ** 32, 100 - i]));
     const oldHigh = Uint16Array.from(old, (chunk) => Math.floor(chunk / 2 ** 32));
     const high = new TableWriter(createTable({ originChunks: 2 ** 34 }));
-    expect(high.loadSettled({ count: 5, pairs, oldHigh })).toBe(-1);
+    expect(high.loadSettled({ count: 5, pairs, scratch: new Uint32Array(10), oldHigh })).toBe(-1);
     expect(old.map((chunk) => high.newChunkOf(chunk))).toEqual([100, 99, 98, 97, 96]);
     const low = new TableWriter(createTable({ originChunks: 1000 }));
-    expect(low.loadSettled({ count: 3, pairs: Uint32Array.of(900, 1, 5, 2, 6, 3) })).toBe(-1);
+    expect(low.loadSettled({ count: 3, pairs: Uint32Array.of(900, 1, 5, 2, 6, 3), scratch: new Uint32Array(6) })).toBe(
+      -1,
+    );
     expect([900, 5, 6].map((chunk) => low.newChunkOf(chunk))).toEqual([1, 2, 3]);
   });
 
