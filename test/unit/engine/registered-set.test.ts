@@ -22,7 +22,7 @@ beforeEach(async () => {
   scratch = await makeScratch();
   const path = scratch.file("origin");
   writeFileSync(path, new Uint8Array(2 ** 20));
-  origin = new VolumeDevice({ path, what: "origin", readOnly: false, direct: "never" });
+  origin = new VolumeDevice({ path, what: "origin", readOnly: false, direct: false, unlocked: false });
   set = await RegisteredSet.open(origin, completeOptions({ origin: path, listen: [] }));
 });
 
@@ -36,7 +36,7 @@ afterEach(async () => {
 async function registered(name: string, cow: string, exceptions: number): Promise<Registrand> {
   const path = scratch.file(cow);
   writeFileSync(path, storeImage(2 ** 20, CHUNK_SECTORS));
-  const file = new DeviceFile(path, "cow", "write");
+  const file = new DeviceFile(path, "write", "cow");
   files.push(file);
   const one = { name, file, chunkBytes: CHUNK };
   await set.record(one, "active");

@@ -40,7 +40,7 @@ test("S-54: a group waits 50 ms, or for 1024 exceptions, unless told otherwise",
 
 test("every option is taken as its type says, and what is undefined counts as left out", () => {
   const snapshot = {
-    ...{ name: "s", cow: "s.cow", chunkSize: 4096, store: "PO", size: 2 ** 20, sparse: true, force: false },
+    ...{ name: "s", cow: "s.cow", chunkSize: 4096, store: "PO" as const, size: 2 ** 20, sparse: true, force: false },
     ...{ discardZeroesCow: true, discardPassdownOrigin: true },
   } as const;
   const options: Required<VolumeOptions> = {
@@ -97,7 +97,7 @@ describe("options of the volume that are none", () => {
     ["an empty origin", { origin: "" }, VALUE, "origin"],
     ["an origin with a zero byte", { origin: "a\0b" }, VALUE, "origin"],
     ["an unknown name", { origin: "o", readonly: true }, VALUE, "readonly"],
-    ["a name that every object has", { origin: "o", toString: () => "" }, VALUE, "toString"],
+    ["a name that every object has", { origin: "o", toString: (): string => "" }, VALUE, "toString"],
     ["snapshots that are no array", { origin: "o", snapshots: { name: "a", cow: "a" } }, TYPE, "snapshots"],
     ["an address that is no array", { origin: "o", listen: "unix:/x" }, TYPE, "listen"],
     ["an address without a kind", { origin: "o", listen: ["unix:/x", "/x"] }, VALUE, "listen[1]"],
