@@ -12,21 +12,38 @@ namespace snapring {
 
 namespace {
 
+int32_t sync(int fd) {
+  while (fdatasync(fd) != 0) {
+    if (errno != EINTR) return -errno;
+  }
+  return 0;
+}
+
+// Some profiles of system calls deny preadv2 and pwritev2: what has no flag goes without them, and what is to be durable is flushed.
 int32_t transfer(Op* op, bool write) {
   const int fd = op->file->fd;
-  const int flags = write && (op->request.argument & kArgDsync) != 0 ? RWF_DSYNC : 0;
+  int flags = write && (op->request.argument & kArgDsync) != 0 ? RWF_DSYNC : 0;
+  bool flush = false;
   uint64_t done = 0;
   while (done < op->total) {
     const off_t at = static_cast<off_t>(op->request.position + done);
     const int count = static_cast<int>(op->vectorCount);
-    const ssize_t moved = write ? pwritev2(fd, op->vector, count, at, flags) : preadv2(fd, op->vector, count, at, flags);
+    const ssize_t moved = flags != 0 ? pwritev2(fd, op->vector, count, at, flags)
+                          : write    ? pwritev(fd, op->vector, count, at)
+                                     : preadv(fd, op->vector, count, at);
     if (moved < 0 && errno == EINTR) continue;
+    if (moved < 0 && flags != 0 && (errno == EPERM || errno == ENOSYS)) {
+      flags = 0;
+      flush = true;
+      continue;
+    }
     if (moved < 0) return done > 0 ? static_cast<int32_t>(done) : -errno;
     if (moved == 0) break;
     done += static_cast<uint64_t>(moved);
     advanceVector(op, static_cast<uint64_t>(moved));
   }
-  return static_cast<int32_t>(done);
+  const int32_t status = flush ? sync(fd) : 0;
+  return status != 0 ? status : static_cast<int32_t>(done);
 }
 
 int32_t allocate(const Op& op) {
@@ -45,13 +62,6 @@ int32_t allocate(const Op& op) {
     }
   } while (status != 0 && errno == EINTR);
   return status == 0 ? 0 : -errno;
-}
-
-int32_t sync(int fd) {
-  while (fdatasync(fd) != 0) {
-    if (errno != EINTR) return -errno;
-  }
-  return 0;
 }
 
 }  // namespace

@@ -154,7 +154,7 @@ int32_t PollRing::startStream(uint32_t slot) {
 // Poll has said that there is something, but who reads the same event elsewhere may have been quicker: never block.
 int32_t PollRing::readEvent(Op* op) {
   ssize_t moved = preadv2(op->file->fd, op->vector, 1, -1, RWF_NOWAIT);
-  if (moved < 0 && (errno == EOPNOTSUPP || errno == ESPIPE)) {
+  if (moved < 0 && (errno == EOPNOTSUPP || errno == ESPIPE || errno == EPERM || errno == ENOSYS)) {
     pollfd again = {op->file->fd, POLLIN, 0};
     if (::poll(&again, 1, 0) <= 0) return kParked;
     moved = read(op->file->fd, op->vector->iov_base, op->total);

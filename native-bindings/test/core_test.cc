@@ -8,12 +8,16 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <memory>
 #include <random>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <vector>
 
@@ -216,6 +220,20 @@ void testShort(bool uring) {
   EXPECT(setrlimit(RLIMIT_NOFILE, &before) == 0);
 }
 
+// A profile of system calls that knows no preadv2 and no pwritev2, as a container may have: for the rest of this process.
+void denyVectorCalls() {
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_preadv2, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pwritev2, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program = {sizeof filter / sizeof filter[0], filter};
+  EXPECT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+  EXPECT(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
 void testBad(bool uring) {
   Rig rig(uring, 0, 4096);
   const uint32_t bytes = kArenaBytes;
@@ -396,6 +414,12 @@ int main(int argc, char** argv) {
     for (uint32_t i = 0; i < 4; i++) testAbandoned(uring, seed + i);
   }
   testDevice();
+  denyVectorCalls();
+  for (bool uring : {false, true}) {
+    if (uring && !hasUring) continue;
+    testGood(uring);
+    testWatched(uring);
+  }
   printf("%s\n", hasUring ? "uring poll" : "poll");
   return 0;
 }

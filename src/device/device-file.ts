@@ -11,6 +11,7 @@ import { SnapringError } from "../base/errno.ts";
 import { alignDown, divExact, SECTOR_BYTES, type Sector } from "../base/units.ts";
 import { type DeviceFacts, deviceFacts } from "./device-facts.ts";
 import { lockDevice } from "./device-lock.ts";
+import { NO_WAY } from "./lock-program.ts";
 import { backingFile } from "./loop-device.ts";
 import { systemError } from "./system-error.ts";
 
@@ -142,7 +143,7 @@ export function lockAs(mode: AccessMode, fd: number, path: string, what: string)
   if (reason === undefined) return undefined;
   if (mode !== "write") return `${path} is not locked (${reason}): make sure that nobody else uses it`;
   throw new SnapringError("ENOLCK", `${name} cannot be locked, so it is not opened for writing: ${reason}`, {
-    hint: "install util-linux or build the addon (snapring build-addon); --unlocked (unlocked of the library) goes on without",
+    hint: `${reason === NO_WAY ? "install util-linux or build the addon (snapring build-addon); " : ""}--unlocked (unlocked of the library) goes on without`,
   });
 }
 

@@ -47,7 +47,12 @@ function tryLock(fd: number, exclusive: boolean): ReturnType<typeof lockByProgra
   if (native === undefined) return lockByProgram(fd, exclusive);
   const [status] = native.lockFile(fd, exclusive);
   if (status === 0) return "locked";
-  return status === -errno.EAGAIN ? "held" : { reason: `its file system has no locks (${errnoName(status)})` };
+  if (status === -errno.EAGAIN) return "held";
+  const isDenied = status === -errno.EPERM || status === -errno.EACCES || status === -errno.ENOSYS;
+  const why = isDenied
+    ? "flock is not permitted here, by a container's seccomp profile as a rule"
+    : "its file system has no locks";
+  return { reason: `${why} (${errnoName(status)})` };
 }
 
 function inUse(path: string, holder: number | undefined): SnapringError {

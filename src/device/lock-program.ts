@@ -9,6 +9,9 @@
  */
 import { spawnSync } from "node:child_process";
 
+/** The reason where there is nothing to lock with. */
+export const NO_WAY = "there is neither the native addon nor the program flock";
+
 /** Options are the short ones: busybox has no others. */
 const PROGRAMS = [["flock"], ["busybox", "flock"]];
 
@@ -29,7 +32,7 @@ export function lockByProgram(fd: number, exclusive: boolean): "locked" | "held"
     if (status === 1 && words === "") return "held";
     return { reason: `flock has failed (${words || error?.message || `status ${status}`})` };
   }
-  return { reason: "there is neither the native addon nor the program flock" };
+  return { reason: NO_WAY };
 }
 
 interface Child {

@@ -349,11 +349,10 @@ export class SnapshotSet {
   }
 
   async #forget(handle: SnapshotHandle): Promise<void> {
-    await this.#tell(
-      { kind: "forget", index: handle.index, name: handle.name },
-      { file: cowFile(handle.index), fd: -1, inline: false },
-    );
+    const gone = { file: cowFile(handle.index), fd: -1, inline: false };
+    await this.#tell({ kind: "forget", index: handle.index, name: handle.name }, gone);
     this.#handles.delete(handle.index);
+    this.#recorded.delete(handle);
     handle.cow.close();
   }
 

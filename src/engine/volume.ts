@@ -15,6 +15,7 @@ import type { MergeOptions } from "./merges.ts";
 import { refusal } from "./refusal.ts";
 import { RunningVolume } from "./running-volume.ts";
 import type { VolumeStats } from "./stats.ts";
+import { checkSurroundings } from "./surroundings.ts";
 import type { ExportInfo, SnapshotStatus, VolumeEvents } from "./volume-events.ts";
 import { completeOptions, type SnapshotOptions, type VolumeOptions } from "./volume-options.ts";
 import { checkWorkerEntries } from "./worker-entry.ts";
@@ -47,6 +48,7 @@ const underWay = new Map<Promise<void>, Volume>();
 /** Throws (rejects with) a SnapringError; whatever was opened by then is closed again. */
 export async function openVolume(options: VolumeOptions): Promise<Volume> {
   checkWorkerEntries();
+  checkSurroundings();
   const complete = completeOptions(options);
   let running: RunningVolume | undefined;
   try {

@@ -2,6 +2,7 @@
  * Puts one export worker together from what main sent: arena, ring, loop, and the control messages that change what it knows.
  */
 import { FileKind, type IoRing } from "../../src/device/port.ts";
+import { exportRow } from "../../src/ring/counters.ts";
 import { Outbox } from "../../src/ring/outbox.ts";
 import {
   EXPORT_CONNECTIONS,
@@ -69,11 +70,15 @@ function applyControl(
 ): void {
   if (control.kind === "forget") {
     exports.remove(control.name);
+    context.snapshots[control.index]?.forget();
+    context.snapshots[control.index] = undefined;
     context.ring.setFile(1 + control.index, -1, FileKind.Async);
     return;
   }
   const { snapshot } = control;
   context.ring.setFile(snapshot.cow.file, control.fd, snapshot.cow.inline ? FileKind.Inline : FileKind.Async);
+  // Of another that had this index before.
+  context.counters.fill(0, exportRow(1 + snapshot.index), exportRow(2 + snapshot.index));
   const view = new SnapshotView(snapshot, context.volume);
   context.snapshots[snapshot.index] = view;
   const handler = new SnapshotHandler(context, loop.pieceIo, view, loop.pieces.finish.bind(loop.pieces));

@@ -191,9 +191,11 @@ export class ExportLoop implements WorkerLoop {
       case Message.Granted:
         return this.pieces.granted(all[token], fromWords(words[at + 5], words[at + 6]), words[at + 7] === 1);
       case Message.Reserved:
-        this.#context
-          .snapshot(words[at + 2] & SNAPSHOT_MASK)
-          .reserve?.add(fromWords(words[at + 3], words[at + 4]), words[at + 5], words[at + 2] >>> EPOCH_SHIFT);
+        this.#context.snapshots[words[at + 2] & SNAPSHOT_MASK]?.reserve?.add(
+          fromWords(words[at + 3], words[at + 4]),
+          words[at + 5],
+          words[at + 2] >>> EPOCH_SHIFT,
+        );
         return;
       case Message.GateOpened:
         for (const piece of this.#context.unpark(words[at + 2])) this.pieces.released(piece, 0);
@@ -314,6 +316,7 @@ export class ExportLoop implements WorkerLoop {
   #count(request: Request): void {
     const { counters, now } = this.#context;
     const index = request.handler?.exportIndex ?? 0;
+    if (index < 0) return;
     const row = exportRow(index);
     const bytes = request.end - request.offset;
     counters[row + request.operation] += 1;

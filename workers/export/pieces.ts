@@ -14,7 +14,7 @@
  * way ends as ever, and gives back what it holds; no further piece begins. Half a write is a legal end of a write that nobody has answered.
  */
 import { MAX_PIECES_PER_REQUEST } from "../../src/base/constants.ts";
-import { errno } from "../../src/base/errno.ts";
+import { errno, isNoRoom } from "../../src/base/errno.ts";
 import { alignDown, alignUp } from "../../src/base/units.ts";
 import { PAGE_BYTES } from "../../src/ring/slots.ts";
 import type { Connection } from "./connection.ts";
@@ -144,7 +144,8 @@ export class Pieces {
       if (!isGivenUp(request)) return this.#goOn(piece);
       this.#giveUp(request);
     }
-    if (error !== 0 && request.error === 0) request.error = error;
+    // That there is no room is the word that helps; other parts of the request fail for that very reason, and may do so earlier.
+    if (error !== 0 && (request.error === 0 || isNoRoom(error))) request.error = error;
     if (piece.longBytes > 0) this.#long.ended(piece, request.connection as Connection);
     piece.request = null;
     context.pieces.give(piece);

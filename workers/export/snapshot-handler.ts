@@ -24,7 +24,6 @@ import { Operation, type Request } from "./request.ts";
 import type { SnapshotView } from "./snapshot-view.ts";
 
 export class SnapshotHandler implements ExportHandler {
-  readonly exportIndex: number;
   readonly #context: ExportContext;
   readonly #io: PieceIo;
   readonly #snapshot: SnapshotView;
@@ -36,11 +35,15 @@ export class SnapshotHandler implements ExportHandler {
     snapshot: SnapshotView,
     finish: (piece: Piece, error: number) => void,
   ) {
-    this.exportIndex = 1 + snapshot.index;
     this.#context = context;
     this.#io = io;
     this.#snapshot = snapshot;
     this.#finish = finish;
+  }
+
+  get exportIndex(): number {
+    const { index } = this.#snapshot;
+    return this.#context.snapshots[index] === this.#snapshot ? 1 + index : -1;
   }
 
   stretch(request: Request): number {

@@ -6,15 +6,24 @@ import type { SnapshotDescription } from "../../src/ring/worker-data.ts";
 import { snapshotReadGate, snapshotWriteGate } from "../../src/base/gate-numbers.ts";
 import type { VolumeReader } from "../../src/ring/volume-words.ts";
 import { SnapshotWordsReader } from "../../src/table/snapshot-words.ts";
+import { createTable } from "../../src/table/table-layout.ts";
 import { TableReader } from "../../src/table/table-reader.ts";
 import { ChunkReserve } from "./chunk-reserve.ts";
 import { DeviceView } from "./device-view.ts";
 import type { Piece } from "./piece.ts";
 
+let empty: TableReader | undefined;
+
+/** A table without chunks. */
+function nothing(): TableReader {
+  empty ??= new TableReader(createTable({ originChunks: 0 }));
+  return empty;
+}
+
 export class SnapshotView {
   readonly index: number;
   readonly chunkBytes: number;
-  readonly table: TableReader;
+  table: TableReader;
   readonly words: SnapshotWordsReader;
   readonly cow: DeviceView;
   /** Null: every chunk is asked for. */
@@ -39,6 +48,14 @@ export class SnapshotView {
     this.readPass = volume.pass(this.readGate);
     this.discardZeroesCow = d.discardZeroesCow;
     this.discardPassdownOrigin = d.discardPassdownOrigin;
+  }
+
+  /**
+   * Main has taken the snapshot away, and its table's memory may be another's soon. Clients that stay connected meet the state, which is
+   * looked at before any lookup, so its words are kept.
+   */
+  forget(): void {
+    this.table = nothing();
   }
 
   chunkAt(offset: number): number {

@@ -160,7 +160,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     mutant(
       "an origin write waits for an exception that was left out (E-15)",
       "The live volume waits for ever because a snapshot's file system is full.",
-      edit("src/core/overflow.ts", "error === errno.ENOSPC && keepers.isEmpty &&", "error === errno.ENOSPC &&"),
+      edit("src/core/overflow.ts", "isNoRoom(error) && keepers.isEmpty &&", "isNoRoom(error) &&"),
     ),
   ),
   inLivesWith(

@@ -3,6 +3,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, closeSync, openSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { errno } from "../../../src/base/errno.ts";
+import { loadNative } from "../../../src/device/native.ts";
 import { makeScratch, type Scratch } from "../../support/free-socket.ts";
 
 let scratch: Scratch;
@@ -142,4 +144,23 @@ describe("without the addon", () => {
     using _writer = new DeviceFile(path, "write", "origin");
     expect(() => new DeviceFile(path, "write-unlocked", "origin")).toThrow(BUSY);
   });
+});
+
+it.skipIf(loadNative().native === undefined).each([
+  ["EPERM", /flock is not permitted here, by a container's seccomp profile/],
+  ["ENOSYS", /flock is not permitted here/],
+  ["EOPNOTSUPP", /its file system has no locks/],
+] as const)("%s: why nothing can be locked is said as what it is", async (name, why) => {
+  // A seccomp profile was taken for a file system without locks.
+  const { DeviceFile } = await modules("addon");
+  const { native } = (await import("../../../src/device/native.ts")).loadNative();
+  vi.spyOn(native!, "lockFile").mockReturnValue([-errno[name], 0]);
+  expect(() => new DeviceFile(path, "write", "origin")).toThrow(
+    expect.objectContaining({
+      code: "ENOLCK",
+      message: expect.stringMatching(why),
+      hint: expect.not.stringMatching(/install/),
+    }),
+  );
+  vi.restoreAllMocks();
 });

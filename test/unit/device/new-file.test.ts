@@ -69,7 +69,7 @@ it.skipIf(loadNative().native === undefined).each([
   const { native } = loadNative();
   vi.spyOn(native!, "reserveFile").mockReturnValue(-errno[code]);
   const path = join(folder, "cow");
-  const message = `space for a COW file ${path} of ${MIB} bytes cannot be reserved: ${why}`;
+  const message = `space for a COW file ${path} of 1 MiB cannot be reserved: ${why}`;
   expect(() => makeFile(path, MIB, "reserved")).toThrow(
     expect.objectContaining({ code, message, hint: expect.stringMatching(hint) }),
   );

@@ -4,6 +4,7 @@
  */
 import { expect, it } from "vitest";
 import { SnapshotState } from "../../../src/base/states.ts";
+import { ExportCounter, exportRow } from "../../../src/ring/counters.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
 import { Message } from "../../../src/ring/messages.ts";
 import { snapshotReadGate, snapshotWriteGate } from "../../../src/base/gate-numbers.ts";
@@ -71,4 +72,49 @@ it.each([
   expect(client.errors()).toEqual({ [cookie]: ESHUTDOWN });
   expect(ring.log.some((operation) => operation.op === IoOp.Read || operation.op === IoOp.Write)).toBe(false);
   expect(pass.inFlight()).toBe(0);
+});
+
+it("a new snapshot's statistics begin at zero, and requests of a client of its predecessor are not charged to it", () => {
+  // The counters belong to the slot: the new snapshot had the numbers of the dropped one, and got what its clients went on to ask.
+  const bench = new ExportBench();
+  const old = bench.addSnapshot(0);
+  const client = bench.connect("s0");
+  for (let i = 0; i < 3; i++) client.read(0, 512);
+  bench.run();
+  const { counters } = bench.context;
+  const row = (): Float64Array => counters.subarray(exportRow(1), exportRow(2));
+  expect(row()[ExportCounter.Reads]).toBe(3);
+  expect(row().reduce((sum, n) => sum + n)).toBeGreaterThan(3 * 512);
+  old.words.setState(SnapshotState.Absent);
+  bench.control({ kind: "forget", index: 0, name: "s0" });
+  bench.addSnapshot(0);
+  client.read(0, 512);
+  client.write(0, dataPattern(512, 1));
+  bench.run();
+  expect(row().every((n) => n === 0)).toBe(true);
+  const next = bench.connect("s0");
+  next.read(0, 512);
+  bench.run();
+  expect(row()[ExportCounter.Reads]).toBe(1);
+  expect(counters[exportRow(0) + ExportCounter.Reads]).toBe(0);
+});
+
+it("a dropped snapshot's table is let go when it is dropped, also while clients of it stay connected", () => {
+  // It stayed mapped until another snapshot took the slot.
+  const bench = new ExportBench();
+  const { words } = bench.addSnapshot(0);
+  const client = bench.connect("s0");
+  client.read(0, 512);
+  bench.run();
+  const view = bench.context.snapshot(0);
+  const { table } = view;
+  words.setState(SnapshotState.Absent);
+  bench.control({ kind: "forget", index: 0, name: "s0" });
+  expect(bench.context.snapshots[0]).toBeUndefined();
+  expect(view.table).not.toBe(table);
+  const late = client.read(0, 512);
+  // Main's answer to a wish of before.
+  bench.send(Message.Reserved, 0, 0, 5, 0, 2);
+  bench.run();
+  expect(client.errors()).toMatchObject({ [late]: EIO });
 });

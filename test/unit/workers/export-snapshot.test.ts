@@ -310,3 +310,17 @@ it.each([
   bench.run();
   expect([client.errors(), files]).toEqual([{ [cookie]: error }, passes ? [1, 0] : [1]]);
 });
+
+it("a write of which one part finds no room is out of room, whichever part fails first (E-8)", () => {
+  // The others met the overflow that it had caused, and their EIO was the answer.
+  const bench = new ExportBench();
+  bench.addSnapshot();
+  const client = bench.connect("s0");
+  const cookie = client.write(0, dataPattern(2 * CHUNK, 3));
+  bench.run();
+  const [first, second] = bench.tokens(Message.NeedChunk);
+  bench.release(second, EIO);
+  bench.release(first, ENOSPC);
+  bench.run();
+  expect(client.errors()).toEqual({ [cookie]: NBD_ENOSPC });
+});
