@@ -37,6 +37,8 @@ const TEST_PACKAGES = [
   "fuse3",
   "mount",
   "e2fsprogs",
+  "btrfs-progs",
+  "xfsprogs",
   "dmsetup",
   "busybox-static",
   "libc6-dev",

@@ -181,6 +181,14 @@ napi_value reserve(napi_env env, napi_callback_info info) {
   return fromInt(env, reserveFile(fd, static_cast<uint64_t>(bytes)));
 }
 
+// forbidCopyOnWrite(fd): 0 or -errno.
+napi_value forbidCopies(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  int fd;
+  if (!toArguments(env, info, 1, values, nullptr) || !toFd(env, values[0], 0, &fd)) return nullptr;
+  return fromInt(env, forbidCopyOnWrite(fd));
+}
+
 // keepAlive(fd, idle, interval, probes), in seconds: 0 or -errno.
 napi_value keepAliveOf(napi_env env, napi_callback_info info) {
   napi_value values[4];
@@ -310,6 +318,7 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"readAttribute", attribute},
       {"writeAttribute", setAttribute},
       {"reserveFile", reserve},
+      {"forbidCopyOnWrite", forbidCopies},
       {"duplicateFile", ofDescriptor<duplicateFile>},
       {"keepAlive", keepAliveOf},
       {"shutdownSocket", ofDescriptor<shutdownSocket>},

@@ -141,4 +141,16 @@ int reserveFile(int fd, uint64_t bytes) {
   return status == 0 ? 0 : -errno;
 }
 
+int forbidCopyOnWrite(int fd) {
+  // The kernel reads and writes an int, whatever the request's number says.
+  int flags = 0;
+  if (ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0) return -errno;
+  flags |= FS_NOCOW_FL;
+  if (ioctl(fd, FS_IOC_SETFLAGS, &flags) != 0) return -errno;
+  // What a file system does not know it may pass over.
+  flags = 0;
+  if (ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0) return -errno;
+  return (flags & FS_NOCOW_FL) != 0 ? 0 : -EOPNOTSUPP;
+}
+
 }  // namespace snapring

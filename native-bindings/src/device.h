@@ -40,6 +40,8 @@ int readAttribute(int fd, const char* name, char* value, size_t room);
 int writeAttribute(int fd, const char* name, const char* value, size_t length);
 // Gives a file its size and reserves the space for it. 0 or -errno.
 int reserveFile(int fd, uint64_t bytes);
+// An empty file's data is overwritten in place from now on, where its file system would copy it (btrfs). 0 or -errno.
+int forbidCopyOnWrite(int fd);
 
 }  // namespace snapring
 

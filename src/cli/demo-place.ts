@@ -39,7 +39,8 @@ export function makeDemoPlace(directory: string, sizeBytes: number): DemoPlace {
 /** The uppermost folder that had to be made; undefined: all were there. */
 function makeFolder(directory: string): string | undefined {
   try {
-    return mkdirSync(directory, { recursive: true });
+    // Whatever the umask: nobody else puts an image or a socket there.
+    return mkdirSync(directory, { recursive: true, mode: 0o700 });
   } catch (error) {
     throw systemError(error, `cannot make the folder ${directory}`);
   }

@@ -88,6 +88,8 @@ export interface Native {
   writeAttribute(fd: number, name: string, value: string): number;
   /** Gives a file its size and reserves the space: 0 or -errno. */
   reserveFile(fd: number, bytes: number): number;
+  /** An empty file's data is overwritten in place from now on, where its file system would copy it: 0 or -errno. */
+  forbidCopyOnWrite(fd: number): number;
   duplicateFile(fd: number): number;
   /** Seconds; 0 or -errno. */
   keepAlive(fd: number, idle: number, interval: number, probes: number): number;

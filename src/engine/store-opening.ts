@@ -33,6 +33,7 @@ import { VolumeDevice } from "./volume-device.ts";
 
 /** A store of more ranges than are read at a time takes its time to be read. */
 const LONG = AREA_READ_AHEAD;
+const ZEROES_LINE_MS = 5000;
 
 /** What the register has to say of a store (registered-set.ts). */
 export interface StoreTies {
@@ -80,7 +81,7 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
   const readOnly = around.readOnly && options.store !== "N";
   const { ties } = around;
   if (options.store === "N") ties.refuseTransient(options);
-  const made = makeCowFile(options, ties);
+  const made = await makeCowFile(options, ties, around.log);
   let cow: VolumeDevice | undefined;
   try {
     cow = new VolumeDevice({
@@ -125,10 +126,12 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
 }
 
 /** True: it was made. */
-function makeCowFile(options: SnapshotOptions, ties: StoreTies): boolean {
+async function makeCowFile(options: SnapshotOptions, ties: StoreTies, log: (line: string) => void): Promise<boolean> {
   if (existsSync(options.cow)) return false;
   ties.missing(options);
-  makeFile(options.cow, options.size as number, options.sparse === true ? "sparse" : "reserved");
+  const { cow, size = 0 } = options;
+  const progress = zeroesLine(options, log);
+  await makeFile(cow, size, options.sparse === true ? "sparse" : "reserved", { progress });
   return true;
 }
 
@@ -138,6 +141,18 @@ function sayOtherSize({ cow: path, size }: SnapshotOptions, { file }: VolumeDevi
   log(
     `${path} exists and has ${exactSize(file.sizeBytes)}; the size that was given (${exactSize(size)}) is for a file that is made`,
   );
+}
+
+/** Nobody shall wonder what an opening waits for: said at once, then now and then. */
+function zeroesLine({ cow, size = 0 }: SnapshotOptions, log: (line: string) => void): (bytes: number) => void {
+  let next = Number.NEGATIVE_INFINITY;
+  return (bytes) => {
+    const now = performance.now();
+    if (now < next) return;
+    next = now + ZEROES_LINE_MS;
+    const share = `${Math.floor((100 * bytes) / size)} % of ${exactSize(size)}`;
+    log(`${cow}: its file system cannot reserve space, so zeroes are written: ${share}`);
+  };
 }
 
 /** How many exceptions the store may hold: as many as there are chunks of the smallest size that it may have. */

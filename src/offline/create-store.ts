@@ -7,8 +7,7 @@
  * call made is removed again if it fails. A device that is not blank at its beginning, a store or anything else, is refused
  * unless forced. The data chunks are left as they are: no exception points to them.
  */
-import { closeSync, constants, fstatSync, fsyncSync, ftruncateSync, openSync, rmSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { fstatSync, fsyncSync, ftruncateSync, rmSync, statSync } from "node:fs";
 import { SnapringError } from "../base/errno.ts";
 import { exactSize, formatSize } from "../base/size-text.ts";
 import { shellQuoted } from "../base/printable.ts";
@@ -18,7 +17,7 @@ import { CowGeometry, FIRST_DATA_CHUNK } from "../format/cow-geometry.ts";
 import { encodeHeader } from "../format/disk-header.ts";
 import { formatStatus } from "../format/status-line.ts";
 import { DeviceFile, writeMode } from "../device/device-file.ts";
-import { type FileSpace, makeFile } from "../device/new-file.ts";
+import { type FileSpace, makeFile, type NewFileOptions } from "../device/new-file.ts";
 import { systemError } from "../device/system-error.ts";
 import { contentOf } from "../register/blank.ts";
 import { identityOfStore, ownMark, withMarked } from "../register/known-store.ts";
@@ -41,8 +40,10 @@ export interface CreateStoreOptions {
   readonly space?: FileSpace | undefined;
   /** Go on where nothing can be locked. */
   readonly unlocked?: boolean | undefined;
-  /** Is told how much of a file that is to be written is. */
-  readonly progress?: ((bytes: number) => void) | undefined;
+  /** Is told how much of a file that has to be written is. */
+  readonly progress?: NewFileOptions["progress"];
+  readonly stop?: NewFileOptions["stop"];
+  readonly begun?: NewFileOptions["begun"];
 }
 
 export interface CreatedStore {
@@ -53,11 +54,11 @@ export interface CreatedStore {
 }
 
 /** Throws a SnapringError; then nothing on disk has changed, unless it was a write that failed. */
-export function createStore(options: CreateStoreOptions): CreatedStore {
+export async function createStore(options: CreateStoreOptions): Promise<CreatedStore> {
   const origin = options.origin === undefined ? undefined : new DeviceFile(options.origin, "look", "origin");
   try {
     const exists = statSync(options.cow, { throwIfNoEntry: false }) !== undefined;
-    return exists ? createOnDevice(options, origin) : createFile(options, origin);
+    return exists ? createOnDevice(options, origin) : await createFile(options, origin);
   } finally {
     origin?.[Symbol.dispose]();
   }
@@ -79,20 +80,18 @@ function createOnDevice(options: CreateStoreOptions, origin: DeviceFile | undefi
   return createOnDevice(options, origin);
 }
 
-function createFile(options: CreateStoreOptions, origin: DeviceFile | undefined): CreatedStore {
+async function createFile(options: CreateStoreOptions, origin: DeviceFile | undefined): Promise<CreatedStore> {
   if (options.sectors === undefined) {
     throw new SnapringError("EUSAGE", `COW file ${options.cow} does not exist`, {
       hint: "say how large it is to be: --size",
     });
   }
   const geometry = checkedGeometry(options, options.sectors, SECTOR_BYTES, origin?.logicalBlockBytes);
-  makeFile(options.cow, options.sectors * SECTOR_BYTES, options.space ?? "reserved", options.progress);
+  await makeFile(options.cow, options.sectors * SECTOR_BYTES, options.space ?? "reserved", options);
   try {
     const cow = new DeviceFile(options.cow, writeMode(options.unlocked), "COW file");
     try {
-      const created = format(cow, geometry, false);
-      syncFolder(dirname(options.cow));
-      return created;
+      return format(cow, geometry, false);
     } finally {
       cow[Symbol.dispose]();
     }
@@ -193,15 +192,5 @@ function resize(cow: DeviceFile, bytes: number): void {
     fsyncSync(cow.fd);
   } catch (error) {
     throw systemError(error, `cannot resize COW file ${cow.path}`);
-  }
-}
-
-/** So that the new name is still there after a power cut. */
-function syncFolder(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY);
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
   }
 }

@@ -4,6 +4,7 @@
  * Neighbouring chunks that come from consecutive places are read together. The origin's end may cut its last chunk short;
  * the view ends where the origin ends.
  */
+import { fstatSync, type Stats } from "node:fs";
 import { SnapringError } from "../base/errno.ts";
 import { divCeil, type Chunk, type Sector } from "../base/units.ts";
 import { CowGeometry } from "../format/cow-geometry.ts";
@@ -66,6 +67,11 @@ export class SnapshotView implements Disposable {
 
   get sizeBytes(): number {
     return this.#origin.sizeBytes;
+  }
+
+  /** Of the origin: whoever may not read it may not read its snapshot. */
+  get rights(): Stats {
+    return fstatSync(this.#origin.fd);
   }
 
   /** Both devices, so that nobody writes the view over its own source. */

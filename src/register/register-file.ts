@@ -67,6 +67,8 @@ export async function readRegisterFile(
 const READING = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const MODE_BITS = 0o777;
 const OWNERS_ALONE = 0o600;
+/** Of a folder that has to be made: nobody else puts a register there, whatever the umask. */
+const FOLDER_MODE = 0o700;
 
 async function checkedStat(file: FileHandle, path: string): Promise<FileRights> {
   const stat = await file.stat();
@@ -101,7 +103,7 @@ async function settleFile(file: FileHandle, path: string): Promise<void> {
 /** Durable when it resolves. Throws a SnapringError; then the old one stands. `rights`: of the one that was read, if there was one. */
 export async function replaceRegisterFile(path: string, text: string, rights?: FileRights): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE });
     const folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
     try {
       await replaceIn(folder, basename(path), text, rights);

@@ -4,12 +4,13 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { dataPattern } from "../support/data-pattern.ts";
 import { makeScratch, type Scratch } from "../support/free-socket.ts";
-import { runCommand, runOk } from "../support/run-command.ts";
+import { type Ended, runCommand, runOk } from "../support/run-command.ts";
 import { MAIN } from "../support/server.ts";
 import { type ExceptionPair, storeImage } from "../support/store-image.ts";
 
@@ -237,5 +238,43 @@ describe("who may use the files at the same time (E-42)", () => {
     expect(await run("merge", "--unregistered", origin, cow, "--unlocked")).toMatch(warning);
     expect(await run("status", cow, "--origin", origin)).toBe("");
     expect(await run("dump", cow)).toBe("");
+  });
+});
+
+describe("what a signal leaves of a file that is being made", () => {
+  const GIB = 2 ** 30;
+  const parts = (): string[] => readdirSync(scratch.path).filter((name) => name.endsWith(".part"));
+
+  /** It ends amid its work. */
+  async function interrupted(signal: NodeJS.Signals, ...argv: readonly string[]): Promise<Ended> {
+    const child = spawn(process.execPath, [MAIN, ...argv], { stdio: ["ignore", "ignore", "pipe"] });
+    const said = text(child.stderr);
+    while (parts().length === 0) await sleep(2);
+    child.kill(signal);
+    const [code, by] = (await once(child, "close")) as [number | null, NodeJS.Signals | null];
+    return { code, signal: by, stdout: "", stderr: await said };
+  }
+
+  it("read, create: nothing, and it is said", async () => {
+    writeDevices(8, 3);
+    truncateSync(origin, 64 * GIB);
+    const output = scratch.file("view.img");
+    writeFileSync(output, "the old one");
+    const read = await interrupted("SIGINT", "read", origin, cow, "--chunk-size", "1s", "--output", output);
+    expect(read).toMatchObject({ code: 1, signal: null, stderr: expect.stringContaining("interrupted") as string });
+    const fresh = scratch.file("fresh.cow");
+    const create = await interrupted("SIGTERM", "create", fresh, "--size", "2G", "--written");
+    expect(create).toMatchObject({ code: 1, signal: null, stderr: expect.stringContaining("interrupted") as string });
+    expect(readdirSync(scratch.path).sort()).toEqual(["origin.img", "snap.cow", "view.img"]);
+    expect(readFileSync(output, "utf8")).toBe("the old one");
+  });
+
+  it("a kill: a name that nobody takes for the file", async () => {
+    const fresh = scratch.file("fresh.cow");
+    expect(await interrupted("SIGKILL", "create", fresh, "--size", "2G", "--written")).toMatchObject({
+      signal: "SIGKILL",
+    });
+    expect(readdirSync(scratch.path)).toEqual(parts());
+    expect(parts()).toHaveLength(1);
   });
 });

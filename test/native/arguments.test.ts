@@ -80,6 +80,7 @@ it.each([
   ["unlockFile", 1],
   ["deviceFacts", 1],
   ["reserveFile", 2],
+  ["forbidCopyOnWrite", 1],
   ["duplicateFile", 1],
   ["shutdownSocket", 1],
   ["watchEvent", 2],

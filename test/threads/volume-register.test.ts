@@ -288,7 +288,7 @@ test("an Invalid snapshot is said to be; a store that is made anew in its place 
     ["s", "invalid"],
   ]);
   await use(volume);
-  createStore({ cow: small.cow, chunkSectors: 8, force: true });
+  await createStore({ cow: small.cow, chunkSectors: 8, force: true });
   const anew = await openVolume(options(folder, [small]));
   expect(anew.status("s").state).toBe("active");
   await use(anew, async (client) => client.write(0, dataPattern(4096, 3)));
@@ -583,7 +583,7 @@ test("a store that was made anew by force where no register could be asked is no
   const folder = scratch.file("a");
   await firstDay(folder);
   // As by a program that knows nothing of marks.
-  createStore({ cow: join(folder, "s.cow"), chunkSectors: 8, force: true });
+  await createStore({ cow: join(folder, "s.cow"), chunkSectors: 8, force: true });
   for (const moved of [false, true]) await refused({ folder, moved }, "EINVAL", /was made anew since/);
 });
 
@@ -593,7 +593,7 @@ test("version 1 does not take any store for its own, nor reach the original from
   const one = { version: 1, snapshots: { s: { cow: join(folder, "s.cow"), state: "active" } } };
   writeFileSync(join(folder, "disk.img.snapshots"), JSON.stringify(one));
   const other = scratch.file("other.cow");
-  createStore({ cow: other, sectors: 8192, chunkSectors: 8 });
+  await createStore({ cow: other, sectors: 8192, chunkSectors: 8 });
   await refused(
     { folder, snapshots: [{ name: "s", cow: other }] },
     "EBUSY",

@@ -5,6 +5,7 @@
 import { Command, Option } from "commander";
 import { SECTOR_BYTES } from "../../base/units.ts";
 import { createStore, refuseRegistered } from "../../offline/create-store.ts";
+import { onInterrupt } from "../interrupt.ts";
 import { optionValue } from "../option-value.ts";
 import { progressBar } from "../progress-bar.ts";
 import { formatSize } from "../../base/size-text.ts";
@@ -24,8 +25,9 @@ interface CreateOptions {
 }
 
 const HELP = `
-The space of a file is reserved; with --sparse it is taken as chunks are copied, and may run out then; with --written every block is
-written now, which takes a while and makes all first writes faster. It needs three chunks at least. A snapshot that is to survive
+The space of a file is reserved (where the file system cannot, zeroes are written, which takes a while); with --sparse it is taken as
+chunks are copied, and may run out then; with --written every block is written now, which makes all first writes faster. It needs
+three chunks at least. A snapshot that is to survive
 a rewrite of its whole origin needs the origin's size, a chunk more for every 1024 (chunks of 16K; 256 with 4K), and three.
 
 Examples:
@@ -57,7 +59,12 @@ export function createCommand(terminal: Terminal): Command {
 async function create(terminal: Terminal, cow: string, options: CreateOptions): Promise<void> {
   await refuseRegistered(cow);
   const bar = progressBar(terminal, "create", (options.size ?? 0) * SECTOR_BYTES);
-  const created = createStore({
+  const stop = new AbortController();
+  const leftovers: string[] = [];
+  const say = (line: string): void => terminal.err(`snapring create: ${line}\n`);
+  using interrupt = onInterrupt({ say, leftovers, also: ["SIGHUP"] });
+  void interrupt.signal.then(() => stop.abort());
+  const created = await createStore({
     cow,
     sectors: options.size,
     chunkSectors: options.chunkSize,
@@ -66,8 +73,13 @@ async function create(terminal: Terminal, cow: string, options: CreateOptions): 
     unlocked: options.unlocked,
     space: options.sparse === true ? "sparse" : options.written === true ? "written" : "reserved",
     progress: (bytes) => bar.update(bytes),
+    stop: stop.signal,
+    begun: (path) => leftovers.push(path),
+  }).finally(() => {
+    bar.end();
+    // What follows waits for whoever reads it, and a signal must end that.
+    interrupt[Symbol.dispose]();
   });
-  bar.end();
   const { chunkSectors, totalSectors, status } = created;
   if (options.json === true) {
     const result = { cow, status, chunk_size: chunkSectors, total_sectors: totalSectors };

@@ -2,11 +2,13 @@
  * `snapring read`: a snapshot's whole view as an image, without a server: into a file with holes, or down a pipe. Nobody may
  * write to the two devices meanwhile, and the output is never one of them.
  */
+import { setImmediate } from "node:timers/promises";
 import { Command } from "commander";
 import { SnapringError } from "../../base/errno.ts";
 import { fileWriter, type ImageWriter, streamWriter } from "../../offline/image-writer.ts";
 import { OfflineTies } from "../../offline/offline-ties.ts";
 import { SnapshotView } from "../../offline/snapshot-view.ts";
+import { onInterrupt } from "../interrupt.ts";
 import { optionValue } from "../option-value.ts";
 import { progressBar } from "../progress-bar.ts";
 import { parseChunkSectors } from "../size.ts";
@@ -23,7 +25,8 @@ interface ReadOptions extends WordOptions {
 const STDOUT_FD = 1;
 
 const HELP = `
-An output file is emptied first and has holes where the view is zero.
+An output file has holes where the view is zero. It has another name until it is whole, then takes the place of a file that is there;
+a signal leaves nothing of it. Block devices and pipes are written as they stand.
 
 Examples:
   snapring read disk.img snap.cow --output before.img
@@ -55,9 +58,12 @@ async function read(terminal: Terminal, origin: string, cow: string, options: Re
   const view = new SnapshotView({ origin, cow, chunkSectors: options.chunkSize });
   try {
     const warning = await OfflineTies.forRead(view.devices, wordsOf(options));
-    const writer = toStdout ? streamWriter(STDOUT_FD) : writerBeside(view, options.output);
-    printWarnings(terminal, "snapring read", [...view.warnings, ...(warning === undefined ? [] : [warning])]);
-    copy(terminal, view, writer);
+    const warnings = warning === undefined ? view.warnings : [...view.warnings, warning];
+    const begin = (): void => printWarnings(terminal, "snapring read", warnings);
+    if (toStdout) {
+      begin();
+      await copy(terminal, view, streamWriter(STDOUT_FD));
+    } else await copyToFile(terminal, view, options.output, begin);
     if (options.json === true && !toStdout) {
       terminal.out(`${JSON.stringify({ output: options.output, size: view.sizeBytes })}\n`);
     }
@@ -66,27 +72,46 @@ async function read(terminal: Terminal, origin: string, cow: string, options: Re
   }
 }
 
-function writerBeside(view: SnapshotView, output: string): ImageWriter {
-  return fileWriter(output, view.sizeBytes, (identity) => {
+function writerBeside(view: SnapshotView, output: string): Promise<ImageWriter> {
+  const refuse = (identity: string): void => {
     if (!view.identities.includes(identity)) return;
     throw new SnapringError("EINVAL", `output ${output} is the origin or the COW file itself`, {
       hint: "name another file",
     });
+  };
+  return fileWriter(output, { sizeBytes: view.sizeBytes, rights: view.rights, refuse });
+}
+
+/** `begin`: called once nothing is refused any more. */
+async function copyToFile(terminal: Terminal, view: SnapshotView, output: string, begin: () => void): Promise<void> {
+  const say = (line: string): void => terminal.err(`snapring read: ${line}\n`);
+  const leftovers: string[] = [];
+  using interrupt = onInterrupt({ say, leftovers, also: ["SIGHUP"] });
+  const writer = await writerBeside(view, output);
+  if (writer.unfinished !== undefined) leftovers.push(writer.unfinished);
+  // Nothing is to be taken away: a signal ends the process, also amid a write that waits for its reader.
+  else interrupt[Symbol.dispose]();
+  begin();
+  await copy(terminal, view, writer, () => {
+    if (interrupt.requested) throw new SnapringError("EINTR", `output ${output}: interrupted, none was made`);
   });
 }
 
-function copy(terminal: Terminal, view: SnapshotView, writer: ImageWriter): void {
+/** `look`: called between two pieces. */
+async function copy(terminal: Terminal, view: SnapshotView, writer: ImageWriter, look?: () => void): Promise<void> {
   const bar = progressBar(terminal, "read", view.sizeBytes);
   try {
     for (const { position, bytes } of view.pieces()) {
       writer.write(position, bytes);
       bar.update(position + bytes.length);
+      await setImmediate();
+      look?.();
     }
-    writer.finish();
   } catch (error) {
-    writer.abandon();
+    await writer.abandon();
     throw error;
   } finally {
     bar.end();
   }
+  await writer.finish();
 }

@@ -21,6 +21,7 @@ const DEVICE = "/dev/fuse";
 const ROOT_NODE = 1;
 const ENOENT = 2;
 const ENOSYS = 38;
+const EOPNOTSUPP = 95;
 
 /** A file of the folder. Errors are positive errno values. */
 export interface LyingFile {
@@ -51,6 +52,7 @@ export class FuseFolder {
   readonly #makeFile: (name: string) => LyingFile;
   readonly #moved: (name: string, file: LyingFile | undefined) => void;
   readonly #flushed: () => void;
+  readonly #reserves: boolean;
   #lastNode = ROOT_NODE;
   #closed = false;
 
@@ -60,6 +62,7 @@ export class FuseFolder {
     this.#makeFile = options.makeFile;
     this.#moved = options.moved ?? (() => undefined);
     this.#flushed = options.flushed ?? (() => undefined);
+    this.#reserves = options.reserves ?? true;
   }
 
   /** Mount it. */
@@ -236,7 +239,7 @@ export class FuseFolder {
     const mode = body.readUInt32LE(24);
     const PUNCH_HOLE = 2;
     const ZERO_RANGE = 16;
-    if ((mode & (PUNCH_HOLE | ZERO_RANGE)) === 0) return Buffer.alloc(0);
+    if ((mode & (PUNCH_HOLE | ZERO_RANGE)) === 0) return this.#reserves ? Buffer.alloc(0) : EOPNOTSUPP;
     const error = await this.#fileOf(node).zero(offset, length);
     return error === 0 ? Buffer.alloc(0) : error;
   }
@@ -249,4 +252,6 @@ export interface FolderOptions {
   readonly moved?: (name: string, file: LyingFile | undefined) => void;
   /** fsync of the folder: replacements so far are durable. */
   readonly flushed?: () => void;
+  /** False: no file can have space reserved. */
+  readonly reserves?: boolean;
 }

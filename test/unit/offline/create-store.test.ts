@@ -20,8 +20,8 @@ beforeEach(async () => {
 afterEach(() => scratch.remove());
 
 describe("a new store", () => {
-  it("is a header and an empty area, as the kernel leaves them (S-1, S-31)", () => {
-    const created = createStore({ cow, sectors: MIB_SECTORS });
+  it("is a header and an empty area, as the kernel leaves them (S-1, S-31)", async () => {
+    const created = await createStore({ cow, sectors: MIB_SECTORS });
     expect(created).toEqual({ chunkSectors: 32, totalSectors: 2048, status: "64/2048 64" });
     const bytes = readFileSync(cow);
     expect(bytes.length).toBe(MIB);
@@ -29,36 +29,36 @@ describe("a new store", () => {
     expect(bytes.subarray(16).every((byte) => byte === 0)).toBe(true);
   });
 
-  it("takes little space on disk where it is to be sparse", () => {
-    createStore({ cow, sectors: 1024 * MIB_SECTORS, space: "sparse" });
+  it("takes little space on disk where it is to be sparse", async () => {
+    await createStore({ cow, sectors: 1024 * MIB_SECTORS, space: "sparse" });
     expect(statSync(cow).blocks * 512).toBeLessThan(MIB);
   });
 
-  it("has the chunk size that was asked for", () => {
-    expect(createStore({ cow, sectors: MIB_SECTORS, chunkSectors: 8 }).status).toBe("16/2048 16");
+  it("has the chunk size that was asked for", async () => {
+    expect((await createStore({ cow, sectors: MIB_SECTORS, chunkSectors: 8 })).status).toBe("16/2048 16");
     expect(storeStatus({ cow }).chunkSectors).toBe(8);
   });
 
-  it("may replace a blank file, which keeps or gets its size", () => {
+  it("may replace a blank file, which keeps or gets its size", async () => {
     writeFileSync(cow, "");
     truncateSync(cow, 2 * MIB);
-    expect(createStore({ cow }).totalSectors).toBe(2 * MIB_SECTORS);
+    expect((await createStore({ cow })).totalSectors).toBe(2 * MIB_SECTORS);
     writeFileSync(cow, "");
-    expect(createStore({ cow, sectors: MIB_SECTORS }).totalSectors).toBe(MIB_SECTORS);
+    expect((await createStore({ cow, sectors: MIB_SECTORS })).totalSectors).toBe(MIB_SECTORS);
   });
 
-  it("leaves a tail that fills no sector alone (S-18), unless the size was asked for", () => {
+  it("leaves a tail that fills no sector alone (S-18), unless the size was asked for", async () => {
     writeFileSync(cow, Buffer.alloc(MIB + 100));
-    expect(createStore({ cow }).totalSectors).toBe(MIB_SECTORS);
+    expect((await createStore({ cow })).totalSectors).toBe(MIB_SECTORS);
     expect(statSync(cow).size).toBe(MIB + 100);
     writeFileSync(cow, Buffer.alloc(MIB + 100));
-    expect(createStore({ cow, sectors: 2 * MIB_SECTORS }).totalSectors).toBe(2 * MIB_SECTORS);
+    expect((await createStore({ cow, sectors: 2 * MIB_SECTORS })).totalSectors).toBe(2 * MIB_SECTORS);
     expect(statSync(cow).size).toBe(2 * MIB);
   });
 
-  it("does not believe stale bytes behind area 0", () => {
+  it("does not believe stale bytes behind area 0", async () => {
     writeFileSync(cow, dataPattern(4 * MIB, 7));
-    createStore({ cow, force: true });
+    await createStore({ cow, force: true });
     expect(storeStatus({ cow }).exceptions).toBe(0);
     expect(
       readFileSync(cow)
@@ -69,10 +69,14 @@ describe("a new store", () => {
 });
 
 describe("a store is not made", () => {
-  const refused = (options: Partial<Parameters<typeof createStore>[0]>, code: string, words: string): void => {
+  const refused = async (
+    options: Partial<Parameters<typeof createStore>[0]>,
+    code: string,
+    words: string,
+  ): Promise<void> => {
     const before = existsSync(cow) ? readFileSync(cow) : undefined;
-    expect(() => createStore({ cow, ...options })).toThrow(expect.objectContaining({ code }));
-    expect(() => createStore({ cow, ...options })).toThrow(words);
+    await expect(createStore({ cow, ...options })).rejects.toThrow(expect.objectContaining({ code }));
+    await expect(createStore({ cow, ...options })).rejects.toThrow(words);
     if (before === undefined) expect(existsSync(cow)).toBe(false);
     else expect(readFileSync(cow).equals(before)).toBe(true);
   };
@@ -81,54 +85,54 @@ describe("a store is not made", () => {
 
   it("of fewer than three chunks", () => refused({ sectors: 95 }, "EINVAL", "too small"));
 
-  it("with a chunk size that is no power of two (S-17)", () => {
-    refused({ sectors: MIB_SECTORS, chunkSectors: 24 }, "EINVAL", "not a power of 2");
+  it("with a chunk size that is no power of two (S-17)", async () => {
+    await refused({ sectors: MIB_SECTORS, chunkSectors: 24 }, "EINVAL", "not a power of 2");
   });
 
-  it("with a chunk size that is too high (S-19)", () => {
-    refused({ sectors: 2 ** 26, chunkSectors: 2 ** 22 }, "EINVAL", "too high");
+  it("with a chunk size that is too high (S-19)", async () => {
+    await refused({ sectors: 2 ** 26, chunkSectors: 2 ** 22 }, "EINVAL", "too high");
   });
 
-  it("over a store", () => {
-    createStore({ cow, sectors: MIB_SECTORS });
-    refused({ sectors: MIB_SECTORS }, "EEXIST", "holds a snapshot already");
+  it("over a store", async () => {
+    await createStore({ cow, sectors: MIB_SECTORS });
+    await refused({ sectors: MIB_SECTORS }, "EEXIST", "holds a snapshot already");
   });
 
-  it("over a file whose header is not blank", () => {
+  it("over a file whose header is not blank", async () => {
     writeFileSync(cow, dataPattern(MIB, 3));
-    refused({}, "EEXIST", "not blank");
+    await refused({}, "EEXIST", "not blank");
   });
 
-  it("over a disk image whose first sectors are empty", () => {
+  it("over a disk image whose first sectors are empty", async () => {
     writeFileSync(cow, Buffer.concat([Buffer.alloc(1024), dataPattern(MIB, 3)]));
-    refused({ chunkSectors: 1 }, "EEXIST", "byte 1024 is not zero");
+    await refused({ chunkSectors: 1 }, "EEXIST", "byte 1024 is not zero");
   });
 
-  it("by cutting a larger file", () => {
+  it("by cutting a larger file", async () => {
     writeFileSync(cow, "");
     truncateSync(cow, 2 * MIB);
-    refused({ sectors: MIB_SECTORS }, "EEXIST", "larger");
+    await refused({ sectors: MIB_SECTORS }, "EEXIST", "larger");
   });
 
-  it("on the origin itself, by any name (S-21)", () => {
+  it("on the origin itself, by any name (S-21)", async () => {
     const origin = scratch.file("origin.img");
     writeFileSync(origin, Buffer.alloc(MIB));
     symlinkSync(origin, cow);
-    refused({ origin }, "EINVAL", "cannot be the same as origin device");
+    await refused({ origin }, "EINVAL", "cannot be the same as origin device");
   });
 
-  it("for an origin that is not there", () => {
-    refused({ sectors: MIB_SECTORS, origin: scratch.file("none.img") }, "ENOENT", "cannot open origin");
+  it("for an origin that is not there", async () => {
+    await refused({ sectors: MIB_SECTORS, origin: scratch.file("none.img") }, "ENOENT", "cannot open origin");
   });
 
-  it("in a folder that is not there", () => {
+  it("in a folder that is not there", async () => {
     cow = scratch.file("none/snap.cow");
-    refused({ sectors: MIB_SECTORS }, "ENOENT", "cannot make COW file");
+    await refused({ sectors: MIB_SECTORS }, "ENOENT", "cannot make COW file");
   });
 
-  it("on a folder", () => {
+  it("on a folder", async () => {
     mkdirSync(scratch.file("folder"));
     cow = scratch.file("folder");
-    expect(() => createStore({ cow, sectors: MIB_SECTORS, force: true })).toThrow("directory");
+    await expect(createStore({ cow, sectors: MIB_SECTORS, force: true })).rejects.toThrow("directory");
   });
 });

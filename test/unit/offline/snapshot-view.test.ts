@@ -1,9 +1,8 @@
 /** A snapshot's whole view read offline, and the image that is written from it. */
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { encodeHeader } from "../../../src/format/disk-header.ts";
-import { fileWriter } from "../../../src/offline/image-writer.ts";
 import { SnapshotView } from "../../../src/offline/snapshot-view.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 import { makeScratch, type Scratch } from "../../support/free-socket.ts";
@@ -107,40 +106,5 @@ describe("the view", () => {
     writeFileSync(cow, storeImage(MIB, 8));
     origin = cow;
     expect(readView).toThrow("cannot be the same as origin device");
-  });
-});
-
-describe("the image", () => {
-  const write = (path: string, bytes: Buffer): void => {
-    const writer = fileWriter(path, bytes.length, () => undefined);
-    for (let at = 0; at < bytes.length; at += 65536) writer.write(at, bytes.subarray(at, at + 65536));
-    writer.finish();
-  };
-
-  it("has holes where it is zero, also where a file had data before", () => {
-    const path = scratch.file("out.img");
-    writeFileSync(path, dataPattern(3 * MIB, 9));
-    const bytes = Buffer.alloc(2 * MIB + 512);
-    dataPattern(5000, 4).copy(bytes, 70000);
-    bytes[bytes.length - 1] = 1;
-    write(path, bytes);
-    expect(readFileSync(path).equals(bytes)).toBe(true);
-    expect(statSync(path).blocks * 512).toBeLessThan(64 * 1024);
-  });
-
-  it("is removed when it stays unfinished, if it is new", () => {
-    const path = scratch.file("out.img");
-    fileWriter(path, MIB, () => undefined).abandon();
-    expect(() => statSync(path)).toThrow("ENOENT");
-  });
-
-  it("never empties a file that is refused", () => {
-    const path = scratch.file("out.img");
-    writeFileSync(path, "precious");
-    const refuse = (): never => {
-      throw new Error("not this one");
-    };
-    expect(() => fileWriter(path, MIB, refuse)).toThrow("not this one");
-    expect(readFileSync(path, "utf8")).toBe("precious");
   });
 });

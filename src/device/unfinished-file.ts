@@ -1,0 +1,109 @@
+/**
+ * A file that is not there before it is whole: made under another name beside the one that it is to have, and renamed at its end.
+ *
+ *   make ─▶ .snapring-RANDOM.part in the folder, its owner's alone ─▶ written ─▶ finish: mode, flush, name, flush of the folder
+ *                                                                    └▶ abandon: removed
+ *
+ * A process that is killed leaves the other name behind, which nobody takes for the file. The folder is held open, so that a swap of
+ * folders does not lead elsewhere; nothing that is there already is opened, followed or, unless it is asked for, replaced.
+ */
+import { randomBytes } from "node:crypto";
+import { constants } from "node:fs";
+import { type FileHandle, link, lstat, open, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+
+const OWNERS_ALONE = 0o600;
+/** File systems without hard links (FAT, some of FUSE's) say so in one of these ways. */
+const NO_LINKS: readonly unknown[] = ["EPERM", "EOPNOTSUPP", "ENOTSUP", "ENOSYS", "EMLINK", "EINVAL"];
+
+export class UnfinishedFile {
+  readonly file: FileHandle;
+  /** Where it lies until it is finished. */
+  readonly path: string;
+  readonly #folder: FileHandle;
+  readonly #name: string;
+  readonly #other: string;
+
+  private constructor(folder: FileHandle, file: FileHandle, path: string, other: string) {
+    this.#folder = folder;
+    this.file = file;
+    this.path = join(dirname(path), other);
+    this.#name = basename(path);
+    this.#other = other;
+  }
+
+  /** Throws what the system calls do. */
+  static async make(path: string): Promise<UnfinishedFile> {
+    const folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      const other = `.snapring-${randomBytes(9).toString("hex")}.part`;
+      const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+      const file = await open(inside(folder, other), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, OWNERS_ALONE);
+      const unfinished = new UnfinishedFile(folder, file, path, other);
+      // A umask may have taken rights away that its owner needs.
+      await unfinished.#orAbandon(() => file.chmod(OWNERS_ALONE));
+      return unfinished;
+    } catch (error) {
+      await folder.close();
+      throw error;
+    }
+  }
+
+  /** Durable under its name when it resolves. Throws what the system calls do, EEXIST where it may not replace: then it is gone. */
+  async finish({ replace, mode = OWNERS_ALONE }: { replace: boolean; mode?: number }): Promise<void> {
+    await this.#orAbandon(async () => {
+      await this.file.chmod(mode);
+      await this.file.sync();
+      await this.#rename(replace);
+      await this.#folder.sync();
+    });
+    await this.#close();
+  }
+
+  /** It is gone. */
+  async abandon(): Promise<void> {
+    await rm(inside(this.#folder, this.#other), { force: true }).catch(() => {});
+    await this.#close();
+  }
+
+  async #rename(replace: boolean): Promise<void> {
+    const other = inside(this.#folder, this.#other);
+    const target = inside(this.#folder, this.#name);
+    if (replace) return rename(other, target);
+    try {
+      // Unlike a rename it never replaces.
+      await link(other, target);
+    } catch (error) {
+      if (!NO_LINKS.includes((error as NodeJS.ErrnoException).code)) throw error;
+      if (await isThere(target)) throw Object.assign(new Error("EEXIST: file exists"), { code: "EEXIST" });
+      return rename(other, target);
+    }
+    await rm(other);
+  }
+
+  async #orAbandon(body: () => Promise<void>): Promise<void> {
+    try {
+      await body();
+    } catch (error) {
+      await this.abandon();
+      throw error;
+    }
+  }
+
+  async #close(): Promise<void> {
+    await this.file.close();
+    await this.#folder.close();
+  }
+}
+
+/** Whatever the folder's path leads to now. */
+function inside(folder: FileHandle, name: string): string {
+  return `/proc/self/fd/${folder.fd}/${name}`;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
+}
