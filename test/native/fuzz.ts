@@ -18,7 +18,7 @@ const seed = values.seed ?? freshSeed();
 const folder = mkdtempSync(join(tmpdir(), "snapring-fuzz-"));
 try {
   console.log("building with sanitizers (half a minute)");
-  buildSanitized(folder, ["core_fuzz"]);
+  await buildSanitized(folder, ["core_fuzz"]);
   console.log(`from seed ${seed}, for ${values.minutes} minutes`);
   const env = existsSync("/dev/shm") ? { ...process.env, TMPDIR: "/dev/shm" } : process.env;
   const args = [seed, values.minutes * 60].map(String);

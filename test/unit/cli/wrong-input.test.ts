@@ -210,7 +210,7 @@ describe("wrong files", () => {
   });
 
   it("origin and COW file exchanged", async () => {
-    await fails(["merge", cow, origin], 1, "EINVAL", "the origin and the COW file are exchanged");
+    await fails(["merge", cow, origin], 2, "EUSAGE", "the origin and the COW file are the wrong way round");
   });
 
   it("output over its own source", async () => {
