@@ -9,8 +9,11 @@ export const MAX_EXPORT_WORKERS = 16;
 /** Snapshots of one origin: an origin write looks its chunk up in each of them. */
 export const MAX_SNAPSHOTS = 256;
 
-/** Largest NBD payload: what common clients send at most, and what the block-size option announces. */
-export const MAX_PAYLOAD_BYTES: number = 32 * 1024 * 1024;
+/** Largest NBD payload: what the largest clients send at most, and what the block-size option announces. */
+export const MAX_PAYLOAD_BYTES: number = 64 * 1024 * 1024;
+
+/** Largest payload that has memory for all of it; what is larger is read, sent and received part by part, in a slot of a part's size. */
+export const MAX_WHOLE_BYTES: number = 32 * 1024 * 1024;
 
 /** Longest export name (the protocol allows 4096). */
 export const MAX_EXPORT_NAME_BYTES = 4096;
@@ -201,6 +204,7 @@ export const DIRECT_RECEIVE_BYTES: number = 16 * 1024;
 /** Replies that one SENDMSG carries at most. */
 export const MAX_REPLIES_PER_SEND = 256;
 
+assert(MAX_WHOLE_BYTES <= MAX_PAYLOAD_BYTES && MAX_PIECE_BYTES <= MAX_WHOLE_BYTES);
 assert(MAX_OPTION_BYTES >= MAX_EXPORT_NAME_BYTES + 6 + 2 * 64);
 assert(MAX_OPTION_BYTES <= MAX_SKIPPED_OPTION_BYTES);
 assert(MAX_OPTIONS >= 1 + 3 * (MAX_SNAPSHOTS + 1));

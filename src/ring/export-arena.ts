@@ -14,9 +14,9 @@
 import {
   INBOX_BYTES,
   MAX_CONNECTIONS_PER_WORKER,
-  MAX_PAYLOAD_BYTES,
   MAX_REPLIES_PER_SEND,
   MAX_REQUESTS_PER_WORKER,
+  MAX_WHOLE_BYTES,
 } from "../base/constants.ts";
 import { alignUp } from "../base/units.ts";
 import { PAGE_BYTES, type SlotClass, slotArenaBytes } from "./slots.ts";
@@ -27,7 +27,7 @@ const SMALL_SLOTS: readonly SlotClass[] = [
 ];
 const LARGE_SLOTS: readonly SlotClass[] = [
   { bytes: 1024 * 1024, count: 16 },
-  { bytes: MAX_PAYLOAD_BYTES, count: 2 },
+  { bytes: MAX_WHOLE_BYTES, count: 2 },
 ];
 export const EXPORT_SLOTS: readonly SlotClass[] = [...SMALL_SLOTS, ...LARGE_SLOTS];
 

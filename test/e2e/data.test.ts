@@ -140,19 +140,20 @@ test("the last, short chunk of the origin is kept like any other", async () => {
   expect((await client.read(size - 1, 1))[0]).toBe(0xaa);
 });
 
-test("a payload of 32 MiB at an odd offset goes in and out, on origin and snapshot", async () => {
-  const sizeBytes = 40 * MIB + ODD_END;
-  const large = await create({ sizeBytes, filledBytes: MIB, snapshots: [{ ...MONDAY, size: "96M" }] });
+test("payloads of 32 MiB, and of 49.8 MB, at an odd offset go in and out, on origin and snapshot", async () => {
+  const sizeBytes = 56 * MIB + ODD_END;
+  const large = await create({ sizeBytes, filledBytes: MIB, snapshots: [{ ...MONDAY, size: "128M" }] });
   const origin = await openSide(large, "");
   const monday = await openSide(large, "monday");
-  for (const [side, seed] of [
-    [monday, 11],
-    [origin, 12],
+  // The larger one goes part by part.
+  for (const [side, length] of [
+    [monday, 49_807_360],
+    [origin, 32 * MIB],
   ] as const) {
-    const data = dataPattern(32 * MIB, seed);
+    const data = dataPattern(length, length);
     await side.client.write(12_345, data);
     data.copy(side.model, 12_345);
-    expect(firstDifference(await side.client.read(12_345, 32 * MIB), data)).toBe(-1);
+    expect(firstDifference(await side.client.read(12_345, length), data)).toBe(-1);
   }
   await expectSame(origin);
   await expectSame(monday);

@@ -77,7 +77,7 @@ describe("handshake", () => {
     const sizes = replies.find(({ type, data }) => type === Rep.Info && data.readUInt16BE(0) === Info.BlockSize)?.data;
     expect(sizes?.readUInt32BE(2)).toBe(1);
     expect(sizes?.readUInt32BE(6)).toBeGreaterThanOrEqual(512);
-    expect(sizes?.readUInt32BE(10)).toBe(32 * MIB);
+    expect(sizes?.readUInt32BE(10)).toBe(64 * MIB);
     const name = replies.find(({ type, data }) => type === Rep.Info && data.readUInt16BE(0) === Info.Name)?.data;
     expect(name?.toString("utf8", 2)).toBe("origin");
     expect((await negotiation.go("monday")).sizeBytes).toBe(SIZE);
@@ -168,7 +168,7 @@ describe("requests that are refused", () => {
     ["a cache that ends beyond the export", { type: Cmd.Cache, offset: SIZE, length: 1 }, EINVAL],
     ["a trim that ends beyond the export", { type: Cmd.Trim, offset: SIZE - 511, length: 512 }, EINVAL],
     ["zeroes that end beyond the export", { type: Cmd.WriteZeroes, offset: SIZE - 511, length: 512 }, ENOSPC],
-    ["a read of more than 32 MiB", { type: Cmd.Read, length: 32 * MIB + 1 }, EINVAL],
+    ["a read of more than 64 MiB", { type: Cmd.Read, length: 64 * MIB + 1 }, EINVAL],
     ["a flush with an offset", { type: Cmd.Flush, offset: 512 }, EINVAL],
     ["an unknown command", { type: 99, length: 512 }, EINVAL],
     ["BLOCK_STATUS, which nobody negotiated", { type: Cmd.BlockStatus, length: 512 }, EINVAL],
@@ -188,7 +188,7 @@ describe("requests that are refused", () => {
   test.each([
     ["beyond the end", { offset: SIZE - 1 }, 2000, ENOSPC],
     ["with a flag of another command", { flags: CmdFlag.NoHole, offset: 0 }, 2000, EINVAL],
-    ["of more than 32 MiB", { offset: 0 }, 32 * MIB + 1, EINVAL],
+    ["of more than 64 MiB", { offset: 0 }, 64 * MIB + 1, EINVAL],
   ])("a write %s: its payload is stepped over and nothing is written", async (_what, fields, length, error) => {
     const client = await volume.open("monday");
     const payload = Buffer.alloc(length, encodeRequest({ type: Cmd.Disc }, 0n));

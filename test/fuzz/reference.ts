@@ -146,7 +146,7 @@ function readRequest(stream: Buffer, at: number, sizeBytes: number): ExpectedReq
   const offset = stream.readBigUInt64BE(at + 16);
   const length = stream.readUInt32BE(at + 24);
   const errors = [errorOf(type, flags, offset, length, sizeBytes)];
-  const end = at + REQUEST_HEADER + (type === Cmd.Write && errors[0] === 0 ? length : 0);
+  const end = at + REQUEST_HEADER + (type === Cmd.Write ? length : 0);
   const cookie = stream.readBigUInt64BE(at + 8);
   return { type, cookie, offset: Number(offset), length, errors, payloadAt: at + REQUEST_HEADER, end };
 }

@@ -22,6 +22,7 @@ import { PAGE_BYTES } from "../../src/ring/slots.ts";
 import type { Connection } from "./connection.ts";
 import { type ExportContext, User } from "./context.ts";
 import type { Exports, WorkerExport } from "./exports.ts";
+import { beginNextPart, hasMoreParts, partBytes } from "./parts.ts";
 import { Operation, type Request } from "./request.ts";
 import { WaitingLine } from "./waiting-line.ts";
 
@@ -43,6 +44,8 @@ export class ConnectionReader {
   readonly #view: DataView;
   readonly #words: Uint32Array;
   readonly #fields = newRequestFields();
+  /** Whose requests are being parsed: what ends at once goes on there. */
+  #parsing: Connection | null = null;
   readonly #line: WaitingLine;
   readonly #resume: (connection: Connection) => void;
   /** Size class of the slot that the header which was just parsed found none of; -1: that was not why it waits. */
@@ -107,12 +110,36 @@ export class ConnectionReader {
     }
     connection.ending = true;
     const request = connection.receiving;
-    if (request !== null && !connection.receivePosted) {
-      connection.receiving = null;
-      connection.requests -= 1;
-      this.#context.giveBack(request);
-    }
+    if (request !== null && !connection.receivePosted && !connection.partUnderWay) this.#forgo(connection, request);
     this.#events.changed(connection);
+  }
+
+  /** The rest of its payload never comes. */
+  #forgo(connection: Connection, request: Request): void {
+    connection.receiving = null;
+    connection.requests -= 1;
+    this.#context.giveBack(request);
+  }
+
+  /** A part of a write is done, or has failed; there is more of it. */
+  partDone(request: Request): void {
+    const connection = request.connection as Connection;
+    connection.partUnderWay = false;
+    if (connection.ending) {
+      if (!connection.receivePosted) this.#forgo(connection, request);
+      this.#events.changed(connection);
+      return;
+    }
+    if (request.error === 0) {
+      beginNextPart(this.#context, request);
+    } else {
+      request.offset = request.end;
+      request.end = request.last;
+      this.#context.giveBackSlot(request);
+    }
+    connection.payload = request.end - request.offset;
+    connection.received = 0;
+    if (this.#parsing !== connection) this.parse(connection);
   }
 
   /** Somebody waits for slots or records that have come back since `resumeStalled`. */
@@ -149,7 +176,10 @@ export class ConnectionReader {
   /** Turn what the inbox holds into requests, then ask for more. */
   parse(connection: Connection): void {
     if (connection.handshake !== null && !this.#negotiate(connection)) return this.receive(connection);
+    const outer = this.#parsing;
+    this.#parsing = connection;
     while (!connection.ending && this.#parseOne(connection));
+    this.#parsing = outer;
     if (!connection.ending) this.receive(connection);
     else this.#events.changed(connection);
   }
@@ -166,12 +196,13 @@ export class ConnectionReader {
     const user = User.Receive | connection.tag;
     this.#compact(connection);
     const request = connection.receiving;
-    const rest = request === null || request.slot === -1 ? 0 : connection.payload - connection.received;
+    const intoSlot = request !== null && request.slot !== -1 && !connection.partUnderWay;
+    const rest = intoSlot ? connection.payload - connection.received : 0;
     const room = INBOX_BYTES - connection.writtenTo;
     // Full of handshake options that wait until the answers before them have left; parsing then comes back here.
     if (room === 0) return;
     connection.directBytes = rest >= DIRECT_RECEIVE_BYTES ? rest : 0;
-    if (request !== null && connection.directBytes > 0) {
+    if (intoSlot && connection.directBytes > 0) {
       const at = connection.receiveVector / 4;
       this.#words[at] = request.memory + connection.received;
       this.#words[at + 1] = rest;
@@ -219,6 +250,7 @@ export class ConnectionReader {
   /** Parse one header or payload. False: more bytes, a slot or a record must come first. */
   #parseOne(connection: Connection): boolean {
     const available = connection.writtenTo - connection.readAt;
+    if (connection.partUnderWay) return false;
     if (connection.receiving !== null) return this.#takePayload(connection, connection.receiving, available);
     return available >= REQUEST_BYTES && this.#parseHeader(connection);
   }
@@ -241,9 +273,9 @@ export class ConnectionReader {
     connection.readAt += REQUEST_BYTES;
     connection.requests += 1;
     // Also of a write that is refused: it is answered behind its payload, for a client may not read before it has sent all of that.
-    connection.payload = payloadBytes(fields);
+    connection.payload = request.slot === -1 ? payloadBytes(fields) : request.end - request.offset;
     connection.received = 0;
-    if (connection.payload > 0) connection.receiving = request;
+    if (payloadBytes(fields) > 0) connection.receiving = request;
     else this.#events.request(request);
     return true;
   }
@@ -260,8 +292,9 @@ export class ConnectionReader {
     const operation = execute ? operationOf(fields.type) : Operation.Nothing;
     const unalignedZero =
       operation === Operation.Zero && (fields.offset % PAGE_BYTES !== 0 || fields.length % PAGE_BYTES !== 0);
+    const part = partBytes(fields.offset, fields.length);
     const slotBytes =
-      operation === Operation.Read || operation === Operation.Write ? fields.length : unalignedZero ? PAGE_BYTES : 0;
+      operation === Operation.Read || operation === Operation.Write ? part : unalignedZero ? PAGE_BYTES : 0;
     request.slot = slotBytes > 0 ? this.#takeSlot(connection, slotBytes) : -1;
     if (slotBytes > 0 && request.slot === -1) {
       requests.give(request);
@@ -280,7 +313,9 @@ export class ConnectionReader {
     request.cookieHigh = fields.cookieHigh;
     request.offset = fields.offset;
     request.cursor = fields.offset;
-    request.end = fields.offset + fields.length;
+    request.first = fields.offset;
+    request.last = fields.offset + fields.length;
+    request.end = operation === Operation.Read || operation === Operation.Write ? fields.offset + part : request.last;
     request.pieces = 0;
     request.error = execute ? 0 : verdict;
     request.finishing = false;
@@ -323,7 +358,8 @@ export class ConnectionReader {
       connection.received += count;
     }
     if (count < rest) return false;
-    connection.receiving = null;
+    if (hasMoreParts(request)) connection.partUnderWay = true;
+    else connection.receiving = null;
     this.#events.request(request);
     return true;
   }

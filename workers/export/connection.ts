@@ -38,6 +38,8 @@ export class Connection {
   receiving: Request | null = null;
   payload = 0;
   received = 0;
+  /** A part of it is being written; the next one is not received before that is done. */
+  partUnderWay = false;
   receivePosted = false;
   /** Cancels that are under way. */
   cancels = 0;
@@ -76,6 +78,8 @@ export class Connection {
   replyLast: Request | null = null;
   /** Bytes of the first of them that have left, or are leaving. */
   replyAt = 0;
+  /** A read of which a part has left and another is to come: nothing goes between them. */
+  streaming: Request | null = null;
   /** Replies that the send under way ends. */
   sentFirst: Request | null = null;
   sentBytes = 0;
@@ -118,8 +122,9 @@ export class Connection {
     if (this.id === -1) return false;
     if (this.sendPosted && now - this.sendAt > limitMs) return true;
     const { receiving } = this;
-    if (receiving === null || receiving.slot === -1) return false;
-    return now - receiving.startedAt > limitMs * (1 + this.received / MAX_SEND_BYTES);
+    if (receiving === null || receiving.slot === -1 || this.partUnderWay) return false;
+    const received = receiving.offset - receiving.first + this.received;
+    return now - receiving.startedAt > limitMs * (1 + received / MAX_SEND_BYTES);
   }
 
   /** As new, for the next client. */
@@ -132,11 +137,13 @@ export class Connection {
     this.receiving = null;
     this.payload = 0;
     this.received = 0;
+    this.partUnderWay = false;
     this.stalled = false;
     this.waitsForOthers = false;
     this.waitsFor = -1;
     this.hasRead = false;
     this.replyAt = 0;
+    this.streaming = null;
     this.atEnd = false;
     this.ending = false;
     this.broken = false;

@@ -136,14 +136,18 @@ export class ExportContext {
 
   /** A request is over: its slot and its record. */
   giveBack(request: Request): void {
-    if (request.slot !== -1) {
-      this.slots.give(request.slot);
-      if (request.connection !== null) request.connection.heldBytes -= request.slotBytes;
-    }
-    request.slot = -1;
+    this.giveBackSlot(request);
     request.next = null;
     request.connection = null;
     this.requests.give(request);
+    this.returned = true;
+  }
+
+  giveBackSlot(request: Request): void {
+    if (request.slot === -1) return;
+    this.slots.give(request.slot);
+    if (request.connection !== null) request.connection.heldBytes -= request.slotBytes;
+    request.slot = -1;
     this.returned = true;
   }
 

@@ -28,6 +28,7 @@ import { ConnectionReader } from "./connection-reader.ts";
 import { type ExportContext, User, USER_INDEX_MASK } from "./context.ts";
 import { Departed } from "./departed.ts";
 import type { Exports } from "./exports.ts";
+import { hasMoreParts } from "./parts.ts";
 import { PieceIo } from "./piece-io.ts";
 import { Pieces } from "./pieces.ts";
 import { ReplySender } from "./reply-sender.ts";
@@ -83,7 +84,10 @@ export class ExportLoop implements WorkerLoop {
     this.#wakeUp = new WakeUp(context.submissions, User.Wake, parts.wakeAddress);
     this.pieceIo = new PieceIo(context);
     this.pieces = new Pieces(context, this.pieceIo, (request) => this.#completed(request));
-    this.#sender = new ReplySender(context, arena, parts.headers, (connection) => this.#reader.parse(connection));
+    this.#sender = new ReplySender(context, arena, parts.headers, {
+      handshakeSent: (connection) => this.#reader.parse(connection),
+      partSent: (request) => this.pieces.advance(request),
+    });
     this.#reader = new ConnectionReader(context, arena, parts.exports, {
       request: (request) => this.pieces.execute(request),
       changed: (connection) => this.#sender.changed(connection),
@@ -308,8 +312,11 @@ export class ExportLoop implements WorkerLoop {
     counters[WorkerCounter.Slots] = slots.used();
   }
 
+  /** A request has ended, or a part of it. */
   #completed(request: Request): void {
-    this.#count(request);
+    const more = hasMoreParts(request);
+    if (more && request.operation === Operation.Write) return this.#reader.partDone(request);
+    if (!more || request.error !== 0) this.#count(request);
     this.#sender.reply(request);
   }
 
@@ -318,7 +325,7 @@ export class ExportLoop implements WorkerLoop {
     const index = request.handler?.exportIndex ?? 0;
     if (index < 0) return;
     const row = exportRow(index);
-    const bytes = request.end - request.offset;
+    const bytes = request.last - request.first;
     counters[row + request.operation] += 1;
     if (request.error !== 0) counters[row + ExportCounter.Errors] += 1;
     else if (request.operation === Operation.Read) counters[row + ExportCounter.ReadBytes] += bytes;

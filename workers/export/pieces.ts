@@ -20,6 +20,7 @@ import { PAGE_BYTES } from "../../src/ring/slots.ts";
 import type { Connection } from "./connection.ts";
 import type { ExportContext } from "./context.ts";
 import { isLong, LongRequests } from "./long-requests.ts";
+import { hasMoreParts } from "./parts.ts";
 import { type Piece, PieceKind, Stage } from "./piece.ts";
 import type { PieceIo } from "./piece-io.ts";
 import { Operation, type Request } from "./request.ts";
@@ -234,7 +235,7 @@ export class Pieces {
   #maybeEnd(request: Request): void {
     if (this.#advancing === request || request.pieces > 0 || request.starved || request.deferred) return;
     if (request.cursor < request.end && request.error === 0) return;
-    if (request.error === 0 && request.durable && !request.finishing) {
+    if (request.error === 0 && request.durable && !request.finishing && !hasMoreParts(request)) {
       const kind = this.#lastStep(request);
       // Whoever still hears of it must not hear that it is durable.
       if (kind !== null && isGivenUp(request)) this.#giveUp(request);

@@ -14,7 +14,16 @@ import { OUTPUT_BYTES } from "../../src/ring/export-arena.ts";
 import { IoOp } from "../../src/ring/io-descriptor.ts";
 import type { Connection } from "./connection.ts";
 import { type ExportContext, User } from "./context.ts";
+import { beginNextPart, hasMoreParts, isLaterPart } from "./parts.ts";
 import { Operation, type Request } from "./request.ts";
+
+/** What the sender hands on. */
+export interface SenderEvents {
+  /** Output of a handshake has left. */
+  handshakeSent(connection: Connection): void;
+  /** A part of a read's payload has left, and the request stands at the next one. */
+  partSent(request: Request): void;
+}
 
 export class ReplySender {
   readonly #context: ExportContext;
@@ -22,32 +31,37 @@ export class ReplySender {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #words: Uint32Array;
-  readonly #handshakeSent: (connection: Connection) => void;
+  readonly #events: SenderEvents;
   readonly #dirty: Connection[] = [];
 
   /** `headers`: arena address of SIMPLE_REPLY_BYTES for each request record. */
-  constructor(
-    context: ExportContext,
-    arena: SharedArrayBuffer,
-    headers: number,
-    handshakeSent: (connection: Connection) => void,
-  ) {
+  constructor(context: ExportContext, arena: SharedArrayBuffer, headers: number, events: SenderEvents) {
     this.#context = context;
     this.#headers = headers;
     this.#bytes = new Uint8Array(arena);
     this.#view = new DataView(arena);
     this.#words = new Uint32Array(arena, 0, Math.floor(arena.byteLength / 4));
-    this.#handshakeSent = handshakeSent;
+    this.#events = events;
   }
 
   /** Queue the reply of a request that has ended. */
   reply(request: Request): void {
     const connection = request.connection as Connection;
+    if (connection.streaming === request) return this.#replyPart(connection, request);
     encodeSimpleReply(this.#view, this.#headerOf(request), request.error, request.cookieLow, request.cookieHigh);
     request.next = null;
     if (connection.replyLast === null) connection.replyFirst = request;
     else connection.replyLast.next = request;
     connection.replyLast = request;
+    this.changed(connection);
+  }
+
+  /** The next part goes in front of whatever waits. One that could not be read ends the stream: its reply has said that all is well. */
+  #replyPart(connection: Connection, request: Request): void {
+    if (request.error !== 0) connection.broken = true;
+    request.next = connection.replyFirst;
+    connection.replyFirst = request;
+    connection.replyLast ??= request;
     this.changed(connection);
   }
 
@@ -81,7 +95,7 @@ export class ReplySender {
     this.#release(connection, connection.sentFirst);
     connection.sentFirst = null;
     this.changed(connection);
-    if (connection.handshake !== null && !connection.broken) this.#handshakeSent(connection);
+    if (connection.handshake !== null && !connection.broken) this.#events.handshakeSent(connection);
   }
 
   /**
@@ -116,7 +130,7 @@ export class ReplySender {
   }
 
   #headerOf(request: Request): number {
-    if (isData(request)) return request.memory - SIMPLE_REPLY_BYTES;
+    if (isData(request)) return isLaterPart(request) ? request.memory : request.memory - SIMPLE_REPLY_BYTES;
     return this.#headers + request.index * SIMPLE_REPLY_BYTES;
   }
 
@@ -124,14 +138,14 @@ export class ReplySender {
     const { handshake } = connection;
     if (handshake !== null && handshake.outputLength > 0) return this.#sendHandshake(connection);
     let request = connection.replyFirst;
-    if (request === null) return;
+    if (request === null || (connection.streaming !== null && connection.streaming !== request)) return;
     const vector = connection.sendVector / 4;
     let count = 0;
     let bytes = 0;
     let last: Request | null = null;
     while (request !== null && count < MAX_REPLIES_PER_SEND && bytes < MAX_SEND_BYTES) {
       const from: number = count === 0 ? connection.replyAt : 0;
-      const left: number = SIMPLE_REPLY_BYTES + (isData(request) ? request.end - request.offset : 0) - from;
+      const left: number = lengthOf(request) - from;
       const length: number = Math.min(left, MAX_SEND_BYTES - bytes);
       this.#words[vector + 2 * count] = this.#headerOf(request) + from;
       this.#words[vector + 2 * count + 1] = length;
@@ -142,6 +156,8 @@ export class ReplySender {
       if (length < left) break;
       last = request;
       request = request.next;
+      connection.streaming = hasMoreParts(last) && isData(last) ? last : null;
+      if (connection.streaming !== null) break;
     }
     connection.sentFirst = last === null ? null : connection.replyFirst;
     connection.replyFirst = request;
@@ -180,11 +196,22 @@ export class ReplySender {
   #release(connection: Connection, first: Request | null): void {
     for (let request = first; request !== null; ) {
       const { next } = request;
-      this.#context.giveBack(request);
-      connection.requests -= 1;
+      if (request === connection.streaming && !connection.broken) {
+        beginNextPart(this.#context, request);
+        this.#events.partSent(request);
+      } else {
+        if (request === connection.streaming) connection.streaming = null;
+        this.#context.giveBack(request);
+        connection.requests -= 1;
+      }
       request = next;
     }
   }
+}
+
+function lengthOf(request: Request): number {
+  if (!isData(request)) return SIMPLE_REPLY_BYTES;
+  return request.end - request.offset + (isLaterPart(request) ? 0 : SIMPLE_REPLY_BYTES);
 }
 
 /** A read that succeeded: its reply carries data. */

@@ -33,9 +33,12 @@ export class Request {
   noHole = false;
   cookieLow = 0;
   cookieHigh = 0;
-  /** Volume bytes. */
+  /** Volume bytes; of a payload that comes or goes part by part (parts.ts), those of the part. */
   offset = 0;
   end = 0;
+  /** Volume bytes of all of it: where its first part begins and its last one ends. */
+  first = 0;
+  last = 0;
   cursor = 0;
   /** Arena address of the byte at `offset`; -1 where the request carries no data. */
   memory = -1;

@@ -146,7 +146,7 @@ describe.each([
         exportInfo,
         reply(number, 3, join(u16(1), text("origin"))),
         reply(number, 3, join(u16(2), text("live volume"))),
-        reply(number, 3, hex("0003 00000001 00001000 02000000")),
+        reply(number, 3, hex("0003 00000001 00001000 04000000")),
         reply(number, ACK),
       ),
     );
@@ -157,7 +157,7 @@ describe.each([
     expect(output).toEqual(
       join(
         reply(number, 3, hex(`0000 0000000000100000 ${READ_ONLY}`)),
-        reply(number, 3, hex("0003 00000001 00004000 02000000")),
+        reply(number, 3, hex("0003 00000001 00004000 04000000")),
         reply(number, ACK),
       ),
     );

@@ -71,10 +71,10 @@ test("NO_HOLE goes with WRITE_ZEROES only", () => {
   for (const type of [READ, WRITE, FLUSH, TRIM, CACHE]) expect(judge({ type, flags: 2 })).toBe(EINVAL);
 });
 
-test("32 MiB of payload are executed, one byte more is EINVAL", () => {
+test("64 MiB of payload are executed, one byte more is EINVAL", () => {
   for (const type of [READ, WRITE]) {
-    expect(judge({ type, length: 32 * MIB }, BIG)).toBe(Verdict.Execute);
-    expect(judge({ type, length: 32 * MIB + 1 }, BIG)).toBe(EINVAL);
+    expect(judge({ type, length: 64 * MIB }, BIG)).toBe(Verdict.Execute);
+    expect(judge({ type, length: 64 * MIB + 1 }, BIG)).toBe(EINVAL);
   }
   expect(judge({ type: READ, length: 0xffff_ffff }, BIG)).toBe(EINVAL);
 });
@@ -83,10 +83,10 @@ test("commands without payload may be as long as a length can say", () => {
   for (const type of [TRIM, ZEROES, CACHE]) expect(judge({ type, length: 0xffff_ffff }, BIG)).toBe(Verdict.Execute);
 });
 
-test("a write payload is skipped up to 64 MiB, a longer one ends the connection", () => {
-  expect(judge({ type: WRITE, length: 64 * MIB }, BIG)).toBe(EINVAL);
-  expect(judge({ type: WRITE, length: 64 * MIB + 1 }, BIG)).toBe(Verdict.Disconnect);
-  expect(judge({ type: WRITE, length: 64 * MIB + 1, flags: 0x8000 }, SIZE, true)).toBe(Verdict.Disconnect);
+test("a write payload is skipped up to 128 MiB, a longer one ends the connection", () => {
+  expect(judge({ type: WRITE, length: 128 * MIB }, BIG)).toBe(EINVAL);
+  expect(judge({ type: WRITE, length: 128 * MIB + 1 }, BIG)).toBe(Verdict.Disconnect);
+  expect(judge({ type: WRITE, length: 128 * MIB + 1, flags: 0x8000 }, SIZE, true)).toBe(Verdict.Disconnect);
 });
 
 test("only a write is followed by payload, refused or not", () => {
@@ -131,7 +131,7 @@ test("whatever is executed lies inside the export", () => {
         if (judgeRequest(fields, size, false) !== Verdict.Execute) return;
         expect(BigInt(at) + BigInt(length) <= BigInt(size)).toBe(true);
         expect(type === FLUSH || length > 0).toBe(true);
-        expect(payloadBytes(fields)).toBeLessThanOrEqual(32 * MIB);
+        expect(payloadBytes(fields)).toBeLessThanOrEqual(64 * MIB);
       },
     ),
     { numRuns: 2000 },

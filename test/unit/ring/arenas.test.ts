@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { MAX_PAYLOAD_BYTES } from "../../../src/base/constants.ts";
+import { MAX_WHOLE_BYTES } from "../../../src/base/constants.ts";
 import * as exportArena from "../../../src/ring/export-arena.ts";
 import { METADATA_ARENA_BYTES, METADATA_SLOTS, metadataSlotAddress } from "../../../src/ring/metadata-arena.ts";
 import { PAGE_BYTES } from "../../../src/ring/slots.ts";
@@ -12,8 +12,8 @@ it("an export worker's arena has its parts one behind the other, page-aligned, b
   expect(EXPORT_ARENA_BYTES).toBeLessThan(2 ** 32);
 });
 
-it("an export worker has slots for the largest payload", () => {
-  expect(Math.max(...exportArena.EXPORT_SLOTS.map((c) => c.bytes))).toBe(MAX_PAYLOAD_BYTES);
+it("an export worker has slots for the largest payload that is kept whole", () => {
+  expect(Math.max(...exportArena.EXPORT_SLOTS.map((c) => c.bytes))).toBe(MAX_WHOLE_BYTES);
 });
 
 it("the registered part of an export arena ends before the large slots", () => {

@@ -1,0 +1,39 @@
+/**
+ * Payloads that are too large for one slot: they are read and sent, or received and written, part by part, all in the one slot of a part's size that
+ * the request took when its header was parsed. So it needs no more while it goes on, and can wait for nobody.
+ *
+ *   read     ├ part: device ─▶ slot ─▶ send ┤├ next part …        header + data │ data │ data     no other reply goes between
+ *   write    ├ part: receive ─▶ slot ─▶ device ┤├ next part …     the reply when the last one is written
+ *
+ * Parts meet where pieces do, at a block's end of every device. An error of a write is answered when the rest of its payload has been thrown away. One of a
+ * read is answered if it is the first part's; later the header has gone that says that all is well, and only the end of the stream tells otherwise.
+ * FUA: every part is written durably, and what makes the exceptions durable follows the last one.
+ */
+import { MAX_WHOLE_BYTES } from "../../src/base/constants.ts";
+import { PAGE_BYTES } from "../../src/ring/slots.ts";
+import type { ExportContext } from "./context.ts";
+import { toPieceEnd } from "./origin-handler.ts";
+import type { Request } from "./request.ts";
+
+/** Bytes that a request of so many, from `offset` on, has in its slot at a time. */
+export function partBytes(offset: number, length: number): number {
+  return length > MAX_WHOLE_BYTES ? Math.min(length, toPieceEnd(offset)) : length;
+}
+
+export function hasMoreParts(request: Request): boolean {
+  return request.end < request.last;
+}
+
+/** A part that is not the first: the reply's header has left. */
+export function isLaterPart(request: Request): boolean {
+  return request.offset > request.first;
+}
+
+/** The part is done: the request's fields, and its slot, are for the next one. */
+export function beginNextPart(context: ExportContext, request: Request): void {
+  const from = request.end;
+  request.offset = from;
+  request.cursor = from;
+  request.end = Math.min(request.last, from + toPieceEnd(from));
+  request.memory = context.slots.address(request.slot) + (from % PAGE_BYTES);
+}
