@@ -56,23 +56,38 @@ inline napi_value fromInt(napi_env env, int32_t value) {
 }
 
 // An object behind JavaScript functions: it goes when the last of them was collected.
+//
+//   open ──close(), or the environment's end──▶ ended ──the last function collected──▶ deleted
+//     └──────────── the last function collected ─▶ ended ─▶ deleted
+//
+// Whoever deletes it ends it first: no hook of the environment is left that knows it, and no reference that holds memory for it.
 class Handle {
  public:
   virtual ~Handle() = default;
   void hold() { references_++; }
-  void release() {
-    if (--references_ == 0) delete this;
+  void release(napi_env env) {
+    if (--references_ != 0) return;
+    end(env);
+    delete this;
   }
+  // Give everything back that it holds. A second call does nothing.
+  virtual void end(napi_env env) = 0;
 
  private:
   uint32_t references_ = 1;
 };
 
+// Give a reference back, if there is one.
+inline void dropReference(napi_env env, napi_ref* reference) {
+  if (*reference != nullptr) (void)napi_delete_reference(env, *reference);
+  *reference = nullptr;
+}
+
 // Add a function named `name` to `object` whose data is `handle`.
 inline napi_value addMethod(napi_env env, napi_value object, const char* name, napi_callback call, Handle* handle) {
   napi_value method;
   CHECK_NAPI(env, napi_create_function(env, name, NAPI_AUTO_LENGTH, call, handle, &method));
-  const napi_finalize drop = [](napi_env, void* data, void*) { static_cast<Handle*>(data)->release(); };
+  const napi_finalize drop = [](napi_env own, void* data, void*) { static_cast<Handle*>(data)->release(own); };
   CHECK_NAPI(env, napi_add_finalizer(env, method, handle, drop, nullptr, nullptr));
   handle->hold();
   CHECK_NAPI(env, napi_set_named_property(env, object, name, method));

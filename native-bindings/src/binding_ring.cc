@@ -1,7 +1,7 @@
 // Rings, as JavaScript sees them: an object of functions, each bound to its ring. This file checks arguments.
 //
 // The arrays must lie in shared memory: that cannot be detached or moved while the kernel writes into it. The handle holds
-// them until the ring is closed; it closes with `close`, or with its thread's environment.
+// them until the ring is closed; it closes with `close`, with its thread's environment, or when its functions were collected.
 #include <memory>
 #include <uv.h>
 
@@ -12,12 +12,29 @@ namespace snapring {
 
 namespace {
 
+void closeAtExit(void* data);
+
 struct RingHandle final : Handle {
+  napi_env env = nullptr;
   std::unique_ptr<Ring> ring;
   napi_ref memory[3] = {};
+  // The environment will call closeAtExit.
+  bool hooked = false;
+
+  // The ring first: the kernel may write into its memory until then.
+  void end(napi_env own) override {
+    ring.reset();
+    if (hooked) (void)napi_remove_env_cleanup_hook(own, closeAtExit, this);
+    hooked = false;
+    for (napi_ref& reference : memory) dropReference(own, &reference);
+  }
 };
 
-void closeAtExit(void* data) { static_cast<RingHandle*>(data)->ring.reset(); }
+void closeAtExit(void* data) {
+  RingHandle* handle = static_cast<RingHandle*>(data);
+  handle->hooked = false;
+  handle->end(handle->env);
+}
 
 Ring* toRing(napi_env env, void* data) {
   Ring* ring = static_cast<RingHandle*>(data)->ring.get();
@@ -121,11 +138,7 @@ napi_value watchLoop(napi_env env, napi_callback_info info) {
 napi_value closeRing(napi_env env, napi_callback_info info) {
   void* data;
   if (!toArguments(env, info, 0, nullptr, &data)) return nullptr;
-  RingHandle* handle = static_cast<RingHandle*>(data);
-  if (handle->ring == nullptr) return nullptr;
-  handle->ring.reset();
-  CHECK_NAPI(env, napi_remove_env_cleanup_hook(env, closeAtExit, handle));
-  for (napi_ref& reference : handle->memory) CHECK_NAPI(env, napi_delete_reference(env, reference));
+  static_cast<RingHandle*>(data)->end(env);
   return nullptr;
 }
 
@@ -200,6 +213,7 @@ napi_value wrap(napi_env env, RingHandle* handle, napi_value* arrays) {
   if (addFact(env, object, "registeredFiles", facts.registeredFiles ? 1 : 0) == nullptr) return nullptr;
   for (int i = 0; i < 3; i++) CHECK_NAPI(env, napi_create_reference(env, arrays[i], 1, &handle->memory[i]));
   CHECK_NAPI(env, napi_add_env_cleanup_hook(env, closeAtExit, handle));
+  handle->hooked = true;
   return object;
 }
 
@@ -220,10 +234,12 @@ napi_value createRing(napi_env env, napi_callback_info info) {
   std::unique_ptr<Ring> ring = uring ? makeUring(memory, &status) : makePollRing(memory);
   if (ring == nullptr) return fromInt(env, status);
   RingHandle* handle = new RingHandle;
+  handle->env = env;
   handle->ring = std::move(ring);
   napi_value object = wrap(env, handle, values + 1);
-  if (object == nullptr) handle->ring.reset();
-  handle->release();
+  // Some of its functions may exist: they find it ended.
+  if (object == nullptr) handle->end(env);
+  handle->release(env);
   return object;
 }
 

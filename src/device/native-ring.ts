@@ -95,8 +95,17 @@ function makeParts(
     registered,
     entries,
   );
-  if (options.watchLoop === true && typeof handle !== "number") handle.watchLoop();
+  if (options.watchLoop === true && typeof handle !== "number") watchLoop(handle);
   return { handle, submissions, completions, capacity };
+}
+
+function watchLoop(handle: NativeRingHandle): void {
+  try {
+    handle.watchLoop();
+  } catch (error) {
+    handle.close();
+    throw error;
+  }
 }
 
 export class NativeRing implements IoRing {
