@@ -49,6 +49,21 @@ inline bool toArguments(napi_env env, napi_callback_info info, size_t count, nap
   return false;
 }
 
+// The memory of a typed array over a SharedArrayBuffer; false: a TypeError is pending.
+inline bool toSharedMemory(napi_env env, napi_value value, napi_typedarray_type wanted, const char* complaint, void** data,
+                           size_t* length) {
+  bool typed = false;
+  if (napi_is_typedarray(env, value, &typed) == napi_ok && typed) {
+    napi_typedarray_type type;
+    napi_value buffer;
+    bool movable = true;
+    const napi_status status = napi_get_typedarray_info(env, value, &type, length, data, &buffer, nullptr);
+    if (status == napi_ok && type == wanted && napi_is_arraybuffer(env, buffer, &movable) == napi_ok && !movable) return true;
+  }
+  (void)napi_throw_type_error(env, nullptr, complaint);
+  return false;
+}
+
 inline napi_value fromInt(napi_env env, int32_t value) {
   napi_value result;
   CHECK_NAPI(env, napi_create_int32(env, value, &result));

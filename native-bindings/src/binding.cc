@@ -245,6 +245,18 @@ napi_value hugePages(napi_env env, napi_callback_info info) {
   return fromInt(env, useHugePages(data, static_cast<size_t>(length)));
 }
 
+// clearPages(bytes): 0 or -errno. The array, in shared memory, reads as zeroes afterwards, and its whole pages cost nothing.
+napi_value clear(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  void* data = nullptr;
+  size_t length;
+  if (!toArguments(env, info, 1, values, nullptr)) return nullptr;
+  if (!toSharedMemory(env, values[0], napi_uint8_array, "bytes: not a Uint8Array in shared memory", &data, &length)) {
+    return nullptr;
+  }
+  return fromInt(env, length == 0 ? 0 : clearPages(data, length));
+}
+
 napi_value constants(napi_env env) {
   const struct {
     const char* name;
@@ -317,6 +329,7 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"endProcess", endProcess},
       {"pageOffset", pageOffset},
       {"useHugePages", hugePages},
+      {"clearPages", clear},
   };
   for (const auto& entry : functions) {
     napi_value function;

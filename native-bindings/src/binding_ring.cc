@@ -135,25 +135,17 @@ napi_value watchLoop(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// close(): whether nothing is under way any more; of a ring that was closed before, undefined.
 napi_value closeRing(napi_env env, napi_callback_info info) {
   void* data;
   if (!toArguments(env, info, 0, nullptr, &data)) return nullptr;
-  static_cast<RingHandle*>(data)->end(env);
-  return nullptr;
-}
-
-// The memory of a typed array over a SharedArrayBuffer; false: a TypeError is pending.
-bool toMemory(napi_env env, napi_value value, napi_typedarray_type wanted, const char* complaint, void** data, size_t* length) {
-  bool typed = false;
-  if (napi_is_typedarray(env, value, &typed) == napi_ok && typed) {
-    napi_typedarray_type type;
-    napi_value buffer;
-    bool movable = true;
-    const napi_status status = napi_get_typedarray_info(env, value, &type, length, data, &buffer, nullptr);
-    if (status == napi_ok && type == wanted && napi_is_arraybuffer(env, buffer, &movable) == napi_ok && !movable) return true;
-  }
-  (void)napi_throw_type_error(env, nullptr, complaint);
-  return false;
+  RingHandle* handle = static_cast<RingHandle*>(data);
+  if (handle->ring == nullptr) return nullptr;
+  const bool quiet = handle->ring->drain();
+  handle->end(env);
+  napi_value result;
+  CHECK_NAPI(env, napi_get_boolean(env, quiet, &result));
+  return result;
 }
 
 bool toRingMemory(napi_env env, napi_value* values, RingMemory* memory) {
@@ -162,11 +154,11 @@ bool toRingMemory(napi_env env, napi_value* values, RingMemory* memory) {
   void* completions;
   size_t lengths[3];
   double numbers[4];
-  if (!toMemory(env, values[1], napi_uint8_array, "arena: not a Uint8Array in shared memory", &arena, &lengths[0])) return false;
-  if (!toMemory(env, values[2], napi_int32_array, "submissions: not an Int32Array in shared memory", &submissions, &lengths[1])) {
+  if (!toSharedMemory(env, values[1], napi_uint8_array, "arena: not a Uint8Array in shared memory", &arena, &lengths[0])) return false;
+  if (!toSharedMemory(env, values[2], napi_int32_array, "submissions: not an Int32Array in shared memory", &submissions, &lengths[1])) {
     return false;
   }
-  if (!toMemory(env, values[3], napi_int32_array, "completions: not an Int32Array in shared memory", &completions, &lengths[2])) {
+  if (!toSharedMemory(env, values[3], napi_int32_array, "completions: not an Int32Array in shared memory", &completions, &lengths[2])) {
     return false;
   }
   if (reinterpret_cast<uintptr_t>(arena) % kPageBytes != 0 || lengths[0] == 0 || lengths[0] > kArenaMax) {
