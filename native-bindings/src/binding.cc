@@ -40,7 +40,10 @@ napi_value probe(napi_env env, napi_callback_info info) {
 
 napi_value eventCreate(napi_env env, napi_callback_info info) {
   if (!toArguments(env, info, 0, nullptr, nullptr)) return nullptr;
-  return fromInt(env, createEvent());
+  const int fd = createEvent();
+  napi_value result = fromInt(env, fd);
+  if (result == nullptr && fd >= 0) closeEvent(fd);
+  return result;
 }
 
 // A function of one descriptor that returns 0 or more, or -errno.
@@ -76,6 +79,15 @@ napi_value closeOwn(napi_env env, napi_callback_info info) {
   return fromInt(env, closeEvent(fd));
 }
 
+// [first, second]
+napi_value fromPair(napi_env env, const int* pair) {
+  napi_value result;
+  CHECK_NAPI(env, napi_create_array_with_length(env, 2, &result));
+  CHECK_NAPI(env, napi_set_element(env, result, 0, fromInt(env, pair[0])));
+  CHECK_NAPI(env, napi_set_element(env, result, 1, fromInt(env, pair[1])));
+  return result;
+}
+
 // lockFile(fd, exclusive): [status, holder]
 napi_value lock(napi_env env, napi_callback_info info) {
   napi_value values[2];
@@ -88,11 +100,8 @@ napi_value lock(napi_env env, napi_callback_info info) {
   }
   int32_t holder;
   const int status = lockFile(fd, exclusive, &holder);
-  napi_value result;
-  CHECK_NAPI(env, napi_create_array_with_length(env, 2, &result));
-  CHECK_NAPI(env, napi_set_element(env, result, 0, fromInt(env, status)));
-  CHECK_NAPI(env, napi_set_element(env, result, 1, fromInt(env, holder)));
-  return result;
+  const int answer[2] = {status, holder};
+  return fromPair(env, answer);
 }
 
 // deviceFacts(fd): an object of numbers and decimal strings, or -errno.
@@ -200,10 +209,12 @@ napi_value pair(napi_env env, napi_callback_info info) {
   int fds[2];
   const int status = socketPair(fds);
   if (status != 0) return fromInt(env, status);
-  napi_value result;
-  CHECK_NAPI(env, napi_create_array_with_length(env, 2, &result));
-  CHECK_NAPI(env, napi_set_element(env, result, 0, fromInt(env, fds[0])));
-  CHECK_NAPI(env, napi_set_element(env, result, 1, fromInt(env, fds[1])));
+  napi_value result = fromPair(env, fds);
+  // Nobody would know them.
+  if (result == nullptr) {
+    (void)closeEvent(fds[0]);
+    (void)closeEvent(fds[1]);
+  }
   return result;
 }
 

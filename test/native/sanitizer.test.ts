@@ -1,6 +1,7 @@
 /**
  * The addon under sanitizers. Its core: the cases of core_test.cc, and descriptors drawn from fixed seeds (core_fuzz.cc), whose
- * answers a model judges; on a failure the seed is in the output, and `npm run fuzz:native` goes on for longer. And the whole, loaded by
+ * answers a model judges; on a failure the seed is in the output, and `npm run fuzz:native` goes on for longer; and refusals of every
+ * resource that it takes (refusal_test.cc). And the whole, loaded by
  * node: what JavaScript can do with its handles (addon-lives.mjs).
  */
 import { spawnSync } from "node:child_process";
@@ -18,7 +19,7 @@ const TIMEOUT_MS = 100_000;
 /** Half a minute of one core, several on a busy machine. */
 const BUILD_MS = 5 * 60_000;
 
-beforeAll(() => buildSanitized(folder, ["core_test", "core_fuzz"]), BUILD_MS);
+beforeAll(() => buildSanitized(folder, ["core_test", "core_fuzz", "refusal_test"]), BUILD_MS);
 
 afterAll(() => {
   rmSync(folder, { recursive: true });
@@ -29,6 +30,12 @@ it("no descriptor, good, bad or random, makes the core touch what it must not", 
   expect(run.stderr).toMatch(/^seed \d+, \d+ rounds\n$/);
   expect(run.status).toBe(0);
   expect(run.stdout).toBe(addon().probe() === 0 ? "uring poll\n" : "poll\n");
+});
+
+it("whatever is refused a descriptor, memory or the right says so, and keeps nothing", () => {
+  const run = spawnSync(join(folder, "refusal_test"), [], { encoding: "utf8", timeout: TIMEOUT_MS, env });
+  expect(run.stderr).toBe("");
+  expect(run.status).toBe(0);
 });
 
 /** Seconds are what a life takes on a busy machine; each seed is one life on each ring. */
