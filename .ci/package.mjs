@@ -7,7 +7,7 @@
  *
  * The prebuilt addon is a copy, because the one in build/ is a hard link to an object beside it, which npm packs as a link to a file that
  * is not in the package: nothing is there after unpacking. It goes again so that a check-out never runs on an old one. Without an addon, or
- * with one that needs liburing where it runs, no package is made.
+ * with one that needs liburing where it runs, or that was built without the linker's protections, no package is made.
  */
 import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
@@ -32,6 +32,7 @@ function prepare() {
   if (needed.stdout.includes("liburing")) {
     throw new SetupError("the addon needs liburing where it runs: install its static library (liburing.a)");
   }
+  if (!/\bNOW\b/.test(needed.stdout)) throw new SetupError("the addon was linked without -z now: see binding.gyp");
 }
 
 /** As device/native-places.ts looks for it. */

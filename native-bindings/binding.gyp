@@ -1,6 +1,7 @@
 {
   # liburing is linked statically where it can be, so that the built addon needs no liburing where it runs.
-  # binding*.cc and watch.cc speak N-API; everything else is the core, which knows nothing of it.
+  # binding*.cc speak N-API; everything else is the core, which knows nothing of it.
+  # It handles what clients and stores send: hardened as a distribution's own packages are (test/native/hardening.test.ts).
   "targets": [
     {
       "target_name": "snapring",
@@ -21,7 +22,8 @@
         "src/uring_setup.cc"
       ],
       "defines": ["NAPI_VERSION=8", "_GNU_SOURCE", "_FILE_OFFSET_BITS=64"],
-      "cflags": ["-O2"],
+      "cflags": ["-O2", "-fstack-protector-strong", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2", "-Wformat", "-Wformat-security"],
+      "ldflags": ["-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack"],
       "cflags_cc": ["-std=c++17", "-fno-exceptions", "-fno-rtti", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"],
       "libraries": ["<!(sh ./liburing.sh)"]
     }

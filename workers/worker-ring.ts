@@ -19,11 +19,14 @@ export function openWorkerRing(
   registeredBytes: number,
 ): IoRing {
   const { arena, mode, wakeWorker, originFd, originInline, port } = data;
+  let ring: IoRing | undefined;
   try {
-    const ring = openRing({ arena, capacity, registeredBytes, mode, wake: wakeWorker });
+    ring = openRing({ arena, capacity, registeredBytes, mode, wake: wakeWorker });
     ring.setFile(ORIGIN_FILE, originFd, originInline ? FileKind.Inline : FileKind.Async);
     return ring;
   } catch (error) {
+    // A thread of a pool outlives what it has begun.
+    ring?.close();
     if (error instanceof SnapringError) {
       const { code, message, hint } = error;
       port.postMessage({ refused: { code, message, hint } });

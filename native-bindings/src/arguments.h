@@ -49,6 +49,21 @@ inline bool toArguments(napi_env env, napi_callback_info info, size_t count, nap
   return false;
 }
 
+// The memory of a typed array over a SharedArrayBuffer; false: a TypeError is pending.
+inline bool toSharedMemory(napi_env env, napi_value value, napi_typedarray_type wanted, const char* complaint, void** data,
+                           size_t* length) {
+  bool typed = false;
+  if (napi_is_typedarray(env, value, &typed) == napi_ok && typed) {
+    napi_typedarray_type type;
+    napi_value buffer;
+    bool movable = true;
+    const napi_status status = napi_get_typedarray_info(env, value, &type, length, data, &buffer, nullptr);
+    if (status == napi_ok && type == wanted && napi_is_arraybuffer(env, buffer, &movable) == napi_ok && !movable) return true;
+  }
+  (void)napi_throw_type_error(env, nullptr, complaint);
+  return false;
+}
+
 inline napi_value fromInt(napi_env env, int32_t value) {
   napi_value result;
   CHECK_NAPI(env, napi_create_int32(env, value, &result));
@@ -56,23 +71,38 @@ inline napi_value fromInt(napi_env env, int32_t value) {
 }
 
 // An object behind JavaScript functions: it goes when the last of them was collected.
+//
+//   open ──close(), or the environment's end──▶ ended ──the last function collected──▶ deleted
+//     └──────────── the last function collected ─▶ ended ─▶ deleted
+//
+// Whoever deletes it ends it first: no hook of the environment is left that knows it, and no reference that holds memory for it.
 class Handle {
  public:
   virtual ~Handle() = default;
   void hold() { references_++; }
-  void release() {
-    if (--references_ == 0) delete this;
+  void release(napi_env env) {
+    if (--references_ != 0) return;
+    end(env);
+    delete this;
   }
+  // Give everything back that it holds. A second call does nothing.
+  virtual void end(napi_env env) = 0;
 
  private:
   uint32_t references_ = 1;
 };
 
+// Give a reference back, if there is one.
+inline void dropReference(napi_env env, napi_ref* reference) {
+  if (*reference != nullptr) (void)napi_delete_reference(env, *reference);
+  *reference = nullptr;
+}
+
 // Add a function named `name` to `object` whose data is `handle`.
 inline napi_value addMethod(napi_env env, napi_value object, const char* name, napi_callback call, Handle* handle) {
   napi_value method;
   CHECK_NAPI(env, napi_create_function(env, name, NAPI_AUTO_LENGTH, call, handle, &method));
-  const napi_finalize drop = [](napi_env, void* data, void*) { static_cast<Handle*>(data)->release(); };
+  const napi_finalize drop = [](napi_env own, void* data, void*) { static_cast<Handle*>(data)->release(own); };
   CHECK_NAPI(env, napi_add_finalizer(env, method, handle, drop, nullptr, nullptr));
   handle->hold();
   CHECK_NAPI(env, napi_set_named_property(env, object, name, method));

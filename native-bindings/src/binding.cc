@@ -40,7 +40,10 @@ napi_value probe(napi_env env, napi_callback_info info) {
 
 napi_value eventCreate(napi_env env, napi_callback_info info) {
   if (!toArguments(env, info, 0, nullptr, nullptr)) return nullptr;
-  return fromInt(env, createEvent());
+  const int fd = createEvent();
+  napi_value result = fromInt(env, fd);
+  if (result == nullptr && fd >= 0) closeEvent(fd);
+  return result;
 }
 
 // A function of one descriptor that returns 0 or more, or -errno.
@@ -76,6 +79,15 @@ napi_value closeOwn(napi_env env, napi_callback_info info) {
   return fromInt(env, closeEvent(fd));
 }
 
+// [first, second]
+napi_value fromPair(napi_env env, const int* pair) {
+  napi_value result;
+  CHECK_NAPI(env, napi_create_array_with_length(env, 2, &result));
+  CHECK_NAPI(env, napi_set_element(env, result, 0, fromInt(env, pair[0])));
+  CHECK_NAPI(env, napi_set_element(env, result, 1, fromInt(env, pair[1])));
+  return result;
+}
+
 // lockFile(fd, exclusive): [status, holder]
 napi_value lock(napi_env env, napi_callback_info info) {
   napi_value values[2];
@@ -88,11 +100,8 @@ napi_value lock(napi_env env, napi_callback_info info) {
   }
   int32_t holder;
   const int status = lockFile(fd, exclusive, &holder);
-  napi_value result;
-  CHECK_NAPI(env, napi_create_array_with_length(env, 2, &result));
-  CHECK_NAPI(env, napi_set_element(env, result, 0, fromInt(env, status)));
-  CHECK_NAPI(env, napi_set_element(env, result, 1, fromInt(env, holder)));
-  return result;
+  const int answer[2] = {status, holder};
+  return fromPair(env, answer);
 }
 
 // deviceFacts(fd): an object of numbers and decimal strings, or -errno.
@@ -208,10 +217,12 @@ napi_value pair(napi_env env, napi_callback_info info) {
   int fds[2];
   const int status = socketPair(fds);
   if (status != 0) return fromInt(env, status);
-  napi_value result;
-  CHECK_NAPI(env, napi_create_array_with_length(env, 2, &result));
-  CHECK_NAPI(env, napi_set_element(env, result, 0, fromInt(env, fds[0])));
-  CHECK_NAPI(env, napi_set_element(env, result, 1, fromInt(env, fds[1])));
+  napi_value result = fromPair(env, fds);
+  // Nobody would know them.
+  if (result == nullptr) {
+    (void)closeEvent(fds[0]);
+    (void)closeEvent(fds[1]);
+  }
   return result;
 }
 
@@ -251,6 +262,18 @@ napi_value hugePages(napi_env env, napi_callback_info info) {
   if (!toInteger(env, values[1], "length: not a size", 0, kSafeMax, &length)) return nullptr;
   if (data == nullptr) return fromInt(env, -EFAULT);
   return fromInt(env, useHugePages(data, static_cast<size_t>(length)));
+}
+
+// clearPages(bytes): 0 or -errno. The array, in shared memory, reads as zeroes afterwards, and its whole pages cost nothing.
+napi_value clear(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  void* data = nullptr;
+  size_t length;
+  if (!toArguments(env, info, 1, values, nullptr)) return nullptr;
+  if (!toSharedMemory(env, values[0], napi_uint8_array, "bytes: not a Uint8Array in shared memory", &data, &length)) {
+    return nullptr;
+  }
+  return fromInt(env, length == 0 ? 0 : clearPages(data, length));
 }
 
 napi_value constants(napi_env env) {
@@ -326,6 +349,7 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"endProcess", endProcess},
       {"pageOffset", pageOffset},
       {"useHugePages", hugePages},
+      {"clearPages", clear},
   };
   for (const auto& entry : functions) {
     napi_value function;

@@ -1,7 +1,7 @@
 // Rings, as JavaScript sees them: an object of functions, each bound to its ring. This file checks arguments.
 //
 // The arrays must lie in shared memory: that cannot be detached or moved while the kernel writes into it. The handle holds
-// them until the ring is closed; it closes with `close`, or with its thread's environment.
+// them until the ring is closed; it closes with `close`, with its thread's environment, or when its functions were collected.
 #include <memory>
 #include <uv.h>
 
@@ -12,12 +12,29 @@ namespace snapring {
 
 namespace {
 
+void closeAtExit(void* data);
+
 struct RingHandle final : Handle {
+  napi_env env = nullptr;
   std::unique_ptr<Ring> ring;
   napi_ref memory[3] = {};
+  // The environment will call closeAtExit.
+  bool hooked = false;
+
+  // The ring first: the kernel may write into its memory until then.
+  void end(napi_env own) override {
+    ring.reset();
+    if (hooked) (void)napi_remove_env_cleanup_hook(own, closeAtExit, this);
+    hooked = false;
+    for (napi_ref& reference : memory) dropReference(own, &reference);
+  }
 };
 
-void closeAtExit(void* data) { static_cast<RingHandle*>(data)->ring.reset(); }
+void closeAtExit(void* data) {
+  RingHandle* handle = static_cast<RingHandle*>(data);
+  handle->hooked = false;
+  handle->end(handle->env);
+}
 
 Ring* toRing(napi_env env, void* data) {
   Ring* ring = static_cast<RingHandle*>(data)->ring.get();
@@ -118,29 +135,17 @@ napi_value watchLoop(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// close(): whether nothing is under way any more; of a ring that was closed before, undefined.
 napi_value closeRing(napi_env env, napi_callback_info info) {
   void* data;
   if (!toArguments(env, info, 0, nullptr, &data)) return nullptr;
   RingHandle* handle = static_cast<RingHandle*>(data);
   if (handle->ring == nullptr) return nullptr;
-  handle->ring.reset();
-  CHECK_NAPI(env, napi_remove_env_cleanup_hook(env, closeAtExit, handle));
-  for (napi_ref& reference : handle->memory) CHECK_NAPI(env, napi_delete_reference(env, reference));
-  return nullptr;
-}
-
-// The memory of a typed array over a SharedArrayBuffer; false: a TypeError is pending.
-bool toMemory(napi_env env, napi_value value, napi_typedarray_type wanted, const char* complaint, void** data, size_t* length) {
-  bool typed = false;
-  if (napi_is_typedarray(env, value, &typed) == napi_ok && typed) {
-    napi_typedarray_type type;
-    napi_value buffer;
-    bool movable = true;
-    const napi_status status = napi_get_typedarray_info(env, value, &type, length, data, &buffer, nullptr);
-    if (status == napi_ok && type == wanted && napi_is_arraybuffer(env, buffer, &movable) == napi_ok && !movable) return true;
-  }
-  (void)napi_throw_type_error(env, nullptr, complaint);
-  return false;
+  const bool quiet = handle->ring->drain();
+  handle->end(env);
+  napi_value result;
+  CHECK_NAPI(env, napi_get_boolean(env, quiet, &result));
+  return result;
 }
 
 bool toRingMemory(napi_env env, napi_value* values, RingMemory* memory) {
@@ -149,11 +154,11 @@ bool toRingMemory(napi_env env, napi_value* values, RingMemory* memory) {
   void* completions;
   size_t lengths[3];
   double numbers[4];
-  if (!toMemory(env, values[1], napi_uint8_array, "arena: not a Uint8Array in shared memory", &arena, &lengths[0])) return false;
-  if (!toMemory(env, values[2], napi_int32_array, "submissions: not an Int32Array in shared memory", &submissions, &lengths[1])) {
+  if (!toSharedMemory(env, values[1], napi_uint8_array, "arena: not a Uint8Array in shared memory", &arena, &lengths[0])) return false;
+  if (!toSharedMemory(env, values[2], napi_int32_array, "submissions: not an Int32Array in shared memory", &submissions, &lengths[1])) {
     return false;
   }
-  if (!toMemory(env, values[3], napi_int32_array, "completions: not an Int32Array in shared memory", &completions, &lengths[2])) {
+  if (!toSharedMemory(env, values[3], napi_int32_array, "completions: not an Int32Array in shared memory", &completions, &lengths[2])) {
     return false;
   }
   if (reinterpret_cast<uintptr_t>(arena) % kPageBytes != 0 || lengths[0] == 0 || lengths[0] > kArenaMax) {
@@ -200,6 +205,7 @@ napi_value wrap(napi_env env, RingHandle* handle, napi_value* arrays) {
   if (addFact(env, object, "registeredFiles", facts.registeredFiles ? 1 : 0) == nullptr) return nullptr;
   for (int i = 0; i < 3; i++) CHECK_NAPI(env, napi_create_reference(env, arrays[i], 1, &handle->memory[i]));
   CHECK_NAPI(env, napi_add_env_cleanup_hook(env, closeAtExit, handle));
+  handle->hooked = true;
   return object;
 }
 
@@ -220,10 +226,12 @@ napi_value createRing(napi_env env, napi_callback_info info) {
   std::unique_ptr<Ring> ring = uring ? makeUring(memory, &status) : makePollRing(memory);
   if (ring == nullptr) return fromInt(env, status);
   RingHandle* handle = new RingHandle;
+  handle->env = env;
   handle->ring = std::move(ring);
   napi_value object = wrap(env, handle, values + 1);
-  if (object == nullptr) handle->ring.reset();
-  handle->release();
+  // Some of its functions may exist: they find it ended.
+  if (object == nullptr) handle->end(env);
+  handle->release(env);
   return object;
 }
 

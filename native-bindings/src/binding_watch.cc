@@ -13,6 +13,8 @@ namespace snapring {
 
 namespace {
 
+void closeWatch(struct Watch* watch);
+
 struct Watch final : Handle {
   uv_poll_t poll = {};
   int fd = -1;
@@ -22,6 +24,8 @@ struct Watch final : Handle {
   napi_ref resource = nullptr;
   napi_async_context context = nullptr;
   napi_async_cleanup_hook_handle hook = nullptr;
+
+  void end(napi_env) override { closeWatch(this); }
 };
 
 napi_value deliver(Watch* watch) {
@@ -51,20 +55,25 @@ void onReadable(uv_poll_t* poll, int status, int events) {
   watch->hold();
   (void)deliver(watch);
   (void)napi_close_handle_scope(watch->env, scope);
-  watch->release();
+  watch->release(watch->env);
 }
 
 void onClosed(uv_handle_t* handle) {
   Watch* watch = static_cast<Watch*>(handle->data);
-  (void)napi_remove_async_cleanup_hook(watch->hook);
-  watch->release();
+  if (watch->hook != nullptr) (void)napi_remove_async_cleanup_hook(watch->hook);
+  watch->release(watch->env);
 }
 
+// No callback comes any more; the loop lets go of it in its next turn.
 void closeWatch(Watch* watch) {
   if (watch->closing) return;
   watch->closing = true;
   (void)uv_poll_stop(&watch->poll);
   uv_close(reinterpret_cast<uv_handle_t*>(&watch->poll), onClosed);
+  if (watch->context != nullptr) (void)napi_async_destroy(watch->env, watch->context);
+  watch->context = nullptr;
+  dropReference(watch->env, &watch->callback);
+  dropReference(watch->env, &watch->resource);
 }
 
 void closeAtExit(napi_async_cleanup_hook_handle, void* data) { closeWatch(static_cast<Watch*>(data)); }
@@ -89,18 +98,14 @@ napi_value unref(napi_env env, napi_callback_info info) {
 
 napi_value close(napi_env env, napi_callback_info info) {
   Watch* watch = toWatch(env, info);
-  if (watch == nullptr || watch->closing) return nullptr;
-  closeWatch(watch);
-  CHECK_NAPI(env, napi_async_destroy(env, watch->context));
-  CHECK_NAPI(env, napi_delete_reference(env, watch->callback));
-  CHECK_NAPI(env, napi_delete_reference(env, watch->resource));
+  if (watch != nullptr) closeWatch(watch);
   return nullptr;
 }
 
 napi_value prepare(napi_env env, Watch* watch, napi_value callback) {
   napi_value object;
   napi_value name;
-  watch->env = env;
+  CHECK_NAPI(env, napi_add_async_cleanup_hook(env, closeAtExit, watch, &watch->hook));
   CHECK_NAPI(env, napi_create_object(env, &object));
   if (addMethod(env, object, "ref", ref, watch) == nullptr) return nullptr;
   if (addMethod(env, object, "unref", unref, watch) == nullptr) return nullptr;
@@ -128,16 +133,16 @@ napi_value watchEvent(napi_env env, napi_callback_info info) {
   CHECK_NAPI(env, napi_get_uv_event_loop(env, &loop));
   Watch* watch = new Watch;
   watch->fd = fd;
+  watch->env = env;
   watch->closing = true;
   const int status = uv_poll_init(loop, &watch->poll, fd);
   if (status != 0) {
-    watch->release();
+    watch->release(env);
     return fromInt(env, status);
   }
   // From here on the loop holds the watch, until onClosed.
   watch->poll.data = watch;
   watch->closing = false;
-  CHECK_NAPI(env, napi_add_async_cleanup_hook(env, closeAtExit, watch, &watch->hook));
   napi_value object = prepare(env, watch, values[1]);
   const int started = object == nullptr ? 0 : uv_poll_start(&watch->poll, UV_READABLE, onReadable);
   if (object != nullptr && started == 0) return object;

@@ -10,6 +10,10 @@ namespace snapring {
 // but speed depends on it.
 int useHugePages(void* start, size_t bytes);
 
+// All bytes become zero, and the kernel has the whole pages back until they are touched again. 0, or -errno: the bytes may be as they were.
+// Nobody else may use the memory meanwhile.
+int clearPages(void* start, size_t bytes);
+
 }  // namespace snapring
 
 #endif

@@ -60,6 +60,9 @@ class Ring {
   virtual int turn(uint32_t count, bool wait) = 0;
   // 0 or -errno.
   virtual int setFile(uint32_t index, int fd, FileKind kind) = 0;
+  // The last call: cancels what can be cancelled, and waits for the rest, within limits. True: nothing is under way any more, and the arena may
+  // be used for something else. Who does not call it leaves it to the destructor.
+  virtual bool drain() { return true; }
   // A sleep ends also when this descriptor is readable: the turn returns then, as a rule with nothing. It stays the caller's,
   // and open as long as the ring is.
   void watch(int fd) { watched_ = fd; }

@@ -55,6 +55,7 @@ class Uring final : public Ring {
   int open();
   int turn(uint32_t count, bool wait) override;
   int setFile(uint32_t index, int fd, FileKind kind) override;
+  bool drain() override;
 
  private:
   void registerFiles();
@@ -76,7 +77,6 @@ class Uring final : public Ring {
   bool kernelHasNews() const;
   int enter(bool wait);
   void harvest(bool everything);
-  void drain();
 
   io_uring ring_ = {};
   bool open_ = false;
@@ -94,7 +94,7 @@ class Uring final : public Ring {
 
 Uring::~Uring() {
   if (!open_) return;
-  drain();
+  if (!draining_) (void)drain();
   // The kernel takes a ring down in the background: what is registered would stay in use (locked, exclusive) for a while.
   if (facts_.registeredFiles) (void)io_uring_unregister_files(&ring_);
   if (facts_.registeredBytes > 0) (void)io_uring_unregister_buffers(&ring_);
@@ -456,12 +456,12 @@ void Uring::harvest(bool everything) {
 }
 
 // Nothing may write into the arena after the ring has gone: cancel what can be, wait for what cannot.
-void Uring::drain() {
+bool Uring::drain() {
   draining_ = true;
   for (int round = 0; round < kDrainRounds; round++) {
     harvest(true);
     pauseSends();
-    if (ops_.active() == 0) return;
+    if (ops_.active() == 0) return true;
     io_uring_sqe* sqe = round % 10 == 0 ? io_uring_get_sqe(&ring_) : nullptr;
     if (sqe != nullptr) {
       *sqe = {};
@@ -474,6 +474,7 @@ void Uring::drain() {
     io_uring_cqe* cqe = nullptr;
     (void)io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &pause, nullptr);
   }
+  return false;
 }
 
 }  // namespace

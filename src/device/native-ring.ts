@@ -95,8 +95,17 @@ function makeParts(
     registered,
     entries,
   );
-  if (options.watchLoop === true && typeof handle !== "number") handle.watchLoop();
+  if (options.watchLoop === true && typeof handle !== "number") watchLoop(handle);
   return { handle, submissions, completions, capacity };
+}
+
+function watchLoop(handle: NativeRingHandle): void {
+  try {
+    handle.watchLoop();
+  } catch (error) {
+    handle.close();
+    throw error;
+  }
 }
 
 export class NativeRing implements IoRing {
@@ -113,6 +122,7 @@ export class NativeRing implements IoRing {
   readonly #copy: (target: number, source: number, length: number) => void;
   readonly #zero: (target: number, length: number) => void;
   #closedCounters: IoRingCounters | undefined;
+  #isQuiet = false;
 
   constructor(kind: "uring" | "poll", handle: NativeRingHandle, arrays: RingArrays) {
     this.kind = kind;
@@ -155,8 +165,9 @@ export class NativeRing implements IoRing {
     return { enters, turns, submitted, completed, inline };
   }
 
-  close(): void {
+  close(): boolean {
     this.#closedCounters ??= this.counters();
-    this.#handle.close();
+    this.#isQuiet = this.#handle.close() ?? this.#isQuiet;
+    return this.#isQuiet;
   }
 }

@@ -27,7 +27,8 @@ export interface NativeRingHandle {
   watchLoop(): void;
   /** [enters, turns, submitted, completed, inline] */
   counters(): [number, number, number, number, number];
-  close(): void;
+  /** True: nothing is under way any more; undefined: it was closed before. */
+  close(): boolean | undefined;
   readonly setupFlags: number;
   readonly registeredBytes: number;
   readonly registeredFiles: number;
@@ -99,6 +100,8 @@ export interface Native {
   endProcess(code: number): void;
   /** Advice about so many bytes from the array's first one on: 0 or -errno. */
   useHugePages(bytes: Uint8Array, length: number): number;
+  /** Shared memory reads as zeroes afterwards, and its whole pages are the kernel's until they are touched again: 0 or -errno. */
+  clearPages(bytes: Uint8Array): number;
   /** The address of an array modulo 4096. */
   pageOffset(bytes: Uint8Array | Int32Array): number;
   readonly constants: Readonly<Record<string, number>>;

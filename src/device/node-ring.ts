@@ -113,9 +113,10 @@ export class NodeRing implements IoRing {
   }
 
   /** What is parked never completes; nothing touches the arena afterwards. */
-  close(): void {
+  close(): true {
     this.#parked = [];
     this.#files.fill(undefined);
+    return true;
   }
 
   #checkRange(start: number, length: number): void {

@@ -21,12 +21,10 @@ export function openRing(request: RingRequest): IoRing {
   const { arena, capacity, registeredBytes, mode, wake } = request;
   if (loadNative().native === undefined) {
     const ring = new NodeRing({ arena, capacity, files: FILE_COUNT, wake: new Int32Array(wake.word) });
-    ring.setFile(WAKE_FILE, 0, FileKind.Event);
-    return ring;
+    return withFile(ring, WAKE_FILE, 0, FileKind.Event);
   }
   const ring = createNativeRing({ arena, capacity, files: FILE_COUNT, registeredBytes, mode, watchLoop: true });
-  ring.setFile(WAKE_FILE, wake.fd, FileKind.Event);
-  return ring;
+  return withFile(ring, WAKE_FILE, wake.fd, FileKind.Event);
 }
 
 /** A ring of one file, at index 0, that nobody wakes: for a thread that waits for its own reads only. */
@@ -36,6 +34,16 @@ export function openFileRing(fd: number, arena: SharedArrayBuffer, capacity: num
     loadNative().native === undefined
       ? new NodeRing({ ...options, wake: new Int32Array(new SharedArrayBuffer(4)) })
       : createNativeRing({ ...options, mode });
-  ring.setFile(0, fd, FileKind.Async);
-  return ring;
+  return withFile(ring, 0, fd, FileKind.Async);
+}
+
+/** A ring that cannot hold its file is closed: nobody else knows it. */
+function withFile(ring: IoRing, index: number, fd: number, kind: FileKind): IoRing {
+  try {
+    ring.setFile(index, fd, kind);
+    return ring;
+  } catch (error) {
+    ring.close();
+    throw error;
+  }
 }

@@ -57,5 +57,6 @@ export interface IoRing {
   /** Fill bytes of the arena with zeroes. */
   zero(target: number, length: number): void;
   counters(): IoRingCounters;
-  close(): void;
+  /** True: nothing is under way any more; else a device hangs, and may still write into the arena. */
+  close(): boolean;
 }

@@ -6,6 +6,7 @@
  * neither fault: aligned, of fixed length, zeroed, and its pages are touched only when they are used.
  */
 import { assert } from "../base/assert.ts";
+import { dropSpares, takeSpare } from "../base/spare-memory.ts";
 import { divCeil } from "../base/units.ts";
 
 const WASM_PAGE_BYTES = 65536;
@@ -22,12 +23,23 @@ declare const WebAssembly: {
 };
 
 /**
- * At least `bytes` bytes of page-aligned, zeroed shared memory (rounded up to 64 KiB). It lives as long as someone holds it.
+ * At least `bytes` bytes of page-aligned, zeroed shared memory (rounded up to 64 KiB). It lives as long as someone holds it; who knows that
+ * nobody uses it any more gives it to `returnMemory`.
  * Throws a RangeError where the machine has not enough address space or memory.
  */
 export function newSharedPages(bytes: number): SharedArrayBuffer {
   assert(Number.isSafeInteger(bytes), "size is not an integer");
   assert(bytes > 0 && bytes <= SHARED_PAGES_MAX_BYTES, "size is not within 1 byte and 4 GiB");
   const pages = divCeil(bytes, WASM_PAGE_BYTES);
-  return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer;
+  return takeSpare(pages * WASM_PAGE_BYTES, pages * WASM_PAGE_BYTES) ?? freshPages(pages);
+}
+
+function freshPages(pages: number): SharedArrayBuffer {
+  for (;;) {
+    try {
+      return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer;
+    } catch (error) {
+      if (!(error instanceof RangeError) || !dropSpares()) throw error;
+    }
+  }
 }

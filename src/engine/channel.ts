@@ -10,6 +10,7 @@
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { type ErrnoName, SnapringError } from "../base/errno.ts";
+import { returnMemory } from "../device/cleared-memory.ts";
 import { closeWakeHandle, newWakeHandle, waker } from "../device/wake-handle.ts";
 import { errnoError } from "../device/system-error.ts";
 import { newSharedPages } from "../device/shared-pages.ts";
@@ -71,6 +72,8 @@ export class Channel {
   readonly #taken: ((error: Error | undefined) => void)[] = [];
   #stopped: (() => void) | undefined;
   #closed = false;
+  /** It has said that nothing is under way. */
+  #quiet = false;
   readonly stopped: Promise<void>;
 
   constructor(options: ChannelOptions) {
@@ -139,6 +142,7 @@ export class Channel {
   /** `requests` of `clients` had to be given up. */
   hasStopped(requests: number, clients: number): void {
     this.cut = { requests, clients };
+    this.#quiet = true;
     this.#stopped?.();
   }
 
@@ -164,5 +168,7 @@ export class Channel {
     this.#giveUp(new SnapringError("EIO", `${this.role} worker ${this.index} has ended`));
     this.#port.close();
     closeWakeHandle(this.workerData.wakeWorker);
+    // The kernel may go on with what a worker that died had under way: its memory is nobody's any more.
+    if (this.#quiet && !this.dead) returnMemory(this.arena);
   }
 }

@@ -11,6 +11,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { errno } from "../base/errno.ts";
+import { returnMemory } from "../device/cleared-memory.ts";
 import { openFileRing } from "../device/open-ring.ts";
 import type { IoRing } from "../device/port.ts";
 import { newSharedPages } from "../device/shared-pages.ts";
@@ -31,6 +32,7 @@ interface Slot {
 
 export class ReadAhead {
   readonly #length: number;
+  readonly #arena: SharedArrayBuffer;
   readonly #ring: IoRing;
   readonly #submissions: Submissions;
   /** Used in turn. */
@@ -43,6 +45,7 @@ export class ReadAhead {
     const slots = Math.max(1, Math.min(most, Math.floor(BYTES_MAX / length)));
     const arena = newSharedPages(slots * length);
     this.#length = length;
+    this.#arena = arena;
     this.#ring = openFileRing(fd, arena, slots, mode);
     this.#submissions = new Submissions(this.#ring.submissions);
     this.#slots = Array.from({ length: slots }, (_, i) => {
@@ -82,9 +85,10 @@ export class ReadAhead {
     return slot.error === 0 ? slot.bytes : slot.error;
   }
 
-  /** Nothing reads any more. */
+  /** Nothing reads any more; what `next` gave is gone. */
   close(): void {
-    this.#ring.close();
+    // Else a device that hangs may still write into it.
+    if (this.#ring.close()) returnMemory(this.#arena);
   }
 
   #submit(index: number): void {

@@ -4,6 +4,7 @@
 import { SECTOR_BYTES } from "../base/units.ts";
 import type { LoadedStore } from "../core/loaded-store.ts";
 import type { GatePort, SnapshotPorts } from "../core/ports.ts";
+import { returnMemory } from "../device/cleared-memory.ts";
 import type { StoreKind } from "../format/table-line.ts";
 import { cowFile } from "../ring/file-table.ts";
 import { Message } from "../ring/messages.ts";
@@ -81,6 +82,12 @@ export class SnapshotHandle {
 
   get persistent(): boolean {
     return this.store !== "N";
+  }
+
+  /** Its volume's threads have ended. `quiet`: as they should, and nothing of main looks anything up any more. */
+  close(quiet: boolean): void {
+    this.cow.close(quiet);
+    if (quiet) returnMemory(this.description.table);
   }
 
   ports(volume: VolumeWords, exportWorkers: readonly Channel[]): SnapshotPorts {

@@ -267,7 +267,7 @@ export class SnapshotSet {
 
   /** `quiet`: no worker has died with requests under way. */
   closeDevices(quiet: boolean): void {
-    for (const handle of this.#all()) handle.cow.close(quiet);
+    for (const handle of this.#all()) handle.close(quiet);
     this.#handles.clear();
   }
 

@@ -11,6 +11,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { HARDENED, protections } from "../support/elf-protections.ts";
 import { makeScratch, type Scratch } from "../support/free-socket.ts";
 import { installInto, packCleanClone, ROOT } from "../support/installed-package.ts";
 import { type Ended, runCommand, runOk } from "../support/run-command.ts";
@@ -85,6 +86,7 @@ describePackage("the archive (native)", () => {
       "README.md",
       "CHANGELOG.md",
       "LICENSE",
+      "NOTICE",
     ])
       expect(paths).toContain(path);
   });
@@ -108,6 +110,11 @@ describePackage("the archive (native)", () => {
   it("has an addon that needs no liburing where it runs", async () => {
     const addon = installed(`prebuilds/linux-${process.arch}/snapring.glibc.node`);
     expect(await runOk("readelf", "--dynamic", addon)).not.toContain("liburing");
+  });
+
+  it("has an addon with the protections of the compiler and the linker, and the licence of what is linked into it", () => {
+    expect(protections(installed(`prebuilds/linux-${process.arch}/snapring.glibc.node`))).toEqual(HARDENED);
+    expect(readFileSync(installed("NOTICE"), "utf8")).toMatch(/liburing.*Jens Axboe.*Permission is hereby granted/s);
   });
 
   it("is what publint and attw expect", async () => {

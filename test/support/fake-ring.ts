@@ -114,7 +114,9 @@ export class FakeRing implements IoRing {
     return { enters: this.turns, turns: this.turns, submitted: this.log.length, completed: 0, inline: 0 };
   }
 
-  close(): void {}
+  close(): boolean {
+    return true;
+  }
 
   #decode(i: number): FakeOperation {
     const w = this.submissions.subarray(i * DESCRIPTOR_WORDS, (i + 1) * DESCRIPTOR_WORDS);

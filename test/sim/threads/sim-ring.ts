@@ -136,7 +136,9 @@ export class SimRing implements IoRing {
     return { enters: 0, turns: 0, submitted: 0, completed: 0, inline: 0 };
   }
 
-  close(): void {}
+  close(): boolean {
+    return true;
+  }
 
   #decode(i: number, behind: SimOperation | undefined): SimOperation {
     const w = this.submissions.subarray(i * DESCRIPTOR_WORDS, (i + 1) * DESCRIPTOR_WORDS);
