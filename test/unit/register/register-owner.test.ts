@@ -193,7 +193,7 @@ test.skipIf(!isRoot)("a service's register does not have root's store marked Inv
 test.skipIf(!hasMarks)("a mark leads to no register of another origin", async () => {
   // Whoever owns a file may mark it as he likes: the register of the other would have been taken over, and removed.
   const { found } = await registered();
-  await found.register.change([], { path, origin: found.place.origin, isCopy: false });
+  await found.register.change([], () => ({ path, origin: found.place.origin, isCopy: false }));
   const planted = scratch.file("sub/planted");
   mkdirSync(scratch.file("sub"));
   writeFileSync(planted, Buffer.alloc(4096));
