@@ -159,6 +159,22 @@ describe("documents", () => {
     );
     expect(links.filter((link) => !existsSync(join(ROOT, link)))).toEqual([]);
   });
+
+  it("each row of SECURITY.md names a test, and each test that it names exists", () => {
+    const document = readFileSync(join(ROOT, "docs/SECURITY.md"), "utf8");
+    const named = /`(test\/[\w./-]+)`: ((?:"[^"]+"(?:; (?=")|))+)/g;
+    const wrong = [...document.matchAll(named)].flatMap(([, path, names]) =>
+      [...names.matchAll(/"([^"]+)"/g)]
+        .filter(([, name]) => text.get(path)?.includes(name) !== true)
+        .map(([, name]) => `${path}: ${name}`),
+    );
+    const rows = document
+      .split("\n")
+      .filter((line) => /^\|(?: [^|]+\|){3}$/.test(line) && !/\| (test|---) \|$/.test(line));
+    expect(rows.length).toBeGreaterThan(10);
+    expect(rows.filter((row) => row.match(named) === null)).toEqual([]);
+    expect(wrong).toEqual([]);
+  });
 });
 
 describe("biome", () => {

@@ -52,7 +52,7 @@ it.each([1, 4, 7, 11])("seed %i: what is refused is never touched, what is accep
   expect(run.stdout).toContain("lives of 60 batches");
 });
 
-it("no life and no end of a handle makes the addon touch what is gone", () => {
+it("no life and no end of a handle makes the addon touch what is gone", async () => {
   const addonPath = await linkSanitizedAddon(folder);
   // Node itself ends without giving back all that it has: leaks of the core are found above, those of handles in ring-collected.test.ts.
   const options = { LD_PRELOAD: sanitizerLibrary(), ASAN_OPTIONS: "detect_leaks=0" };

@@ -65,7 +65,7 @@ test.each([false, "auto"] as const)(
     };
     syncBuiltinESMExports();
     try {
-      const device = new VolumeDevice({ path: disk, what: "origin", readOnly: false, direct, unlocked: false });
+      const device = new VolumeDevice({ path: disk, what: "origin", readOnly: false, unlocked: false, direct });
       expect([fs.fstatSync(device.fd).ino, fs.fstatSync(device.file.fd).ino]).toEqual([ino, ino]);
       device.close();
     } finally {
