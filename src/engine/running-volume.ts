@@ -28,6 +28,7 @@ import { sayWhatIsMissing } from "./missing.ts";
 import { checkSnapshotOptions } from "./option-schema.ts";
 import { Orders } from "./orders.ts";
 import { inWords } from "./refusal.ts";
+import { canKeepRegister } from "../register/register-place.ts";
 import { RegisteredSet } from "./registered-set.ts";
 import { gatePort, type SnapshotHandle } from "./snapshot-handle.ts";
 import type { MergeOptions } from "./merges.ts";
@@ -80,7 +81,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
   /** What clients may ask for. */
   get exports(): readonly ExportInfo[] {
     const sizeBytes = this.#originDevice.file.sizeBytes;
-    const { readOnly } = this.#options;
+    const { readOnly, originReadOnly } = this.#options;
     const addresses = this.#listener?.addresses ?? [];
     const snapshots = this.#snapshots
       .served()
@@ -88,7 +89,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
     return ([["origin", "active"], ...snapshots] as const).map(([name, state]) => ({
       name,
       sizeBytes,
-      readOnly,
+      readOnly: name === "origin" ? originReadOnly : readOnly,
       state,
       uris: addresses.map((address) => uriOf(address, name)),
     }));
@@ -174,8 +175,9 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
   async open(): Promise<void> {
     const options = this.#options;
     sayWhatIsMissing(options);
-    const { readOnly, direct, unlocked } = options;
-    this.#origin = new VolumeDevice({ path: options.origin, what: "origin", readOnly, unlocked, direct });
+    const { originReadOnly: readOnly, direct, unlocked } = options;
+    const alone = readOnly && !options.readOnly && canKeepRegister(options.origin);
+    this.#origin = new VolumeDevice({ path: options.origin, what: "origin", readOnly, alone, unlocked, direct });
     for (const line of this.#origin.remarks()) options.log(line);
     await this.#listen();
     this.#registered = await RegisteredSet.open(this.#origin, options);
@@ -232,7 +234,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
         volume: this.#words,
         origin: origin.describe(ORIGIN_FILE),
         originBytes: origin.file.sizeBytes,
-        readOnly: options.readOnly,
+        readOnly: options.originReadOnly,
         busyPollUs: options.busyPoll,
       },
       died: (error) => this.#fail(error),
@@ -262,6 +264,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
       mergeBatches: options.mergeBatches,
       groupCount: options.groupCount,
       readOnly: options.readOnly,
+      originReadOnly: options.originReadOnly,
     };
     this.#shell.attach(new Core(this.#shell, ports, sectorsOf(origin.file.sizeBytes), coreOptions));
     this.#shell.turn();
@@ -317,7 +320,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
     if (this.#options.readOnly || this.#dead !== undefined) return;
     watch.step("a flush of the origin", CLOSE_FLUSH_MS);
     // What clients wrote to the origin and did not flush: the core has flushed only the COW devices.
-    const flushError = await this.#originDevice.flush();
+    const flushError = this.#options.originReadOnly ? 0 : await this.#originDevice.flush();
     if (flushError !== 0) this.#options.log(`closing: cannot flush the origin (${errnoName(flushError)})`);
     watch.step("the register");
     if (error === 0 && flushError === 0) await this.#see();
@@ -325,7 +328,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
 
   /** A device hangs. Exceptions are committed while their devices answer; what clients wrote to the origin and did not flush is flushed. */
   async #flushAtLast(): Promise<void> {
-    if (this.#options.readOnly || this.#origin === undefined) return;
+    if (this.#options.originReadOnly || this.#origin === undefined) return;
     await Promise.race([this.#origin.flush(), new Promise((resolve) => setTimeout(resolve, CLOSE_GRACE_MS))]);
   }
 

@@ -28,6 +28,7 @@ import { type OpenedStore, openStore } from "./store-opening.ts";
 import type { Threads } from "./threads.ts";
 import type { SnapshotStatus } from "./volume-events.ts";
 import type { VolumeDevice } from "./volume-device.ts";
+import { refusePassdown } from "./option-schema.ts";
 import type { CompleteOptions, SnapshotOptions } from "./volume-options.ts";
 
 /** What a creation is refused with while the store is blank, or, for want of descriptors, before the register names it. */
@@ -110,8 +111,13 @@ export class SnapshotSet {
   /** The threads are there: hand the opened snapshots to workers and core. One that merges is presented when this resolves. */
   async attach(shell: CoreShell, threads: Threads, words: VolumeWords, merging: MergeEvents): Promise<void> {
     this.#shell = shell;
-    const { readOnly } = this.#options;
-    this.#merges = new Merges({ ...merging, shell, readOnly, operate: (name, event) => this.#operate(name, event) });
+    const { originReadOnly } = this.#options;
+    this.#merges = new Merges({
+      ...merging,
+      shell,
+      originReadOnly,
+      operate: (name, event) => this.#operate(name, event),
+    });
     this.#threads = threads;
     this.#words = words;
     for (const handle of this.#all()) {
@@ -147,15 +153,17 @@ export class SnapshotSet {
   }
 
   async #mergeAgain(handle: SnapshotHandle): Promise<void> {
-    const { readOnly, log } = this.#options;
+    const { readOnly, originReadOnly, log } = this.#options;
     await this.merges.goOn(handle);
-    log(`${handle.name}: its merge ${readOnly ? "rests: the volume is read-only" : "goes on"}`);
+    const rests = `rests: the ${readOnly ? "volume" : "origin"} is read-only`;
+    log(`${handle.name}: its merge ${originReadOnly ? rests : "goes on"}`);
   }
 
   /** E-40. */
   async create(options: SnapshotOptions): Promise<void> {
     this.#refuseTaken(options);
     if (this.#options.readOnly) throw new SnapringError("EPERM", "the volume is read-only");
+    if (this.#options.originReadOnly) refusePassdown(options, "options");
     const handle = await this.#open(options, true);
     const shell = this.#shell as CoreShell;
     try {

@@ -30,6 +30,7 @@ interface ServeOptions extends WordOptions {
   readonly buffered?: boolean;
   readonly io: "auto" | "uring" | "sync";
   readonly readOnly?: boolean;
+  readonly originReadOnly?: boolean;
   readonly workers?: number;
   readonly busyPoll?: number;
   readonly abandon?: readonly string[];
@@ -64,6 +65,7 @@ export function serveCommand(terminal: Terminal): Command {
     .option("--buffered", "use the page cache")
     .addOption(new Option("--io <KIND>", "how to do I/O").choices(["auto", "uring", "sync"]).default("auto"))
     .option("--read-only", "clients may not write to the live volume or a snapshot")
+    .option("--origin-read-only", "the origin is only read, and its snapshots can be written (evidence, live systems)")
     .option("--workers <N>", "threads that serve clients", optionValue(wholeNumber(1, MAX_EXPORT_WORKERS)))
     .option(
       "--busy-poll <MICROSECONDS>",
@@ -116,6 +118,7 @@ function volumeOptions(origin: string, options: ServeOptions, snapshots: Snapsho
     direct: options.direct === true ? true : options.buffered === true ? false : "auto",
     io: options.io,
     readOnly: options.readOnly === true,
+    originReadOnly: options.originReadOnly === true,
     ...(options.workers === undefined ? {} : { workers: options.workers }),
     ...(options.busyPoll === undefined ? {} : { busyPoll: options.busyPoll }),
     ...(options.abandon === undefined ? {} : { abandon: options.abandon }),
