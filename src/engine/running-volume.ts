@@ -11,6 +11,7 @@
  */
 import { EventEmitter } from "node:events";
 import { ABANDON_GRACE_MS, CLOSE_FLUSH_MS, CLOSE_GRACE_MS } from "../base/constants.ts";
+import { throwIfAborted } from "../base/abort-error.ts";
 import { errnoName, SnapringError } from "../base/errno.ts";
 import { Core } from "../core/core.ts";
 import type { NoticeKind, OriginPorts } from "../core/ports.ts";
@@ -116,10 +117,10 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
   }
 
   /** E-40: atomic against writes of clients; resolves when it is durable and served. */
-  async createSnapshot(options: SnapshotOptions): Promise<void> {
+  async createSnapshot(options: SnapshotOptions, signal?: AbortSignal): Promise<void> {
     this.#refuseDead();
     const checked = checkSnapshotOptions(options);
-    await this.#orders.run(() => this.#snapshots.create(checked)).catch(inWords);
+    await this.#orders.run(() => this.#snapshots.create(checked, signal)).catch(inWords);
   }
 
   /** E-41: its header is invalid, durably, and its COW device released. */
@@ -135,10 +136,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
     this.#snapshots.grow(this.#snapshots.find(name));
   }
 
-  /**
-   * E-30…E-36: resolves when the snapshot is presented in place of the origin, and will be at every opening until the merge has ended or is
-   * stopped. The end comes as a `snapshot` event ("merged", "merge-failed"), never before this resolves.
-   */
+  /** E-30…E-36: resolves when the snapshot is presented (volume.ts). */
   async startMerge(name: string): Promise<void> {
     this.#refuseDead();
     const handle = this.#snapshots.find(name);
@@ -172,7 +170,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
   }
 
   /** Called by `openVolume`, once. */
-  async open(): Promise<void> {
+  async open(signal?: AbortSignal): Promise<void> {
     const options = this.#options;
     sayWhatIsMissing(options);
     const { originReadOnly: readOnly, direct, unlocked } = options;
@@ -183,7 +181,9 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
     this.#registered = await RegisteredSet.open(this.#origin, options);
     const set = new SnapshotSet(options, this.#origin, this.#registered);
     this.#set = set;
-    await this.#openStores(set, this.#origin);
+    throwIfAborted(signal);
+    await this.#openStores(set, this.#origin, signal);
+    throwIfAborted(signal);
     const events: MergeEvents = {
       notice: (index, event, error) => this.#tell(index, event, error),
       began: () => this.#pacer.began(),
@@ -192,20 +192,21 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
     const attached = set.attach(shell, threads, new VolumeWords(this.#words), events);
     await Promise.race([attached, this.#death]);
     if (this.#dead !== undefined) throw this.#dead;
+    throwIfAborted(signal);
     this.#listener?.serve((this.#threads as Threads).exports);
     this.#isOpen = true;
     set.merges.opened();
   }
 
   /** The whole set opens before the origin accepts its first write (E-46). Threads start beside a store that takes its time. */
-  async #openStores(set: SnapshotSet, origin: VolumeDevice): Promise<void> {
+  async #openStores(set: SnapshotSet, origin: VolumeDevice, signal: AbortSignal | undefined): Promise<void> {
     let threads: Promise<void> | undefined;
     try {
       await set.openStores(() => {
         // A store that is refused may be read twice, to say why.
         threads ??= this.#startThreads(origin);
         threads.catch(() => {});
-      });
+      }, signal);
     } finally {
       await threads?.catch(() => {});
     }

@@ -9,6 +9,7 @@
  */
 import { rmSync } from "node:fs";
 import { MAX_SNAPSHOTS } from "../base/constants.ts";
+import { AbortError, throwIfAborted } from "../base/abort-error.ts";
 import { errnoName, type ErrnoName, SnapringError } from "../base/errno.ts";
 import { SnapshotState } from "../base/states.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
@@ -90,7 +91,7 @@ export class SnapshotSet {
   }
 
   /** Open every store of the options; nothing is written yet. */
-  async openStores(takesLong: () => void): Promise<void> {
+  async openStores(takesLong: () => void, signal: AbortSignal | undefined): Promise<void> {
     const { snapshots } = this.#options;
     const last = snapshots.at(-1);
     const lastTakesLong = (chunkBytes: number): void => {
@@ -99,6 +100,7 @@ export class SnapshotSet {
     };
     try {
       for (const options of snapshots) {
+        throwIfAborted(signal);
         const { loaded } = await this.#open(options, false, options === last ? lastTakesLong : undefined);
         this.#fitOrigin(loaded.chunkSectors * SECTOR_BYTES);
       }
@@ -160,7 +162,8 @@ export class SnapshotSet {
   }
 
   /** E-40. */
-  async create(options: SnapshotOptions): Promise<void> {
+  async create(options: SnapshotOptions, signal?: AbortSignal): Promise<void> {
+    throwIfAborted(signal);
     this.#refuseTaken(options);
     if (this.#options.readOnly) throw new SnapringError("EPERM", "the volume is read-only");
     if (this.#options.originReadOnly) refusePassdown(options, "options");
@@ -172,6 +175,7 @@ export class SnapshotSet {
         throw new SnapringError("EINVAL", what, { hint: `use chunks of ${this.#origin.align} bytes or more` });
       }
       await this.#introduce(handle);
+      throwIfAborted(signal);
       await this.#operate(handle.name, (operation) =>
         shell.core.createSnapshot(operation, this.#config(handle), handle.loaded),
       );
@@ -179,9 +183,15 @@ export class SnapshotSet {
       // Where a worker has died it cannot be told; why there is no snapshot is still what was thrown first.
       await this.#forget(handle).catch(() => {});
       // Refused before anything was written; a store whose creation failed later may be registered, and stays.
-      if (error instanceof SnapringError && REFUSALS.includes(error.code)) removeMade(handle);
+      if (error instanceof AbortError || (error instanceof SnapringError && REFUSALS.includes(error.code)))
+        removeMade(handle);
       throw error;
     }
+    if (signal?.aborted !== true) return;
+    // It came too late to keep the snapshot from being: it goes again.
+    await this.drop(handle);
+    removeMade(handle);
+    throw new AbortError(signal);
   }
 
   /** E-41. */

@@ -56,7 +56,7 @@ test("the origin is only read, its snapshots are written, and the register knows
   await expect(library.startMerge("exam")).rejects.toMatchObject({ code: "EPERM", message: /origin is read-only/ });
   const passing = { ...EXAM, name: "third", cow: volume.cowPath("third"), discardZeroesCow: true };
   await expect(library.createSnapshot({ ...passing, discardPassdownOrigin: true })).rejects.toMatchObject({
-    code: "EINVAL",
+    code: "ERR_INVALID_ARG_VALUE",
     message: /discardPassdownOrigin/,
   });
   // Two of them would each forget what the other has registered.

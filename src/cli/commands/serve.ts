@@ -5,6 +5,7 @@
  * and then only waits. SIGINT or SIGTERM drains, commits and closes (exit code 0), also when it comes during the start; what happens
  * to further ones is `interrupt.ts`. Nothing that it prints can stop it: `terminal.live()`.
  */
+import { openUntil } from "../opening.ts";
 import { loadLibrary } from "../library.ts";
 import { Command, Option } from "commander";
 import { BUSY_POLL_US_MAX, MAX_EXPORT_WORKERS } from "../../base/constants.ts";
@@ -94,7 +95,10 @@ async function serve(terminal: Terminal, origin: string, options: ServeOptions):
   const { openVolume } = await loadLibrary();
   // Nothing has been opened or made yet.
   if (interrupt.requested) return;
-  const volume = await openVolume({ ...volumeOptions(origin, options, snapshots), log: say });
+  const volume = await openUntil(interrupt, (how) =>
+    openVolume({ ...volumeOptions(origin, options, snapshots), log: say }, how),
+  );
+  if (volume === undefined) return;
   leftovers.push(...socketFiles(options));
   try {
     if (!interrupt.requested) await answerUntilEnd(terminal, volume, interrupt, options.json === true);

@@ -22,7 +22,7 @@ beforeEach(async () => {
   scratch = await makeScratch();
   const path = scratch.file("origin");
   writeFileSync(path, new Uint8Array(2 ** 20));
-  origin = new VolumeDevice({ path, what: "origin", readOnly: false, direct: "never" });
+  origin = new VolumeDevice({ path, what: "origin", readOnly: false, direct: false });
   set = await RegisteredSet.open(origin, completeOptions({ origin: path, listen: [] }));
 });
 
