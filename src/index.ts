@@ -3,6 +3,7 @@
  */
 export { SnapringError } from "./base/errno.ts";
 export {
+  type AbortOptions,
   type ExportInfo,
   type ExportStats,
   type MergeOptions,

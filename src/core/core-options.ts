@@ -39,6 +39,8 @@ export interface CoreOptions {
   readonly mergeCopies: number;
   /** Nothing may be written: a snapshot that merges is presented, and its merge rests. */
   readonly readOnly: boolean;
+  /** The origin is only read, of a medium that may have no flush. */
+  readonly originReadOnly: boolean;
 }
 
 export const DEFAULT_CORE_OPTIONS: CoreOptions = {
@@ -56,6 +58,7 @@ export const DEFAULT_CORE_OPTIONS: CoreOptions = {
   mergePaced: false,
   mergeCopies: MERGE_COPIES,
   readOnly: false,
+  originReadOnly: false,
 };
 
 /** E-26: milliseconds to rest after `busy` milliseconds of background copying, so that it takes `percent` (1–100) of the time. */

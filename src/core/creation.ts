@@ -14,6 +14,7 @@
  * anything be done on the strength of what was read. It covers all that was read because nothing lands any more: the device is
  * locked by the descriptor that its I/O goes through, so the lock is free only when the kernel has ended every request of the dead process.
  */
+import { errno } from "../base/errno.ts";
 import { SnapshotState } from "../base/states.ts";
 import type { CoreContext, Operation } from "./context.ts";
 import { ORIGIN_WRITE_GATE } from "../base/gate-numbers.ts";
@@ -71,7 +72,7 @@ export class Creation implements Operation, MetadataOwner, RegistryOwner {
   }
 
   metadataDone(_snapshot: Snapshot, error: number): void {
-    if (error === 0 || this.#isInvalidAnyhow()) this.#stage = this.#next;
+    if (error === 0 || this.#isInvalidAnyhow() || this.#hasNoFlush(error)) this.#stage = this.#next;
     else this.#fail(error, this.#next === "register" ? "cannot format the cow device" : this.#unflushed());
   }
 
@@ -82,6 +83,12 @@ export class Creation implements Operation, MetadataOwner, RegistryOwner {
     if (this.#plan.flushes[this.#flushed - 1] === ORIGIN_DEVICE) return false;
     snapshot.headerStands = true;
     return true;
+  }
+
+  /** Read-only file systems (squashfs, ISO 9660) know none; what is on them nobody has written. */
+  #hasNoFlush(error: number): boolean {
+    if (error !== errno.EINVAL || !this.#context.options.originReadOnly || this.#next !== "flush") return false;
+    return this.#plan.flushes[this.#flushed - 1] === ORIGIN_DEVICE;
   }
 
   #unflushed(): string {

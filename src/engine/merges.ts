@@ -34,7 +34,7 @@ export interface MergeOptions {
 
 export interface MergeParts {
   readonly shell: CoreShell;
-  readonly readOnly: boolean;
+  readonly originReadOnly: boolean;
   /** Run an event of the core that ends with `finished`; rejects where that is an error. */
   operate(name: string, event: (operation: number) => void): Promise<void>;
   notice(snapshot: number, event: NoticeKind, error: number): void;
@@ -115,7 +115,7 @@ export class Merges {
 
   /** E-36, at opening: it is presented again, and goes on when the volume is open, if it may be written. */
   async goOn(handle: SnapshotHandle): Promise<void> {
-    if (this.#parts.readOnly) await this.#present(handle);
+    if (this.#parts.originReadOnly) await this.#present(handle);
     else await this.#begin(handle).presented;
   }
 
@@ -144,8 +144,7 @@ export class Merges {
   }
 
   #begin(handle: SnapshotHandle): Run {
-    const { readOnly } = this.#parts;
-    if (readOnly) throw new SnapringError("EPERM", `${handle.name}: the volume is read-only`);
+    if (this.#parts.originReadOnly) throw new SnapringError("EPERM", `${handle.name}: the origin is read-only`);
     if (this.#run !== undefined)
       throw new SnapringError("EBUSY", `${handle.name}: another snapshot of this origin is merging`);
     // What is erased is not counted: only the close looks again.

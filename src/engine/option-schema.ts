@@ -69,6 +69,7 @@ const volume = v.strictObject(
     direct: v.optional(v.union([v.boolean(), v.literal("auto")], 'must be true, false or "auto"')),
     io: v.optional(v.picklist(["auto", "uring", "sync"], 'must be "auto", "uring" or "sync"')),
     readOnly: flag,
+    originReadOnly: flag,
     workers: whole(1, MAX_EXPORT_WORKERS),
     copyWorkers: whole(1, MAX_EXPORT_WORKERS),
     early: flag,
@@ -94,7 +95,7 @@ const volume = v.strictObject(
 /** Throws an OptionError. */
 export function checkVolumeOptions(options: unknown): VolumeOptions {
   const checked = run(volume, options) as VolumeOptions;
-  const { snapshots = [], abandon = [], noMerge = false, readOnly = false } = checked;
+  const { snapshots = [], abandon = [], noMerge = false, readOnly = false, originReadOnly = false } = checked;
   if (snapshots.length > MAX_SNAPSHOTS) wrong("options.snapshots", `has more than ${MAX_SNAPSHOTS} snapshots`);
   const before = new Map<string, number>();
   for (const [index, one] of snapshots.entries()) {
@@ -104,11 +105,18 @@ export function checkVolumeOptions(options: unknown): VolumeOptions {
       wrong(`${where}.name`, `is ${received(one.name)}, as that of snapshots[${same}]: names are unique`);
     before.set(one.name, index);
     checkSnapshot(one, where);
+    if (originReadOnly) refusePassdown(one, where);
   }
   if (abandon.length > 0 && readOnly)
     wrong("options.abandon", "is a write: a read-only volume cannot give a snapshot up");
   if (noMerge && readOnly) wrong("options.noMerge", "is a write: a read-only volume cannot stop a merge");
+  if (noMerge && originReadOnly) wrong("options.noMerge", "cannot be: the origin is read-only, and its merge rests");
   return checked;
+}
+
+/** Of a snapshot whose origin is only read. Throws an OptionError. */
+export function refusePassdown({ discardPassdownOrigin = false }: SnapshotOptions, where: string): void {
+  if (discardPassdownOrigin) wrong(`${where}.discardPassdownOrigin`, "would write the origin, which is read-only");
 }
 
 /** Throws an OptionError. */

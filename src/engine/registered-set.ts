@@ -9,7 +9,7 @@
  *
  * Nothing is changed before everything has been looked at. Runs on main.
  */
-import { SnapringError } from "../base/errno.ts";
+import { type ErrnoName, SnapringError } from "../base/errno.ts";
 import { shellQuoted } from "../base/printable.ts";
 import { alignDown, SECTOR_BYTES } from "../base/units.ts";
 import { deviceFacts } from "../device/device-facts.ts";
@@ -28,6 +28,8 @@ import type { LoadedStore } from "../core/loaded-store.ts";
 import type { DeviceFile } from "../device/device-file.ts";
 import type { VolumeDevice } from "./volume-device.ts";
 import type { CompleteOptions, SnapshotOptions } from "./volume-options.ts";
+
+const UNWRITABLE: readonly string[] = ["EROFS", "EACCES", "EPERM"];
 
 /** A snapshot that is being registered. */
 export interface Registrand {
@@ -49,6 +51,8 @@ export class RegisteredSet {
   readonly #options: CompleteOptions;
   readonly #found: OriginRegister;
   readonly #words: Words;
+  /** The origin is only read, its register cannot be written, and the user does without it. */
+  #without = false;
   /** What is known of the stores that are open, by name: ids, and what was seen last. */
   readonly #stores = new Map<string, KnownStore>();
 
@@ -123,7 +127,7 @@ export class RegisteredSet {
           changes.push({ name, entry: undefined, isRename: true });
       changes.push({ name: one.name, entry });
     }
-    await this.#write(changes);
+    if (!(await this.#canDo(() => this.#write(changes)))) return;
     for (const { line } of givenUp) this.#options.log(line);
     for (const one of opened) this.#mark(one);
   }
@@ -157,20 +161,45 @@ export class RegisteredSet {
     markOrigin(this.#found);
   }
 
+  /**
+   * The register stands beside the origin. Where that is on a medium that is not to be written, nothing there can remember the snapshots: only
+   * who says so goes on, for an origin that is written after all would spoil them and nobody would notice. False: it goes on without.
+   */
+  async #canDo(write: () => Promise<void>): Promise<boolean> {
+    try {
+      await write();
+      return true;
+    } catch (error) {
+      const { readOnly, originReadOnly, log } = this.#options;
+      const { code, message } = error as SnapringError;
+      if (readOnly || !originReadOnly || !UNWRITABLE.includes(code)) throw error;
+      if (!this.#words.unregistered) {
+        throw new SnapringError(code as ErrnoName, message, {
+          hint: "--unregistered serves the read-only origin without it: then nobody must ever write that origin, for its snapshots would be spoiled",
+          cause: error,
+        });
+      }
+      this.#without = true;
+      log(`${message}: the snapshots are not registered; nobody must write the origin`);
+      return false;
+    }
+  }
+
   /** Durable when it resolves. */
   async record(one: Registrand, state: RegisteredState): Promise<void> {
-    if (this.#options.readOnly) return;
+    if (this.#options.readOnly || this.#without) return;
     const known = this.#stores.get(one.name);
     const seen = state === "active" ? await seeStore(atRest(one)) : known?.seen;
     this.#stores.set(one.name, { store: known?.store ?? newId(), seen });
-    await this.#found.register.change([{ name: one.name, entry: this.#entry(one, state) }], () => newHome(this.#found));
+    const changes = [{ name: one.name, entry: this.#entry(one, state) }];
+    if (!(await this.#canDo(() => this.#found.register.change(changes, () => newHome(this.#found))))) return;
     markOrigin(this.#found);
     this.#mark(one);
   }
 
   /** Durable when it resolves. */
   async remove(one: Registrand): Promise<void> {
-    if (this.#options.readOnly) return;
+    if (this.#options.readOnly || this.#without) return;
     this.#stores.delete(one.name);
     await this.#found.register.change([{ name: one.name, entry: undefined }]);
     withMarked(one.file, removeMark);
@@ -182,7 +211,7 @@ export class RegisteredSet {
    * otherwise the lists may grow meanwhile.
    */
   async see(open: readonly SeenRegistrand[], isFinal: boolean): Promise<void> {
-    if (this.#options.readOnly) return;
+    if (this.#options.readOnly || this.#without) return;
     const looks: { name: string; known: KnownStore; seen: SeenStore }[] = [];
     for (const one of open) {
       const { name, most } = one;
@@ -255,13 +284,13 @@ export class RegisteredSet {
 
   /** E-46. A store in memory is no store of a registered snapshot. */
   #refuseMissing(): void {
-    const { abandon, snapshots, origin, readOnly } = this.#options;
+    const { abandon, snapshots, origin, originReadOnly } = this.#options;
     const persistent = snapshots.filter(({ store }) => store !== "N");
     const given = new Set(persistent.map(({ name, cow }) => knownStore(this.#found, name, cow)?.name));
     for (const [name, { cow, state }] of this.#found.register.snapshots) {
       if (state === "invalid" || given.has(name) || abandon.includes(name)) continue;
-      // Readers need not have them all; but a half merged origin is not served raw to anybody (E-36).
-      if (readOnly && state === "active") continue;
+      // Who does not write the origin need not have them all; but a half merged origin is not served raw to anybody (E-36).
+      if (originReadOnly && state === "active") continue;
       throw new SnapringError("EBUSY", `origin ${origin} has a snapshot '${name}' on ${cow} that was not given`, {
         hint: howToGive(name, this.#found),
       });

@@ -11,6 +11,7 @@
  */
 import { EventEmitter } from "node:events";
 import { ABANDON_GRACE_MS, CLOSE_FLUSH_MS, CLOSE_GRACE_MS } from "../base/constants.ts";
+import { throwIfAborted } from "../base/abort-error.ts";
 import { errnoName, SnapringError } from "../base/errno.ts";
 import { Core } from "../core/core.ts";
 import type { NoticeKind, OriginPorts } from "../core/ports.ts";
@@ -28,6 +29,7 @@ import { sayWhatIsMissing } from "./missing.ts";
 import { checkSnapshotOptions } from "./option-schema.ts";
 import { Orders } from "./orders.ts";
 import { inWords } from "./refusal.ts";
+import { canKeepRegister } from "../register/register-place.ts";
 import { RegisteredSet } from "./registered-set.ts";
 import { gatePort, type SnapshotHandle } from "./snapshot-handle.ts";
 import type { MergeOptions } from "./merges.ts";
@@ -80,7 +82,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
   /** What clients may ask for. */
   get exports(): readonly ExportInfo[] {
     const sizeBytes = this.#originDevice.file.sizeBytes;
-    const { readOnly } = this.#options;
+    const { readOnly, originReadOnly } = this.#options;
     const addresses = this.#listener?.addresses ?? [];
     const snapshots = this.#snapshots
       .served()
@@ -88,7 +90,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
     return ([["origin", "active"], ...snapshots] as const).map(([name, state]) => ({
       name,
       sizeBytes,
-      readOnly,
+      readOnly: name === "origin" ? originReadOnly : readOnly,
       state,
       uris: addresses.map((address) => uriOf(address, name)),
     }));
@@ -115,10 +117,10 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
   }
 
   /** E-40: atomic against writes of clients; resolves when it is durable and served. */
-  async createSnapshot(options: SnapshotOptions): Promise<void> {
+  async createSnapshot(options: SnapshotOptions, signal?: AbortSignal): Promise<void> {
     this.#refuseDead();
     const checked = checkSnapshotOptions(options);
-    await this.#orders.run(() => this.#snapshots.create(checked)).catch(inWords);
+    await this.#orders.run(() => this.#snapshots.create(checked, signal)).catch(inWords);
   }
 
   /** E-41: its header is invalid, durably, and its COW device released. */
@@ -134,10 +136,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
     this.#snapshots.grow(this.#snapshots.find(name));
   }
 
-  /**
-   * E-30…E-36: resolves when the snapshot is presented in place of the origin, and will be at every opening until the merge has ended or is
-   * stopped. The end comes as a `snapshot` event ("merged", "merge-failed"), never before this resolves.
-   */
+  /** E-30…E-36: resolves when the snapshot is presented (volume.ts). */
   async startMerge(name: string): Promise<void> {
     this.#refuseDead();
     const handle = this.#snapshots.find(name);
@@ -171,17 +170,20 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
   }
 
   /** Called by `openVolume`, once. */
-  async open(): Promise<void> {
+  async open(signal?: AbortSignal): Promise<void> {
     const options = this.#options;
     sayWhatIsMissing(options);
-    const { readOnly, direct, unlocked } = options;
-    this.#origin = new VolumeDevice({ path: options.origin, what: "origin", readOnly, unlocked, direct });
+    const { originReadOnly: readOnly, direct, unlocked } = options;
+    const alone = readOnly && !options.readOnly && canKeepRegister(options.origin);
+    this.#origin = new VolumeDevice({ path: options.origin, what: "origin", readOnly, alone, unlocked, direct });
     for (const line of this.#origin.remarks()) options.log(line);
     await this.#listen();
     this.#registered = await RegisteredSet.open(this.#origin, options);
     const set = new SnapshotSet(options, this.#origin, this.#registered);
     this.#set = set;
-    await this.#openStores(set, this.#origin);
+    throwIfAborted(signal);
+    await this.#openStores(set, this.#origin, signal);
+    throwIfAborted(signal);
     const events: MergeEvents = {
       notice: (index, event, error) => this.#tell(index, event, error),
       began: () => this.#pacer.began(),
@@ -190,20 +192,21 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
     const attached = set.attach(shell, threads, new VolumeWords(this.#words), events);
     await Promise.race([attached, this.#death]);
     if (this.#dead !== undefined) throw this.#dead;
+    throwIfAborted(signal);
     this.#listener?.serve((this.#threads as Threads).exports);
     this.#isOpen = true;
     set.merges.opened();
   }
 
   /** The whole set opens before the origin accepts its first write (E-46). Threads start beside a store that takes its time. */
-  async #openStores(set: SnapshotSet, origin: VolumeDevice): Promise<void> {
+  async #openStores(set: SnapshotSet, origin: VolumeDevice, signal: AbortSignal | undefined): Promise<void> {
     let threads: Promise<void> | undefined;
     try {
       await set.openStores(() => {
         // A store that is refused may be read twice, to say why.
         threads ??= this.#startThreads(origin);
         threads.catch(() => {});
-      });
+      }, signal);
     } finally {
       await threads?.catch(() => {});
     }
@@ -232,7 +235,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
         volume: this.#words,
         origin: origin.describe(ORIGIN_FILE),
         originBytes: origin.file.sizeBytes,
-        readOnly: options.readOnly,
+        readOnly: options.originReadOnly,
         busyPollUs: options.busyPoll,
       },
       died: (error) => this.#fail(error),
@@ -262,6 +265,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
       mergeBatches: options.mergeBatches,
       groupCount: options.groupCount,
       readOnly: options.readOnly,
+      originReadOnly: options.originReadOnly,
     };
     this.#shell.attach(new Core(this.#shell, ports, sectorsOf(origin.file.sizeBytes), coreOptions));
     this.#shell.turn();
@@ -317,7 +321,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
     if (this.#options.readOnly || this.#dead !== undefined) return;
     watch.step("a flush of the origin", CLOSE_FLUSH_MS);
     // What clients wrote to the origin and did not flush: the core has flushed only the COW devices.
-    const flushError = await this.#originDevice.flush();
+    const flushError = this.#options.originReadOnly ? 0 : await this.#originDevice.flush();
     if (flushError !== 0) this.#options.log(`closing: cannot flush the origin (${errnoName(flushError)})`);
     watch.step("the register");
     if (error === 0 && flushError === 0) await this.#see();
@@ -325,7 +329,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
 
   /** A device hangs. Exceptions are committed while their devices answer; what clients wrote to the origin and did not flush is flushed. */
   async #flushAtLast(): Promise<void> {
-    if (this.#options.readOnly || this.#origin === undefined) return;
+    if (this.#options.originReadOnly || this.#origin === undefined) return;
     await Promise.race([this.#origin.flush(), new Promise((resolve) => setTimeout(resolve, CLOSE_GRACE_MS))]);
   }
 

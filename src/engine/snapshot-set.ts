@@ -9,6 +9,7 @@
  */
 import { rmSync } from "node:fs";
 import { MAX_SNAPSHOTS } from "../base/constants.ts";
+import { AbortError, throwIfAborted } from "../base/abort-error.ts";
 import { errnoName, type ErrnoName, SnapringError } from "../base/errno.ts";
 import { SnapshotState } from "../base/states.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
@@ -28,6 +29,7 @@ import { type OpenedStore, openStore } from "./store-opening.ts";
 import type { Threads } from "./threads.ts";
 import type { SnapshotStatus } from "./volume-events.ts";
 import type { VolumeDevice } from "./volume-device.ts";
+import { refusePassdown } from "./option-schema.ts";
 import type { CompleteOptions, SnapshotOptions } from "./volume-options.ts";
 
 /** What a creation is refused with while the store is blank, or, for want of descriptors, before the register names it. */
@@ -89,7 +91,7 @@ export class SnapshotSet {
   }
 
   /** Open every store of the options; nothing is written yet. */
-  async openStores(takesLong: () => void): Promise<void> {
+  async openStores(takesLong: () => void, signal: AbortSignal | undefined): Promise<void> {
     const { snapshots } = this.#options;
     const last = snapshots.at(-1);
     const lastTakesLong = (chunkBytes: number): void => {
@@ -98,6 +100,7 @@ export class SnapshotSet {
     };
     try {
       for (const options of snapshots) {
+        throwIfAborted(signal);
         const { loaded } = await this.#open(options, false, options === last ? lastTakesLong : undefined);
         this.#fitOrigin(loaded.chunkSectors * SECTOR_BYTES);
       }
@@ -110,8 +113,13 @@ export class SnapshotSet {
   /** The threads are there: hand the opened snapshots to workers and core. One that merges is presented when this resolves. */
   async attach(shell: CoreShell, threads: Threads, words: VolumeWords, merging: MergeEvents): Promise<void> {
     this.#shell = shell;
-    const { readOnly } = this.#options;
-    this.#merges = new Merges({ ...merging, shell, readOnly, operate: (name, event) => this.#operate(name, event) });
+    const { originReadOnly } = this.#options;
+    this.#merges = new Merges({
+      ...merging,
+      shell,
+      originReadOnly,
+      operate: (name, event) => this.#operate(name, event),
+    });
     this.#threads = threads;
     this.#words = words;
     for (const handle of this.#all()) {
@@ -147,15 +155,18 @@ export class SnapshotSet {
   }
 
   async #mergeAgain(handle: SnapshotHandle): Promise<void> {
-    const { readOnly, log } = this.#options;
+    const { readOnly, originReadOnly, log } = this.#options;
     await this.merges.goOn(handle);
-    log(`${handle.name}: its merge ${readOnly ? "rests: the volume is read-only" : "goes on"}`);
+    const rests = `rests: the ${readOnly ? "volume" : "origin"} is read-only`;
+    log(`${handle.name}: its merge ${originReadOnly ? rests : "goes on"}`);
   }
 
   /** E-40. */
-  async create(options: SnapshotOptions): Promise<void> {
+  async create(options: SnapshotOptions, signal?: AbortSignal): Promise<void> {
+    throwIfAborted(signal);
     this.#refuseTaken(options);
     if (this.#options.readOnly) throw new SnapringError("EPERM", "the volume is read-only");
+    if (this.#options.originReadOnly) refusePassdown(options, "options");
     const handle = await this.#open(options, true);
     const shell = this.#shell as CoreShell;
     try {
@@ -164,6 +175,7 @@ export class SnapshotSet {
         throw new SnapringError("EINVAL", what, { hint: `use chunks of ${this.#origin.align} bytes or more` });
       }
       await this.#introduce(handle);
+      throwIfAborted(signal);
       await this.#operate(handle.name, (operation) =>
         shell.core.createSnapshot(operation, this.#config(handle), handle.loaded),
       );
@@ -171,9 +183,15 @@ export class SnapshotSet {
       // Where a worker has died it cannot be told; why there is no snapshot is still what was thrown first.
       await this.#forget(handle).catch(() => {});
       // Refused before anything was written; a store whose creation failed later may be registered, and stays.
-      if (error instanceof SnapringError && REFUSALS.includes(error.code)) removeMade(handle);
+      if (error instanceof AbortError || (error instanceof SnapringError && REFUSALS.includes(error.code)))
+        removeMade(handle);
       throw error;
     }
+    if (signal?.aborted !== true) return;
+    // It came too late to keep the snapshot from being: it goes again.
+    await this.drop(handle);
+    removeMade(handle);
+    throw new AbortError(signal);
   }
 
   /** E-41. */

@@ -23,6 +23,8 @@ export interface VolumeDeviceOptions {
   /** "origin" or "cow of NAME": for messages. */
   readonly what: string;
   readonly readOnly: boolean;
+  /** It is only read, but by nobody else meanwhile: two who keep its register would each forget what the other has written there. */
+  readonly alone?: boolean;
   /** Open it for writing where it cannot be locked, too. */
   readonly unlocked: boolean;
   /** "auto": direct where it serves. */
@@ -118,7 +120,7 @@ export class VolumeDevice {
   /** On the descriptor through which the I/O goes: the kernel keeps it until the last request of a killed process has ended. */
   #lock(): string | undefined {
     const { path, what } = this.#options;
-    return lockAs(this.#mode, this.#fd, path, what);
+    return lockAs(this.#options.alone === true ? writeMode(this.#options.unlocked) : this.#mode, this.#fd, path, what);
   }
 
   /** Everything that has been written is durable: 0, or why not. */

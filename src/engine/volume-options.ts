@@ -41,6 +41,12 @@ export interface VolumeOptions {
   readonly io?: "auto" | "uring" | "sync" | undefined;
   /** Clients may not write. */
   readonly readOnly?: boolean | undefined;
+  /**
+   * The origin alone is only read: its export is read-only, its snapshots can be written (evidence images, a live system's disk). It is opened
+   * for reading, nothing is merged, `discardPassdownOrigin` is refused. Snapshots that are not given stay as they are. The register is kept; where
+   * it cannot be written (a read-only medium), the volume opens only with `unregistered`. Default false.
+   */
+  readonly originReadOnly?: boolean | undefined;
   /** Threads that serve clients. Default: one per processor, 4 at most. */
   readonly workers?: number | undefined;
   /** Threads that copy chunks. Default 1. */
@@ -83,6 +89,8 @@ export interface CompleteOptions {
   readonly io: "auto" | "uring" | "sync";
   readonly mode: RingMode;
   readonly readOnly: boolean;
+  /** Also where the whole volume is. */
+  readonly originReadOnly: boolean;
   readonly workers: number;
   readonly copyWorkers: number;
   readonly early: boolean;
@@ -119,6 +127,7 @@ export function completeOptions(given: VolumeOptions): CompleteOptions {
     io,
     mode: io === "sync" ? "poll" : io,
     readOnly: options.readOnly ?? false,
+    originReadOnly: (options.readOnly ?? false) || (options.originReadOnly ?? false),
     workers: options.workers ?? Math.min(DEFAULT_WORKERS_MAX, availableParallelism()),
     copyWorkers: options.copyWorkers ?? 1,
     early: options.early ?? true,

@@ -10,6 +10,7 @@
  */
 import { EventEmitter } from "node:events";
 import { printableLine } from "../base/printable.ts";
+import { answering } from "./answering.ts";
 import { forwardEvents } from "./forward-events.ts";
 import type { MergeOptions } from "./merges.ts";
 import { refusal } from "./refusal.ts";
@@ -26,6 +27,10 @@ export type { SnapshotOptions, VolumeOptions } from "./volume-options.ts";
 export type { ClientStats } from "./client-limits.ts";
 export type { ExportInfo, SnapshotStatus, VolumeEvents } from "./volume-events.ts";
 export type { ExportStats, SnapshotStats, VolumeStats, WorkerStats } from "./stats.ts";
+
+export interface AbortOptions {
+  readonly signal?: AbortSignal | undefined;
+}
 
 interface Dropped {
   readonly origin: string;
@@ -45,15 +50,19 @@ const registry = new FinalizationRegistry(({ origin, running }: Dropped) => {
 /** Who waits for an order has not dropped the volume. */
 const underWay = new Map<Promise<void>, Volume>();
 
-/** Throws (rejects with) a SnapringError; whatever was opened by then is closed again. */
-export async function openVolume(options: VolumeOptions): Promise<Volume> {
+/**
+ * Rejects with a SnapringError, or with an AbortError when `signal` has ended it; whatever was opened by then is closed again, and what was made
+ * is removed.
+ */
+export async function openVolume(options: VolumeOptions, { signal }: AbortOptions = {}): Promise<Volume> {
   checkWorkerEntries();
   checkSurroundings();
   const complete = completeOptions(options);
   let running: RunningVolume | undefined;
   try {
+    if (signal !== undefined) await answering([complete.origin, ...complete.snapshots.map(({ cow }) => cow)], signal);
     running = new RunningVolume(complete);
-    await running.open();
+    await running.open(signal);
     return new Volume(running, complete.origin);
   } catch (error) {
     await running?.close().catch(() => {});
@@ -86,9 +95,12 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     return this.#running.status(name);
   }
 
-  /** E-40: atomic against writes of clients; resolves when it is durable and served. */
-  createSnapshot(options: SnapshotOptions): Promise<void> {
-    return this.#held(this.#running.createSnapshot(options));
+  /**
+   * E-40: atomic against writes of clients; resolves when it is durable and served. Rejects with an AbortError when `signal` has ended it: then
+   * there is no such snapshot, and no file that was made for it.
+   */
+  createSnapshot(options: SnapshotOptions, { signal }: AbortOptions = {}): Promise<void> {
+    return this.#held(this.#running.createSnapshot(options, signal));
   }
 
   /** E-41: its header is invalid, durably, and its COW device released. */

@@ -9,7 +9,7 @@
  * NAME is the best of its lasting names; where it has none, the number of this boot, which may be another device's at the next: then only
  * the identity in the register tells (identity.ts).
  */
-import { existsSync, fstatSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, fstatSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { deviceFacts } from "../device/device-facts.ts";
 import { lastingNames } from "../device/lasting-path.ts";
@@ -29,6 +29,17 @@ export interface RegisterPlace {
   readonly owner: number;
   /** Registers of origins that share bytes with this one. */
   overlapping(): readonly string[];
+}
+
+/** Whoever serves this origin can write its register; where that is not known it is to be taken for granted. */
+export function canKeepRegister(path: string): boolean {
+  try {
+    const real = realpathSync(path);
+    if (!statSync(real).isBlockDevice()) accessSync(dirname(real), constants.W_OK);
+    return true;
+  } catch (error) {
+    return !["EROFS", "EACCES", "EPERM"].includes((error as NodeJS.ErrnoException).code ?? "");
+  }
 }
 
 export interface OpenOrigin {

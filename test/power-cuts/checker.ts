@@ -9,6 +9,7 @@
 import { decodeStore, type DecodedStore, viewOf } from "../sim/store-decoder.ts";
 import type { Ledger } from "./ledger.ts";
 import type { RecordedSnapshot, Recording } from "./recording.ts";
+import { stateIn } from "./register-state.ts";
 
 export interface Found {
   readonly snapshot: RecordedSnapshot;
@@ -21,10 +22,19 @@ export interface Found {
 /** Throws where the promise is broken at time `at`; returns what there is. */
 export function checkCut(recording: Recording, at: number, images: readonly Uint8Array[]): readonly Found[] {
   const { origin, snapshots, mergedFrom } = recording;
+  const handedBack = at >= handedBackFrom(recording);
   if (at < mergedFrom) must(origin.wrong(images[0], at), "origin");
   return snapshots.map((snapshot, i) =>
-    checkSnapshot(snapshot, at, images[snapshot.device], images[0], i === 0 && at >= mergedFrom),
+    checkSnapshot(snapshot, at, images[snapshot.device], images[0], i === 0 && handedBack),
   );
+}
+
+/** When the register begins to say that the merge has ended, or was stopped: nothing is handed back before. */
+function handedBackFrom({ log, snapshots, mergedFrom }: Recording): number {
+  const states = log.texts.map(({ text, begin }) => ({ begin, state: stateIn(text, snapshots[0].name) }));
+  const first = states.findIndex(({ begin, state }) => begin >= mergedFrom && state === "merging");
+  if (first < 0) return Infinity;
+  return states.slice(first).find(({ state }) => state !== "merging")?.begin ?? Infinity;
 }
 
 function checkSnapshot(
@@ -32,7 +42,7 @@ function checkSnapshot(
   at: number,
   cow: Uint8Array,
   origin: Uint8Array,
-  mayHaveEnded: boolean,
+  handedBack: boolean,
 ): Found {
   const { name } = snapshot;
   const decoded = decode(name, cow, origin.length);
@@ -43,8 +53,8 @@ function checkSnapshot(
   if (isActive) {
     const ledger = snapshot.ledger as Ledger;
     const wrong = ledger.wrong(view, at);
-    // One of the two is what clients see.
-    if (wrong !== undefined && (!mayHaveEnded || ledger.wrong(origin, at) !== undefined)) must(wrong, name);
+    // One of the two is what clients see: the origin, where everything was merged.
+    if (wrong !== undefined && (!handedBack || ledger.wrong(origin, at) !== undefined)) must(wrong, name);
   }
   return { snapshot, state: decoded.state, exceptions: decoded.exceptions.length, view };
 }

@@ -23,6 +23,7 @@ import type { Found } from "./checker.ts";
 import type { CheckedCut } from "./images.ts";
 import { SECTOR_BYTES } from "./ledger.ts";
 import { type Recording, REGISTER } from "./recording.ts";
+import { stateIn } from "./register-state.ts";
 
 /** Compared at once. */
 const PIECE_BYTES = 64 * SECTOR_BYTES;
@@ -212,13 +213,6 @@ export class Reopening {
       }
     }
   }
-}
-
-/** What the register says of the snapshot. */
-function stateIn(register: string | undefined, name: string): string | undefined {
-  if (register === undefined) return undefined;
-  const { snapshots } = JSON.parse(register) as { snapshots: Record<string, { state: string } | undefined> };
-  return snapshots[name]?.state;
 }
 
 /** From `start` on, the next sector that differs, or the end. */

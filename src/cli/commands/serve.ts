@@ -5,6 +5,7 @@
  * and then only waits. SIGINT or SIGTERM drains, commits and closes (exit code 0), also when it comes during the start; what happens
  * to further ones is `interrupt.ts`. Nothing that it prints can stop it: `terminal.live()`.
  */
+import { openUntil } from "../opening.ts";
 import { loadLibrary } from "../library.ts";
 import { Command, Option } from "commander";
 import { BUSY_POLL_US_MAX, MAX_EXPORT_WORKERS } from "../../base/constants.ts";
@@ -30,6 +31,7 @@ interface ServeOptions extends WordOptions {
   readonly buffered?: boolean;
   readonly io: "auto" | "uring" | "sync";
   readonly readOnly?: boolean;
+  readonly originReadOnly?: boolean;
   readonly workers?: number;
   readonly busyPoll?: number;
   readonly abandon?: readonly string[];
@@ -64,6 +66,7 @@ export function serveCommand(terminal: Terminal): Command {
     .option("--buffered", "use the page cache")
     .addOption(new Option("--io <KIND>", "how to do I/O").choices(["auto", "uring", "sync"]).default("auto"))
     .option("--read-only", "clients may not write to the live volume or a snapshot")
+    .option("--origin-read-only", "the origin is only read, and its snapshots can be written (evidence, live systems)")
     .option("--workers <N>", "threads that serve clients", optionValue(wholeNumber(1, MAX_EXPORT_WORKERS)))
     .option(
       "--busy-poll <MICROSECONDS>",
@@ -92,7 +95,10 @@ async function serve(terminal: Terminal, origin: string, options: ServeOptions):
   const { openVolume } = await loadLibrary();
   // Nothing has been opened or made yet.
   if (interrupt.requested) return;
-  const volume = await openVolume({ ...volumeOptions(origin, options, snapshots), log: say });
+  const volume = await openUntil(interrupt, (how) =>
+    openVolume({ ...volumeOptions(origin, options, snapshots), log: say }, how),
+  );
+  if (volume === undefined) return;
   leftovers.push(...socketFiles(options));
   try {
     if (!interrupt.requested) await answerUntilEnd(terminal, volume, interrupt, options.json === true);
@@ -116,6 +122,7 @@ function volumeOptions(origin: string, options: ServeOptions, snapshots: Snapsho
     direct: options.direct === true ? true : options.buffered === true ? false : "auto",
     io: options.io,
     readOnly: options.readOnly === true,
+    originReadOnly: options.originReadOnly === true,
     ...(options.workers === undefined ? {} : { workers: options.workers }),
     ...(options.busyPoll === undefined ? {} : { busyPoll: options.busyPoll }),
     ...(options.abandon === undefined ? {} : { abandon: options.abandon }),

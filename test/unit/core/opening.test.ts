@@ -82,3 +82,18 @@ test("a broken device of an Invalid snapshot does not keep the origin from being
   bench.metadataDone();
   expect(bench.take()).toEqual(["register 0 removed"]);
 });
+
+test.each([
+  ["has none", { originReadOnly: true }, errno.EINVAL, 0],
+  ["fails", { originReadOnly: true }, errno.EIO, errno.EIO],
+  ["has none, and can be written", {}, errno.EINVAL, errno.EINVAL],
+])("an origin that is only read may be on a medium without a flush: one that %s", (_, options, error, ended) => {
+  const bench = new CoreBench(800, options);
+  const operation = bench.create();
+  bench.metadataDone(0, error);
+  if (ended === 0) {
+    bench.metadataDone();
+    bench.core.registered(0, 0);
+  }
+  expect(bench.finishedWith.get(operation)).toBe(ended);
+});
