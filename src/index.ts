@@ -3,18 +3,24 @@
  */
 export { SnapringError } from "./base/errno.ts";
 export {
+  type ClientStats,
   type ExportInfo,
   type ExportStats,
   type MergeOptions,
   type MergeProgress,
-  type NoticeKind,
+  type Histogram,
+  type OptionError,
+  type OptionErrorCode,
   openVolume,
+  type SnapshotEvent,
   type SnapshotOptions,
+  type SnapshotState,
   type SnapshotStats,
   type SnapshotStatus,
   type Volume,
   type VolumeEvents,
   type VolumeOptions,
   type VolumeStats,
+  type WorkerRole,
   type WorkerStats,
 } from "./engine/volume.ts";

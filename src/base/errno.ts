@@ -125,10 +125,12 @@ export interface SnapringErrorOptions {
   readonly cause?: unknown;
 }
 
-/** An error that a user may see: one line, no stack needed. */
+/** What the machine, a device, a store or the register refuses, in words that a user may see. (Wrong options are a TypeError or RangeError.) */
 export class SnapringError extends Error {
   override readonly name = "SnapringError";
+  /** Stable: the name of an error number (`ENOENT`, `EBUSY`, `ENOSPC` …). */
   readonly code: string;
+  /** What can be done about it; undefined: nothing that is known. */
   readonly hint: string | undefined;
 
   constructor(code: ErrnoName | "EUSAGE", message: string, options: SnapringErrorOptions = {}) {

@@ -25,6 +25,7 @@ export interface MergeProgress {
   readonly left: number;
 }
 
+/** For `Volume.merge`. */
 export interface MergeOptions {
   /** Stops the merge: what has been merged stays so, the rest is the snapshot's still. Rejects with an AbortError when the origin has been handed back. */
   readonly signal?: AbortSignal | undefined;

@@ -114,7 +114,7 @@ function forgotten(name: string, { path, mark }: FoundStore): SnapringError {
     "EBUSY",
     `cow of ${name} ${path} was ${where}: the origin may have been written without it`,
     {
-      hint: advice`where you know that it was not, say ${say.unregistered}; ${say.force} a new store of it`,
+      hint: advice`where you know that it was not, say ${say.unregistered}; snapring create --force makes a new store of it`,
     },
   );
 }
