@@ -15,6 +15,7 @@ import type { SnapshotState as SnapshotStateName } from "./volume-events.ts";
 /** Of one snapshot. Counters count since the volume was opened or the snapshot created. */
 export interface SnapshotStats {
   readonly name: string;
+  /** What it is now. */
   readonly state: SnapshotStateName;
   /** As `dmsetup status` has it: `ALLOCATED/TOTAL METADATA` in sectors, or a word (`Invalid`, `Overflow`, `Merge failed`). */
   readonly status: string;
@@ -53,25 +54,33 @@ export type Histogram = readonly number[];
 export interface ExportStats {
   /** "origin", or the snapshot's name. */
   readonly name: string;
-  /** Requests that have ended, by their kind. */
+  /** Reads that have ended. */
   readonly reads: number;
+  /** Writes that have ended. */
   readonly writes: number;
+  /** Flushes that have ended. */
   readonly flushes: number;
+  /** Discards that have ended. */
   readonly trims: number;
+  /** Writes of zeroes that have ended. */
   readonly zeroes: number;
-  /** Bytes of data sent to clients, and taken from them. */
+  /** Bytes of data sent to clients. */
   readonly readBytes: number;
+  /** Bytes of data taken from clients. */
   readonly writtenBytes: number;
   /** Requests that were answered with an error, among the above. */
   readonly errors: number;
-  /** From the arrival of a request to its reply. */
+  /** Of reads, from the arrival of a request to its reply. */
   readonly readLatency: Histogram;
+  /** Of writes, likewise. */
   readonly writeLatency: Histogram;
+  /** Of flushes, likewise. */
   readonly flushLatency: Histogram;
 }
 
 /** Of one thread, since the volume was opened. What a thread of its role does not do is 0. */
 export interface WorkerStats {
+  /** What it does. */
   readonly role: WorkerRole;
   /** Among those of its role, from 0. */
   readonly index: number;
@@ -85,22 +94,27 @@ export interface WorkerStats {
   readonly sleeps: number;
   /** Turns while busy-polling: among `turns`, with nothing to submit and nothing completed. */
   readonly spins: number;
-  /** Operations given to the kernel, and ended. */
+  /** Operations given to the kernel. */
   readonly submitted: number;
+  /** … that have ended. */
   readonly completed: number;
   /** Operations done by a plain system call within the turn. */
   readonly inline: number;
   /** Connections that it serves now. */
   readonly connections: number;
-  /** Requests, device operations and data slots in use when the worker last slept. */
+  /** Requests under way when the thread last slept. */
   readonly requests: number;
+  /** Device operations under way then. */
   readonly pieces: number;
+  /** Buffers of data in use then. */
   readonly slots: number;
-  /** Chunks, and bytes, that it has copied. */
+  /** Chunks that it has copied. */
   readonly copies: number;
+  /** Bytes that it has copied. */
   readonly copiedBytes: number;
-  /** Writes of headers and areas, and their bytes. */
+  /** Writes of headers and areas. */
   readonly metadataJobs: number;
+  /** Bytes of these. */
   readonly metadataBytes: number;
 }
 
@@ -110,7 +124,9 @@ export interface VolumeStats {
   readonly snapshots: readonly SnapshotStats[];
   /** The live volume first, then the snapshots. */
   readonly exports: readonly ExportStats[];
+  /** snapring's threads. */
   readonly workers: readonly WorkerStats[];
+  /** Connections. */
   readonly clients: ClientStats;
   /** Lines of the log that could not be written. */
   readonly droppedLines: number;

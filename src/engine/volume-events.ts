@@ -29,8 +29,10 @@ export interface ExportInfo {
   readonly uris: readonly string[];
 }
 
+/** A snapshot, as dmsetup would show it. */
 export interface SnapshotStatus {
   readonly name: string;
+  /** What it is now. */
   readonly state: SnapshotState;
   /** As `dmsetup status` prints it: `ALLOCATED/TOTAL METADATA` in sectors of 512 bytes, or `Invalid`, `Overflow`, `Merge failed`. */
   readonly status: string;

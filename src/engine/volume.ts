@@ -157,6 +157,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     return this.#running.close();
   }
 
+  /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
