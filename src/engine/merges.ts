@@ -18,6 +18,7 @@ import type { CoreShell } from "./core-shell.ts";
 import type { SnapshotHandle } from "./snapshot-handle.ts";
 import { guarded } from "./user-callback.ts";
 
+/** How far a merge is. */
 export interface MergeProgress {
   /** Of what there was when the merge began, or went on: 0 … 1. */
   readonly fraction: number;

@@ -37,11 +37,12 @@ it.each([
 describe("the library's own sources", () => {
   const flags =
     /--(moved|abandon|unregistered|snapshot|no-merge|direct|buffered|io|unlocked|listen|workers|size|force|read-only)\b/;
+  // A whole command, `snapring create --force`, is one for whoever reads it.
   it.each(["engine", "register", "device", "core"])("name no flag of the command line in a text: src/%s", (layer) => {
     const texts = readdirSync(join(ROOT, "src", layer)).flatMap((file) =>
       readFileSync(join(ROOT, "src", layer, file), "utf8")
         .split("\n")
-        .filter((line) => !/^\s*(\/?\*|\/\/)/.test(line) && flags.test(line)),
+        .filter((line) => !/^\s*(\/?\*|\/\/)/.test(line) && flags.test(line.replace(/snapring \w+ --\w+/g, ""))),
     );
     expect(texts).toEqual([]);
   });

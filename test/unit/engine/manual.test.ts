@@ -8,7 +8,7 @@ const ROOT = join(import.meta.dirname, "../../..");
 
 const FILES = [
   "src/base/errno.ts",
-  ...["channel", "client-limits", "option-error", "stats", "volume", "volume-events", "volume-options"].map(
+  ...["channel", "client-limits", "merges", "option-error", "stats", "volume", "volume-events", "volume-options"].map(
     (name) => `src/engine/${name}.ts`,
   ),
 ];
