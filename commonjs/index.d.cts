@@ -5,15 +5,23 @@ export declare const openVolume: typeof library.openVolume;
 export declare const SnapringError: typeof library.SnapringError;
 export type SnapringError = library.SnapringError;
 export type {
+  ClientStats,
   ExportInfo,
   ExportStats,
-  NoticeKind,
+  Histogram,
+  MergeOptions,
+  MergeProgress,
+  OptionError,
+  OptionErrorCode,
+  SnapshotEvent,
   SnapshotOptions,
+  SnapshotState,
   SnapshotStats,
   SnapshotStatus,
   Volume,
   VolumeEvents,
   VolumeOptions,
   VolumeStats,
+  WorkerRole,
   WorkerStats,
 } from "../dist/src/index.js" with { "resolution-mode": "import" };

@@ -3,6 +3,7 @@
  *
  * Numbers are Linux's. A message is safe to print (printable.ts), lower-case, names the subject, then the fact; `code` is stable.
  */
+import type { Advice } from "./advice.ts";
 import { printable } from "./printable.ts";
 
 export const errno = {
@@ -120,19 +121,36 @@ export function isShortage(error: number): boolean {
 
 export interface SnapringErrorOptions {
   /** What the user can do about it. */
-  readonly hint?: string | undefined;
+  readonly hint?: string | Advice | undefined;
   readonly cause?: unknown;
 }
 
-/** An error that a user may see: one line, no stack needed. */
+/** What the machine, a device, a store or the register refuses, in words that a user may see. (Wrong options are a TypeError or RangeError.) */
 export class SnapringError extends Error {
   override readonly name = "SnapringError";
+  /** Stable: the name of an error number (`ENOENT`, `EBUSY`, `ENOSPC` …). */
   readonly code: string;
+  /** What can be done about it; undefined: nothing that is known. */
   readonly hint: string | undefined;
 
   constructor(code: ErrnoName | "EUSAGE", message: string, options: SnapringErrorOptions = {}) {
     super(printable(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    this.hint = options.hint === undefined ? undefined : printable(options.hint);
+    const { hint } = options;
+    const text = typeof hint === "object" ? hint.library : hint;
+    this.hint = text === undefined ? undefined : printable(text);
+    if (typeof hint === "object") advised.set(this, { library: text ?? "", command: printable(hint.command) });
   }
+}
+
+const advised = new WeakMap<SnapringError, Advice>();
+
+/** The hint of an error as it was given: to hand it on. */
+export function hintOf(error: SnapringError): string | Advice | undefined {
+  return advised.get(error) ?? error.hint;
+}
+
+/** The hint in the command line's words. */
+export function commandHint(error: SnapringError): string | undefined {
+  return advised.get(error)?.command ?? error.hint;
 }

@@ -7,7 +7,7 @@
  *   anything else                                  1   a defect of ours: the stack is shown, for whoever reports it
  */
 import { CommanderError } from "commander";
-import { SnapringError } from "../base/errno.ts";
+import { commandHint, SnapringError } from "../base/errno.ts";
 import { isOptionError, type OptionError } from "../engine/option-error.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -53,7 +53,7 @@ function describe(error: unknown, where: string): Failure {
   }
   if (error instanceof SnapringError) {
     const exitCode = error.code === "EUSAGE" ? ExitCode.Usage : ExitCode.Failed;
-    return { exitCode, code: error.code, message: error.message, hint: error.hint };
+    return { exitCode, code: error.code, message: error.message, hint: commandHint(error) };
   }
   if (isOptionError(error)) return { exitCode: ExitCode.Usage, code: "EUSAGE", message: asFlag(error) };
   if (isSystemError(error)) return { exitCode: ExitCode.Failed, code: error.code, message: error.message };

@@ -7,6 +7,7 @@
  */
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
 import { assert } from "../base/assert.ts";
+import { advice, say } from "../base/advice.ts";
 import { SnapringError } from "../base/errno.ts";
 import { alignDown, divExact, SECTOR_BYTES, type Sector } from "../base/units.ts";
 import { type DeviceFacts, deviceFacts } from "./device-facts.ts";
@@ -143,7 +144,7 @@ export function lockAs(mode: AccessMode, fd: number, path: string, what: string)
   if (reason === undefined) return undefined;
   if (mode !== "write") return `${path} is not locked (${reason}): make sure that nobody else uses it`;
   throw new SnapringError("ENOLCK", `${name} cannot be locked, so it is not opened for writing: ${reason}`, {
-    hint: `${reason === NO_WAY ? "install util-linux or build the addon (snapring build-addon); " : ""}--unlocked (unlocked of the library) goes on without`,
+    hint: advice`${reason === NO_WAY ? "install util-linux or build the addon (snapring build-addon); " : ""}${say.unlocked} goes on without`,
   });
 }
 

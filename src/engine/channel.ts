@@ -20,6 +20,7 @@ import { Outbox } from "../ring/outbox.ts";
 import { createRing, RingConsumer } from "../ring/spsc-ring.ts";
 import type { RingMode, WakeHandle, WorkerData } from "../ring/worker-data.ts";
 
+/** What a thread does: serve clients, copy chunks, or write headers and areas. */
 export type WorkerRole = "export" | "copy" | "metadata";
 
 /** Messages that fit a ring; more are queued by the sender. */

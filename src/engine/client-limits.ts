@@ -28,16 +28,19 @@ import { CloseCause, Message } from "../ring/messages.ts";
 import type { Channel } from "./channel.ts";
 import { RareLine } from "./rare-line.ts";
 
+/** Connections of clients. */
 export interface ClientStats {
-  /** Now. */
+  /** Open now. */
   readonly connections: number;
   /** Of these, in their handshake. */
   readonly handshakes: number;
-  /** Since the start: let in, and turned away because there were too many. */
+  /** Since the start: let in. */
   readonly accepted: number;
+  /** Since the start: closed without a word, because there were too many. */
   readonly refused: number;
-  /** Cut off: did not finish the handshake; held memory that others waited for. */
+  /** Since the start: cut off, for they did not finish the handshake in 10 seconds. */
   readonly handshakeTimeouts: number;
+  /** Since the start: cut off, for they held memory that others waited for, and moved no data. */
   readonly transferTimeouts: number;
 }
 

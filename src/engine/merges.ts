@@ -18,6 +18,7 @@ import type { CoreShell } from "./core-shell.ts";
 import type { SnapshotHandle } from "./snapshot-handle.ts";
 import { guarded } from "./user-callback.ts";
 
+/** How far a merge is. */
 export interface MergeProgress {
   /** Of what there was when the merge began, or went on: 0 … 1. */
   readonly fraction: number;
@@ -25,6 +26,7 @@ export interface MergeProgress {
   readonly left: number;
 }
 
+/** For `Volume.merge`. */
 export interface MergeOptions {
   /** Stops the merge: what has been merged stays so, the rest is the snapshot's still. Rejects with an AbortError when the origin has been handed back. */
   readonly signal?: AbortSignal | undefined;

@@ -1,6 +1,7 @@
 /**
  * What this machine lacks for the fastest way of doing I/O, said in one line when a volume is opened: io_uring, or the whole addon.
  */
+import { advice, say } from "../base/advice.ts";
 import { SnapringError } from "../base/errno.ts";
 import { loadNative, probeUring } from "../device/native.ts";
 import type { CompleteOptions } from "./volume-options.ts";
@@ -11,7 +12,9 @@ export function sayWhatIsMissing(options: CompleteOptions): void {
   const probe = probeUring();
   if (probe.works || (options.io === "sync" && native !== undefined)) return;
   if (options.io === "uring") {
-    throw new SnapringError("EOPNOTSUPP", `io_uring cannot be used: ${probe.reason}`, { hint: "leave --io uring out" });
+    throw new SnapringError("EOPNOTSUPP", `io_uring cannot be used: ${probe.reason}`, {
+      hint: advice`leave ${say.uring} out`,
+    });
   }
   if (native === undefined) {
     options.log(`no io_uring (${reason}): using node's own file system calls, slower`);

@@ -9,9 +9,12 @@
  * SnapringError.
  */
 
+/** The wrong type (or missing), a value that may not be, a number beyond its bounds. */
 export type OptionErrorCode = "ERR_INVALID_ARG_TYPE" | "ERR_INVALID_ARG_VALUE" | "ERR_OUT_OF_RANGE";
 
+/** What `openVolume` and `createSnapshot` throw for an option that is wrong: a TypeError or RangeError. */
 export interface OptionError extends Error {
+  /** As node has them. */
   readonly code: OptionErrorCode;
   /** Where it stands: `snapshots[0].size`. */
   readonly option: string;

@@ -9,8 +9,8 @@
  *
  * Nothing is changed before everything has been looked at. Runs on main.
  */
+import { advice, say } from "../base/advice.ts";
 import { type ErrnoName, SnapringError } from "../base/errno.ts";
-import { shellQuoted } from "../base/printable.ts";
 import { alignDown, SECTOR_BYTES } from "../base/units.ts";
 import { deviceFacts } from "../device/device-facts.ts";
 import { lastingPath, realPath } from "../device/lasting-path.ts";
@@ -306,7 +306,7 @@ export class RegisteredSet {
       "EBUSY",
       `snapshot '${known.name}' is registered on ${entry.cow}: no store in memory can take its place`,
       {
-        hint: `name another, or give it up with --abandon ${shellQuoted(known.name)}`,
+        hint: advice`name another, or give it up with ${say.abandon(known.name)}`,
       },
     );
   }

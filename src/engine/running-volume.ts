@@ -127,7 +127,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
   async dropSnapshot(name: string): Promise<void> {
     this.#refuseDead();
     const handle = this.#snapshots.find(name);
-    await this.#orders.run(() => this.#snapshots.drop(handle));
+    await this.#orders.run(() => handle.whileDropping(() => this.#snapshots.drop(handle)));
   }
 
   /** E-45: the COW device has another size now; growth ends an overflow (S-43). Throws a SnapringError (EINVAL) if it lost used chunks. */
@@ -383,9 +383,10 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
     if (this.#snapshots.merges.tells(event)) this.#tell(index, event, error);
   }
 
-  #tell(index: number, event: NoticeKind, error: number): void {
+  #tell(index: number, notice: NoticeKind, error: number): void {
     const handle: SnapshotHandle | undefined = this.#snapshots.at(index);
     const name = handle?.name ?? `snapshot ${index}`;
+    const event = handle?.eventOf(notice, error) ?? notice;
     const reason = error === 0 ? "" : errnoName(error);
     if (event !== "merge-progress")
       this.#options.log(`${name}: ${NOTICES[event]}${reason === "" ? "" : ` (${reason})`}`);

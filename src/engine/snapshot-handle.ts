@@ -3,7 +3,7 @@
  */
 import { SECTOR_BYTES } from "../base/units.ts";
 import type { LoadedStore } from "../core/loaded-store.ts";
-import type { GatePort, SnapshotPorts } from "../core/ports.ts";
+import type { GatePort, NoticeKind, SnapshotPorts } from "../core/ports.ts";
 import { returnMemory } from "../device/cleared-memory.ts";
 import type { StoreKind } from "../format/table-line.ts";
 import { cowFile } from "../ring/file-table.ts";
@@ -16,6 +16,7 @@ import type { TableWriter } from "../table/table-writer.ts";
 import type { Channel } from "./channel.ts";
 import type { Registrand } from "./registered-set.ts";
 import type { VolumeDevice } from "./volume-device.ts";
+import type { SnapshotEvent } from "./volume-events.ts";
 
 export interface SnapshotHandleParts {
   readonly index: number;
@@ -45,6 +46,7 @@ export class SnapshotHandle {
   readonly description: SnapshotDescription;
   readonly merging: boolean;
   readonly made: boolean;
+  #dropping = false;
   /** How many exceptions it is to have when the register is told next. */
   seeAt: number;
   /** Commits until that is looked at: the first one, then now and then. */
@@ -73,6 +75,20 @@ export class SnapshotHandle {
       discardZeroesCow: parts.discardZeroesCow,
       discardPassdownOrigin: parts.discardPassdownOrigin,
     };
+  }
+
+  async whileDropping(drop: () => Promise<void>): Promise<void> {
+    this.#dropping = true;
+    try {
+      await drop();
+    } finally {
+      this.#dropping = false;
+    }
+  }
+
+  /** What a notice of the core is to the user: what was asked for is no failure. */
+  eventOf(notice: NoticeKind, error: number): SnapshotEvent {
+    return notice === "invalid" && error === 0 && this.#dropping ? "dropped" : notice;
   }
 
   /** As the register knows it. */

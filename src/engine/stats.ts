@@ -1,5 +1,5 @@
 /**
- * The figures of a volume (engine.md, 7): what main knows of its snapshots, and what the workers count in shared memory.
+ * The figures of a volume: what main knows of its snapshots, and what the workers count in shared memory.
  *
  * Plain numbers, taken when asked for; a counter of a running worker may be a moment old.
  */
@@ -10,74 +10,123 @@ import { ExportCounter, exportRow, HISTOGRAM_BUCKETS, histogramAt, WorkerCounter
 import type { Channel, WorkerRole } from "./channel.ts";
 import type { ClientStats } from "./client-limits.ts";
 import type { SnapshotHandle } from "./snapshot-handle.ts";
+import type { SnapshotState as SnapshotStateName } from "./volume-events.ts";
 
+/** Of one snapshot. Counters count since the volume was opened or the snapshot created. */
 export interface SnapshotStats {
   readonly name: string;
-  readonly state: "active" | "overflow" | "invalid" | "merging";
-  /** As dmsetup status has it: `ALLOCATED/TOTAL METADATA`, or a word (S-72). */
+  /** What it is now. */
+  readonly state: SnapshotStateName;
+  /** As `dmsetup status` has it: `ALLOCATED/TOTAL METADATA` in sectors, or a word (`Invalid`, `Overflow`, `Merge failed`). */
   readonly status: string;
+  /** Sectors of 512 bytes of the COW device that are used, its metadata included. */
   readonly allocatedSectors: number;
+  /** Sectors that the COW device has. */
   readonly totalSectors: number;
+  /** Sectors of header and areas, among those used. */
   readonly metadataSectors: number;
+  /** Chunks that the store holds. */
   readonly exceptions: number;
+  /** Chunks that are being copied or written down just now. */
   readonly pending: number;
+  /** Chunks copied from the origin. */
   readonly copies: number;
+  /** Bytes copied from the origin. */
   readonly copiedBytes: number;
+  /** Chunks that clients' first writes filled themselves, without a copy by a thread of its own. */
   readonly grants: number;
+  /** Groups of exceptions that were made durable. */
   readonly commits: number;
+  /** Exceptions in these groups. */
   readonly exceptionsCommitted: number;
+  /** Bytes of metadata written to the COW device. */
   readonly metadataBytes: number;
+  /** Bytes of memory of its exception table. */
   readonly tableBytes: number;
-  /** While merging: 0 … 1. */
+  /** While it merges: from 0 to 1, how much of it is done. */
   readonly mergeFraction: number | undefined;
 }
 
-/** Requests by latency: bucket b took less than 2^b microseconds. */
+/** Requests by latency: entry b counts those that took less than 2^b microseconds, and not less than 2^(b−1); the last one all that took longer. */
 export type Histogram = readonly number[];
 
+/** Of what clients did with one export, since the volume was opened. */
 export interface ExportStats {
+  /** "origin", or the snapshot's name. */
   readonly name: string;
+  /** Reads that have ended. */
   readonly reads: number;
+  /** Writes that have ended. */
   readonly writes: number;
+  /** Flushes that have ended. */
   readonly flushes: number;
+  /** Discards that have ended. */
   readonly trims: number;
+  /** Writes of zeroes that have ended. */
   readonly zeroes: number;
+  /** Bytes of data sent to clients. */
   readonly readBytes: number;
+  /** Bytes of data taken from clients. */
   readonly writtenBytes: number;
+  /** Requests that were answered with an error, among the above. */
   readonly errors: number;
+  /** Of reads, from the arrival of a request to its reply. */
   readonly readLatency: Histogram;
+  /** Of writes, likewise. */
   readonly writeLatency: Histogram;
+  /** Of flushes, likewise. */
   readonly flushLatency: Histogram;
 }
 
+/** Of one thread, since the volume was opened. What a thread of its role does not do is 0. */
 export interface WorkerStats {
+  /** What it does. */
   readonly role: WorkerRole;
+  /** Among those of its role, from 0. */
   readonly index: number;
-  /** uring, poll or node. */
+  /** How it does its I/O: `uring` (io_uring), `poll` (preadv2 and pwritev2), `node` (node:fs). */
   readonly kind: string;
+  /** Calls to the kernel to submit or to wait. */
   readonly enters: number;
+  /** Rounds of its loop. */
   readonly turns: number;
+  /** Rounds that ended in sleep. */
   readonly sleeps: number;
   /** Turns while busy-polling: among `turns`, with nothing to submit and nothing completed. */
   readonly spins: number;
+  /** Operations given to the kernel. */
   readonly submitted: number;
+  /** … that have ended. */
   readonly completed: number;
+  /** Operations done by a plain system call within the turn. */
   readonly inline: number;
+  /** Connections that it serves now. */
   readonly connections: number;
-  /** Requests, device operations and data slots in use when the worker last slept. */
+  /** Requests under way when the thread last slept. */
   readonly requests: number;
+  /** Device operations under way then. */
   readonly pieces: number;
+  /** Buffers of data in use then. */
   readonly slots: number;
+  /** Chunks that it has copied. */
   readonly copies: number;
+  /** Bytes that it has copied. */
   readonly copiedBytes: number;
+  /** Writes of headers and areas. */
   readonly metadataJobs: number;
+  /** Bytes of these. */
   readonly metadataBytes: number;
 }
 
+/** A look at the counters: a plain object, which JSON can hold. */
 export interface VolumeStats {
+  /** In the order in which they were opened or created. */
   readonly snapshots: readonly SnapshotStats[];
+  /** The live volume first, then the snapshots. */
   readonly exports: readonly ExportStats[];
+  /** snapring's threads. */
   readonly workers: readonly WorkerStats[];
+  /** Connections. */
   readonly clients: ClientStats;
   /** Lines of the log that could not be written. */
   readonly droppedLines: number;

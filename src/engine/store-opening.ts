@@ -11,7 +11,7 @@
 import { existsSync, unlinkSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { AREA_READ_AHEAD, HUGE_PAGES_EXCEPTIONS } from "../base/constants.ts";
-import { errnoOf, SnapringError, type ErrnoName } from "../base/errno.ts";
+import { errnoOf, hintOf, SnapringError, type ErrnoName } from "../base/errno.ts";
 import { exactSize } from "../base/size-text.ts";
 import { divCeil, divExact, SECTOR_BYTES } from "../base/units.ts";
 import { type LoadedStore, transientStore } from "../core/loaded-store.ts";
@@ -238,5 +238,5 @@ function beginMore(reads: ReadAhead, loader: StoreLoader): void {
 
 function withPath(path: string, error: unknown): unknown {
   if (!(error instanceof SnapringError) || error.message.includes(path)) return error;
-  return new SnapringError(error.code as ErrnoName, `${path}: ${error.message}`, { hint: error.hint, cause: error });
+  return new SnapringError(error.code as ErrnoName, `${path}: ${error.message}`, { hint: hintOf(error), cause: error });
 }

@@ -9,6 +9,7 @@
  * process that was killed, and keeps their descriptor open meanwhile, so that nobody gets the lock before the last of them has ended (C-49).
  */
 import { closeSync, constants, fdatasync, openSync } from "node:fs";
+import { advice, say } from "../base/advice.ts";
 import { errno, errnoOf, SnapringError } from "../base/errno.ts";
 import { divFloor, SECTOR_BYTES } from "../base/units.ts";
 import { type AccessMode, DeviceFile, lockAs, writeMode } from "../device/device-file.ts";
@@ -142,7 +143,7 @@ export class VolumeDevice {
     if (reason === undefined) return undefined;
     if (options.direct !== true) return reason;
     throw new SnapringError("EINVAL", `${options.what} ${options.path} cannot be used with direct I/O: ${reason}`, {
-      hint: "leave --direct out",
+      hint: advice`leave ${say.direct} out`,
     });
   }
 

@@ -4,36 +4,75 @@
  */
 import type { NoticeKind } from "../core/ports.ts";
 
+/**
+ * What a snapshot can be.
+ *
+ * - `active`: it is read and written, and keeps what the origin loses.
+ * - `overflow`: a store `PO` is full. Reads go on, writes to the snapshot fail; `growSnapshot` ends it. The next origin write that would
+ *   need room makes it invalid.
+ * - `invalid`: it was dropped, ran full (store `P`), or its COW device failed. Every request to it fails; the volume goes on. For good.
+ * - `merging`: it is rolled back into the origin, and shown in the origin's place.
+ */
+export type SnapshotState = "active" | "overflow" | "invalid" | "merging";
+
+/** What clients may ask for by name. */
 export interface ExportInfo {
-  /** "origin", or the snapshot's name. */
+  /** "origin" for the live volume (the empty name means it, too), or the snapshot's name. */
   readonly name: string;
+  /** Bytes: of the origin, and so of every snapshot of it. */
   readonly sizeBytes: number;
+  /** Clients may not write it. */
   readonly readOnly: boolean;
-  /** Of the live volume always active. */
-  readonly state: SnapshotStatus["state"];
-  /** NBD URIs, one for each address. */
+  /** Of the live volume always `active`. */
+  readonly state: SnapshotState;
+  /** NBD URIs, one for each address that is listened on, in that order; percent-encoded, so that they can be pasted. None: nobody listens. */
   readonly uris: readonly string[];
 }
 
+/** A snapshot, as dmsetup would show it. */
 export interface SnapshotStatus {
   readonly name: string;
-  readonly state: "active" | "overflow" | "invalid" | "merging";
-  /** S-72. */
+  /** What it is now. */
+  readonly state: SnapshotState;
+  /** As `dmsetup status` prints it: `ALLOCATED/TOTAL METADATA` in sectors of 512 bytes, or `Invalid`, `Overflow`, `Merge failed`. */
   readonly status: string;
-  /** S-73. */
+  /** As `dmsetup table` prints it: `ORIGIN COW P|PO|N CHUNKSECTORS …`. */
   readonly table: string;
 }
 
+/**
+ * What happens to a snapshot. A `reason` comes along where something failed: the name of an error number (`ENOSPC`, `EIO`), else `""`.
+ *
+ * - `dropped`: as `dropSnapshot` asked for. It comes before that resolves.
+ * - `invalid`: it ran full (`ENOSPC`), or its COW device failed (`EIO` …). The last event of it, but for failures of writing that down.
+ * - `overflow`, `overflow-cleared`: a store `PO` is full; it has room again.
+ * - `merge-progress`: a step of a merge has ended; often. Not in the log.
+ * - `merged`: the merge is complete. `merge-stopped`: `stopMerge` or the close has stopped it. `merge-failed`: a device failed; what is
+ *   merged stays merged, and the snapshot is still shown in the origin's place. One of the three ends each merge.
+ * - `header-write-failed`: the COW device does not take the mark that the snapshot is invalid; the register has it.
+ * - `register-failed`: the register of snapshots could not be written.
+ */
+export type SnapshotEvent = NoticeKind | "dropped";
+
+/**
+ * Events, with what listeners get. They come in the order in which things happen, after `openVolume` has resolved; what a
+ * listener throws is an uncaught exception of the program, and does the volume no harm.
+ */
 export interface VolumeEvents {
   /** A snapshot's state has changed, or something went wrong with it. */
-  snapshot: [name: string, event: NoticeKind, error: string];
-  /** The volume cannot go on: its clients are cut off; close it. Thrown where nobody listens. */
+  snapshot: [name: string, event: SnapshotEvent, reason: string];
+  /**
+   * The volume cannot go on: a thread has died, or something of snapring's has thrown. At most once. Its clients have been cut off, orders
+   * under way reject; what is durable stays so. `close()` it. Where nobody listens it is thrown.
+   */
   error: [error: Error];
+  /** It is closed: the last event. It comes before `close()` resolves. */
   close: [];
 }
 
 /** In the log. */
-export const NOTICES: Readonly<Record<NoticeKind, string>> = {
+export const NOTICES: Readonly<Record<SnapshotEvent, string>> = {
+  dropped: "the snapshot is dropped",
   invalid: "the snapshot is invalid now",
   overflow: "the store is full, writes to the snapshot fail",
   "overflow-cleared": "the store has room again",

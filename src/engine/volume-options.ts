@@ -9,37 +9,60 @@ import type { RingMode } from "../ring/worker-data.ts";
 import { checkVolumeOptions } from "./option-schema.ts";
 import { SafeLog } from "./safe-log.ts";
 
+/** A snapshot, for `openVolume` and `createSnapshot`. Sizes are bytes. */
 export interface SnapshotOptions {
-  /** The export's name; neither empty nor "origin". */
+  /** The export's name, and that of the snapshot in the register: up to 4096 bytes of UTF-8, neither empty nor "origin", unique in the volume. */
   readonly name: string;
-  /** File or block device of the COW store. */
+  /** Path of the file or block device of the COW store. The file is made where it does not exist and `size` is given. */
   readonly cow: string;
-  /** Bytes; a store that exists keeps its own (S-33). Default: 16 KiB for a new one. */
+  /**
+   * Bytes of a chunk, the unit of copy-on-write: a power of two from 512 to 2^30. A store that exists keeps its own. Default: 16 KiB for a new
+   * one. Must be given for a store `N`.
+   */
   readonly chunkSize?: number | undefined;
-  /** P: persistent (default). PO: persistent, overflows instead of turning invalid. N: in memory, lost on close. */
+  /**
+   * What the store is when it is full, and after a close. Default "P".
+   *
+   * - "P", persistent: it is there again at the next opening; when it is full the snapshot becomes invalid.
+   * - "PO", persistent with overflow: as P, but when the snapshot's own writes fill it, they fail (ENOSPC) until it has grown, and the snapshot
+   *   stays readable. Origin writes that need room still make it invalid.
+   * - "N", not persistent: what belongs where is kept in memory; after the close, or a crash, there is no snapshot.
+   */
   readonly store?: "P" | "PO" | "N" | undefined;
-  /** Bytes: make the COW file with this size where it does not exist. */
+  /** Bytes, a multiple of 512: make the COW file with this size where it does not exist. Without effect, but for a line in the log, where it does. */
   readonly size?: number | undefined;
   /** The file that is made reserves no space: it may fail later when the file system is full, and is slower. Default false. */
   readonly sparse?: boolean | undefined;
-  /** Make a new store whatever stands on the COW device, as `create --force` does; not where a register knows it. Default false. */
+  /**
+   * Make a store on a COW device whose first sector is blank although something else stands there (a file system, a partition table …), which is
+   * overwritten. A store that is there is never made anew: `snapring create --force` does that. Default false.
+   */
   readonly force?: boolean | undefined;
-  /** E-12. */
+  /** A discard (trim) of the snapshot zeroes what its COW store holds of the range. Default false: a discard of the snapshot leaves its data as it is. */
   readonly discardZeroesCow?: boolean | undefined;
+  /**
+   * With `discardZeroesCow`: such a discard also discards the range on the origin's device, and nobody keeps its data: it may be gone from the live volume
+   * and from every snapshot. Default false.
+   */
   readonly discardPassdownOrigin?: boolean | undefined;
 }
 
+/** A volume, for `openVolume`. An option that is left out or undefined has its default; one that is unknown is refused. */
 export interface VolumeOptions {
-  /** File or block device that holds the live volume. */
+  /** Path of the file or block device that holds the live volume. It is locked while the volume is open. */
   readonly origin: string;
+  /** Its snapshots, 256 at most: those that the register knows, unless they are abandoned, and new ones. Default: none. */
   readonly snapshots?: readonly SnapshotOptions[] | undefined;
-  /** "unix:PATH" or "tcp:HOST:PORT"; none: nothing is served. */
+  /**
+   * Addresses: "unix:PATH" (a path of 107 bytes at most; the socket's file goes at the close) or "tcp:HOST:PORT" (an IPv6 host in brackets; port 0: any
+   * free one, see `exports`). Default: nobody is served.
+   */
   readonly listen?: readonly string[] | undefined;
-  /** O_DIRECT; "auto" (default): where it serves. */
+  /** O_DIRECT, past the page cache. true: fail (EINVAL) where that is not possible. Default "auto": where it serves. */
   readonly direct?: boolean | "auto" | undefined;
-  /** "uring": fail where io_uring is refused. "sync": do not use it. Default "auto". */
+  /** How I/O is done. "uring": fail (EOPNOTSUPP) where io_uring is refused. "sync": do not use it. Default "auto": io_uring where it works. */
   readonly io?: "auto" | "uring" | "sync" | undefined;
-  /** Clients may not write. */
+  /** Clients may write neither the origin nor a snapshot, and nothing is written to disk. Default false. */
   readonly readOnly?: boolean | undefined;
   /**
    * The origin alone is only read: its export is read-only, its snapshots can be written (evidence images, a live system's disk). It is opened
@@ -47,37 +70,37 @@ export interface VolumeOptions {
    * it cannot be written (a read-only medium), the volume opens only with `unregistered`. Default false.
    */
   readonly originReadOnly?: boolean | undefined;
-  /** Threads that serve clients. Default: one per processor, 4 at most. */
+  /** Threads that serve clients, 1 to 16. Default: one per processor, 4 at most. */
   readonly workers?: number | undefined;
-  /** Threads that copy chunks. Default 1. */
+  /** Threads that copy chunks, 1 to 16. Default 1. */
   readonly copyWorkers?: number | undefined;
-  /** S-57: acknowledge snapshot writes before their exceptions are durable; a flush makes them so. Default true. */
+  /** Acknowledge writes to a snapshot before its metadata is durable; a flush makes it so, as on any disk. Default true. */
   readonly early?: boolean | undefined;
-  /** A first write to a part of a chunk is completed by the worker that serves it, instead of a copy worker. Default true. */
+  /** A first write to a part of a chunk is completed by the thread that serves it, instead of a copy thread. Default true. */
   readonly fills?: boolean | undefined;
-  /** Workers hold a few chunks of each store in reserve, so that a first write needs one hop less; off: chunks are allocated in the order of first writes. Default true. */
+  /** Threads hold a few chunks of each store in reserve, so that a first write needs one hop less; off: chunks are allocated in the order of first writes. Default true. */
   readonly reserves?: boolean | undefined;
-  /** S-69: a merge takes runs from several areas at once; off: one run per flush (S-60…S-64). Default true. */
+  /** A merge takes runs from several metadata areas at once; off: one run per flush, as the kernel does. Default true. */
   readonly mergeBatches?: boolean | undefined;
-  /** Percentage (1–100) of the time that a merge may take, so that clients' I/O stays usable (E-26). Default 100. */
+  /** Percentage (1 to 100) of the time that a merge may take, so that clients' I/O stays usable. Default 100. */
   readonly mergePercent?: number | undefined;
-  /** Milliseconds (0–60000) that exceptions may wait in a group that nobody waits for, before it is written (S-54). Default 50. */
+  /** Milliseconds (0 to 60000) that metadata which nobody waits for may wait for more, before it is written. Default 50. */
   readonly groupWaitMs?: number | undefined;
-  /** Exceptions (1–1024) that make a group be written without a waiter; none is larger (S-54). Default 1024. */
+  /** Exceptions (1 to 1024) that are written without waiting for more; no write has more of them. Default 1024. */
   readonly groupCount?: number | undefined;
-  /** Microseconds (0–1000000) that a thread that serves clients polls after its last work before it sleeps. Default 0: it sleeps at once. */
+  /** Microseconds (0 to 1000000) that a thread that serves clients polls after its last work before it sleeps. Default 0: it sleeps at once. */
   readonly busyPoll?: number | undefined;
-  /** A merge that was under way when the volume was last open does not go on: the origin is served as it is, half merged. Default false. */
+  /** A merge that was under way when the volume was last open does not go on: the origin is served as it is, half merged. Not with `readOnly`. Default false. */
   readonly noMerge?: boolean | undefined;
-  /** Registered snapshots that are given up: their stores are marked Invalid, so that the origin may be written without them (E-46). */
+  /** Names of registered snapshots that are given up: their stores are marked invalid, so that the origin may be written without them. Not with `readOnly`. */
   readonly abandon?: readonly string[] | undefined;
-  /** What stands at the given paths is what was registered, though files were moved or replaced: taken where it fits (E-46). */
+  /** What stands at the given paths is what was registered, though files were moved or replaced: taken where it fits. Default false. */
   readonly moved?: boolean | undefined;
-  /** This origin has no snapshots, whatever its mark says of a register that is not here (E-46). */
+  /** This origin has no snapshots, whatever its mark says of a register that is not here. Default false. */
   readonly unregistered?: boolean | undefined;
   /** Go on, with a line in the log, where nothing can be locked: no addon and no program flock, or a file system without locks. Default false. */
   readonly unlocked?: boolean | undefined;
-  /** One line, for people. What it throws is dropped and counted (`droppedLines` in the statistics). */
+  /** Gets one line at a time, for people, without its end. What it throws is dropped and counted (`droppedLines` in the statistics). Default: nobody is told. */
   readonly log?: ((line: string) => void) | undefined;
 }
 

@@ -21,14 +21,17 @@ import type { ExportInfo, SnapshotStatus, VolumeEvents } from "./volume-events.t
 import { completeOptions, type SnapshotOptions, type VolumeOptions } from "./volume-options.ts";
 import { checkWorkerEntries } from "./worker-entry.ts";
 
-export type { NoticeKind } from "../core/ports.ts";
 export type { MergeOptions, MergeProgress } from "./merges.ts";
 export type { SnapshotOptions, VolumeOptions } from "./volume-options.ts";
+export type { WorkerRole } from "./channel.ts";
 export type { ClientStats } from "./client-limits.ts";
-export type { ExportInfo, SnapshotStatus, VolumeEvents } from "./volume-events.ts";
-export type { ExportStats, SnapshotStats, VolumeStats, WorkerStats } from "./stats.ts";
+export type { OptionError, OptionErrorCode } from "./option-error.ts";
+export type { ExportInfo, SnapshotEvent, SnapshotState, SnapshotStatus, VolumeEvents } from "./volume-events.ts";
+export type { ExportStats, Histogram, SnapshotStats, VolumeStats, WorkerStats } from "./stats.ts";
 
+/** What ends an operation before its time. */
 export interface AbortOptions {
+  /** Once it is aborted the operation takes back what it has begun, and rejects with an AbortError (code ABORT_ERR; `cause`: the signal's reason). */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -51,8 +54,12 @@ const registry = new FinalizationRegistry(({ origin, running }: Dropped) => {
 const underWay = new Map<Promise<void>, Volume>();
 
 /**
- * Rejects with a SnapringError, or with an AbortError when `signal` has ended it; whatever was opened by then is closed again, and what was made
- * is removed.
+ * Opens an origin and its snapshots, and serves them until `close()`. Resolves when clients are answered.
+ *
+ * Rejects with a TypeError or RangeError (`code`: ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE; `option`: where) for options that are wrong,
+ * and otherwise with a SnapringError: ENOENT (a file, a snapshot's store), EBUSY (locked by another process, a registered snapshot that was not given, another
+ * one's store), EINVAL and EIO (a store that cannot be opened), EACCES, EADDRINUSE, ENOSPC, ENOLCK, EMFILE, ENOMEM … Whatever was opened by then is
+ * closed, and what was made is removed. `signal` ends it with an AbortError, in the same way.
  */
 export async function openVolume(options: VolumeOptions, { signal }: AbortOptions = {}): Promise<Volume> {
   checkWorkerEntries();
@@ -70,6 +77,7 @@ export async function openVolume(options: VolumeOptions, { signal }: AbortOption
   }
 }
 
+/** A volume that is open: `openVolume` makes it. An EventEmitter (`VolumeEvents`); `await using` closes it. */
 export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposable {
   readonly #running: RunningVolume;
 
@@ -81,43 +89,54 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     registry.register(this, { origin, running: new WeakRef(running) });
   }
 
-  /** What clients may ask for. */
+  /** What clients may ask for now: the live volume first, then the snapshots. */
   get exports(): readonly ExportInfo[] {
     return this.#running.exports;
   }
 
+  /** Counters of everything, as they are now; cheap enough for each second. */
   stats(): VolumeStats {
     return this.#running.stats();
   }
 
-  /** Throws a SnapringError (ENOENT) for a name that no snapshot has. */
+  /** A snapshot's state, in words and as dmsetup has it. Throws a SnapringError (ENOENT) for a name that no snapshot has. */
   status(name: string): SnapshotStatus {
     return this.#running.status(name);
   }
 
   /**
-   * E-40: atomic against writes of clients; resolves when it is durable and served. Rejects with an AbortError when `signal` has ended it: then
-   * there is no such snapshot, and no file that was made for it.
+   * Makes a snapshot of this moment, and serves it: atomic against writes of clients. Resolves when it is durable.
+   *
+   * Its COW device must be blank, or be made by `size`; `force` overwrites what is there, but no store. Rejects with a TypeError or RangeError for options that are wrong, else
+   * with a SnapringError: EEXIST (the name, or something on the COW device), ENOENT (no file and no size), EPERM (a read-only volume), EBUSY, ENOSPC,
+   * ESHUTDOWN (it is closed) … Then there is no snapshot. `signal` ends it with an AbortError, in the same way.
    */
   createSnapshot(options: SnapshotOptions, { signal }: AbortOptions = {}): Promise<void> {
     return this.#held(this.#running.createSnapshot(options, signal));
   }
 
-  /** E-41: its header is invalid, durably, and its COW device released. */
+  /**
+   * Gives a snapshot up, for good: its store is marked invalid, durably, and its COW device released; the file stays. The event is `dropped`. Its
+   * clients get EIO. Rejects with a SnapringError: ENOENT (no such snapshot), EBUSY (it merges).
+   */
   dropSnapshot(name: string): Promise<void> {
     return this.#held(this.#running.dropSnapshot(name));
   }
 
-  /** E-45: the COW device has another size now; growth ends an overflow (S-43). Throws a SnapringError (EINVAL) if it lost used chunks. */
+  /**
+   * Takes over the size that the COW device has now. Growth ends an overflow, and so does space on a full file system. Throws a SnapringError: ENOENT
+   * (no such snapshot), EINVAL (it lost chunks that are used).
+   */
   growSnapshot(name: string): void {
     this.#running.growSnapshot(name);
   }
 
   /**
-   * Rolls the origin back to a snapshot while both are served. Resolves when the snapshot is presented in place of the origin, and will be at
-   * every opening until the merge has ended or is stopped. The end comes as a `snapshot` event, never before this resolves: "merged" when the
-   * origin has been handed back (the snapshot is one of that moment then, and may be dropped), "merge-failed" where it has come to a rest, and
-   * may be started again or stopped.
+   * Rolls the origin back to a snapshot while both are served: what was written to the origin since is lost, what was written to the snapshot is kept.
+   * Resolves when the snapshot is presented in place of the origin, and will be at every opening until the merge has ended or is stopped. The end comes
+   * as a `snapshot` event, never before this resolves: `merged` when the origin has been handed back (the snapshot is one of that moment then, and may
+   * be dropped), `merge-stopped`, or `merge-failed` where it has come to a rest, and may be started again or stopped. Rejects with a SnapringError: ENOENT, EBUSY (a snapshot is
+   * merging already), EINVAL (it is invalid, or a store N), EPERM (a read-only volume).
    */
   startMerge(name: string): Promise<void> {
     return this.#held(this.#running.startMerge(name));
@@ -132,19 +151,21 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     return this.#held(this.#running.merge(name, options));
   }
 
-  /** E-36: ends after the run in progress. */
+  /** Stops the merge that is under way, after the run in progress: the origin is served as it is, half merged. Rejects with a SnapringError (ENOENT) where none is. */
   stopMerge(): Promise<void> {
     return this.#held(this.#running.stopMerge());
   }
 
   /**
-   * E-42: drain, commit, flush, release. A second call waits for the first. Rejects with a SnapringError (ETIMEDOUT) where a device does not
-   * answer: nothing is released then, until the process ends.
+   * Closes the volume: requests of clients are answered (for five seconds at most) and their streams end, everything is written and flushed, devices and locks
+   * are released. A second call waits for the first. Rejects with a SnapringError (ETIMEDOUT) where a device does not answer: nothing is released then,
+   * until the process ends.
    */
   close(): Promise<void> {
     return this.#running.close();
   }
 
+  /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -4,7 +4,7 @@
  * It writes nothing (S-36, S-37). A blank device has no store and is refused here, unlike in the engine, which would make one
  * (S-31). What the loader refuses is passed on with the path in front and, where there is one, a way out behind.
  */
-import { errnoOf, SnapringError, type ErrnoName } from "../base/errno.ts";
+import { errnoOf, hintOf, SnapringError, type ErrnoName } from "../base/errno.ts";
 import type { Sector } from "../base/units.ts";
 import type { LoadedStore } from "../core/loaded-store.ts";
 import { StoreLoader, type ExceptionSink } from "../core/store-loader.ts";
@@ -69,7 +69,7 @@ function withPath<T>(cow: DeviceFile, origin: DeviceFile | undefined, body: () =
 
 function withHint(path: string, error: SnapringError): SnapringError {
   return new SnapringError(error.code as ErrnoName, `${path}: ${error.message}`, {
-    hint: error.hint ?? HINTS[error.code],
+    hint: hintOf(error) ?? HINTS[error.code],
     cause: error,
   });
 }

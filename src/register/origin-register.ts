@@ -18,6 +18,7 @@
  */
 import { closeSync, constants, existsSync, fstatSync, openSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { advice, say } from "../base/advice.ts";
 import { SnapringError } from "../base/errno.ts";
 import { exactSize } from "../base/size-text.ts";
 import { claimOf } from "./claim.ts";
@@ -143,7 +144,7 @@ async function registerElsewhere(
     "EBUSY",
     `origin ${place.origin.path} was moved or copied from elsewhere; its snapshots are registered in ${mark.register}`,
     {
-      hint: `${found === undefined ? "which is not here: bring it along" : "say --moved if it is the same volume"}, or say --unregistered if it is a copy without snapshots`,
+      hint: advice`${found === undefined ? "which is not here: bring it along" : advice`say ${say.moved} if it is the same volume`}, or say ${say.unregistered} if it is a copy without snapshots`,
     },
   );
 }
@@ -159,7 +160,7 @@ function inReach(place: RegisterPlace, { path, snapshots }: Register): SnapringE
     "EBUSY",
     `origin ${place.origin.path} has snapshots, registered in ${path}: ${[...snapshots.keys()].join(", ")}`,
     {
-      hint: "leave --unregistered out, and give them up with --abandon NAME",
+      hint: advice`leave ${say.unregistered} out, and give them up with ${say.abandon("NAME")}`,
     },
   );
 }
@@ -169,7 +170,7 @@ function outOfReach(place: RegisterPlace, mark: Mark): SnapringError {
     "EBUSY",
     `origin ${place.origin.path} has snapshots; they are registered in ${mark.register}, which cannot be seen from here`,
     {
-      hint: "open it by the name by which it was registered, or make that folder visible (a container needs the folder, not the file alone); --unregistered gives the snapshots up",
+      hint: advice`open it by the name by which it was registered, or make that folder visible (a container needs the folder, not the file alone); ${say.unregistered} gives the snapshots up`,
     },
   );
 }
@@ -209,7 +210,7 @@ function refuseShrunk(
     "EBUSY",
     `origin ${path} has ${exactSize(place.origin.bytes)}, and had ${exactSize(had)}: its snapshots would lose their end`,
     {
-      hint: "bring the right one back, or say --moved if it is right so",
+      hint: advice`bring the right one back, or say ${say.moved} if it is right so`,
     },
   );
 }

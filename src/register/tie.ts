@@ -22,9 +22,9 @@
  * files are the same. The store of one snapshot is never taken for another's, nor, whatever is said, one whose mark leads to another register
  * that has it: a copy that has been served once has a register of its own, and the original is still the original's.
  */
+import { advice, say } from "../base/advice.ts";
 import { SnapringError } from "../base/errno.ts";
 import { formatSize } from "../base/size-text.ts";
-import { shellQuoted } from "../base/printable.ts";
 import type { Claim } from "./claim.ts";
 import { compareIdentities, type Identity } from "./identity.ts";
 import type { Mark } from "./mark.ts";
@@ -94,7 +94,7 @@ function openUnknown(name: string, known: Known | undefined, found: FoundStore, 
   if (found.state !== "new") return found.state;
   if (found.content === undefined) return "new";
   throw new SnapringError("EEXIST", `cow of ${name} ${found.path} ${found.content}: it is not made into a store`, {
-    hint: "name a blank file or device; snapring create --force overwrites what is there",
+    hint: advice`name a blank file or device; ${say.force} a store over what is there`,
   });
 }
 
@@ -114,7 +114,7 @@ function forgotten(name: string, { path, mark }: FoundStore): SnapringError {
     "EBUSY",
     `cow of ${name} ${path} was ${where}: the origin may have been written without it`,
     {
-      hint: "where you know that it was not, say --unregistered; snapring create --force makes a new store of it",
+      hint: advice`where you know that it was not, say ${say.unregistered}; snapring create --force makes a new store of it`,
     },
   );
 }
@@ -164,7 +164,7 @@ function refuseMisfit(name: string, { entry }: Known, found: FoundStore): void {
   const where = `cow of ${name} ${found.path}`;
   const refuse = (what: string): SnapringError =>
     new SnapringError("EINVAL", `${where} ${what}`, {
-      hint: `bring the right one back; --abandon ${shellQuoted(name)} gives the snapshot up`,
+      hint: advice`bring the right one back; ${say.abandon(name)} gives the snapshot up`,
     });
   if (entry.store !== "" && found.mark?.store !== undefined && found.mark.store !== entry.store)
     throw refuse("was made anew since, or is another snapshot's store");
@@ -184,9 +184,9 @@ function refuseMisfit(name: string, { entry }: Known, found: FoundStore): void {
 function notTheStore(name: string, found: FoundStore, known: Known, what: string, canMove = false): SnapringError {
   const { cow } = known.entry;
   const registered = found.isAtItsPlace ? "" : ` (registered: ${cow})`;
-  const way = canMove ? "say --moved if it is the right one, or " : "bring the right one back, or ";
+  const way = canMove ? advice`say ${say.moved} if it is the right one, or ` : "bring the right one back, or ";
   return new SnapringError("EBUSY", `snapshot '${known.name}' is registered, and ${found.path} ${what}${registered}`, {
-    hint: `${way}give the snapshot up with --abandon ${shellQuoted(known.name)}; nothing was changed for ${name}`,
+    hint: advice`${way}give the snapshot up with ${say.abandon(known.name)}; nothing was changed for ${name}`,
   });
 }
 
@@ -204,12 +204,12 @@ export function tieMissing(
       "ENOENT",
       `cow of ${name} ${where} is missing, and snapshot '${known.name}' is ${known.entry.state}`,
       {
-        hint: `is its disk mounted? Bring it back, or give the snapshot up with --abandon ${shellQuoted(known.name)}`,
+        hint: advice`is its disk mounted? Bring it back, or give the snapshot up with ${say.abandon(known.name)}`,
       },
     );
   }
   if (size && !readOnly) return;
   throw new SnapringError("ENOENT", `cow of ${name} ${cow} does not exist`, {
-    hint: readOnly ? "a read-only volume makes no files" : "give it a size to have it made",
+    hint: readOnly ? "a read-only volume makes no files" : advice`give it a size to have it made: ${say.size}`,
   });
 }

@@ -82,6 +82,7 @@ describePackage("the archive (native)", () => {
       `prebuilds/linux-${process.arch}/snapring.glibc.node`,
       "native-bindings/binding.gyp",
       "native-bindings/src/binding.cc",
+      "docs/LIBRARY.md",
       "docs/RELIABILITY.md",
       "README.md",
       "CHANGELOG.md",
@@ -190,8 +191,8 @@ async function openAlone(node: string, file: string, name: string): Promise<Open
 
 /** With a socket and a size that a test may have. */
 function readmeExample(): string {
-  const [, code] = /^```ts\n([\s\S]*?)^```$/m.exec(readFileSync(join(ROOT, "README.md"), "utf8")) ?? [];
-  return code.replace("/run/snapring.sock", join(consumer, "readme.sock")).replace("10 * 2 ** 30", "2 ** 22");
+  const [, code] = /^```js\n([\s\S]*?)^```$/m.exec(readFileSync(join(ROOT, "README.md"), "utf8")) ?? [];
+  return code;
 }
 
 describePackage("the command (native)", () => {

@@ -92,7 +92,11 @@ describe("orders", () => {
     const { library } = volume;
     const old = await volume.connect("monday");
     await old.write(0, dataPattern(65536, 5));
+    const events: unknown[] = [];
+    library.on("snapshot", (...event) => events.push(event));
     await library.dropSnapshot("monday");
+    // What was asked for is no failure.
+    expect(events).toEqual([["monday", "dropped", ""]]);
     await library.createSnapshot({ ...MONDAY, cow: volume.cowPath("again") });
     const next = await volume.connect("monday");
     await expect(old.read(0, 512)).rejects.toThrow();

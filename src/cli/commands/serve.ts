@@ -42,10 +42,19 @@ interface ServeOptions extends WordOptions {
 }
 
 const HELP = `
-NBD exports: the empty name and 'origin' are the live volume, NAME is a snapshot. A COW file that does not exist is made
-when size= is given, with all of its space reserved unless 'sparse' follows. Further settings: discard_zeroes_cow,
-discard_passdown_origin. A volume remembers its snapshots (ORIGIN.snapshots) and does not open without them, for they would
+NBD exports: the empty name and 'origin' are the live volume, NAME is a snapshot. A volume remembers its snapshots (ORIGIN.snapshots) and does not open without them, for they would
 miss what is written meanwhile. SIGINT or SIGTERM stops it in good order. SIGUSR1 prints statistics as JSON, SIGHUP takes over the new size of COW devices that have grown.
+
+Settings of a snapshot, behind its COW file:
+  chunk=SIZE               unit of copy-on-write of a new store, a power of two (default: 16K); a store that exists keeps its own
+  size=SIZE                make the COW file where it does not exist, with all of its space reserved
+  sparse                   … with no space reserved: slower, and the snapshot is lost when the file system runs full
+  store=P                  persistent (default): it is there again at the next start; when it is full the snapshot becomes invalid
+  store=PO                 persistent, with overflow: when it is full, writes to the snapshot fail until it has grown; reads go on
+  store=N                  not persistent: kept in memory, gone when the server ends; needs chunk=
+  discard_zeroes_cow       a discard (trim) of the snapshot zeroes what its store holds of the range; without it, it leaves the data as it is
+  discard_passdown_origin  … and discards it on the origin, too, where nobody keeps it: it may be gone from every snapshot
+A backslash before '=' or ',' makes it a part of NAME or COW. The live volume never suffers for a snapshot, whatever the store.
 
 Examples:
   snapring serve disk.img --listen unix:/run/snapring.sock

@@ -45,7 +45,16 @@ test("every option is taken as its type says, and what is undefined counts as le
   } as const;
   const options: Required<VolumeOptions> = {
     ...{ origin: "o", snapshots: [snapshot], listen: ["unix:/s", "tcp:[::1]:0"], direct: false, io: "sync" },
-    ...{ readOnly: true, workers: 2, copyWorkers: 3, early: false, fills: true, reserves: false, mergeBatches: false },
+    ...{
+      readOnly: true,
+      originReadOnly: false,
+      workers: 2,
+      copyWorkers: 3,
+      early: false,
+      fills: true,
+      reserves: false,
+      mergeBatches: false,
+    },
     ...{ mergePercent: 12.5, groupWaitMs: 1, groupCount: 2, busyPoll: 3, noMerge: false, abandon: [], moved: true },
     ...{ unregistered: true, unlocked: true, log: () => {} },
   };
