@@ -175,7 +175,7 @@ export class RegisteredSet {
       if (readOnly || !originReadOnly || !UNWRITABLE.includes(code)) throw error;
       if (!this.#words.unregistered) {
         throw new SnapringError(code as ErrnoName, message, {
-          hint: "--unregistered serves the read-only origin without it: then nobody must ever write that origin, for its snapshots would be spoiled",
+          hint: advice`${say.unregistered} serves the read-only origin without it: then nobody must ever write that origin, for its snapshots would be spoiled`,
           cause: error,
         });
       }

@@ -31,8 +31,8 @@ import { Orders } from "./orders.ts";
 import { inWords } from "./refusal.ts";
 import { canKeepRegister } from "../register/register-place.ts";
 import { RegisteredSet } from "./registered-set.ts";
-import { gatePort, type SnapshotHandle } from "./snapshot-handle.ts";
 import type { MergeOptions } from "./merges.ts";
+import { gatePort, type SnapshotHandle } from "./snapshot-handle.ts";
 import { type MergeEvents, SnapshotSet } from "./snapshot-set.ts";
 import { exportStats, type VolumeStats, workerStats } from "./stats.ts";
 import { Threads } from "./threads.ts";
@@ -41,7 +41,7 @@ import { VolumeDevice } from "./volume-device.ts";
 import { type ExportInfo, NOTICES, type SnapshotStatus, type VolumeEvents } from "./volume-events.ts";
 import type { CompleteOptions, SnapshotOptions } from "./volume-options.ts";
 
-export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDisposable {
+export class RunningVolume extends EventEmitter<VolumeEvents> {
   readonly #options: CompleteOptions;
   readonly #words = createVolumeWords();
   readonly #orders = new Orders();
@@ -163,10 +163,6 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements AsyncDi
   close(): Promise<void> {
     this.#closing ??= this.#closeWatch.watch(this.#close(), () => this.#flushAtLast());
     return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   /** Called by `openVolume`, once. */

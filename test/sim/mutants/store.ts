@@ -186,7 +186,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
       "The snapshot is listed although nobody knows what is durable of it.",
       edit(
         "src/core/creation.ts",
-        "if (error === 0 || this.#isInvalidAnyhow()) this",
+        "if (error === 0 || this.#isInvalidAnyhow() || this.#hasNoFlush(error)) this",
         "if (error === 0 || this.#flushed > 0) this",
       ),
     ),

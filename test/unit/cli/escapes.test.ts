@@ -26,7 +26,7 @@ test.each([[], ["--json"]])(
   async (...flags) => {
     const [origin, cow] = [scratch.file("disk.img"), scratch.file("s.cow")];
     writeFileSync(origin, Buffer.alloc(8192));
-    createStore({ cow, sectors: 2048 as Sector });
+    await createStore({ cow, sectors: 2048 as Sector });
     const snapshots = { [NAME]: { cow: COW, state: "active" } };
     writeFileSync(`${origin}.snapshots`, JSON.stringify({ version: 1, snapshots }));
     const ran = await snapring("merge", origin, cow, "--unregistered", ...flags);
@@ -41,7 +41,7 @@ test.each([[], ["--json"]])(
 test("the command that a hint offers is safe to paste", () => {
   const entry = { cow: COW, isBeside: true, state: "active" };
   const register = { snapshots: new Map([[NAME, entry]]), origin: undefined };
-  const hint = howToGive(NAME, { register, standing: "home" } as unknown as OriginRegister);
+  const hint = howToGive(NAME, { register, standing: "home" } as unknown as OriginRegister).command;
   expect(hint).toContain("--abandon $'x\\u001b]0;owned\\u0007\\'; touch /tmp/owned; \\'\\u000a\\u202e'");
   expect(hint).toContain("\\u009b2J\\u000d$(id).cow'");
 });

@@ -59,7 +59,8 @@ test("every option is taken as its type says, and what is undefined counts as le
     ...{ unregistered: true, unlocked: true, log: () => {} },
   };
   const { log, ...plain } = options;
-  expect(completeOptions(options)).toMatchObject(plain);
+  // Who may write nothing may not write the origin, either.
+  expect(completeOptions(options)).toMatchObject({ ...plain, originReadOnly: true });
   const absent = Object.fromEntries(Object.keys(options).map((key) => [key, undefined]));
   const { log: _, droppedLines: __, ...defaults } = complete({});
   expect(complete({ ...absent, origin: "o" })).toMatchObject(defaults);

@@ -8,7 +8,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { SnapringError } from "../../../src/base/errno.ts";
+import { commandHint, SnapringError } from "../../../src/base/errno.ts";
 import { OfflineMerge } from "../../../src/offline/merge-store.ts";
 import { OfflineTies } from "../../../src/offline/offline-ties.ts";
 import { storeStatus } from "../../../src/offline/store-status.ts";
@@ -61,7 +61,7 @@ async function told(body: () => Promise<string>): Promise<string> {
     return await body();
   } catch (error) {
     if (!(error instanceof SnapringError)) throw error;
-    return `${error.code}: ${error.message} (${error.hint})`;
+    return `${error.code}: ${error.message} (${commandHint(error)})`;
   }
 }
 
@@ -114,7 +114,7 @@ describe("open", () => {
 });
 
 describe("open, and no size is given", () => {
-  const NONE = /^ENOENT: cow of s .*s\.cow does not exist \(give it a size to have it made\)$/;
+  const NONE = /^ENOENT: cow of s .*s\.cow does not exist \(give it a size to have it made: size=SIZE\)$/;
   const last = (expected: RegExp): Row => [...Array.from({ length: THERE.length - 1 }, () => undefined), expected];
   cells(open({}, false, false), {
     nothing: last(NONE),

@@ -140,7 +140,7 @@ function entryOf(cow: string, identity: string): RegisteredSnapshot {
 /** An origin whose register, of this user, says that a store is its snapshot `a`; and that store. */
 async function registered(owner?: number): Promise<{ found: OriginRegister; cow: string }> {
   const cow = scratch.file("a.cow");
-  createStore({ cow, sectors: 2048 as Sector });
+  await createStore({ cow, sectors: 2048 as Sector });
   const origin = scratch.file("origin");
   writeFileSync(origin, Buffer.alloc(4096));
   const register = Register.fresh(path, { path: origin, identity: "", bytes: 4096 });
