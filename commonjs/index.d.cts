@@ -5,6 +5,7 @@ export declare const openVolume: typeof library.openVolume;
 export declare const SnapringError: typeof library.SnapringError;
 export type SnapringError = library.SnapringError;
 export type {
+  AbortOptions,
   ClientStats,
   ExportInfo,
   ExportStats,

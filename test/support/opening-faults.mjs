@@ -28,6 +28,8 @@ function refuse(name) {
   // The few bytes that piscina takes for itself when its thread is there already: it does not take that back.
   if (name === "memory" && new Error().stack?.includes("/piscina/")) return false;
   if (forGood !== undefined && name !== forGood) return false;
+  // A machine without memory has none either when it is asked again for the same.
+  if (name === "memory" && what === "memory") return true;
   taken += 1;
   if (refused === 0 || (forGood === undefined ? taken !== refused : taken < refused)) return false;
   what = name;

@@ -17,6 +17,9 @@ interface Outcome {
 const CHUNKS = 2 ** 18;
 const HOT = 4 * 256;
 
+/** Of a race that must be lost. */
+const TRIALS = 10;
+
 interface Roles {
   readonly writer: string;
   readonly readers: readonly string[];
@@ -71,13 +74,14 @@ describe("table on threads", () => {
   });
 
   test("without the second load of tgen the same reader is caught with a wrong answer (table W_NORECHECK)", async () => {
-    const [, reader] = await run(createTable({ originChunks: CHUNKS }), {
-      writer: "writer",
-      readers: ["slowReader"],
-      operations: 30_000,
-      options: { recheck: false },
-    });
-    expect(reader.wrong).toMatch(/chunk \d+: state/);
+    const roles = { writer: "writer", readers: ["slowReader"], operations: 30_000, options: { recheck: false } };
+    // On a machine that is busy with something else the two may hardly have met.
+    let wrong: string | undefined;
+    for (let trial = 0; wrong === undefined && trial < TRIALS; trial++) {
+      const [, reader] = await run(createTable({ originChunks: CHUNKS }), roles);
+      wrong = reader.wrong;
+    }
+    expect(wrong).toMatch(/chunk \d+: state/);
   });
 
   test("what a tracked read took is not retired before it ends, and no wake-up is lost (C-1, C-5, C-24)", async () => {
@@ -92,12 +96,12 @@ describe("table on threads", () => {
   });
 
   test("a reader that looks before it tracks is caught with something retired (C-1)", async () => {
-    const [, ...readers] = await run(new SharedArrayBuffer(TRACKING_WORDS * 4), {
-      writer: "drainer",
-      readers: ["tracker", "tracker"],
-      operations: 60_000,
-      options: { early: true },
-    });
-    expect(readers.some((reader) => reader.wrong !== undefined)).toBe(true);
+    const roles = { writer: "drainer", readers: ["tracker", "tracker"], operations: 60_000, options: { early: true } };
+    let isCaught = false;
+    for (let trial = 0; !isCaught && trial < TRIALS; trial++) {
+      const [, ...readers] = await run(new SharedArrayBuffer(TRACKING_WORDS * 4), roles);
+      isCaught = readers.some((reader) => reader.wrong !== undefined);
+    }
+    expect(isCaught).toBe(true);
   });
 });

@@ -185,7 +185,7 @@ for (const early of [true, false]) {
     const { library } = volume;
     const origin = await volume.connect();
     for (const name of ["read", "written"]) {
-      await library.createSnapshot({ name, cow: `${place}/${name}`, size: 64 * MIB, chunkSize: CHUNK });
+      await library.createSnapshot({ name, cow: `${place}/${name}`, size: 64 * MIB, sparse: true, chunkSize: CHUNK });
     }
     const written = await volume.connect("written");
     const read = await volume.connect("read");
