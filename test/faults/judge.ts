@@ -68,7 +68,7 @@ function noticesWrong(outcome: Outcome): string[] {
     const may =
       event === "merged" ||
       (event === "merge-failed" && (device === "origin" || device === "a")) ||
-      (event === "invalid" && dropped && reason === "") ||
+      (event === "dropped" && dropped) ||
       (event === "invalid" &&
         (device === name ? failed?.kind !== "read" : device === "origin" && failed?.kind === "read")) ||
       (event === "header-write-failed" && device === name && failed?.kind !== "read");

@@ -179,11 +179,22 @@ export class FaultRun {
       if (!(await this.#order("a", "merge", () => this.#child.merge("a")))) break;
       if ((await over) === "merged") break;
     }
-    this.#merging = this.#child.notices.some(({ event }) => event === "merged" || event === "merge-failed");
+    const { notices } = this.#child;
+    const isMerged = notices.some(({ event }) => event === "merged");
+    if (isMerged) this.#handBack();
+    this.#merging = !isMerged && notices.some(({ event }) => event === "merge-failed");
     const ledger = this.#merging ? this.#ledgers.a : this.#ledgers.origin;
     await this.#write("", ledger, 40, 4);
     await this.#read("", 0, 64);
     await this.#flush("", ledger);
+  }
+
+  /** Nothing is under way: the origin holds what the snapshot was, which is of this moment from now on. */
+  #handBack(): void {
+    const { bytes } = this.#devices[ORIGIN_DEVICE];
+    const wrong = this.#ledgers.a.wrong(bytes, this.#log.clock.tick(), "acknowledged");
+    if (wrong !== undefined) this.#misread.push(`what was merged: ${wrong}`);
+    for (const side of ["origin", "a"] as const) this.#ledgers[side] = new Ledger(this.#log.clock, numbersIn(bytes));
   }
 
   #mergeEnds(): Promise<string> {
