@@ -287,8 +287,9 @@ export class SnapshotSet {
     removeMade(handle);
   }
 
-  /** `quiet`: no worker has died with requests under way. */
-  closeDevices(quiet: boolean): void {
+  /** `quiet`: no worker has died with requests under way. Nothing looks at a store, or writes the register, when it resolves. */
+  async closeDevices(quiet: boolean): Promise<void> {
+    await this.#seeing;
     for (const handle of this.#all()) handle.close(quiet);
     this.#handles.clear();
   }
