@@ -17,7 +17,7 @@ export function placedFile(path: string): PlacedFile | undefined {
   return stat === undefined ? undefined : { path, device: stat.dev, inode: stat.ino };
 }
 
-export function isSamePlaced(file: PlacedFile, other: PlacedFile | undefined): boolean {
+function isSamePlaced(file: PlacedFile, other: PlacedFile | undefined): boolean {
   return other !== undefined && file.device === other.device && file.inode === other.inode;
 }
 

@@ -158,7 +158,7 @@ export class RegisteredSet {
       this.#options.log(`${(error as Error).message}: it stays as it was`);
       return;
     }
-    markOrigin(this.#found);
+    ifPossible(() => markOrigin(this.#found));
   }
 
   /**
@@ -193,7 +193,7 @@ export class RegisteredSet {
     this.#stores.set(one.name, { store: known?.store ?? newId(), seen });
     const changes = [{ name: one.name, entry: this.#entry(one, state) }];
     if (!(await this.#canDo(() => this.#found.register.change(changes, () => newHome(this.#found))))) return;
-    markOrigin(this.#found);
+    ifPossible(() => markOrigin(this.#found));
     this.#mark(one);
   }
 
@@ -202,8 +202,8 @@ export class RegisteredSet {
     if (this.#options.readOnly || this.#without) return;
     this.#stores.delete(one.name);
     await this.#found.register.change([{ name: one.name, entry: undefined }]);
-    withMarked(one.file, removeMark);
-    markOrigin(this.#found);
+    ifPossible(() => withMarked(one.file, removeMark));
+    ifPossible(() => markOrigin(this.#found));
   }
 
   /**
@@ -260,7 +260,7 @@ export class RegisteredSet {
       name,
       store,
     };
-    withMarked(file, (fd) => ensureMark(fd, mark));
+    ifPossible(() => withMarked(file, (fd) => ensureMark(fd, mark)));
   }
 
   #checkAbandoned(): void {
@@ -309,6 +309,18 @@ export class RegisteredSet {
         hint: advice`name another, or give it up with ${say.abandon(known.name)}`,
       },
     );
+  }
+}
+
+/**
+ * The register is written, and counts: whatever cannot be opened for its mark (the file of a loop device, where no descriptor is left) goes without, as
+ * one that knows no attributes. An order that failed by it would be registered all the same.
+ */
+function ifPossible(mark: () => void): void {
+  try {
+    mark();
+  } catch (error) {
+    if (typeof (error as { code?: unknown }).code !== "string") throw error;
   }
 }
 

@@ -295,7 +295,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
     const quiet = this.#dead === undefined;
     try {
       if (!this.#isOpen) await this.#set?.takeBack();
-      this.#set?.closeDevices(quiet);
+      await this.#set?.closeDevices(quiet);
     } finally {
       this.#origin?.close(quiet);
     }

@@ -5,6 +5,7 @@ import { SECTOR_BYTES } from "../base/units.ts";
 import type { LoadedStore } from "../core/loaded-store.ts";
 import type { GatePort, NoticeKind, SnapshotPorts } from "../core/ports.ts";
 import { returnMemory } from "../device/cleared-memory.ts";
+import type { PlacedFile } from "../device/placed-file.ts";
 import type { StoreKind } from "../format/table-line.ts";
 import { cowFile } from "../ring/file-table.ts";
 import { Message } from "../ring/messages.ts";
@@ -28,8 +29,8 @@ export interface SnapshotHandleParts {
   readonly table: TableWriter;
   /** The register says that it merges (E-36). */
   readonly merging: boolean;
-  /** Its COW file was made when it was opened. */
-  readonly made: boolean;
+  /** Its COW file, where that was made when it was opened. */
+  readonly made: PlacedFile | undefined;
   readonly reserves: boolean;
   readonly discardZeroesCow: boolean;
   readonly discardPassdownOrigin: boolean;
@@ -45,7 +46,7 @@ export class SnapshotHandle {
   readonly words: SnapshotWords;
   readonly description: SnapshotDescription;
   readonly merging: boolean;
-  readonly made: boolean;
+  readonly made: PlacedFile | undefined;
   #dropping = false;
   /** How many exceptions it is to have when the register is told next. */
   seeAt: number;

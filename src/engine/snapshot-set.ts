@@ -7,7 +7,6 @@
  *
  * A worker has a snapshot's memory before the core lists it, and keeps its descriptor until the core has let it go.
  */
-import { rmSync } from "node:fs";
 import { MAX_SNAPSHOTS } from "../base/constants.ts";
 import { AbortError, throwIfAborted } from "../base/abort-error.ts";
 import { errnoName, type ErrnoName, SnapringError } from "../base/errno.ts";
@@ -15,6 +14,7 @@ import { SnapshotState } from "../base/states.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import type { Registration } from "../core/ports.ts";
 import { type DeviceFile, refuseOtherCows } from "../device/device-file.ts";
+import { type PlacedFile, removePlaced } from "../device/placed-file.ts";
 import { formatTableLine } from "../format/table-line.ts";
 import { cowFile } from "../ring/file-table.ts";
 import type { VolumeWords } from "../ring/volume-words.ts";
@@ -25,7 +25,7 @@ import type { RegisteredSet } from "./registered-set.ts";
 import { type MergeParts, Merges } from "./merges.ts";
 import { SnapshotHandle } from "./snapshot-handle.ts";
 import { snapshotStats, type SnapshotStats } from "./stats.ts";
-import { type OpenedStore, openStore } from "./store-opening.ts";
+import { type OpenedStore, openStore, type StoreSurroundings } from "./store-opening.ts";
 import type { Threads } from "./threads.ts";
 import type { SnapshotStatus } from "./volume-events.ts";
 import type { VolumeDevice } from "./volume-device.ts";
@@ -101,7 +101,11 @@ export class SnapshotSet {
     try {
       for (const options of snapshots) {
         throwIfAborted(signal);
-        const { loaded } = await this.#open(options, false, options === last ? lastTakesLong : undefined);
+        const { loaded } = await this.#open(options, {
+          make: false,
+          takesLong: options === last ? lastTakesLong : undefined,
+          stop: signal,
+        });
         this.#fitOrigin(loaded.chunkSectors * SECTOR_BYTES);
       }
     } catch (error) {
@@ -167,7 +171,7 @@ export class SnapshotSet {
     this.#refuseTaken(options);
     if (this.#options.readOnly) throw new SnapringError("EPERM", "the volume is read-only");
     if (this.#options.originReadOnly) refusePassdown(options, "options");
-    const handle = await this.#open(options, true);
+    const handle = await this.#open(options, { make: true, stop: signal });
     const shell = this.#shell as CoreShell;
     try {
       if (handle.description.chunkBytes % this.#origin.align !== 0) {
@@ -269,7 +273,7 @@ export class SnapshotSet {
 
   /** The opening has failed, and its threads have ended: what was made for it goes again, in use by nobody so far. Never throws. */
   async takeBack(): Promise<void> {
-    for (const handle of this.#all().filter(({ made }) => made))
+    for (const handle of this.#all().filter(({ made }) => made !== undefined))
       await this.#takeBack(handle).catch(({ message }) => this.#options.log(`${handle.name} stays: ${message}`));
   }
 
@@ -283,20 +287,20 @@ export class SnapshotSet {
     removeMade(handle);
   }
 
-  /** `quiet`: no worker has died with requests under way. */
-  closeDevices(quiet: boolean): void {
+  /** `quiet`: no worker has died with requests under way. Nothing looks at a store, or writes the register, when it resolves. */
+  async closeDevices(quiet: boolean): Promise<void> {
+    await this.#seeing;
     for (const handle of this.#all()) handle.close(quiet);
     this.#handles.clear();
   }
 
   async #open(
     options: SnapshotOptions,
-    make: boolean,
-    takesLong?: (chunkBytes: number) => void,
+    how: Pick<StoreSurroundings, "make" | "takesLong" | "stop">,
   ): Promise<SnapshotHandle> {
     const { readOnly, unlocked, direct, mode, log } = this.#options;
-    const around = { origin: this.#origin, cows: this.#cows(), direct, readOnly, unlocked, mode, log, takesLong };
-    const opened = await openStore(options, { ...around, ties: this.#registered, make });
+    const around = { origin: this.#origin, cows: this.#cows(), direct, readOnly, unlocked, mode, log };
+    const opened = await openStore(options, { ...around, ties: this.#registered, ...how });
     try {
       // Another order may have taken the name, or the device, while the store was opened.
       this.#refuseTaken(options);
@@ -391,6 +395,6 @@ export class SnapshotSet {
 }
 
 /** A COW file that was made for a snapshot that is not to be. */
-function removeMade({ made, cow }: { readonly made: boolean; readonly cow: VolumeDevice }): void {
-  if (made) rmSync(cow.file.path, { force: true });
+function removeMade({ made }: { readonly made: PlacedFile | undefined }): void {
+  if (made !== undefined) removePlaced(made);
 }

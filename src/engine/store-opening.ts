@@ -8,8 +8,9 @@
  * Reads go through the page cache: nothing else runs yet. Opening writes nothing (S-36); a new store is formatted by
  * the core, through the metadata worker, when the snapshot is opened there.
  */
-import { existsSync, unlinkSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
+import { throwIfAborted } from "../base/abort-error.ts";
 import { AREA_READ_AHEAD, HUGE_PAGES_EXCEPTIONS } from "../base/constants.ts";
 import { errnoOf, hintOf, SnapringError, type ErrnoName } from "../base/errno.ts";
 import { exactSize } from "../base/size-text.ts";
@@ -19,6 +20,7 @@ import { type ReadRange, StoreLoader } from "../core/store-loader.ts";
 import type { DeviceFile } from "../device/device-file.ts";
 import { useHugePages } from "../device/huge-pages.ts";
 import { makeFile } from "../device/new-file.ts";
+import { type PlacedFile, placedFile, removePlaced } from "../device/placed-file.ts";
 import { markInvalid } from "../register/abandon.ts";
 import { signatureOf, storeOn } from "../register/blank.ts";
 import { StoreDigest, type SeenStore } from "../register/store-digest.ts";
@@ -56,8 +58,8 @@ export interface OpenedStore {
   readonly loaded: LoadedStore;
   readonly tableMemory: SharedArrayBuffer;
   readonly table: TableWriter;
-  /** The COW file was made for it, and can go again as long as nothing is in it. */
-  readonly made: boolean;
+  /** The COW file, where it was made for it: it can go again as long as nothing is in it. */
+  readonly made: PlacedFile | undefined;
 }
 
 export interface StoreSurroundings {
@@ -74,14 +76,16 @@ export interface StoreSurroundings {
   readonly make: boolean;
   /** Called while a store is read that takes its time; its chunks are known then. */
   readonly takesLong?: ((chunkBytes: number) => void) | undefined;
+  /** Looked at while a file is written, or a store is read. */
+  readonly stop?: AbortSignal | undefined;
 }
 
-/** Throws a SnapringError that names the COW device: what the rules S-12…S-39 refuse, ENOENT, EBUSY … */
+/** Throws a SnapringError that names the COW device: what the rules S-12…S-39 refuse, ENOENT, EBUSY …; or an AbortError. */
 export async function openStore(options: SnapshotOptions, around: StoreSurroundings): Promise<OpenedStore> {
   const readOnly = around.readOnly && options.store !== "N";
   const { ties } = around;
   if (options.store === "N") ties.refuseTransient(options);
-  const made = await makeCowFile(options, ties, around.log);
+  const made = await makeCowFile(options, around);
   let cow: VolumeDevice | undefined;
   try {
     cow = new VolumeDevice({
@@ -94,7 +98,7 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
       cows: around.cows,
     });
     if (cow.lockWarning !== undefined) around.log(cow.lockWarning);
-    if (!made) sayOtherSize(options, cow, around.log);
+    if (made === undefined) sayOtherSize(options, cow, around.log);
     const found = new ExceptionCollector(exceptionsMax(options, cow));
     const digest = new StoreDigest(ties.seen(options));
     const isTransient = options.store === "N";
@@ -120,19 +124,27 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
     return { cow, loaded, merging: as === "merging", tableMemory, table, made };
   } catch (error) {
     cow?.close();
-    if (made) unlinkSync(options.cow);
+    if (made !== undefined) removePlaced(made);
     throw withPath(options.cow, error);
   }
 }
 
-/** True: it was made. */
-async function makeCowFile(options: SnapshotOptions, ties: StoreTies, log: (line: string) => void): Promise<boolean> {
-  if (existsSync(options.cow)) return false;
+/** Undefined: it was there already. */
+async function makeCowFile(
+  options: SnapshotOptions,
+  { ties, log, stop }: StoreSurroundings,
+): Promise<PlacedFile | undefined> {
+  if (existsSync(options.cow)) return undefined;
   ties.missing(options);
   const { cow, size = 0 } = options;
   const progress = zeroesLine(options, log);
-  await makeFile(cow, size, options.sparse === true ? "sparse" : "reserved", { progress });
-  return true;
+  try {
+    await makeFile(cow, size, options.sparse === true ? "sparse" : "reserved", { progress, stop });
+  } catch (error) {
+    throwIfAborted(stop);
+    throw error;
+  }
+  return placedFile(cow);
 }
 
 /** `size` is for a file that is made; who gave another one than the store has may believe that it counts. */
@@ -180,7 +192,7 @@ function transient(options: SnapshotOptions, cow: VolumeDevice): LoadedStore {
 async function load(
   options: SnapshotOptions,
   cow: VolumeDevice,
-  { origin, mode, takesLong }: StoreSurroundings,
+  { origin, mode, takesLong, stop }: StoreSurroundings,
   found: ExceptionCollector,
   sinkFindsDuplicates: boolean,
   digest?: StoreDigest,
@@ -209,7 +221,9 @@ async function load(
       loader.feed(typeof bytes === "number" ? loader.fail(bytes) : bytes);
       if (read === LONG) takesLong?.(wanted.length);
       // Whoever embeds this has other things to do as well.
-      if (read % AREA_READ_AHEAD === 0) await setImmediate();
+      if (read % AREA_READ_AHEAD !== 0) continue;
+      await setImmediate();
+      throwIfAborted(stop);
     }
     return loader.result();
   } finally {

@@ -85,14 +85,14 @@ export class ConnectionReader {
     }
     if (result < 0) connection.broken = true;
     else this.#atEnd(connection);
-    if (result < 0 || !connection.stalled) this.end(connection);
+    if (result < 0 || !connection.waits) this.end(connection);
   }
 
   /** It sends nothing more. It may still read; whether it does is asked where there is something for it. */
   #atEnd(connection: Connection): void {
     connection.atEnd = true;
     connection.askedAt = 0;
-    if (connection.stalled || connection.requests > 0) this.#events.ask(connection);
+    if (connection.waits || connection.requests > 0) this.#events.ask(connection);
   }
 
   /** A cancel has been done. */
@@ -190,8 +190,10 @@ export class ConnectionReader {
    */
   receive(connection: Connection): void {
     if (connection.receivePosted || connection.ending) return;
-    if (connection.atEnd && !connection.stalled) return this.end(connection);
-    if (connection.atEnd) return;
+    if (connection.atEnd) {
+      if (!connection.waits) this.end(connection);
+      return;
+    }
     const { submissions } = this.#context;
     const user = User.Receive | connection.tag;
     this.#compact(connection);

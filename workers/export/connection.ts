@@ -112,6 +112,11 @@ export class Connection {
     return this.receivePosted || this.sendPosted || this.askPosted || this.cancels > 0;
   }
 
+  /** Parsing goes on by itself later: what has been received is not all parsed yet. */
+  get waits(): boolean {
+    return this.stalled || this.partUnderWay;
+  }
+
   /** Nobody waits for its requests: they begin nothing more. */
   get givesUp(): boolean {
     return this.abandoned || (this.broken && !this.saidGoodbye);

@@ -72,7 +72,7 @@ function open(words: { moved?: boolean; unregistered?: boolean } = {}, make = fa
     told(async () => {
       await using volume = await Opening.open({ origin, log, ...words }, cow, make, size);
       await volume.settle();
-      const made = volume.opened?.made === true ? ", the file too" : "";
+      const made = volume.opened?.made !== undefined ? ", the file too" : "";
       return `${volume.state}${made}, registered as ${registeredState(folder)}`;
     });
 }

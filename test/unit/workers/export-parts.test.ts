@@ -136,3 +136,23 @@ it.each(["closed", "ended"] as const)("a client that is %s in the middle of eith
   expect(new Set(bench.tokens(Message.ConnectionClosed))).toEqual(new Set([writer.id, reader.id]));
   expect([bench.context.slots.used(), bench.context.requests.used(), bench.context.pieces.used()]).toEqual([0, 0, 0]);
 });
+
+it("what a client has sent whole is done although the end of its stream comes while a part is written", () => {
+  // That was taken for the end of the payload: the last part, which waited in the inbox, was thrown away with what came behind it.
+  const bench = largeBench();
+  const client = bench.connect();
+  const tail = 5000;
+  const from = 36 * MIB + tail - LENGTH;
+  const payload = dataPattern(LENGTH, 9);
+  bench.ring.held = ({ op, position }) => op === IoOp.Write && position >= 35 * MIB;
+  client.socket.push(encodeRequest(Command.Write, from, LENGTH, 0, 7), payload);
+  client.socket.push(encodeRequest(Command.Write, 0, 512, 0, 8), payload.subarray(0, 512));
+  client.socket.ended = true;
+  bench.run();
+  bench.ring.held = () => false;
+  bench.run();
+  expect(Buffer.compare(bench.origin.subarray(from, from + LENGTH), payload)).toBe(0);
+  expect(client.errors()).toEqual({ 7: 0, 8: 0 });
+  expect(bench.tokens(Message.ConnectionClosed)).toEqual([client.id]);
+  expect([bench.context.slots.used(), bench.context.requests.used(), bench.context.pieces.used()]).toEqual([0, 0, 0]);
+});
