@@ -7,13 +7,17 @@
  *
  * Adding: the group's exceptions are put behind the committed ones, and counted when the write has succeeded. Erasing: the
  * image to write is made in a scratch copy, and applied when the write has succeeded, so a failure changes nothing (S-68).
- * `highWater` remembers the largest new chunk up to the end of each full area, for the allocator after a merge (S-64).
+ * Only the beginning of the area is in memory, as far as it lists anything, and doubled as it is filled; behind it are zeroes: an area may
+ * have a gibibyte. `highWater` remembers the largest new chunk up to the end of each full area, for the allocator after a merge (S-64).
  */
 import { assert } from "../base/assert.ts";
 import { alignDown, alignUp, type Area, type Chunk } from "../base/units.ts";
 import { EXCEPTION_BYTES, FIRST_DATA_CHUNK, type CowGeometry } from "../format/cow-geometry.ts";
 import { MetadataArea } from "../format/metadata-area.ts";
 import type { LoadedStore } from "./loaded-store.ts";
+
+/** So much of an area is in memory from the beginning, or all of it. */
+const KEPT_BYTES_MIN: number = 64 * 1024;
 
 /** A range of the device and what to write there; `bytes` is a view that is valid until the image changes. */
 export interface MetadataWrite {
@@ -36,7 +40,7 @@ export class AreaImage {
     this.#geometry = geometry;
     this.#blockBytes = Math.min(metadataBlockBytes, geometry.chunkBytes);
     this.#highWater = [...loaded.highWater];
-    this.#image = new MetadataArea(loaded.area);
+    this.#image = this.#imageOf(loaded.area);
     this.#area = loaded.currentArea;
     this.#committed = loaded.committed;
     this.#staleFrom = loaded.staleTail ? loaded.committed : -1;
@@ -62,6 +66,7 @@ export class AreaImage {
     return this.#area * this.#geometry.exceptionsPerArea + this.#committed;
   }
 
+  /** Its beginning: all exceptions, and at least the block that the last of them is in. */
   get metadata(): MetadataArea {
     return this.#image;
   }
@@ -77,7 +82,9 @@ export class AreaImage {
 
   /** Put an exception `ahead` slots behind the committed ones. */
   put(ahead: number, oldChunk: Chunk, newChunk: Chunk): void {
-    this.#image.set(this.#committed + ahead, oldChunk, newChunk);
+    const slot = this.#committed + ahead;
+    if (slot >= this.#image.slots) this.#image = this.#imageOf(this.#image.bytes, 2 * this.#image.bytes.length);
+    this.#image.set(slot, oldChunk, newChunk);
   }
 
   /** The blocks that `count` exceptions behind the committed ones touch (S-55). */
@@ -93,20 +100,23 @@ export class AreaImage {
     this.#highWater.push(this.#largestNew(this.#committed));
     this.#area += 1;
     this.#committed = 0;
-    this.#image = new MetadataArea(new Uint8Array(this.#geometry.chunkBytes));
+    this.#image = this.#imageOf(new Uint8Array(0));
     return true;
   }
 
   /** Zeroes over what is stale behind the end marker, `limitBytes` at most (S-7). */
   staleWrite(limitBytes: number): MetadataWrite {
     const slots = Math.max(1, Math.floor(limitBytes / EXCEPTION_BYTES));
-    const end = Math.min(this.#image.slots, this.#staleFrom + slots);
-    return this.#blocks(this.#image.bytes, this.#area, this.#staleFrom, end);
+    const last = Math.min(this.#geometry.exceptionsPerArea, this.#staleFrom + slots);
+    const [start, end] = this.#range(this.#staleFrom, last);
+    const bytes = new Uint8Array(end - start);
+    bytes.set(this.#image.bytes.subarray(start, end));
+    return { position: this.#geometry.areaPosition(this.#area) + start, bytes };
   }
 
   staleWritten(write: MetadataWrite): void {
     const end = (write.position + write.bytes.length - this.#geometry.areaPosition(this.#area)) / EXCEPTION_BYTES;
-    this.#staleFrom = end >= this.#image.slots ? -1 : end;
+    this.#staleFrom = end >= this.#geometry.exceptionsPerArea ? -1 : end;
   }
 
   /** A block of zeroes at the start of the missing area; it comes behind the zeroing of the whole. */
@@ -147,8 +157,24 @@ export class AreaImage {
   }
 
   #blocks(bytes: Uint8Array, area: Area, from: number, to: number): MetadataWrite {
-    const start = alignDown(from * EXCEPTION_BYTES, this.#blockBytes);
-    const end = alignUp(to * EXCEPTION_BYTES, this.#blockBytes);
+    const [start, end] = this.#range(from, to);
+    assert(end <= bytes.length, "the image covers what is written");
     return { position: this.#geometry.areaPosition(area) + start, bytes: bytes.subarray(start, end) };
+  }
+
+  /** In bytes: the blocks of these slots. */
+  #range(from: number, to: number): readonly [start: number, end: number] {
+    return [alignDown(from * EXCEPTION_BYTES, this.#blockBytes), alignUp(to * EXCEPTION_BYTES, this.#blockBytes)];
+  }
+
+  /** Of an area that begins with these bytes: whole blocks, of `bytesMin` at least where the area has as many. */
+  #imageOf(listed: Uint8Array, bytesMin = Math.max(KEPT_BYTES_MIN, this.#blockBytes)): MetadataArea {
+    const { chunkBytes } = this.#geometry;
+    assert(listed.length <= chunkBytes, "an area fits its chunk");
+    let length = Math.min(chunkBytes, bytesMin);
+    while (length < listed.length) length *= 2;
+    const bytes = new Uint8Array(length);
+    bytes.set(listed);
+    return new MetadataArea(bytes);
   }
 }

@@ -20,7 +20,7 @@ export interface LoadedStore {
   /** The first area that is not full, and how many exceptions it has. */
   readonly currentArea: Area;
   readonly committed: number;
-  /** Content of the current area, zero behind its last exception; empty for a transient store. */
+  /** The exceptions of the current area, and nothing of what is behind the last one; empty for a transient store. */
   readonly area: Uint8Array;
   /** Stale bytes stand behind the end marker on disk: rewrite before the first exception is added (S-7). */
   readonly staleTail: boolean;

@@ -2,7 +2,8 @@
  * Opening a persistent store: which ranges of the COW device to read, and what they mean (S-30…S-39, S-42, S-7).
  *
  * Pure and incremental. `wanted` is the range that the loader waits for, `ahead(n)` the n-th one behind it, so that a caller
- * may have many reads under way (S-36); the bytes are fed in order. Opening writes nothing.
+ * may have many reads under way (S-36); the bytes are fed in order. Areas come in pieces of a MiB at most, and what is kept of them is
+ * what they list: a header that claims chunks of a gibibyte costs no more memory than another. Opening writes nothing.
  *
  *   loader = new StoreLoader(options, sink)
  *   while ((range = loader.wanted) !== undefined) loader.feed(bytes of range)      // or loader.fail(errno)
@@ -17,7 +18,7 @@ import { SnapringError, errnoName, type ErrnoName } from "../base/errno.ts";
 import { exactSize } from "../base/size-text.ts";
 import { divCeil, divFloor, SECTOR_BYTES, type Area, type Chunk, type Sector } from "../base/units.ts";
 import { chunkSizeFault, resolveChunkSize, type BlockSizes } from "../format/chunk-size.ts";
-import { CowGeometry, FIRST_DATA_CHUNK } from "../format/cow-geometry.ts";
+import { CowGeometry, EXCEPTION_BYTES, FIRST_DATA_CHUNK } from "../format/cow-geometry.ts";
 import {
   decodeHeader,
   HEADER_BYTES,
@@ -68,6 +69,13 @@ export class StoreLoader {
   #oldLimit = Number.POSITIVE_INFINITY;
   #newLimit = 0;
   #area: Area | -1 = -1;
+  /** Of this area, in bytes. */
+  #fed = 0;
+  /** Of this area: its pieces so far, as far as they list exceptions, and how many those are. */
+  #listed: Uint8Array[] = [];
+  #committed = 0;
+  /** The list has ended in this area: what is left of it is looked at for stale bytes only. */
+  #ended = false;
   #exceptions = 0;
   #largestNew: Chunk = 0;
   #result: LoadedStore | undefined;
@@ -86,6 +94,11 @@ export class StoreLoader {
     }
   }
 
+  /** As far as it is known: before the header has been fed, it is a guess. */
+  get chunkBytes(): number {
+    return this.#geometry.chunkBytes;
+  }
+
   /** The range that `feed` expects next; undefined when the store is open. */
   get wanted(): ReadRange | undefined {
     return this.ahead(0);
@@ -102,9 +115,12 @@ export class StoreLoader {
         length: Math.min(this.#geometry.chunkBytes, Math.max(HEADER_READ_BYTES, this.#options.blocks.cow)),
       };
     }
-    const area = this.#area + count;
+    const { chunkBytes, areaPieceBytes } = this.#geometry;
+    const at = this.#fed + count * areaPieceBytes;
+    const area = this.#area + divFloor(at, chunkBytes);
+    if (this.#ended && area > this.#area) return undefined;
     if (!this.#geometry.areaFits(area, this.#cowSectors)) return undefined;
-    return { area, position: this.#geometry.areaPosition(area), length: this.#geometry.chunkBytes };
+    return { area, position: this.#geometry.areaPosition(area) + (at % chunkBytes), length: areaPieceBytes };
   }
 
   /** The bytes of the wanted range. Throws what S-32…S-39 refuse. */
@@ -115,8 +131,8 @@ export class StoreLoader {
       assert(bytes.length >= HEADER_BYTES, "the header is whole");
       this.#feedHeader(decodeHeader(bytes));
     } else {
-      assert(bytes.length === range.length, "an area is whole");
-      this.#feedArea(range.area, new MetadataArea(bytes));
+      assert(bytes.length === range.length, "a piece of an area is whole");
+      this.#feedPiece(range.area, new MetadataArea(bytes));
     }
   }
 
@@ -144,7 +160,7 @@ export class StoreLoader {
     }
     const { chunkSectors } = this.#geometry;
     this.#newLimit = divFloor(this.#cowSectors, chunkSectors);
-    if (header.valid === 0) return this.#finish("invalid", 0, new Uint8Array(this.#geometry.chunkBytes), false, false);
+    if (header.valid === 0) return this.#finish("invalid", false, false);
     if (this.#options.originSectors !== undefined) this.#oldLimit = divCeil(this.#options.originSectors, chunkSectors);
     if (this.#options.sinkFindsDuplicates !== true) this.#olds = new ChunkSet(this.#oldLimit);
     this.#news = new ChunkSet(this.#newLimit);
@@ -165,44 +181,67 @@ export class StoreLoader {
   }
 
   /** S-36. */
-  #feedArea(area: Area, metadata: MetadataArea): void {
+  #feedPiece(area: Area, piece: MetadataArea): void {
+    this.#fed += piece.bytes.length;
+    const isLast = this.#fed === this.#geometry.chunkBytes;
+    const slots = this.#ended ? 0 : this.#feedExceptions(area, piece);
+    if (slots === piece.slots && isLast) return this.#nextArea(area);
+    if (slots > 0) this.#listed.push(piece.bytes.slice(0, slots * EXCEPTION_BYTES));
+    if (slots === piece.slots) return;
+    this.#ended = true;
+    // S-7.
+    const isStale = !piece.isClearFrom(slots);
+    if (isStale || isLast) this.#finish("active", isStale, false);
+  }
+
+  /** How many the piece has, up to the end of the list. */
+  #feedExceptions(area: Area, piece: MetadataArea): number {
     let slot = 0;
-    for (; slot < metadata.slots; slot++) {
-      const newChunk = metadata.newChunk(slot);
+    for (; slot < piece.slots; slot++) {
+      const newChunk = piece.newChunk(slot);
       if (newChunk === 0) break;
-      this.#addException(area, metadata, slot, metadata.oldChunk(slot), newChunk);
+      this.#addException(area, piece, slot, piece.oldChunk(slot), newChunk);
     }
     this.#exceptions += slot;
-    if (slot < metadata.slots) {
-      const own = new MetadataArea(metadata.bytes.slice());
-      return this.#finish("active", slot, own.bytes, own.clearFrom(slot), false);
-    }
+    this.#committed += slot;
+    return slot;
+  }
+
+  /** This one is full. */
+  #nextArea(area: Area): void {
     this.#highWater.push(this.#largestNew);
     this.#area = area + 1;
-    if (this.#geometry.areaFits(this.#area, this.#cowSectors)) return;
-    this.#finish("active", 0, new Uint8Array(this.#geometry.chunkBytes), false, true);
+    this.#fed = 0;
+    this.#listed = [];
+    this.#committed = 0;
+    if (!this.#geometry.areaFits(this.#area, this.#cowSectors)) this.#finish("active", false, true);
   }
 
   /** S-38, S-39. */
-  #addException(area: Area, metadata: MetadataArea, slot: number, oldChunk: Chunk, newChunk: Chunk): void {
+  #addException(area: Area, piece: MetadataArea, slot: number, oldChunk: Chunk, newChunk: Chunk): void {
     if (!(newChunk < this.#newLimit)) {
       const end = `the end of the cow device (${this.#newLimit} chunks)`;
-      throw corrupt(area, slot, `new chunk ${metadata.newChunkText(slot)} is beyond ${end}`);
+      throw this.#corrupt(area, slot, `new chunk ${piece.newChunkText(slot)} is beyond ${end}`);
     }
     if (this.#geometry.isMetadataChunk(newChunk))
-      throw corrupt(area, slot, `new chunk ${newChunk} is a metadata chunk`);
+      throw this.#corrupt(area, slot, `new chunk ${newChunk} is a metadata chunk`);
     if (oldChunk === Number.POSITIVE_INFINITY || !(oldChunk < this.#oldLimit)) {
       const end =
         this.#oldLimit === Number.POSITIVE_INFINITY
           ? "what a chunk number may be"
           : `the end of the origin (${this.#oldLimit} chunks)`;
-      throw corrupt(area, slot, `old chunk ${metadata.oldChunkText(slot)} is beyond ${end}`);
+      throw this.#corrupt(area, slot, `old chunk ${piece.oldChunkText(slot)} is beyond ${end}`);
     }
     if (this.#olds !== undefined && !this.#olds.add(oldChunk))
-      throw corrupt(area, slot, `old chunk ${oldChunk} appears twice`);
-    if (!this.#news!.add(newChunk)) throw corrupt(area, slot, `new chunk ${newChunk} appears twice`);
+      throw this.#corrupt(area, slot, `old chunk ${oldChunk} appears twice`);
+    if (!this.#news!.add(newChunk)) throw this.#corrupt(area, slot, `new chunk ${newChunk} appears twice`);
     if (newChunk > this.#largestNew) this.#largestNew = newChunk;
     this.#sink(oldChunk, newChunk);
+  }
+
+  /** `slot`: of the piece that is being fed, of which nothing has been counted yet. */
+  #corrupt(area: Area, slot: number, fact: string): SnapringError {
+    return refuse("EIO", `corrupt snapshot: exception ${this.#committed + slot} of area ${area}: ${fact}`);
   }
 
   /** S-31: of fewer than two chunks, EIO before anything is written. */
@@ -214,16 +253,10 @@ export class StoreLoader {
       );
     }
     this.#area = 0;
-    this.#finish("new", 0, new Uint8Array(this.#geometry.chunkBytes), false, false);
+    this.#finish("new", false, false);
   }
 
-  #finish(
-    state: LoadedStore["state"],
-    committed: number,
-    area: Uint8Array,
-    staleTail: boolean,
-    areaMissing: boolean,
-  ): void {
+  #finish(state: LoadedStore["state"], staleTail: boolean, areaMissing: boolean): void {
     const geometry = this.#geometry;
     this.#olds = undefined;
     this.#news = undefined;
@@ -235,8 +268,8 @@ export class StoreLoader {
       exceptions: this.#exceptions,
       nextFree: geometry.skipMetadata(Math.max(FIRST_DATA_CHUNK, this.#largestNew + 1)),
       currentArea: Math.max(0, this.#area),
-      committed,
-      area,
+      committed: this.#committed,
+      area: joined(this.#listed),
       staleTail,
       areaMissing,
       highWater: this.#highWater,
@@ -249,8 +282,14 @@ function refuse(code: ErrnoName, message: string): SnapringError {
   return new SnapringError(code, message);
 }
 
-function corrupt(area: Area, slot: number, fact: string): SnapringError {
-  return refuse("EIO", `corrupt snapshot: exception ${slot} of area ${area}: ${fact}`);
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 function sizeOf(sectors: Sector): string {

@@ -27,6 +27,9 @@ export function writeMode(unlocked: boolean | undefined): AccessMode {
   return unlocked === true ? "write-unlocked" : "write";
 }
 
+/** Zeroes are written and looked for in pieces of this much. */
+const PIECE_BYTES: number = 1024 * 1024;
+
 export class DeviceFile implements Disposable {
   readonly path: string;
   readonly fd: number;
@@ -109,6 +112,26 @@ export class DeviceFile implements Disposable {
         writeSync(this.fd, bytes, done, bytes.length - done, position + done),
       );
     }
+  }
+
+  /** As `write`, of zeroes, with little memory whatever the length. */
+  writeZeroes(position: number, length: number): void {
+    const zeroes = new Uint8Array(Math.min(length, PIECE_BYTES));
+    for (let done = 0; done < length; done += zeroes.length)
+      this.write(position + done, zeroes.subarray(0, Math.min(zeroes.length, length - done)));
+  }
+
+  /** The place of the first byte of a range that is not zero; undefined: there is none. Needs little memory whatever the length. */
+  firstNonZero(position: number, length: number): number | undefined {
+    const bytes = Buffer.alloc(Math.min(length, PIECE_BYTES));
+    const zeroes = Buffer.alloc(bytes.length);
+    for (let done = 0; done < length; done += bytes.length) {
+      const part = bytes.subarray(0, Math.min(bytes.length, length - done));
+      this.read(position + done, part);
+      if (zeroes.compare(part, 0, part.length, 0, part.length) === 0) continue;
+      return position + done + part.findIndex((byte) => byte !== 0);
+    }
+    return undefined;
   }
 
   /** Everything written so far is durable. */

@@ -7,7 +7,7 @@
  *   header   header (FUA)                                                         S-70
  *   commit   zero next area │ flush │ changed blocks of the area (FUA)            S-53
  *   flush    flush
- *   readArea read into slots
+ *   readArea read into slots, copied out, and again until the area is whole          S-60
  *
  * Bytes that are all zero take no slot. A job that finds too few free slots waits; jobs of other stores do not overtake it.
  */
@@ -31,9 +31,15 @@ interface Step {
   readonly durable: boolean;
 }
 
+/** A read of an area takes no more slots than this at a time: an area may have a gibibyte, and others want slots as well. */
+const READ_SLOTS_MAX: number = METADATA_SLOTS / 2;
+
 interface Sent {
   readonly job: MetadataJob;
   readonly slots: number[];
+  /** What has been read of an area, and how much that is. */
+  readonly area: Uint8Array | undefined;
+  read: number;
 }
 
 export class MetadataSender {
@@ -64,21 +70,28 @@ export class MetadataSender {
   /** The worker's answer. */
   done(id: number, error: number): void {
     const sent = this.#sent.get(id) as Sent;
+    if (sent.job.kind === "readArea" && error === 0) {
+      this.#gather(sent);
+      if (sent.read < sent.job.length) return this.#transmit(id, sent.job, readSteps(sent, sent.job));
+    }
     this.#sent.delete(id);
-    const bytes = sent.job.kind === "readArea" && error === 0 ? this.#gather(sent.slots, sent.job.length) : undefined;
     this.#free.push(...sent.slots);
     while (this.#waiting.length > 0 && slotsNeeded(this.#waiting[0]) <= this.#free.length) {
       this.#sendNow(this.#waiting.shift() as MetadataJob);
     }
-    this.#answer(sent.job, error, bytes);
+    this.#answer(sent.job, error, error === 0 ? sent.area : undefined);
   }
 
   #sendNow(job: MetadataJob): void {
-    const slots: number[] = [];
-    const steps = this.#steps(job, slots);
+    const area = job.kind === "readArea" ? new Uint8Array(job.length) : undefined;
+    const sent: Sent = { job, slots: [], area, read: 0 };
     const id = this.#nextId;
     this.#nextId = (this.#nextId + 1) & 0x3fff_ffff;
-    this.#sent.set(id, { job, slots });
+    this.#sent.set(id, sent);
+    this.#transmit(id, job, this.#steps(job, sent));
+  }
+
+  #transmit(id: number, job: MetadataJob, steps: readonly Step[]): void {
     const { outbox } = this.#channel;
     const file = job.kind === "flush" ? job.device : 1 + job.snapshot;
     outbox.send(Message.MetadataJob, id, file, steps.length);
@@ -97,7 +110,8 @@ export class MetadataSender {
     }
   }
 
-  #steps(job: MetadataJob, slots: number[]): Step[] {
+  #steps(job: MetadataJob, sent: Sent): Step[] {
+    const { slots } = sent;
     switch (job.kind) {
       case "format":
         return [zeroStep(0, 2 * job.chunkBytes), FLUSH, ...this.#write(0, job.header, slots)];
@@ -110,7 +124,8 @@ export class MetadataSender {
       case "flush":
         return [FLUSH];
       case "readArea":
-        return this.#read(job.position, job.length, slots);
+        for (let i = slotsNeeded(job); i > 0; i--) this.#take(slots);
+        return readSteps(sent, job);
     }
   }
 
@@ -129,16 +144,6 @@ export class MetadataSender {
     return steps;
   }
 
-  #read(position: number, length: number, slots: number[]): Step[] {
-    const steps: Step[] = [];
-    for (let at = 0; at < length; at += METADATA_SLOT_BYTES) {
-      const bytes = Math.min(METADATA_SLOT_BYTES, length - at);
-      const address = this.#take(slots);
-      steps.push({ operation: IoOp.Read, position: position + at, bytes, address, durable: false });
-    }
-    return steps;
-  }
-
   #take(slots: number[]): number {
     const slot = this.#free.pop();
     assert(slot !== undefined, "no free image slot");
@@ -146,15 +151,29 @@ export class MetadataSender {
     return metadataSlotAddress(slot);
   }
 
-  #gather(slots: readonly number[], length: number): Uint8Array {
-    const bytes = new Uint8Array(length);
-    slots.forEach((slot, i) => {
+  /** What the slots have got now. */
+  #gather(sent: Sent): void {
+    const area = sent.area as Uint8Array;
+    for (const slot of sent.slots) {
       const from = metadataSlotAddress(slot);
-      const part = Math.min(METADATA_SLOT_BYTES, length - i * METADATA_SLOT_BYTES);
-      bytes.set(this.#arena.subarray(from, from + part), i * METADATA_SLOT_BYTES);
-    });
-    return bytes;
+      const part = Math.min(METADATA_SLOT_BYTES, area.length - sent.read);
+      area.set(this.#arena.subarray(from, from + part), sent.read);
+      sent.read += part;
+    }
   }
+}
+
+/** The next part of an area, as much as its slots take. */
+function readSteps({ slots, read }: Sent, { position, length }: Extract<MetadataJob, { kind: "readArea" }>): Step[] {
+  const steps: Step[] = [];
+  for (const slot of slots) {
+    const at = read + steps.length * METADATA_SLOT_BYTES;
+    if (at >= length) break;
+    const bytes = Math.min(METADATA_SLOT_BYTES, length - at);
+    const address = metadataSlotAddress(slot);
+    steps.push({ operation: IoOp.Read, position: position + at, bytes, address, durable: false });
+  }
+  return steps;
 }
 
 const FLUSH: Step = { operation: IoOp.Sync, position: 0, bytes: 0, address: 0, durable: false };
@@ -165,7 +184,7 @@ function zeroStep(position: number, bytes: number): Step {
 
 /** Image slots of a job: parts of what is written that are all zero take none. */
 function slotsNeeded(job: MetadataJob): number {
-  if (job.kind === "readArea") return Math.ceil(job.length / METADATA_SLOT_BYTES);
+  if (job.kind === "readArea") return Math.min(READ_SLOTS_MAX, Math.ceil(job.length / METADATA_SLOT_BYTES));
   if (job.kind === "flush") return 0;
   const bytes = job.kind === "commit" ? job.bytes : job.header;
   let slots = 0;

@@ -1,5 +1,5 @@
 /**
- * Reads the areas of a store, many at a time, into memory that is used again (S-36).
+ * Reads the areas of a store, or the pieces of large ones, many at a time, into memory that is used again (S-36).
  *
  *   begin(position) … ──▶ batch ──turn──▶ under way ──▶ next(): the oldest, whole, until the next begin
  *
@@ -19,7 +19,7 @@ import { COMPLETION_WORDS, IoOp } from "../ring/io-descriptor.ts";
 import { Submissions } from "../ring/submissions.ts";
 import type { RingMode } from "../ring/worker-data.ts";
 
-/** However large the areas are, not more memory than this, or one of them. */
+/** However large the pieces are, not more memory than this, or one of them. */
 const BYTES_MAX: number = 16 * 2 ** 20;
 
 interface Slot {

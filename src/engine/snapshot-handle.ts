@@ -101,7 +101,7 @@ export class SnapshotHandle {
     return this.store !== "N";
   }
 
-  /** Its volume's threads have ended. `quiet`: as they should, and nothing of main looks anything up any more. */
+  /** Its volume's threads have ended, or have forgotten it. `quiet`: as they should, and nothing of main looks anything up any more. */
   close(quiet: boolean): void {
     this.cow.close(quiet);
     if (quiet) returnMemory(this.description.table);

@@ -373,9 +373,9 @@ export class SnapshotSet {
   async #forget(handle: SnapshotHandle): Promise<void> {
     const gone = { file: cowFile(handle.index), fd: -1, inline: false };
     await this.#tell({ kind: "forget", index: handle.index, name: handle.name }, gone);
-    this.#handles.delete(handle.index);
     this.#recorded.delete(handle);
-    handle.cow.close();
+    // The volume may have closed it meanwhile. Every worker has let go of its table, and the core of the snapshot.
+    if (this.#handles.delete(handle.index)) handle.close(true);
   }
 
   async #tell(toExports: ExportControl, toOthers: FileControl): Promise<void> {

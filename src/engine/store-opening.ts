@@ -1,7 +1,7 @@
 /**
  * Opens the store of a snapshot: the COW device, its header and areas, and the exception table that they fill.
  *
- *   [make the file] ─▶ open device (exclusive) ─▶ header ─▶ areas, AREA_READ_AHEAD reads at a time ─▶ columns ─▶ the register's word
+ *   [make the file] ─▶ open device (exclusive) ─▶ header ─▶ areas, AREA_READ_AHEAD pieces at a time ─▶ columns ─▶ the register's word
  *   ─▶ table, runs folded
  *
  * Whether a file is made, and whether the store is the one that was asked for, is the register's to say (register/tie.ts).
@@ -219,7 +219,7 @@ async function load(
       if (reads.wantsMore) beginMore(reads, loader);
       const bytes = reads.next();
       loader.feed(typeof bytes === "number" ? loader.fail(bytes) : bytes);
-      if (read === LONG) takesLong?.(wanted.length);
+      if (read === LONG) takesLong?.(loader.chunkBytes);
       // Whoever embeds this has other things to do as well.
       if (read % AREA_READ_AHEAD !== 0) continue;
       await setImmediate();

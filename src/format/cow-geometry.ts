@@ -15,6 +15,9 @@ import { divExact, isPowerOfTwo, SECTOR_BYTES, type Area, type Chunk, type Secto
 /** One exception on disk: u64 old chunk, u64 new chunk. */
 export const EXCEPTION_BYTES = 16;
 
+/** An area is read in pieces of this much: a chunk, and so an area, may have a gibibyte, whatever stands in it. */
+const AREA_PIECE_BYTES: number = 1024 * 1024;
+
 /** The first chunk that may hold data of a persistent store: behind the header and area 0. */
 export const FIRST_DATA_CHUNK: Chunk = 2;
 
@@ -25,6 +28,8 @@ export class CowGeometry {
   readonly exceptionsPerArea: number;
   /** Chunks of an area and its data: EPA + 1. */
   readonly stride: number;
+  /** An area consists of pieces of this size, one or more. */
+  readonly areaPieceBytes: number;
 
   constructor(chunkSectors: Sector) {
     assert(isPowerOfTwo(chunkSectors), "chunk size is a power of two");
@@ -32,6 +37,7 @@ export class CowGeometry {
     this.chunkBytes = chunkSectors * SECTOR_BYTES;
     this.exceptionsPerArea = divExact(this.chunkBytes, EXCEPTION_BYTES);
     this.stride = this.exceptionsPerArea + 1;
+    this.areaPieceBytes = Math.min(this.chunkBytes, AREA_PIECE_BYTES);
   }
 
   /** The chunk that holds an area (S-2). */

@@ -1,5 +1,5 @@
 /**
- * One metadata area: an array of exceptions that fills one chunk.
+ * One metadata area, or the beginning or a piece of it: an array of exceptions, which fills one chunk.
  *
  *   slot 0                     slot 1                            slot EPA-1
  *   ┌───────────┬────────────┬───────────┬────────────┬── … ──┬───────────┬────────────┐
@@ -53,18 +53,23 @@ export class MetadataArea {
 
   /** Zero every slot from this one on; true if any byte was not zero. */
   clearFrom(slot: number): boolean {
-    const tail = this.bytes.subarray(slot * EXCEPTION_BYTES);
-    const stale = !isZero(tail);
-    if (stale) tail.fill(0);
+    const stale = !this.isClearFrom(slot);
+    if (stale) this.bytes.fill(0, slot * EXCEPTION_BYTES);
     return stale;
+  }
+
+  /** Every byte from this slot on is zero. */
+  isClearFrom(slot: number): boolean {
+    const view = this.#view;
+    // By words: an area may have a gibibyte.
+    for (let at = slot * EXCEPTION_BYTES; at < this.bytes.length; at += EXCEPTION_BYTES) {
+      const low = view.getInt32(at, true) | view.getInt32(at + 4, true);
+      if ((low | view.getInt32(at + 8, true) | view.getInt32(at + 12, true)) !== 0) return false;
+    }
+    return true;
   }
 
   #text(at: number): string {
     return u64Text(this.#view.getInt32(at, true), this.#view.getInt32(at + 4, true));
   }
-}
-
-function isZero(bytes: Uint8Array): boolean {
-  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== 0) return false;
-  return true;
 }

@@ -24,6 +24,9 @@ import { identityOfStore, ownMark, withMarked } from "../register/known-store.ts
 import { type Mark, newId, writeMark } from "../register/mark.ts";
 import { claimOf } from "../register/claim.ts";
 
+/** The header is 16 bytes; it is written with as much of its chunk as the page cache would read for it. */
+const HEADER_BLOCK_BYTES = 4096;
+
 /** Header, area 0 and one chunk of data: less can store nothing. */
 const CHUNKS_MIN = FIRST_DATA_CHUNK + 1;
 
@@ -166,16 +169,17 @@ function refuseContent(cow: DeviceFile, geometry: CowGeometry): void {
 
 function format(cow: DeviceFile, geometry: CowGeometry, overContent: boolean): CreatedStore {
   const { chunkBytes, chunkSectors } = geometry;
-  const zeroes = new Uint8Array(chunkBytes);
-  if (overContent) {
-    // The old header must be gone before the list behind it is.
-    cow.write(0, zeroes);
-  }
+  // The old header must be gone before the list behind it is.
+  if (overContent) cow.writeZeroes(0, chunkBytes);
   // And one that was blank when it was read may be so in a cache only, by somebody who was killed (C-49).
   cow.sync();
-  cow.write(geometry.areaPosition(0), zeroes);
+  cow.writeZeroes(geometry.areaPosition(0), chunkBytes);
   cow.sync();
-  cow.write(0, encodeHeader(true, chunkSectors, chunkBytes));
+  // What is behind this block in the chunk is zero: it was found so, or has been made so.
+  cow.write(
+    0,
+    encodeHeader(true, chunkSectors, Math.min(chunkBytes, Math.max(HEADER_BLOCK_BYTES, cow.logicalBlockBytes))),
+  );
   cow.sync();
   // Another store than the one that was here: what a register says of that is not said of this.
   const mark: Mark = { role: "cow", self: identityOfStore(cow), register: "", id: "", store: newId() };

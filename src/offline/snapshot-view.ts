@@ -1,7 +1,7 @@
 /**
  * A snapshot's whole view, read offline: the origin, with the copied chunks laid over it.
  *
- * Neighbouring chunks that come from consecutive places are read together. The origin's end may cut its last chunk short;
+ * Neighbouring chunks that come from consecutive places are read together, and large ones in pieces. The origin's end may cut its last chunk short;
  * the view ends where the origin ends.
  */
 import { fstatSync, type Stats } from "node:fs";
@@ -82,16 +82,19 @@ export class SnapshotView implements Disposable {
   /** The view from its beginning to its end. `bytes` is valid until the next piece is asked for. */
   *pieces(): Generator<{ readonly position: number; readonly bytes: Buffer }> {
     const { chunkBytes } = this.#geometry;
-    const buffer = Buffer.alloc(this.#extentChunksMax * chunkBytes);
+    const buffer = Buffer.alloc(READ_BYTES);
     const chunkCount = divCeil(this.sizeBytes, chunkBytes);
     let chunk = 0;
     while (chunk < chunkCount) {
       const extent = this.#extentAt(chunk, chunkCount);
-      const position = chunk * chunkBytes;
-      const bytes = buffer.subarray(0, Math.min(extent.chunks * chunkBytes, this.sizeBytes - position));
-      if (extent.newChunk === 0) this.#origin.read(position, bytes);
-      else this.#cow.read(extent.newChunk * chunkBytes, bytes);
-      yield { position, bytes };
+      const from = chunk * chunkBytes;
+      const end = Math.min(from + extent.chunks * chunkBytes, this.sizeBytes);
+      for (let position = from; position < end; position += buffer.length) {
+        const bytes = buffer.subarray(0, Math.min(buffer.length, end - position));
+        if (extent.newChunk === 0) this.#origin.read(position, bytes);
+        else this.#cow.read(extent.newChunk * chunkBytes + (position - from), bytes);
+        yield { position, bytes };
+      }
       chunk += extent.chunks;
     }
   }

@@ -121,7 +121,7 @@ export class SyncShell implements Effects {
       case "flush":
         return this.#device(job.device).sync();
       case "commit":
-        if (job.zeroArea !== -1) this.#cow.write(job.zeroPosition, new Uint8Array(job.zeroBytes));
+        if (job.zeroArea !== -1) this.#cow.writeZeroes(job.zeroPosition, job.zeroBytes);
         this.#cow.sync();
         return this.#writeDurably(job.position, job.bytes);
       default:

@@ -13,19 +13,11 @@ const BLANK_BYTES: number = 1024 * 1024;
 
 /** Undefined: it is blank. Otherwise what stands there: `holds an ext4 file system`. */
 export function contentOf(device: DeviceFile, atLeastBytes = 0): string | undefined {
-  const head = new Uint8Array(Math.min(device.sizeBytes, Math.max(BLANK_BYTES, atLeastBytes)));
-  device.read(0, head);
-  const tail = new Uint8Array(Math.min(device.sizeBytes, BLANK_BYTES));
-  const tailAt = device.sizeBytes - tail.length;
-  device.read(tailAt, tail);
-  const inHead = head.findIndex((byte) => byte !== 0);
-  const inTail = tail.findIndex((byte) => byte !== 0);
-  if (inHead < 0 && inTail < 0) return undefined;
-  return (
-    storeOn(device) ??
-    signatureOf(device) ??
-    `is not blank (byte ${inHead >= 0 ? inHead : tailAt + inTail} is not zero)`
-  );
+  const headBytes = Math.min(device.sizeBytes, Math.max(BLANK_BYTES, atLeastBytes));
+  const tailBytes = Math.min(device.sizeBytes, BLANK_BYTES);
+  const used = device.firstNonZero(0, headBytes) ?? device.firstNonZero(device.sizeBytes - tailBytes, tailBytes);
+  if (used === undefined) return undefined;
+  return storeOn(device) ?? signatureOf(device) ?? `is not blank (byte ${used} is not zero)`;
 }
 
 /** Undefined: there is no store on it. */

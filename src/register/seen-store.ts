@@ -2,7 +2,7 @@
  * Reads what an open store has in its list, from what was last seen of it to the end: what the register remembers when a volume
  * closes, or a merge has left.
  *
- * For stores at rest, or as far as nobody changes the list any more. It reads areas, in order, without blocking the thread.
+ * For stores at rest, or as far as nobody changes the list any more. It reads areas, in order and the large ones in pieces, without blocking the thread.
  */
 import { read } from "node:fs";
 import { promisify } from "node:util";
@@ -50,15 +50,18 @@ async function readOn(
 ): Promise<void> {
   let left = most - first;
   const geometry = new CowGeometry(divExact(chunkBytes, SECTOR_BYTES));
-  const slots = geometry.exceptionsPerArea;
+  const { areaPieceBytes } = geometry;
   const cowSectors = divFloor(cowBytes, SECTOR_BYTES);
-  const bytes = Buffer.alloc(chunkBytes);
+  const bytes = Buffer.alloc(areaPieceBytes);
   const metadata = new MetadataArea(bytes);
-  for (let area = divFloor(first, slots), slot = first % slots; ; area++, slot = 0) {
+  const piecesPerArea = divExact(chunkBytes, areaPieceBytes);
+  for (let piece = divFloor(first, metadata.slots), slot = first % metadata.slots; ; piece++, slot = 0) {
+    const area = divFloor(piece, piecesPerArea);
     if (!geometry.areaFits(area, cowSectors)) return;
-    const { bytesRead } = await readAt(fd, bytes, 0, chunkBytes, geometry.areaPosition(area));
-    if (bytesRead < chunkBytes) return;
-    for (; slot < slots; slot++) {
+    const position = geometry.areaPosition(area) + (piece % piecesPerArea) * areaPieceBytes;
+    const { bytesRead } = await readAt(fd, bytes, 0, areaPieceBytes, position);
+    if (bytesRead < areaPieceBytes) return;
+    for (; slot < metadata.slots; slot++) {
       if (left-- <= 0 || metadata.newChunk(slot) === 0) return;
       digest.add(metadata.oldChunk(slot), metadata.newChunk(slot));
     }

@@ -13,7 +13,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
   mutant(
     "end marker off by one",
     "The last exception of a full area is not read.",
-    edit(LOADER, "for (; slot < metadata.slots; slot++)", "for (; slot < metadata.slots - 1; slot++)"),
+    edit(LOADER, "for (; slot < piece.slots; slot++)", "for (; slot < piece.slots - 1; slot++)"),
   ),
   inLivesWith(
     ["prefilledStores", "crashes"],

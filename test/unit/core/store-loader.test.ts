@@ -2,6 +2,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { SnapringError } from "../../../src/base/errno.ts";
 import { StoreLoader } from "../../../src/core/store-loader.ts";
+import { CowGeometry } from "../../../src/format/cow-geometry.ts";
+import { encodeHeader } from "../../../src/format/disk-header.ts";
+import { MetadataArea } from "../../../src/format/metadata-area.ts";
 import { openImage, putException, storeImage, type ExceptionPair } from "../../support/store-image.ts";
 
 const K = 1024;
@@ -124,8 +127,63 @@ test("a new chunk of 0 ends the list; what stands behind it is cleared in memory
   const { loaded, exceptions } = openImage(image);
   expect(exceptions).toHaveLength(3);
   expect(loaded.staleTail).toBe(true);
-  expect(loaded.area.subarray(48).every((byte) => byte === 0)).toBe(true);
+  expect(loaded.area).toEqual(image.slice(CHUNK * 512, CHUNK * 512 + 48));
   expect(openImage(storeImage(64 * K, CHUNK, inOrder(3))).loaded.staleTail).toBe(false);
+});
+
+const LARGE = new CowGeometry(4096);
+
+/** The metadata of a store with chunks of 2 MiB, which is too large to be there: every range that the loader wants, made when it wants it. */
+function openLarge(count: number, stale = -1, bad = -1): { loader: StoreLoader; found: number; lengths: Set<number> } {
+  const [MIB, EPA2] = [K * K, LARGE.exceptionsPerArea];
+  let found = 0;
+  const lengths = new Set<number>();
+  const cowBytes = 3 * LARGE.stride * LARGE.chunkBytes;
+  const loader = new StoreLoader({ cowBytes, chunkSectors: 0, blocks: { cow: 512 } }, (oldChunk, newChunk) => {
+    if (oldChunk === found && newChunk === 2 + found + Math.floor(found / EPA2)) found += 1;
+  });
+  for (let range = loader.wanted; range !== undefined; range = loader.wanted) {
+    const bytes = new Uint8Array(range.length);
+    if (range.area === -1) bytes.set(encodeHeader(true, LARGE.chunkSectors));
+    else {
+      lengths.add(range.length);
+      const first = range.area * EPA2 + (range.position - LARGE.areaPosition(range.area)) / 16;
+      const piece = new MetadataArea(bytes);
+      for (let slot = 0; slot < MIB / 16; slot++) {
+        const index = first + slot;
+        if (index < count || index === stale)
+          piece.set(slot, index, index === bad ? 1 : 2 + index + Math.floor(index / EPA2));
+      }
+    }
+    loader.feed(bytes);
+  }
+  return { loader, found, lengths };
+}
+
+test.each([1, 65_536, 65_537, 131_071, 131_072, 200_000])(
+  "areas of more than a MiB come in pieces, and only what they list is kept: %d exceptions",
+  (count) => {
+    const { loader, found, lengths } = openLarge(count);
+    expect(found).toBe(count);
+    expect([...lengths]).toEqual([K * K]);
+    const loaded = loader.result();
+    const committed = count % LARGE.exceptionsPerArea;
+    expect(loaded).toMatchObject({
+      currentArea: Math.floor(count / LARGE.exceptionsPerArea),
+      committed,
+      staleTail: false,
+    });
+    expect(loaded.area.length).toBe(committed * 16);
+    const kept = new MetadataArea(loaded.area);
+    if (committed > 0) expect(kept.oldChunk(committed - 1)).toBe(count - 1);
+    if (committed > 0) expect(kept.oldChunk(0)).toBe(count - committed);
+  },
+);
+
+test("what is stale in a later piece than the end of the list is found (S-7); what is corrupt there is named by its place in the area", () => {
+  expect(openLarge(10, 131_071).loader.result()).toMatchObject({ staleTail: true, committed: 10 });
+  expect(openLarge(65_536, 65_540).loader.result()).toMatchObject({ staleTail: true, committed: 65_536 });
+  expect(() => openLarge(70_000, -1, 65_540)).toThrow("exception 65540 of area 0: new chunk 1 is a metadata chunk");
 });
 
 test("the area behind a full one may be missing, area 0 may not (S-42)", () => {

@@ -13,6 +13,8 @@ class Bench {
   readonly arena = new SharedArrayBuffer(METADATA_ARENA_BYTES);
   readonly sender: MetadataSender;
   readonly done: [number, number][] = [];
+  /** Of the last answer. */
+  bytes: Uint8Array | undefined;
   readonly #outbox: Outbox;
   readonly #inbox: RingConsumer;
 
@@ -21,7 +23,10 @@ class Bench {
     this.#outbox = new Outbox(ring, () => {});
     this.#inbox = new RingConsumer(ring);
     const channel = { arena: this.arena, outbox: this.#outbox } as unknown as Channel;
-    this.sender = new MetadataSender(channel, (job, error) => this.done.push([job.snapshot, error]));
+    this.sender = new MetadataSender(channel, (job, error, bytes) => {
+      this.done.push([job.snapshot, error]);
+      this.bytes = bytes;
+    });
   }
 
   /** What was sent: [kind, words 1 … 7]. */
@@ -53,6 +58,48 @@ it("takes an area that is larger than the arena, for most of it is zero", () => 
   expect(withBytes.map((step) => step[3])).toEqual([4096, 4096 + 64 * MIB - METADATA_SLOT_BYTES]);
   const memory = new Uint8Array(bench.arena);
   expect([memory[withBytes[0][6] + 5], memory[withBytes[1][6] + METADATA_SLOT_BYTES - 1]]).toEqual([1, 2]);
+});
+
+it("reads an area that is larger than the arena, part by part (S-60)", () => {
+  const bench = new Bench();
+  const memory = new Uint8Array(bench.arena);
+  bench.sender.send({ kind: "readArea", snapshot: 3, position: 4096, length: 64 * MIB });
+  let read = 0;
+  for (let sent = bench.sent(); sent.length > 0; sent = bench.sent()) {
+    const [job, ...steps] = sent;
+    expect(job[3]).toBe(steps.length);
+    for (const [, , , position, , bytes, address] of steps) {
+      if (position !== 4096 + read) expect.fail(`a read at byte ${position}`);
+      memory.fill(1 + ((read / METADATA_SLOT_BYTES) % 251), address, address + bytes);
+      read += bytes;
+    }
+    // Another store's commits find slots meanwhile.
+    bench.sender.send(commit(0, new Uint8Array(8 * MIB).fill(9)));
+    for (const [kind, id] of bench.sent()) if (kind === Message.MetadataJob) bench.sender.done(id, 0);
+    bench.sender.done(job[1], 0);
+  }
+  expect(read).toBe(64 * MIB);
+  expect(bench.done.at(-1)).toEqual([3, 0]);
+  const area = bench.bytes as Uint8Array;
+  expect(area.length).toBe(64 * MIB);
+  for (let at = 0; at < area.length; at += METADATA_SLOT_BYTES) {
+    const byte = 1 + ((at / METADATA_SLOT_BYTES) % 251);
+    if (area[at] !== byte || area[at + METADATA_SLOT_BYTES - 1] !== byte) expect.fail(`at byte ${at}`);
+  }
+});
+
+it("a part of an area that cannot be read ends the job, and gives its slots back", () => {
+  const bench = new Bench();
+  for (let round = 0; round < 3; round++) {
+    bench.sender.send({ kind: "readArea", snapshot: 1, position: 0, length: 64 * MIB });
+    const [first] = bench.sent();
+    bench.sender.done(first[1], 0);
+    const [second] = bench.sent();
+    bench.sender.done(second[1], 5);
+    expect(bench.done).toHaveLength(round + 1);
+    expect(bench.done.at(-1)).toEqual([1, 5]);
+    expect(bench.bytes).toBeUndefined();
+  }
 });
 
 it("jobs that find no slots wait in order, with the bytes that they had when they were sent (C-21)", () => {
