@@ -144,6 +144,13 @@ function openOutput(path: string, flags: number): number {
   try {
     return openSync(path, constants.O_WRONLY | flags);
   } catch (error) {
+    if (
+      (error as NodeJS.ErrnoException).code === "ENXIO" &&
+      statSync(path, { throwIfNoEntry: false })?.isFIFO() === true
+    )
+      throw new SnapringError("ENXIO", `cannot write output ${path}: nobody reads the pipe`, {
+        hint: "start its reader first",
+      });
     throw writeError(path, error);
   }
 }

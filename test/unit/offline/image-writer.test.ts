@@ -112,6 +112,17 @@ describe("a symbolic link", () => {
     else expect(readdirSync(scratch.path)).toEqual(["out.img"]);
   });
 
+  it("to a pipe that nobody reads is refused in words", async () => {
+    await runOk("mkfifo", scratch.file("pipe"));
+    symlinkSync("pipe", path);
+    for (const output of [path, scratch.file("pipe")])
+      await expect(write(output)).rejects.toMatchObject({
+        code: "ENXIO",
+        message: `cannot write output ${output}: nobody reads the pipe`,
+        hint: "start its reader first",
+      });
+  });
+
   it("to a pipe is followed: /dev/fd has no others", async () => {
     await runOk("mkfifo", scratch.file("pipe"));
     const reader = spawn("cat", [scratch.file("pipe")], { stdio: ["ignore", "pipe", "inherit"] });
