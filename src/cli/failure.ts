@@ -48,7 +48,9 @@ function printJson({ code, message, hint }: Failure, terminal: Terminal): boolea
 
 function describe(error: unknown, where: string): Failure {
   if (error instanceof CommanderError) {
-    const message = error.message.replace(/^error: /, "");
+    // Of `help NAME` where there is no such command: commander has shown the general help.
+    const message =
+      error.code === "commander.help" ? "there is no such command" : error.message.replace(/^error: /, "");
     return { exitCode: ExitCode.Usage, code: "EUSAGE", message, hint: `see ${where} --help` };
   }
   if (error instanceof SnapringError) {

@@ -22,6 +22,12 @@ export function collect<T>(parse: (text: string) => T): (text: string, before: r
   return (text, before = []) => [...before, value(text)];
 }
 
+/** For paths: an empty one comes from a variable that is not set. */
+export function notEmpty(text: string): string {
+  if (text === "") throw new InvalidArgumentError("It is empty.");
+  return text;
+}
+
 /** A whole number from `min` to `max`. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {

@@ -12,7 +12,7 @@
 /** The wrong type (or missing), a value that may not be, a number beyond its bounds. */
 export type OptionErrorCode = "ERR_INVALID_ARG_TYPE" | "ERR_INVALID_ARG_VALUE" | "ERR_OUT_OF_RANGE";
 
-/** What `openVolume` and `createSnapshot` throw for an option that is wrong: a TypeError or RangeError. */
+/** What `openVolume` and a volume's methods throw for an option that is wrong: a TypeError or RangeError. */
 export interface OptionError extends Error {
   /** As node has them. */
   readonly code: OptionErrorCode;

@@ -16,7 +16,9 @@ import {
 } from "../base/constants.ts";
 import { isPowerOfTwo, SECTOR_BYTES } from "../base/units.ts";
 import { addressFault } from "./listen-address.ts";
+import type { MergeOptions } from "./merges.ts";
 import { optionError, type OptionErrorCode, received } from "./option-error.ts";
+import type { AbortOptions } from "./volume.ts";
 import type { SnapshotOptions, VolumeOptions } from "./volume-options.ts";
 
 const CHUNK_BYTES_MAX: number = 2 ** 30;
@@ -91,6 +93,43 @@ const volume = v.strictObject(
   } satisfies Record<keyof VolumeOptions, v.GenericSchema>,
   "must be an object",
 );
+
+/** What node takes for one, whichever global object it comes from. */
+const signal = v.optional(
+  v.custom<AbortSignal>(
+    (value) =>
+      typeof value === "object" &&
+      value !== null &&
+      "aborted" in value &&
+      "addEventListener" in value &&
+      typeof value.addEventListener === "function",
+    "must be an AbortSignal",
+  ),
+);
+const abort = v.strictObject({ signal } satisfies Record<keyof AbortOptions, v.GenericSchema>, "must be an object");
+const merge = v.strictObject(
+  { signal, onProgress: v.optional(v.function("must be a function")) } satisfies Record<
+    keyof MergeOptions,
+    v.GenericSchema
+  >,
+  "must be an object",
+);
+
+/** Of the snapshot that a method is about. Throws an OptionError. */
+export function checkName(given: unknown): void {
+  if (typeof given !== "string")
+    throw optionError("ERR_INVALID_ARG_TYPE", "name", `must be a string; received ${received(given)}`);
+}
+
+/** Throws an OptionError. */
+export function checkAbortOptions(options: unknown): AbortOptions {
+  return run(abort, options) as AbortOptions;
+}
+
+/** Throws an OptionError. */
+export function checkMergeOptions(options: unknown): MergeOptions {
+  return run(merge, options) as MergeOptions;
+}
 
 /** Throws an OptionError. */
 export function checkVolumeOptions(options: unknown): VolumeOptions {

@@ -29,7 +29,7 @@ import { type OpenedStore, openStore, type StoreSurroundings } from "./store-ope
 import type { Threads } from "./threads.ts";
 import type { SnapshotStatus } from "./volume-events.ts";
 import type { VolumeDevice } from "./volume-device.ts";
-import { refusePassdown } from "./option-schema.ts";
+import { checkName, refusePassdown } from "./option-schema.ts";
 import type { CompleteOptions, SnapshotOptions } from "./volume-options.ts";
 
 /** What a creation is refused with while the store is blank, or, for want of descriptors, before the register names it. */
@@ -85,6 +85,7 @@ export class SnapshotSet {
   }
 
   find(name: string): SnapshotHandle {
+    checkName(name);
     const handle = this.served().find((h) => h.name === name);
     if (handle === undefined) throw new SnapringError("ENOENT", `there is no snapshot '${name}'`);
     return handle;

@@ -13,6 +13,7 @@ import { printableLine } from "../base/printable.ts";
 import { answering } from "./answering.ts";
 import { forwardEvents } from "./forward-events.ts";
 import type { MergeOptions } from "./merges.ts";
+import { checkAbortOptions, checkMergeOptions } from "./option-schema.ts";
 import { refusal } from "./refusal.ts";
 import { RunningVolume } from "./running-volume.ts";
 import type { VolumeStats } from "./stats.ts";
@@ -61,7 +62,8 @@ const underWay = new Map<Promise<void>, Volume>();
  * one's store), EINVAL and EIO (a store that cannot be opened), EACCES, EADDRINUSE, ENOSPC, ENOLCK, EMFILE, ENOMEM … Whatever was opened by then is
  * closed, and what was made is removed. `signal` ends it with an AbortError, in the same way.
  */
-export async function openVolume(options: VolumeOptions, { signal }: AbortOptions = {}): Promise<Volume> {
+export async function openVolume(options: VolumeOptions, abort: AbortOptions = {}): Promise<Volume> {
+  const { signal } = checkAbortOptions(abort);
   checkWorkerEntries();
   checkSurroundings();
   const complete = completeOptions(options);
@@ -111,8 +113,9 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
    * with a SnapringError: EEXIST (the name, or something on the COW device), ENOENT (no file and no size), EPERM (a read-only volume), EBUSY, ENOSPC,
    * ESHUTDOWN (it is closed) … Then there is no snapshot. `signal` ends it with an AbortError, in the same way.
    */
-  createSnapshot(options: SnapshotOptions, { signal }: AbortOptions = {}): Promise<void> {
-    return this.#held(this.#running.createSnapshot(options, signal));
+  async createSnapshot(options: SnapshotOptions, abort: AbortOptions = {}): Promise<void> {
+    const { signal } = checkAbortOptions(abort);
+    await this.#held(this.#running.createSnapshot(options, signal));
   }
 
   /**
@@ -147,8 +150,9 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
    * for. Rejects with an AbortError when `signal` has stopped it, with a SnapringError where it fails (it may be called again, to go on),
    * where `stopMerge` stops it (ECANCELED), or where the volume is closed (ESHUTDOWN: it goes on at the next opening).
    */
-  merge(name: string, options: MergeOptions = {}): Promise<void> {
-    return this.#held(this.#running.merge(name, options));
+  async merge(name: string, options: MergeOptions = {}): Promise<void> {
+    const checked = checkMergeOptions(options);
+    await this.#held(this.#running.merge(name, checked));
   }
 
   /** Stops the merge that is under way, after the run in progress: the origin is served as it is, half merged. Rejects with a SnapringError (ENOENT) where none is. */

@@ -64,7 +64,16 @@ export async function fileWriter(path: string, source: ImageSource): Promise<Ima
 export function streamWriter(fd: number): ImageWriter {
   return {
     unfinished: undefined,
-    write: (_, bytes) => writeAll(fd, null, bytes),
+    write: (_, bytes) => {
+      try {
+        writeAll(fd, null, bytes);
+      } catch (error) {
+        // That nobody reads any more is no failure that is put into words.
+        throw (error as NodeJS.ErrnoException).code === "EPIPE"
+          ? error
+          : systemError(error, "cannot write standard output");
+      }
+    },
     finish: () => Promise.resolve(),
     abandon: () => Promise.resolve(),
   };
@@ -144,6 +153,13 @@ function openOutput(path: string, flags: number): number {
   try {
     return openSync(path, constants.O_WRONLY | flags);
   } catch (error) {
+    if (
+      (error as NodeJS.ErrnoException).code === "ENXIO" &&
+      statSync(path, { throwIfNoEntry: false })?.isFIFO() === true
+    )
+      throw new SnapringError("ENXIO", `cannot write output ${path}: nobody reads the pipe`, {
+        hint: "start its reader first",
+      });
     throw writeError(path, error);
   }
 }

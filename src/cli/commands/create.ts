@@ -6,7 +6,7 @@ import { Command, Option } from "commander";
 import { SECTOR_BYTES } from "../../base/units.ts";
 import { createStore, refuseRegistered } from "../../offline/create-store.ts";
 import { onInterrupt } from "../interrupt.ts";
-import { optionValue } from "../option-value.ts";
+import { notEmpty, optionValue } from "../option-value.ts";
 import { progressBar } from "../progress-bar.ts";
 import { formatSize } from "../../base/size-text.ts";
 import { parseChunkSectors, parseSectors } from "../size.ts";
@@ -39,7 +39,7 @@ Examples:
 export function createCommand(terminal: Terminal): Command {
   return new Command("create")
     .description("make a new, empty store")
-    .argument("<COW>", "file to make, or block device to use")
+    .argument("<COW>", "file to make, or block device to use", notEmpty)
     .option("--size <SIZE>", "size of the file (a block device has its own)", optionValue(parseSectors))
     .option(
       "--chunk-size <SIZE>",

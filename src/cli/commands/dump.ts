@@ -5,7 +5,7 @@ import { Command } from "commander";
 import type { LoadedStore } from "../../core/loaded-store.ts";
 import { dumpStore } from "../../offline/dump-store.ts";
 import type { ExceptionRun } from "../../offline/exception-runs.ts";
-import { optionValue } from "../option-value.ts";
+import { notEmpty, optionValue } from "../option-value.ts";
 import { parseChunkSectors } from "../size.ts";
 import type { Terminal } from "../terminal.ts";
 import { printWarnings } from "../warnings.ts";
@@ -29,7 +29,7 @@ const PORTION_LETTERS = 64 * 1024;
 export function dumpCommand(terminal: Terminal): Command {
   return new Command("dump")
     .description("list the exceptions of a store")
-    .argument("<COW>", "file or block device with the store")
+    .argument("<COW>", "file or block device with the store", notEmpty)
     .option("--chunk-size <SIZE>", "for a COW file smaller than 16K: its chunk size", optionValue(parseChunkSectors))
     .option("--json", "print the result, and errors, as JSON")
     .addHelpText("after", HELP)

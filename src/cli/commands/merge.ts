@@ -10,7 +10,7 @@ import { SnapringError } from "../../base/errno.ts";
 import { OfflineMerge } from "../../offline/merge-store.ts";
 import { OfflineTies } from "../../offline/offline-ties.ts";
 import { onInterrupt } from "../interrupt.ts";
-import { optionValue } from "../option-value.ts";
+import { notEmpty, optionValue } from "../option-value.ts";
 import { progressBar } from "../progress-bar.ts";
 import { formatSize } from "../../base/size-text.ts";
 import { parseChunkSectors } from "../size.ts";
@@ -35,8 +35,8 @@ Examples:
 export function mergeCommand(terminal: Terminal): Command {
   const command = new Command("merge")
     .description("roll the origin back to the snapshot")
-    .argument("<ORIGIN>", "file or block device that holds the live volume")
-    .argument("<COW>", "file or block device with the store")
+    .argument("<ORIGIN>", "file or block device that holds the live volume", notEmpty)
+    .argument("<COW>", "file or block device with the store", notEmpty)
     .option("--chunk-size <SIZE>", "for a COW file smaller than 16K: its chunk size", optionValue(parseChunkSectors))
     .option("--unlocked", UNLOCKED_HELP)
     .option("--json", "print the result, and errors, as JSON");

@@ -9,7 +9,7 @@ import { fileWriter, type ImageWriter, streamWriter } from "../../offline/image-
 import { OfflineTies } from "../../offline/offline-ties.ts";
 import { SnapshotView } from "../../offline/snapshot-view.ts";
 import { onInterrupt } from "../interrupt.ts";
-import { optionValue } from "../option-value.ts";
+import { notEmpty, optionValue } from "../option-value.ts";
 import { progressBar } from "../progress-bar.ts";
 import { parseChunkSectors } from "../size.ts";
 import type { Terminal } from "../terminal.ts";
@@ -35,8 +35,8 @@ Examples:
 export function readCommand(terminal: Terminal): Command {
   const command = new Command("read")
     .description("write a snapshot's whole view to a file or to standard output")
-    .argument("<ORIGIN>", "file or block device that holds the live volume")
-    .argument("<COW>", "file or block device with the store")
+    .argument("<ORIGIN>", "file or block device that holds the live volume", notEmpty)
+    .argument("<COW>", "file or block device with the store", notEmpty)
     .option("--output <FILE>", "where to write, - is standard output", "-")
     .option("--chunk-size <SIZE>", "for a COW file smaller than 16K: its chunk size", optionValue(parseChunkSectors))
     .option("--json", "print the result, and errors, as JSON; needs --output FILE");

@@ -15,7 +15,7 @@ import { exportsJson } from "../exports-json.ts";
 import { type PlacedFile, placedFile } from "../../device/placed-file.ts";
 import { type Interrupt, onInterrupt } from "../interrupt.ts";
 import { DEFAULT_LISTEN, parseListenOption, unixPathOf } from "../listen-option.ts";
-import { collect, optionValue, wholeNumber } from "../option-value.ts";
+import { collect, notEmpty, optionValue, wholeNumber } from "../option-value.ts";
 import { UNLOCKED_HELP } from "../unlocked-option.ts";
 import { formatSize } from "../../base/size-text.ts";
 import { answerGrowth, answerStatistics } from "../serve-signals.ts";
@@ -64,7 +64,7 @@ Examples:
 export function serveCommand(terminal: Terminal): Command {
   const command = new Command("serve")
     .description("serve a live volume and its snapshots over NBD")
-    .argument("<ORIGIN>", "file or block device that holds the live volume")
+    .argument("<ORIGIN>", "file or block device that holds the live volume", notEmpty)
     .option(
       "--snapshot <NAME=COW[,…]>",
       "a snapshot, and settings: chunk=SIZE, store=P|PO|N, size=SIZE, sparse",

@@ -4,7 +4,7 @@
 import { Command } from "commander";
 import { SECTOR_BYTES } from "../../base/units.ts";
 import { type StoreStatus, storeStatus } from "../../offline/store-status.ts";
-import { optionValue } from "../option-value.ts";
+import { notEmpty, optionValue } from "../option-value.ts";
 import { formatSize } from "../../base/size-text.ts";
 import { parseChunkSectors } from "../size.ts";
 import type { Terminal } from "../terminal.ts";
@@ -27,7 +27,7 @@ Examples:
 export function statusCommand(terminal: Terminal): Command {
   return new Command("status")
     .description("show what a store holds")
-    .argument("<COW>", "file or block device with the store")
+    .argument("<COW>", "file or block device with the store", notEmpty)
     .option("--origin <ORIGIN>", "the volume that the snapshot is of")
     .option("--chunk-size <SIZE>", "for a COW file smaller than 16K: its chunk size", optionValue(parseChunkSectors))
     .option("--json", "print the result, and errors, as JSON")

@@ -310,3 +310,22 @@ describe("serve", () => {
     expect(ended.stderr.trimEnd().split("\n")).toHaveLength(1);
   });
 });
+
+describe("words of the command line", () => {
+  it.each([
+    ["create", ""],
+    ["status", ""],
+    ["dump", ""],
+    ["serve", ""],
+    ["read", "", "x"],
+    ["merge", "x", ""],
+  ])("an empty path is said to be one: %s", async (...argv) => {
+    await fails(argv, 2, "EUSAGE", "argument value '' is invalid");
+  });
+
+  it("help on a command that does not exist says so behind the general help", async () => {
+    const { code, stderr } = await snapring("help", "nix");
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/\nsnapring: there is no such command \(see snapring --help\)\n$/);
+  });
+});

@@ -1,6 +1,11 @@
 /** Options of `openVolume` and `createSnapshot`: defaults, and what is refused, with node's codes and the option's name. */
 import { describe, expect, test, vi } from "vitest";
-import { checkSnapshotOptions } from "../../../src/engine/option-schema.ts";
+import {
+  checkAbortOptions,
+  checkMergeOptions,
+  checkName,
+  checkSnapshotOptions,
+} from "../../../src/engine/option-schema.ts";
 import { completeOptions, type VolumeOptions } from "../../../src/engine/volume-options.ts";
 
 const complete = (options: Partial<VolumeOptions>): ReturnType<typeof completeOptions> =>
@@ -194,3 +199,19 @@ test("a log that throws, or whose promise rejects, throws nowhere: its lines are
 function many(count: number): object[] {
   return Array.from({ length: count }, (_, index) => ({ name: `s${index}`, cow: `${index}.cow` }));
 }
+
+test("what methods take is checked as well: signals, listeners, names", () => {
+  for (const check of [checkAbortOptions, checkMergeOptions]) {
+    for (const wrong of [null, 5, "x"]) refuses(() => check(wrong), TYPE, "options");
+    for (const signal of [5, null, {}, { aborted: false }]) refuses(() => check({ signal }), TYPE, "signal");
+    refuses(() => check({ sginal: AbortSignal.abort() }), VALUE, "sginal");
+    const { signal } = new AbortController();
+    expect(check({ signal }).signal).toBe(signal);
+    expect(check({ signal: undefined })).toEqual({ signal: undefined });
+  }
+  refuses(() => checkMergeOptions({ onProgress: "x" }), TYPE, "onProgress");
+  const onProgress = (): void => {};
+  expect(checkMergeOptions({ onProgress }).onProgress).toBe(onProgress);
+  expect(() => checkName(undefined)).toThrow(/^name must be a string; received undefined$/);
+  expect(() => checkName("")).not.toThrow();
+});

@@ -3,8 +3,10 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
+  closeSync,
   linkSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -14,7 +16,7 @@ import {
 } from "node:fs";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { fileWriter, type ImageSource, rightsOfCopy } from "../../../src/offline/image-writer.ts";
+import { fileWriter, type ImageSource, rightsOfCopy, streamWriter } from "../../../src/offline/image-writer.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 import { makeScratch, type Scratch } from "../../support/free-socket.ts";
 import { runOk } from "../../support/run-command.ts";
@@ -112,6 +114,17 @@ describe("a symbolic link", () => {
     else expect(readdirSync(scratch.path)).toEqual(["out.img"]);
   });
 
+  it("to a pipe that nobody reads is refused in words", async () => {
+    await runOk("mkfifo", scratch.file("pipe"));
+    symlinkSync("pipe", path);
+    for (const output of [path, scratch.file("pipe")])
+      await expect(write(output)).rejects.toMatchObject({
+        code: "ENXIO",
+        message: `cannot write output ${output}: nobody reads the pipe`,
+        hint: "start its reader first",
+      });
+  });
+
   it("to a pipe is followed: /dev/fd has no others", async () => {
     await runOk("mkfifo", scratch.file("pipe"));
     const reader = spawn("cat", [scratch.file("pipe")], { stdio: ["ignore", "pipe", "inherit"] });
@@ -127,6 +140,17 @@ describe("a symbolic link", () => {
     const [bytes] = await Promise.all([read, once(reader, "close")]);
     expect(Buffer.from(bytes, "latin1").equals(image)).toBe(true);
   });
+});
+
+it("a standard output that takes nothing is said in words", () => {
+  const full = openSync("/dev/full", "w");
+  try {
+    expect(() => streamWriter(full).write(0, image)).toThrow(
+      "cannot write standard output: no space left on the file system",
+    );
+  } finally {
+    closeSync(full);
+  }
 });
 
 it("a device is written as it stands, and keeps its rights", async () => {
