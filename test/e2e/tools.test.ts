@@ -41,7 +41,7 @@ test("nbdinfo tells what an export can do", async () => {
       can_cache: true,
       can_df: false,
       block_size_minimum: 1,
-      block_size_maximum: 33_554_432,
+      block_size_maximum: 67_108_864,
     });
   }
 });
