@@ -14,7 +14,6 @@ import { SnapshotState } from "../base/states.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import type { Registration } from "../core/ports.ts";
 import { type DeviceFile, refuseOtherCows } from "../device/device-file.ts";
-import { type PlacedFile, removePlaced } from "../device/placed-file.ts";
 import { formatTableLine } from "../format/table-line.ts";
 import { cowFile } from "../ring/file-table.ts";
 import type { VolumeWords } from "../ring/volume-words.ts";
@@ -25,7 +24,7 @@ import type { RegisteredSet } from "./registered-set.ts";
 import { type MergeParts, Merges } from "./merges.ts";
 import { SnapshotHandle } from "./snapshot-handle.ts";
 import { snapshotStats, type SnapshotStats } from "./stats.ts";
-import { type OpenedStore, openStore, type StoreSurroundings } from "./store-opening.ts";
+import { type OpenedStore, openStore, removeMade, type StoreSurroundings } from "./store-opening.ts";
 import type { Threads } from "./threads.ts";
 import type { SnapshotStatus } from "./volume-events.ts";
 import type { VolumeDevice } from "./volume-device.ts";
@@ -393,9 +392,4 @@ export class SnapshotSet {
     const { error, message } = await (this.#shell as CoreShell).operate(event);
     if (error !== 0) throw new SnapringError(errnoName(error) as ErrnoName, `${name}: ${message}`);
   }
-}
-
-/** A COW file that was made for a snapshot that is not to be. */
-function removeMade({ made }: { readonly made: PlacedFile | undefined }): void {
-  if (made !== undefined) removePlaced(made);
 }

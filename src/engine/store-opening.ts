@@ -124,9 +124,14 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
     return { cow, loaded, merging: as === "merging", tableMemory, table, made };
   } catch (error) {
     cow?.close();
-    if (made !== undefined) removePlaced(made);
+    removeMade({ made });
     throw withPath(options.cow, error);
   }
+}
+
+/** A COW file that was made for a snapshot that is not to be. */
+export function removeMade({ made }: Pick<OpenedStore, "made">): void {
+  if (made !== undefined) removePlaced(made);
 }
 
 /** Undefined: it was there already. */
