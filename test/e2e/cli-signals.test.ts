@@ -95,6 +95,12 @@ async function lazyClient(): Promise<NbdClient> {
   client.stream.pause();
   for (let i = 0; i < 4; i++)
     void client.request({ type: Cmd.Read, offset: 0, length: 4 * MIB }).catch(() => undefined);
+  // A server that had not read the requests when it was stopped owed no reply, and was gone at once.
+  for (let i = 0; i < 8; i++) {
+    const other = await NbdClient.open({ path: scratch.file("s.sock") });
+    await other.read(0, 512);
+    other.destroy();
+  }
   return client;
 }
 
