@@ -85,11 +85,24 @@ test.for(LIES)("the checker can fail: %s", async ([, lie], context) => {
   expect(() => [...checkedCuts(recorded, SEED, 2 * IMAGES, lie)]).toThrow(/may hold|has no header|exception/);
 });
 
+/** What the checker says; "": nothing. */
+function wrongOf(check: () => unknown): string {
+  try {
+    check();
+    return "";
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 test("the checker can fail: a killed process had not flushed, and the opening after it does not either (C-49)", async (context) => {
   requireFuse(context);
-  const recorded = await recordingOf("killed");
-  expect(recorded.openings.length).toBe(2);
-  expect(() => [...checkedCuts(recorded, SEED, 4 * IMAGES, { missing: recorded.openings })]).toThrow(
-    /may hold|has no header|exception/,
-  );
+  // What the killed process had under way differs from life to life, and now and then nothing of it matters.
+  let found = "";
+  for (let trial = 0; found === "" && trial < 5; trial++) {
+    const recorded = trial === 0 ? await recordingOf("killed") : await record(makeScene(SEED + 100 * trial, "killed"));
+    expect(recorded.openings.length).toBe(2);
+    found = wrongOf(() => [...checkedCuts(recorded, SEED, 4 * IMAGES, { missing: recorded.openings })]);
+  }
+  expect(found).toMatch(/may hold|has no header|exception/);
 });
