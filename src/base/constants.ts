@@ -128,6 +128,9 @@ export const HANDSHAKE_MS = 10_000;
 /** One send carries at most so much: its end tells that the client reads. */
 export const MAX_SEND_BYTES: number = 2 * 1024 * 1024;
 
+/** A rest of a reply that is no longer goes with it: two replies of 1 MiB and their headers would leave in two sends, the second of 32 bytes. */
+export const MAX_SEND_REST_BYTES: number = 64 * 1024;
+
 /**
  * Milliseconds in which a client that holds memory must move MAX_SEND_BYTES of data, or the rest of its payload or replies, while others
  * wait for it. As long as nobody waits there is no limit. A client that waits is served within three of them, whoever does not read.

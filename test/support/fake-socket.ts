@@ -9,6 +9,8 @@ import { errno } from "../../src/base/errno.ts";
 export class FakeSocket {
   /** What the loop has sent, in order. */
   sent: Buffer = Buffer.alloc(0);
+  /** How many bytes each send had. */
+  readonly sends: number[] = [];
   /** The client does not read: sends stay under way. */
   blocked = false;
   /** The client has gone without a word: everything fails. */
@@ -49,6 +51,7 @@ export class FakeSocket {
     if (this.blocked) return undefined;
     const before = this.sent.length;
     this.sent = Buffer.concat([this.sent, ...parts]);
+    this.sends.push(this.sent.length - before);
     return this.sent.length - before;
   }
 }

@@ -7,7 +7,7 @@
  * A read's header stands in the 16 bytes before its payload, so a read reply is one range of memory; every other reply is a
  * header in the table of headers, by the request's number. A request's slot and record come back when its reply has left.
  */
-import { MAX_REPLIES_PER_SEND, MAX_SEND_BYTES, STILL_READS_MS } from "../../src/base/constants.ts";
+import { MAX_REPLIES_PER_SEND, MAX_SEND_BYTES, MAX_SEND_REST_BYTES, STILL_READS_MS } from "../../src/base/constants.ts";
 import { SIMPLE_REPLY_BYTES } from "../../src/nbd/wire/protocol.ts";
 import { encodeSimpleReply } from "../../src/nbd/wire/reply.ts";
 import { OUTPUT_BYTES } from "../../src/ring/export-arena.ts";
@@ -146,7 +146,8 @@ export class ReplySender {
     while (request !== null && count < MAX_REPLIES_PER_SEND && bytes < MAX_SEND_BYTES) {
       const from: number = count === 0 ? connection.replyAt : 0;
       const left: number = lengthOf(request) - from;
-      const length: number = Math.min(left, MAX_SEND_BYTES - bytes);
+      const room: number = MAX_SEND_BYTES - bytes;
+      const length: number = left <= room + MAX_SEND_REST_BYTES ? left : room;
       this.#words[vector + 2 * count] = this.#headerOf(request) + from;
       this.#words[vector + 2 * count + 1] = length;
       count += 1;
