@@ -11,6 +11,7 @@ import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, link, lstat, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { removePlaced } from "./placed-file.ts";
 
 const OWNERS_ALONE = 0o600;
 /** File systems without hard links (FAT, some of FUSE's) say so in one of these ways. */
@@ -49,13 +50,18 @@ export class UnfinishedFile {
     }
   }
 
-  /** Durable under its name when it resolves. Throws what the system calls do, EEXIST where it may not replace: then it is gone. */
-  async finish({ replace, mode = OWNERS_ALONE }: { replace: boolean; mode?: number }): Promise<void> {
+  /**
+   * Durable under its name when it resolves. Throws what the system calls do, EEXIST where it may not replace: then it is gone, and what stood at
+   * its name stands. But where it may replace and only the folder's last flush fails, it stands there already, and stays: what it has replaced
+   * cannot be brought back. Either of the two may be found after a crash then.
+   */
+  async finish({ replace, mode = OWNERS_ALONE }: { replace: boolean; mode?: number | undefined }): Promise<void> {
     await this.#orAbandon(async () => {
       await this.file.chmod(mode);
       await this.file.sync();
-      await this.#rename(replace);
-      await this.#folder.sync();
+      if (replace) await rename(inside(this.#folder, this.#other), inside(this.#folder, this.#name));
+      else await this.#link();
+      await this.#flushFolder(replace);
     });
     await this.#close();
   }
@@ -66,19 +72,34 @@ export class UnfinishedFile {
     await this.#close();
   }
 
-  async #rename(replace: boolean): Promise<void> {
+  /** Unlike a rename it never replaces. */
+  async #link(): Promise<void> {
     const other = inside(this.#folder, this.#other);
     const target = inside(this.#folder, this.#name);
-    if (replace) return rename(other, target);
     try {
-      // Unlike a rename it never replaces.
       await link(other, target);
     } catch (error) {
       if (!NO_LINKS.includes((error as NodeJS.ErrnoException).code)) throw error;
       if (await isThere(target)) throw Object.assign(new Error("EEXIST: file exists"), { code: "EEXIST" });
       return rename(other, target);
     }
-    await rm(other);
+    await this.#orTakeBack(() => rm(other));
+  }
+
+  async #flushFolder(isReplacing: boolean): Promise<void> {
+    if (isReplacing) await this.#folder.sync();
+    else await this.#orTakeBack(() => this.#folder.sync());
+  }
+
+  /** What has its name by now, where nothing stood, goes again: whoever is told of a failure may make it once more. */
+  async #orTakeBack(body: () => Promise<void>): Promise<void> {
+    try {
+      await body();
+    } catch (error) {
+      const { dev: device, ino: inode } = await this.file.stat();
+      removePlaced({ path: inside(this.#folder, this.#name), device, inode });
+      throw error;
+    }
   }
 
   async #orAbandon(body: () => Promise<void>): Promise<void> {
