@@ -11,7 +11,7 @@
  */
 import { EventEmitter } from "node:events";
 import { ABANDON_GRACE_MS, CLOSE_FLUSH_MS, CLOSE_GRACE_MS } from "../base/constants.ts";
-import { throwIfAborted } from "../base/abort-error.ts";
+import { throwIfAborted, whenAborted } from "../base/abort-error.ts";
 import { errnoName, SnapringError } from "../base/errno.ts";
 import { errnoWhy } from "../base/errno-words.ts";
 import { Core } from "../core/core.ts";
@@ -157,12 +157,10 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
     await this.#orders.run(() => this.#snapshots.merges.stop());
   }
 
-  /**
-   * E-42: drain, commit, flush, release. A second call waits for the first. Rejects with a SnapringError (ETIMEDOUT) where a device does not
-   * answer: nothing is released then, until the process ends.
-   */
-  close(): Promise<void> {
+  /** E-42: drain, commit, flush, release (volume.ts). `signal`, of any of its calls, ends the draining. */
+  close(signal?: AbortSignal): Promise<void> {
     this.#closing ??= this.#closeWatch.watch(this.#close(), () => this.#flushAtLast());
+    if (signal !== undefined) whenAborted(signal, () => this.#threads?.cut(), this.#closing);
     return this.#closing;
   }
 
@@ -308,7 +306,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
     watch.step("requests of clients");
     await threads.stop(threads.exports);
     if (this.#dead !== undefined) return;
-    watch.sayCut(threads.exports);
+    watch.sayCut(threads.exports, threads.wasCut);
     watch.step("commits and flushes of the snapshots", CLOSE_FLUSH_MS);
     const { error, message } = await shell.operate((operation) => shell.core.close(operation));
     if (this.#dead !== undefined) return;
