@@ -11,6 +11,7 @@ import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, link, lstat, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { SnapringError } from "../base/errno.ts";
 import { removePlaced } from "./placed-file.ts";
 
 const OWNERS_ALONE = 0o600;
@@ -33,9 +34,11 @@ export class UnfinishedFile {
     this.#other = other;
   }
 
-  /** Throws what the system calls do. */
+  /** Throws what the system calls do; a SnapringError (ENOENT) where there is no folder for it. */
   static async make(path: string): Promise<UnfinishedFile> {
-    const folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+    const folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY).catch((error: unknown) => {
+      throw (error as NodeJS.ErrnoException).code === "ENOENT" ? noFolder(path) : error;
+    });
     try {
       const other = `.snapring-${randomBytes(9).toString("hex")}.part`;
       const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
@@ -120,6 +123,13 @@ export class UnfinishedFile {
 /** Whatever the folder's path leads to now. */
 function inside(folder: FileHandle, name: string): string {
   return `/proc/self/fd/${folder.fd}/${name}`;
+}
+
+/** "no such file" would be said of what is just to be made. */
+function noFolder(path: string): SnapringError {
+  return new SnapringError("ENOENT", `cannot make ${path}: there is no folder ${dirname(path)}`, {
+    hint: "make the folder first, or check the path",
+  });
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -83,6 +83,15 @@ it("is not under its name where its other one does not go", async () => {
   expect(readdirSync(scratch.path)).toEqual([expect.stringMatching(/^\.snapring-[0-9a-f]+\.part$/)]);
 });
 
+it("needs a folder, which is said: 'no such file' is what it is about to be", async () => {
+  const place = scratch.file("none/it");
+  await expect(UnfinishedFile.make(place)).rejects.toMatchObject({
+    code: "ENOENT",
+    message: `cannot make ${place}: there is no folder ${scratch.file("none")}`,
+    hint: "make the folder first, or check the path",
+  });
+});
+
 it("stands where it has replaced another and only the folder's flush fails: what was there is gone by then", async () => {
   writeFileSync(path, "the old one");
   fault.folder = true;
