@@ -7,6 +7,7 @@ export type SnapringError = library.SnapringError;
 export type {
   AbortOptions,
   ClientStats,
+  CloseOptions,
   ExportInfo,
   ExportStats,
   Histogram,

@@ -5,6 +5,7 @@ export { SnapringError } from "./base/errno.ts";
 export {
   type AbortOptions,
   type ClientStats,
+  type CloseOptions,
   type ExportInfo,
   type ExportStats,
   type MergeOptions,

@@ -16,3 +16,11 @@ export class AbortError extends Error {
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw new AbortError(signal);
 }
+
+/** `body` is called if it is aborted already, or is before `done` has ended. */
+export function whenAborted(signal: AbortSignal, body: () => void, done: Promise<unknown>): void {
+  if (signal.aborted) return body();
+  signal.addEventListener("abort", body, { once: true });
+  const forget = (): void => signal.removeEventListener("abort", body);
+  done.then(forget, forget);
+}

@@ -15,6 +15,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { SnapringError, errnoName, type ErrnoName } from "../base/errno.ts";
+import { errnoWhy } from "../base/errno-words.ts";
 import { exactSize } from "../base/size-text.ts";
 import { divCeil, divFloor, SECTOR_BYTES, type Area, type Chunk, type Sector } from "../base/units.ts";
 import { chunkSizeFault, resolveChunkSize, type BlockSizes } from "../format/chunk-size.ts";
@@ -141,7 +142,7 @@ export class StoreLoader {
     const what = this.#area === -1 ? "the header" : `area ${this.#area}`;
     throw refuse(
       errnoName(errorNumber) as ErrnoName,
-      `cannot read ${what} of the cow device (${errnoName(errorNumber)})`,
+      `cannot read ${what} of the cow device: ${errnoWhy(errorNumber)}`,
     );
   }
 

@@ -11,6 +11,8 @@ import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, link, lstat, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { SnapringError } from "../base/errno.ts";
+import { removePlaced } from "./placed-file.ts";
 
 const OWNERS_ALONE = 0o600;
 /** File systems without hard links (FAT, some of FUSE's) say so in one of these ways. */
@@ -32,9 +34,11 @@ export class UnfinishedFile {
     this.#other = other;
   }
 
-  /** Throws what the system calls do. */
+  /** Throws what the system calls do; a SnapringError (ENOENT) where there is no folder for it. */
   static async make(path: string): Promise<UnfinishedFile> {
-    const folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+    const folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY).catch((error: unknown) => {
+      throw (error as NodeJS.ErrnoException).code === "ENOENT" ? noFolder(path) : error;
+    });
     try {
       const other = `.snapring-${randomBytes(9).toString("hex")}.part`;
       const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
@@ -49,13 +53,18 @@ export class UnfinishedFile {
     }
   }
 
-  /** Durable under its name when it resolves. Throws what the system calls do, EEXIST where it may not replace: then it is gone. */
-  async finish({ replace, mode = OWNERS_ALONE }: { replace: boolean; mode?: number }): Promise<void> {
+  /**
+   * Durable under its name when it resolves. Throws what the system calls do, EEXIST where it may not replace: then it is gone, and what stood at
+   * its name stands. But where it may replace and only the folder's last flush fails, it stands there already, and stays: what it has replaced
+   * cannot be brought back. Either of the two may be found after a crash then.
+   */
+  async finish({ replace, mode = OWNERS_ALONE }: { replace: boolean; mode?: number | undefined }): Promise<void> {
     await this.#orAbandon(async () => {
       await this.file.chmod(mode);
       await this.file.sync();
-      await this.#rename(replace);
-      await this.#folder.sync();
+      if (replace) await rename(inside(this.#folder, this.#other), inside(this.#folder, this.#name));
+      else await this.#link();
+      await this.#flushFolder(replace);
     });
     await this.#close();
   }
@@ -66,19 +75,34 @@ export class UnfinishedFile {
     await this.#close();
   }
 
-  async #rename(replace: boolean): Promise<void> {
+  /** Unlike a rename it never replaces. */
+  async #link(): Promise<void> {
     const other = inside(this.#folder, this.#other);
     const target = inside(this.#folder, this.#name);
-    if (replace) return rename(other, target);
     try {
-      // Unlike a rename it never replaces.
       await link(other, target);
     } catch (error) {
       if (!NO_LINKS.includes((error as NodeJS.ErrnoException).code)) throw error;
       if (await isThere(target)) throw Object.assign(new Error("EEXIST: file exists"), { code: "EEXIST" });
       return rename(other, target);
     }
-    await rm(other);
+    await this.#orTakeBack(() => rm(other));
+  }
+
+  async #flushFolder(isReplacing: boolean): Promise<void> {
+    if (isReplacing) await this.#folder.sync();
+    else await this.#orTakeBack(() => this.#folder.sync());
+  }
+
+  /** What has its name by now, where nothing stood, goes again: whoever is told of a failure may make it once more. */
+  async #orTakeBack(body: () => Promise<void>): Promise<void> {
+    try {
+      await body();
+    } catch (error) {
+      const { dev: device, ino: inode } = await this.file.stat();
+      removePlaced({ path: inside(this.#folder, this.#name), device, inode });
+      throw error;
+    }
   }
 
   async #orAbandon(body: () => Promise<void>): Promise<void> {
@@ -99,6 +123,13 @@ export class UnfinishedFile {
 /** Whatever the folder's path leads to now. */
 function inside(folder: FileHandle, name: string): string {
   return `/proc/self/fd/${folder.fd}/${name}`;
+}
+
+/** "no such file" would be said of what is just to be made. */
+function noFolder(path: string): SnapringError {
+  return new SnapringError("ENOENT", `cannot make ${path}: there is no folder ${dirname(path)}`, {
+    hint: "make the folder first, or check the path",
+  });
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -1,9 +1,11 @@
 /**
  * Why a volume cannot be opened where the machine refuses a resource, in words: which one, and what can be done about it.
  *
- * node, V8 and piscina each have errors of their own for it; everything else is in words already where it happens, and passes.
+ * node, V8 and piscina each have errors of their own for it; everything else is in words already where it happens, and passes. And the words for what
+ * the core could not do, and for what must not happen.
  */
-import { errno, SnapringError } from "../base/errno.ts";
+import { errno, errnoName, type ErrnoName, SnapringError } from "../base/errno.ts";
+import { errnoWhy } from "../base/errno-words.ts";
 import { errnoError } from "../device/system-error.ts";
 
 export const MORE_THREADS =
@@ -36,7 +38,19 @@ export function refusal(error: unknown): unknown {
   return error;
 }
 
+/** Of the core, which knows what it could not do, and of which number; what it refuses says itself why. `name`: the snapshot's. */
+export function coreError(name: string, error: number, message: string): SnapringError {
+  const why = message.startsWith("cannot ") ? `: ${errnoWhy(error)}` : "";
+  return new SnapringError(errnoName(error) as ErrnoName, `${name}: ${message}${why}`);
+}
+
 /** For a promise that rejects: throws what it was refused with, in words. */
 export function inWords(error: unknown): never {
   throw refusal(error);
+}
+
+/** Something has thrown that must not: in words, with its cause. */
+export function defect(cause: unknown): Error {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return new SnapringError("EIO", `the volume has failed: internal error: ${text}`, { cause });
 }

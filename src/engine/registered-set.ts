@@ -151,7 +151,7 @@ export class RegisteredSet {
     const before = register.snapshots;
     const home = newHome(this.#found);
     try {
-      await register.change(changes, () => home);
+      this.#say(await register.change(changes, () => home));
     } catch (error) {
       if (home !== undefined || changes.some((one) => saysMore(before, one))) throw error;
       await register.unfinish();
@@ -192,7 +192,9 @@ export class RegisteredSet {
     const seen = state === "active" ? await seeStore(atRest(one)) : known?.seen;
     this.#stores.set(one.name, { store: known?.store ?? newId(), seen });
     const changes = [{ name: one.name, entry: this.#entry(one, state) }];
-    if (!(await this.#canDo(() => this.#found.register.change(changes, () => newHome(this.#found))))) return;
+    const change = async (): Promise<void> =>
+      this.#say(await this.#found.register.change(changes, () => newHome(this.#found)));
+    if (!(await this.#canDo(change))) return;
     ifPossible(() => markOrigin(this.#found));
     this.#mark(one);
   }
@@ -231,6 +233,10 @@ export class RegisteredSet {
       }
       return changes;
     });
+  }
+
+  #say(line: string | undefined): void {
+    if (line !== undefined) this.#options.log(line);
   }
 
   #entry(one: Registrand, state: RegisteredState): RegisteredSnapshot {

@@ -11,8 +11,9 @@
  */
 import { EventEmitter } from "node:events";
 import { ABANDON_GRACE_MS, CLOSE_FLUSH_MS, CLOSE_GRACE_MS } from "../base/constants.ts";
-import { throwIfAborted } from "../base/abort-error.ts";
+import { throwIfAborted, whenAborted } from "../base/abort-error.ts";
 import { errnoName, SnapringError } from "../base/errno.ts";
+import { errnoWhy } from "../base/errno-words.ts";
 import { Core } from "../core/core.ts";
 import type { NoticeKind, OriginPorts } from "../core/ports.ts";
 import { ORIGIN_FILE } from "../ring/file-table.ts";
@@ -28,7 +29,7 @@ import { MergePacer } from "./merge-pacer.ts";
 import { sayWhatIsMissing } from "./missing.ts";
 import { checkSnapshotOptions } from "./option-schema.ts";
 import { Orders } from "./orders.ts";
-import { inWords } from "./refusal.ts";
+import { coreError, defect, inWords } from "./refusal.ts";
 import { canKeepRegister } from "../register/register-place.ts";
 import { RegisteredSet } from "./registered-set.ts";
 import type { MergeOptions } from "./merges.ts";
@@ -38,7 +39,7 @@ import { exportStats, type VolumeStats, workerStats } from "./stats.ts";
 import { Threads } from "./threads.ts";
 import { guarded } from "./user-callback.ts";
 import { VolumeDevice } from "./volume-device.ts";
-import { type ExportInfo, NOTICES, type SnapshotStatus, type VolumeEvents } from "./volume-events.ts";
+import { type ExportInfo, noticeWords, type SnapshotStatus, type VolumeEvents } from "./volume-events.ts";
 import type { CompleteOptions, SnapshotOptions } from "./volume-options.ts";
 
 export class RunningVolume extends EventEmitter<VolumeEvents> {
@@ -156,12 +157,10 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
     await this.#orders.run(() => this.#snapshots.merges.stop());
   }
 
-  /**
-   * E-42: drain, commit, flush, release. A second call waits for the first. Rejects with a SnapringError (ETIMEDOUT) where a device does not
-   * answer: nothing is released then, until the process ends.
-   */
-  close(): Promise<void> {
+  /** E-42: drain, commit, flush, release (volume.ts). `signal`, of any of its calls, ends the draining. */
+  close(signal?: AbortSignal): Promise<void> {
     this.#closing ??= this.#closeWatch.watch(this.#close(), () => this.#flushAtLast());
+    if (signal !== undefined) whenAborted(signal, () => this.#threads?.cut(), this.#closing);
     return this.#closing;
   }
 
@@ -307,18 +306,18 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
     watch.step("requests of clients");
     await threads.stop(threads.exports);
     if (this.#dead !== undefined) return;
-    watch.sayCut(threads.exports);
+    watch.sayCut(threads.exports, threads.wasCut);
     watch.step("commits and flushes of the snapshots", CLOSE_FLUSH_MS);
     const { error, message } = await shell.operate((operation) => shell.core.close(operation));
     if (this.#dead !== undefined) return;
-    if (error !== 0) this.#options.log(`closing: ${message}`);
+    if (error !== 0) this.#options.log(coreError("closing", error, message).message);
     watch.step("copies and commits under way");
     await threads.stop([threads.metadata, ...threads.copies]);
     if (this.#options.readOnly || this.#dead !== undefined) return;
     watch.step("a flush of the origin", CLOSE_FLUSH_MS);
     // What clients wrote to the origin and did not flush: the core has flushed only the COW devices.
     const flushError = this.#options.originReadOnly ? 0 : await this.#originDevice.flush();
-    if (flushError !== 0) this.#options.log(`closing: cannot flush the origin (${errnoName(flushError)})`);
+    if (flushError !== 0) this.#options.log(`closing: cannot flush the origin: ${errnoWhy(flushError)}`);
     watch.step("the register");
     if (error === 0 && flushError === 0) await this.#see();
   }
@@ -384,14 +383,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
     const name = handle?.name ?? `snapshot ${index}`;
     const event = handle?.eventOf(notice, error) ?? notice;
     const reason = error === 0 ? "" : errnoName(error);
-    if (event !== "merge-progress")
-      this.#options.log(`${name}: ${NOTICES[event]}${reason === "" ? "" : ` (${reason})`}`);
+    if (event !== "merge-progress") this.#options.log(`${name}: ${noticeWords(event, error)}`);
     guarded(() => this.emit("snapshot", name, event, reason))();
   }
-}
-
-/** Something has thrown that must not: in words, with its cause. */
-function defect(cause: unknown): Error {
-  const text = cause instanceof Error ? cause.message : String(cause);
-  return new SnapringError("EIO", `the volume has failed: internal error: ${text}`, { cause });
 }

@@ -9,7 +9,7 @@
  */
 import { MAX_SNAPSHOTS } from "../base/constants.ts";
 import { AbortError, throwIfAborted } from "../base/abort-error.ts";
-import { errnoName, type ErrnoName, SnapringError } from "../base/errno.ts";
+import { SnapringError } from "../base/errno.ts";
 import { SnapshotState } from "../base/states.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import type { Registration } from "../core/ports.ts";
@@ -22,6 +22,7 @@ import type { CoreShell } from "./core-shell.ts";
 import type { RegisteredState } from "../register/register-text.ts";
 import type { RegisteredSet } from "./registered-set.ts";
 import { type MergeParts, Merges } from "./merges.ts";
+import { coreError } from "./refusal.ts";
 import { SnapshotHandle } from "./snapshot-handle.ts";
 import { snapshotStats, type SnapshotStats } from "./stats.ts";
 import { type OpenedStore, openStore, removeMade, type StoreSurroundings } from "./store-opening.ts";
@@ -390,6 +391,6 @@ export class SnapshotSet {
 
   async #operate(name: string, event: (operation: number) => void): Promise<void> {
     const { error, message } = await (this.#shell as CoreShell).operate(event);
-    if (error !== 0) throw new SnapringError(errnoName(error) as ErrnoName, `${name}: ${message}`);
+    if (error !== 0) throw coreError(name, error, message);
   }
 }

@@ -90,7 +90,7 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
   try {
     cow = new VolumeDevice({
       path: options.cow,
-      what: `cow of ${options.name}`,
+      what: "COW device",
       readOnly,
       unlocked: around.unlocked,
       direct: around.direct,
@@ -180,13 +180,9 @@ function exceptionsMax(options: SnapshotOptions, cow: VolumeDevice): number {
 function transient(options: SnapshotOptions, cow: VolumeDevice): LoadedStore {
   const content = storeOn(cow.file) ?? signatureOf(cow.file);
   if (content !== undefined) {
-    throw new SnapringError(
-      "EEXIST",
-      `cow of ${options.name} ${options.cow} ${content}: a store in memory would overwrite it`,
-      {
-        hint: "name a blank file or device",
-      },
-    );
+    throw new SnapringError("EEXIST", `COW device ${options.cow} ${content}: a store in memory would overwrite it`, {
+      hint: "name a blank file or device",
+    });
   }
   return transientStore(
     divExact(options.chunkSize as number, SECTOR_BYTES),

@@ -49,6 +49,10 @@ export class Threads {
   readonly all: readonly Channel[];
   readonly #exits = new Map<Channel, Promise<unknown>>();
   readonly #pools: Piscina[] = [];
+  /** Clients have no time any more (`cut`). */
+  #isImpatient = false;
+  #graceIsOver = false;
+  #cutNow: (() => void) | undefined;
 
   private constructor(options: ThreadOptions) {
     const { exportWorkers, copyWorkers, mode, wakeMain, originFd, originInline } = options;
@@ -103,6 +107,18 @@ export class Threads {
     await this.#end(channels, StopHow.Drain, (channel) => channel.stopped);
   }
 
+  /** Clients have no time, or no more of it, when their workers are stopped. */
+  cut(): void {
+    if (this.#isImpatient || this.#graceIsOver) return;
+    this.#isImpatient = true;
+    this.#cutNow?.();
+  }
+
+  /** It was by `cut` that clients were cut off, not by the end of their time. */
+  get wasCut(): boolean {
+    return this.#isImpatient;
+  }
+
   /** A worker has died: nobody waits for it, or for what main would have answered. Resolves when every thread has ended. */
   async abandon(): Promise<void> {
     await this.#end(this.all, StopHow.Abandon, () => undefined);
@@ -121,7 +137,16 @@ export class Threads {
     };
     tell(how);
     const graceMs = how === StopHow.Abandon ? ABANDON_GRACE_MS : CLOSE_GRACE_MS;
-    const grace = setTimeout(() => tell(StopHow.Cut), graceMs);
+    const grace = setTimeout(() => {
+      this.#graceIsOver = true;
+      tell(StopHow.Cut);
+    }, graceMs);
+    if (how === StopHow.Drain)
+      this.#cutNow = () => {
+        clearTimeout(grace);
+        tell(StopHow.Cut);
+      };
+    if (this.#isImpatient) this.#cutNow?.();
     await Promise.all(ending.map(said));
     await Promise.all(ending.map((channel) => this.#exits.get(channel)));
     clearTimeout(grace);

@@ -21,7 +21,7 @@ import type { DeviceDescription } from "../ring/worker-data.ts";
 
 export interface VolumeDeviceOptions {
   readonly path: string;
-  /** "origin" or "cow of NAME": for messages. */
+  /** "origin" or "COW device": for messages, before its path. */
   readonly what: string;
   readonly readOnly: boolean;
   /** It is only read, but by nobody else meanwhile: two who keep its register would each forget what the other has written there. */

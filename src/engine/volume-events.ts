@@ -2,6 +2,8 @@
  * What a volume tells of itself: its exports, the state of a snapshot, and the events by which a program hears of changes, with the words
  * that the log has for them.
  */
+import { errno } from "../base/errno.ts";
+import { errnoWhy } from "../base/errno-words.ts";
 import type { NoticeKind } from "../core/ports.ts";
 
 /**
@@ -70,8 +72,14 @@ export interface VolumeEvents {
   close: [];
 }
 
-/** In the log. */
-export const NOTICES: Readonly<Record<SnapshotEvent, string>> = {
+/** In the log: `the snapshot is invalid now: input/output error`. */
+export function noticeWords(event: SnapshotEvent, error: number): string {
+  const isFull = Math.abs(error) === errno.ENOSPC;
+  if (error === 0 || (event === "overflow" && isFull)) return NOTICES[event];
+  return `${NOTICES[event]}: ${isFull ? "there is no room left in its store, or on the file system of that" : errnoWhy(error)}`;
+}
+
+const NOTICES: Readonly<Record<SnapshotEvent, string>> = {
   dropped: "the snapshot is dropped",
   invalid: "the snapshot is invalid now",
   overflow: "the store is full, writes to the snapshot fail",

@@ -36,6 +36,12 @@ export interface AbortOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** For `Volume.close`. */
+export interface CloseOptions {
+  /** Once it is aborted clients have no more time: what they have under way is cut. The close goes on to its end, and resolves. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 interface Dropped {
   readonly origin: string;
   /** Weak: its listeners may hold the `Volume`, which would then never be collected. */
@@ -164,9 +170,17 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
    * Closes the volume: requests of clients are answered (for five seconds at most) and their streams end, everything is written and flushed, devices and locks
    * are released. A second call waits for the first. Rejects with a SnapringError (ETIMEDOUT) where a device does not answer: nothing is released then,
    * until the process ends.
+   *
+   * `signal` (of any of its calls) takes what is left of the five seconds: clients are cut off at once, without answers to what they have under way. It does not undo the
+   * close, so there is no AbortError: it resolves when the volume is closed in good order, and what was acknowledged and flushed is there. Orders under way are waited
+   * for; they have signals of their own.
    */
-  close(): Promise<void> {
-    return this.#running.close();
+  close(options: CloseOptions = {}): Promise<void> {
+    try {
+      return this.#running.close(checkAbortOptions(options).signal);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
   }
 
   /** `close()`, for `await using`. */

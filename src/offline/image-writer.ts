@@ -10,6 +10,7 @@
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readlinkSync, type Stats, statSync } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { SnapringError } from "../base/errno.ts";
+import { exactSize } from "../base/size-text.ts";
 import { deviceFacts } from "../device/device-facts.ts";
 import { systemError } from "../device/system-error.ts";
 import { UnfinishedFile } from "../device/unfinished-file.ts";
@@ -100,11 +101,12 @@ async function beginFile(
 }
 
 /** A device or a pipe, whatever its name is. */
-function standingWriter(path: string, { refuse }: ImageSource): ImageWriter {
+function standingWriter(path: string, source: ImageSource): ImageWriter {
   const fd = openOutput(path, constants.O_NONBLOCK);
   try {
-    const { identity, kind } = deviceFacts(fd);
-    refuse(identity);
+    const { identity, kind, sizeBytes } = deviceFacts(fd);
+    source.refuse(identity);
+    if (kind === "block") refuseSmall(path, sizeBytes, source.sizeBytes);
     const close = async (): Promise<void> => closeSync(fd);
     return {
       unfinished: undefined,
@@ -129,6 +131,16 @@ function standingWriter(path: string, { refuse }: ImageSource): ImageWriter {
     closeSync(fd);
     throw error;
   }
+}
+
+/** It would be written to its end, and what stood on it would be gone for half an image. */
+function refuseSmall(path: string, has: number, needs: number): void {
+  if (has >= needs) return;
+  throw new SnapringError(
+    "ENOSPC",
+    `output ${path} has ${exactSize(has)}, and the image has ${exactSize(needs)}: nothing was written`,
+    { hint: "use a device that is as large, or a file" },
+  );
 }
 
 /** What may not be written may not be replaced, either. */

@@ -20,7 +20,7 @@ import { SECTOR_BYTES } from "../base/units.ts";
 import type { DeviceFile } from "../device/device-file.ts";
 import { lastingPath } from "../device/lasting-path.ts";
 import { findStore, identityOfStore, knownStore, type ReadStore, withMarked } from "../register/known-store.ts";
-import { readMark } from "../register/mark.ts";
+import { newId, readMark } from "../register/mark.ts";
 import { findRegister, markOrigin, newHome, type OriginRegister } from "../register/origin-register.ts";
 import type { RegisteredSnapshot } from "../register/register-text.ts";
 import { digestStore, NOTHING_SEEN, seeStore, type StoreAtRest } from "../register/seen-store.ts";
@@ -36,6 +36,8 @@ export class OfflineTies {
   readonly #devices: TiedDevices;
   readonly #found: OriginRegister;
   #known: Known | undefined;
+  /** It is in the register only while its merge is under way: none knew it before. */
+  #isPassing = false;
   readonly #atRest: StoreAtRest;
 
   private constructor(devices: TiedDevices, found: OriginRegister, words: Words) {
@@ -52,6 +54,7 @@ export class OfflineTies {
     const found = await ties.#look();
     ties.#refuseOthers();
     ties.#refuseInvalid(found, words, found.claim === "stands");
+    ties.#isPassing = ties.#known === undefined || isCut(ties.#known.entry);
     if (ties.#known === undefined && !words.unregistered) {
       throw new SnapringError("EBUSY", `no register says that ${found.path} is a snapshot of ${devices.origin.path}`, {
         hint: "a merge with the wrong origin destroys it; where you know that the two belong together, say --unregistered",
@@ -75,23 +78,23 @@ export class OfflineTies {
     return `no register says that ${found.path} is a snapshot of ${devices.origin.path}: the view is right only if it is`;
   }
 
-  /** Before the first chunk is merged. Durable when it resolves. */
-  async begin(): Promise<void> {
-    await this.#record({ ...this.#entry(), state: "merging", isFinal: false });
+  /** Before the first chunk is merged. Durable when it resolves; with a line for the user, if any. */
+  begin(): Promise<string | undefined> {
+    return this.#record({ ...this.#entry(), state: "merging", isFinal: false });
   }
 
-  /** Everything is merged: the snapshot is what the origin is. One that no register knew is forgotten again. */
+  /** Everything is merged: the snapshot is what the origin is. One that no register knew is forgotten again, and a register that was made for it. */
   async end(): Promise<void> {
     const seen = await seeStore(this.#atRest);
-    await this.#record(
-      this.#known === undefined ? undefined : { ...this.#entry(), state: "active", seen, isFinal: true },
-    );
+    await this.#record(this.#isPassing ? undefined : { ...this.#entry(), state: "active", seen, isFinal: true });
+    if (this.#isPassing) await this.#found.register.removeEmpty();
   }
 
-  async #record(entry: RegisteredSnapshot | undefined): Promise<void> {
+  async #record(entry: RegisteredSnapshot | undefined): Promise<string | undefined> {
     const name = this.#known?.name ?? this.#freeName();
-    await this.#found.register.change([{ name, entry }], () => newHome(this.#found));
+    const line = await this.#found.register.change([{ name, entry }], () => newHome(this.#found));
     markOrigin(this.#found);
+    return line;
   }
 
   #entry(): RegisteredSnapshot {
@@ -99,7 +102,9 @@ export class OfflineTies {
     const known = this.#known?.entry ?? { state: "merging", store: "", seen: NOTHING_SEEN, isFinal: false };
     const identity = identityOfStore(cow);
     const { chunkBytes } = this.#atRest;
-    return { ...known, cow: lastingPath(cow.path), isBeside: false, identity, chunkBytes };
+    // No id is how one is known that is only passing, also when its merge was cut (isCut).
+    const store = this.#isPassing || known.store !== "" ? known.store : newId();
+    return { ...known, store, cow: lastingPath(cow.path), isBeside: false, identity, chunkBytes };
   }
 
   /** Of a store that no register knows: the same each time, as long as its merge is under way. */
@@ -143,6 +148,11 @@ export class OfflineTies {
       hint: `snapring serve ORIGIN --abandon NAME gives one up${moved}`,
     });
   }
+}
+
+/** A merge of a store that no register knew before, which did not come to its end: volumes give their stores ids. */
+function isCut({ state, store }: RegisteredSnapshot): boolean {
+  return state === "merging" && store === "";
 }
 
 /** The only snapshot whose store is gone from its place, where this one has its id, or the user says so. */

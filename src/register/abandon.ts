@@ -40,7 +40,7 @@ export class Abandonment implements Disposable {
       this.line = `${name}: was Invalid; it is forgotten`;
       return;
     }
-    const store = openStoreOf(name, entry, found, words, unlocked);
+    const store = openStoreOf(entry, found, words, unlocked);
     const half = entry.state === "merging" ? "; the origin stays half merged with it" : "";
     const left = typeof store === "string" ? `. ${entry.cow} ${store}` : "";
     this.#file = typeof store === "string" ? undefined : store;
@@ -61,7 +61,6 @@ export class Abandonment implements Disposable {
 
 /** Or why it is left as it is. */
 function openStoreOf(
-  name: string,
   entry: RegisteredSnapshot,
   { standing, register }: OriginRegister,
   { moved }: Words,
@@ -72,7 +71,7 @@ function openStoreOf(
   if (!existsSync(entry.cow)) return "is not there: it must not be used again when it comes back";
   let file: DeviceFile;
   try {
-    file = new DeviceFile(entry.cow, writeMode(unlocked), `cow of ${name}`);
+    file = new DeviceFile(entry.cow, writeMode(unlocked), "COW device");
   } catch (error) {
     if (!(error instanceof SnapringError) || ["EBUSY", "ENOLCK"].includes(error.code)) throw error;
     return `cannot be marked Invalid (${error.message}): it must not be used again`;

@@ -1,19 +1,19 @@
 /**
  * The register as a file: read with care, replaced as a whole, so that after a crash it is the old one or the new one.
  *
- *   replace   RANDOM.new made in the folder (never one that is there) ─▶ written, flushed ─▶ renamed ─▶ folder flushed
+ *   replace   another file made beside it, written, flushed ─▶ renamed ─▶ folder flushed (device/unfinished-file.ts)
  *   read      a regular file of a few MiB, not a link, whatever else is planted in its place, of an owner who is believed
  *             (register-owner.ts); owner and mode stay when it is replaced
  *
  * Whoever reads it in order to write the origin flushes file and folder first: what an earlier process has sent may not be on disk
- * yet (C-49). The folder is held open while its file is replaced, so that a swap of folders does not lead elsewhere.
+ * yet (C-49).
  */
-import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
-import { basename, dirname } from "node:path";
+import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import { SnapringError } from "../base/errno.ts";
 import { systemError } from "../device/system-error.ts";
+import { UnfinishedFile } from "../device/unfinished-file.ts";
 import { refuseForeignRegister } from "./register-owner.ts";
 
 /** A thousand snapshots with long paths take less than one. */
@@ -100,18 +100,37 @@ async function settleFile(file: FileHandle, path: string): Promise<void> {
   }
 }
 
-/** Durable when it resolves. Throws a SnapringError; then the old one stands. `rights`: of the one that was read, if there was one. */
+/**
+ * Durable when it resolves. Throws a SnapringError; then the old one stands, but where only the folder's last flush has failed: there the new one
+ * does. `rights`: of the one that was read, if there was one.
+ */
 export async function replaceRegisterFile(path: string, text: string, rights?: FileRights): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE });
-    const folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+    const unfinished = await UnfinishedFile.make(path);
+    let mode: number | undefined;
     try {
-      await replaceIn(folder, basename(path), text, rights);
-    } finally {
-      await folder.close();
+      if (rights !== undefined) mode = await keepOwner(unfinished.file, rights);
+      await unfinished.file.writeFile(text);
+    } catch (error) {
+      // Where the file system is full, what is half there takes room for nothing.
+      await unfinished.abandon();
+      throw error;
     }
+    await unfinished.finish({ replace: true, mode });
   } catch (error) {
     throw systemError(error, `cannot write the register of snapshots ${path}`);
+  }
+}
+
+/** The mode that it is to have. Where it cannot be given away, it is ours alone. */
+async function keepOwner(file: FileHandle, { uid, gid, mode }: FileRights): Promise<number> {
+  try {
+    const { uid: ours, gid: group } = await file.stat();
+    if (ours !== uid || group !== gid) await file.chown(uid, gid);
+    return mode;
+  } catch {
+    return OWNERS_ALONE;
   }
 }
 
@@ -126,7 +145,7 @@ export async function unfinishRegisterFile(path: string): Promise<void> {
     try {
       await checkedStat(file, path);
       const text = await readText(file, path);
-      await file.write(text.replaceAll(FINAL, NOT_FINAL), 0);
+      await overwrite(file, Buffer.from(text.replaceAll(FINAL, NOT_FINAL)));
       await file.sync();
     } finally {
       await file.close();
@@ -136,51 +155,20 @@ export async function unfinishRegisterFile(path: string): Promise<void> {
   }
 }
 
-/** Another register knows now what stood in it; durable with the folder's next flush. */
+/** A write may be shorter than what it was given. */
+async function overwrite(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, done);
+    done += bytesWritten;
+  }
+}
+
+/** Another register knows now what stood in it, or nothing does; durable with the folder's next flush. Throws a SnapringError. */
 export async function removeRegisterFile(path: string): Promise<void> {
-  await rm(path, { force: true });
-}
-
-async function replaceIn(
-  folder: FileHandle,
-  name: string,
-  text: string,
-  rights: FileRights | undefined,
-): Promise<void> {
-  const inside = (file: string): string => `/proc/self/fd/${folder.fd}/${file}`;
-  // The names of old leave room for it: a file's name may have 255 bytes.
-  const beside = inside(`.${randomBytes(9).toString("hex")}.new`);
   try {
-    await writeDurably(beside, text, rights);
-    await rename(beside, inside(name));
+    await rm(path, { force: true });
   } catch (error) {
-    // Where the file system is full, what is half there takes room for nothing.
-    await rm(beside, { force: true }).catch(() => {});
-    throw error;
-  }
-  await folder.sync();
-}
-
-async function writeDurably(path: string, text: string, rights: FileRights | undefined): Promise<void> {
-  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-  const file = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, OWNERS_ALONE);
-  try {
-    if (rights !== undefined) await keepRights(file, rights);
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** Where it cannot be given away, it is ours alone. */
-async function keepRights(file: FileHandle, { uid, gid, mode }: FileRights): Promise<void> {
-  try {
-    const { uid: ours, gid: group } = await file.stat();
-    if (ours !== uid || group !== gid) await file.chown(uid, gid);
-    await file.chmod(mode);
-  } catch {
-    await file.chmod(OWNERS_ALONE);
+    throw systemError(error, `cannot remove the register of snapshots ${path}`);
   }
 }
 

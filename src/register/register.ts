@@ -106,10 +106,10 @@ export class Register {
   }
 
   /**
-   * Durable when it resolves. After a failure the register says what it said before, here and, if that can be, on disk. Functions are asked
-   * when it is this change's turn: what they see is what is registered then.
+   * Durable when it resolves; with a line that a person should see, if any. After a failure the register says what it said before, here and, if
+   * that can be, on disk. Functions are asked when it is this change's turn: what they see is what is registered then.
    */
-  change(changes: RegisterChanges, home?: () => RegisterHome | undefined): Promise<void> {
+  change(changes: RegisterChanges, home?: () => RegisterHome | undefined): Promise<string | undefined> {
     return this.#inTurn(() =>
       this.#change(typeof changes === "function" ? changes(this.snapshots) : changes, home?.()),
     );
@@ -125,17 +125,29 @@ export class Register {
     });
   }
 
-  #inTurn(body: () => Promise<void>): Promise<void> {
+  /** Nothing stands in it: the file goes. One that stays says the same. */
+  removeEmpty(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#content.snapshots.size > 0) return;
+      this.#stale = true;
+      await removeRegisterFile(this.#path).catch(() => {});
+    });
+  }
+
+  #inTurn<T>(body: () => Promise<T>): Promise<T> {
     const turn = this.#last.then(body);
-    this.#last = turn.catch(() => {});
+    this.#last = turn.then(
+      () => {},
+      () => {},
+    );
     return turn;
   }
 
-  async #change(changes: readonly RegisterChange[], home: RegisterHome | undefined): Promise<void> {
+  async #change(changes: readonly RegisterChange[], home: RegisterHome | undefined): Promise<string | undefined> {
     const path = home?.path ?? this.#path;
     const before = this.#content;
     const next = changed(before, changes, home);
-    if (!this.#stale && path === this.#path && isSame(before, next)) return;
+    if (!this.#stale && path === this.#path && isSame(before, next)) return undefined;
     this.#content = next;
     try {
       await this.#write(path);
@@ -145,15 +157,25 @@ export class Register {
       if (path === this.#path) await this.#write(path).catch(() => {});
       throw error;
     }
-    // Whatever led to the old one finds the new one by its mark.
-    if (path !== this.#path) await removeRegisterFile(this.#path);
+    const former = this.#path;
     this.#path = path;
+    return former === path ? undefined : leave(former, path);
   }
 
   async #write(path: string): Promise<void> {
     this.#stale = true;
     await replaceRegisterFile(path, formatRegister(path, this.#content), this.#rights);
     this.#stale = false;
+  }
+}
+
+/** Whatever led to the former one finds the new one by its mark. What the new one says stands, also where the former cannot be taken away. */
+async function leave(former: string, path: string): Promise<string | undefined> {
+  try {
+    await removeRegisterFile(former);
+    return undefined;
+  } catch (error) {
+    return `${(error as Error).message}: it is out of date, for ${path} has taken its place; take it away`;
   }
 }
 

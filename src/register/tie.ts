@@ -93,7 +93,7 @@ function openUnknown(name: string, known: Known | undefined, found: FoundStore, 
   if (found.claim === "forgotten" && found.state === "active" && !words.unregistered) throw forgotten(name, found);
   if (found.state !== "new") return found.state;
   if (found.content === undefined) return "new";
-  throw new SnapringError("EEXIST", `cow of ${name} ${found.path} ${found.content}: it is not made into a store`, {
+  throw new SnapringError("EEXIST", `COW device ${found.path} ${found.content}: it is not made into a store`, {
     hint: advice`name a blank file or device; ${say.force} a store over what is there`,
   });
 }
@@ -103,16 +103,20 @@ function whoseMark({ mark }: FoundStore): string {
 }
 
 function ofAnother(name: string, found: FoundStore, whose: string): SnapringError {
-  return new SnapringError("EBUSY", `cow of ${name} ${found.path} is the store of ${whose}`, {
-    hint: "name another file, or give that snapshot up there",
-  });
+  return new SnapringError(
+    "EBUSY",
+    `COW device ${found.path}, given for snapshot '${name}', is the store of ${whose}`,
+    {
+      hint: "name another file, or give that snapshot up there",
+    },
+  );
 }
 
 function forgotten(name: string, { path, mark }: FoundStore): SnapringError {
   const where = `snapshot '${mark?.name}' in the register ${mark?.register}, which does not know it any more, or is not there`;
   return new SnapringError(
     "EBUSY",
-    `cow of ${name} ${path} was ${where}: the origin may have been written without it`,
+    `COW device ${path}, given for snapshot '${name}', was ${where}: the origin may have been written without it`,
     {
       hint: advice`where you know that it was not, say ${say.unregistered}; snapring create --force makes a new store of it`,
     },
@@ -161,7 +165,7 @@ function isExactly({ seen, isFinal, store }: RegisteredSnapshot, found: FoundSto
 }
 
 function refuseMisfit(name: string, { entry }: Known, found: FoundStore): void {
-  const where = `cow of ${name} ${found.path}`;
+  const where = `COW device ${found.path} of snapshot '${name}'`;
   const refuse = (what: string): SnapringError =>
     new SnapringError("EINVAL", `${where} ${what}`, {
       hint: advice`bring the right one back; ${say.abandon(name)} gives the snapshot up`,
@@ -202,14 +206,14 @@ export function tieMissing(
     const where = known.entry.cow === cow ? cow : `${cow} (registered: ${known.entry.cow})`;
     throw new SnapringError(
       "ENOENT",
-      `cow of ${name} ${where} is missing, and snapshot '${known.name}' is ${known.entry.state}`,
+      `COW device ${where} is missing, and snapshot '${known.name}' is ${known.entry.state}`,
       {
         hint: advice`is its disk mounted? Bring it back, or give the snapshot up with ${say.abandon(known.name)}`,
       },
     );
   }
   if (size && !readOnly) return;
-  throw new SnapringError("ENOENT", `cow of ${name} ${cow} does not exist`, {
+  throw new SnapringError("ENOENT", `COW device ${cow} of snapshot '${name}' does not exist`, {
     hint: readOnly ? "a read-only volume makes no files" : advice`give it a size to have it made: ${say.size}`,
   });
 }

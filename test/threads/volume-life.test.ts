@@ -198,6 +198,38 @@ describe("closing", () => {
     expect(content.subarray(0, MIB).equals(volume.before.subarray(0, MIB))).toBe(true);
   });
 
+  test.each(["aborted amid it", "of a second call"] as const)(
+    "E-42: a signal (%s) takes the time of clients, and nothing else: it is closed in good order, and resolves",
+    async (when) => {
+      const volume = await LibraryVolume.create({ snapshots: [MONDAY] });
+      const { library } = volume;
+      const deaf = await volume.connect();
+      deaf.stream.pause();
+      const replies = Array.from({ length: 40 }, () => deaf.request({ type: Cmd.Read, offset: 0, length: 4 * MIB }));
+      const outcomes = Promise.allSettled(replies);
+      await expect.poll(() => library.stats().workers.some(({ requests }) => requests > 0)).toBe(true);
+      await (await volume.connect("monday")).write(3 * MIB, dataPattern(5000, 3));
+      const wrong = { signal: 5000 } as unknown as { signal: AbortSignal };
+      await expect(library.close(wrong)).rejects.toMatchObject({ code: "ERR_INVALID_ARG_TYPE", option: "signal" });
+      const stop = new AbortController();
+      const closing = library.close(when === "of a second call" ? {} : { signal: stop.signal });
+      if (when === "of a second call") await library.close({ signal: AbortSignal.abort() });
+      else setImmediate(() => stop.abort());
+      await closing;
+      deaf.destroy();
+      expect((await outcomes).every(({ status }) => status === "rejected")).toBe(true);
+      // The end of their time would have other words.
+      expect(volume.lines.join("\n")).toMatch(
+        /^closing: gave up \d+ requests? of 1 client as its signal has asked for$/m,
+      );
+      await volume.close();
+      await volume.open();
+      const content = await readAll(await volume.connect("monday"));
+      expect(content.subarray(3 * MIB, 3 * MIB + 5000).equals(dataPattern(5000, 3))).toBe(true);
+      expect(firstDifference(content.subarray(0, MIB), volume.before.subarray(0, MIB))).toBe(-1);
+    },
+  );
+
   test("E-42: in the middle of a creation, a drop and a merge", async () => {
     const volume = await LibraryVolume.create({ snapshots: [MONDAY, { ...MONDAY, name: "tuesday" }] });
     const { library } = volume;

@@ -49,8 +49,8 @@ async function merge(terminal: Terminal, origin: string, cow: string, options: M
   using interrupt = onInterrupt({ say: (line) => terminal.err(`snapring merge: ${line}\n`) });
   using work = new OfflineMerge({ origin, cow, chunkSectors: options.chunkSize, unlocked: options.unlocked });
   const ties = await OfflineTies.forMerge(work.devices, wordsOf(options));
-  await ties.begin();
-  printWarnings(terminal, "snapring merge", work.warnings);
+  const warning = await ties.begin();
+  printWarnings(terminal, "snapring merge", warning === undefined ? work.warnings : [...work.warnings, warning]);
   const bar = progressBar(terminal, "merge", work.totalChunks * work.chunkBytes);
   try {
     while (!work.isDone && !interrupt.requested) {

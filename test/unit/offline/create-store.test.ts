@@ -127,7 +127,7 @@ describe("a store is not made", () => {
 
   it("in a folder that is not there", async () => {
     cow = scratch.file("none/snap.cow");
-    await refused({ sectors: MIB_SECTORS }, "ENOENT", "cannot make COW file");
+    await refused({ sectors: MIB_SECTORS }, "ENOENT", "there is no folder");
   });
 
   it("on a folder", async () => {

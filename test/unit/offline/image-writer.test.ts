@@ -1,5 +1,5 @@
 /** Where an image goes: a file that is whole or not there, devices and pipes as they stand, nothing through a link. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -157,6 +157,37 @@ it("a device is written as it stands, and keeps its rights", async () => {
   const before = statSync("/dev/null").mode;
   await write("/dev/null");
   expect(statSync("/dev/null").mode).toBe(before);
+});
+
+describe("a block device", () => {
+  let device: string | undefined;
+
+  beforeEach(({ skip }) => {
+    writeFileSync(path, dataPattern(SIZE, 3));
+    const made = spawnSync("losetup", ["--find", "--show", path], { encoding: "utf8" });
+    skip(made.status !== 0, "no loop devices here");
+    device = made.stdout.trim();
+  });
+
+  afterEach(() => {
+    if (device !== undefined) spawnSync("losetup", ["--detach", device]);
+    device = undefined;
+  });
+
+  it("that is too small for the image is refused before anything is written", async () => {
+    // It was written to its end, and then was full: what had stood on it was gone.
+    await expect(fileWriter(device!, { ...source, sizeBytes: SIZE + PIECE })).rejects.toMatchObject({
+      code: "ENOSPC",
+      message: `output ${device} has 192 KiB, and the image has 256 KiB: nothing was written`,
+      hint: "use a device that is as large, or a file",
+    });
+    expect(readFileSync(device!).equals(dataPattern(SIZE, 3))).toBe(true);
+  });
+
+  it("that is as large is written from its beginning to its end", async () => {
+    await write(device!);
+    expect(readFileSync(device!).equals(image)).toBe(true);
+  });
 });
 
 describe("the rights of an image", () => {

@@ -12,7 +12,7 @@ import { makeScratch, type Scratch } from "../../support/free-socket.ts";
 import { storeImage } from "../../support/store-image.ts";
 
 /** How the next writes of the register end: after what it is to be is there already, as where the folder's flush fails. */
-const disk = vi.hoisted(() => ({ failures: [] as boolean[] }));
+const disk = vi.hoisted(() => ({ failures: [] as boolean[], keeps: false }));
 
 vi.mock("../../../src/register/register-file.ts", async (importOriginal) => {
   const real = await importOriginal<typeof RegisterFile>();
@@ -22,6 +22,10 @@ vi.mock("../../../src/register/register-file.ts", async (importOriginal) => {
       const fails = disk.failures.shift() ?? false;
       await real.replaceRegisterFile(path, text);
       if (fails) throw new Error("cannot flush the folder");
+    },
+    removeRegisterFile: async (path: string): Promise<void> => {
+      if (disk.keeps) throw new Error(`cannot remove the register of snapshots ${path}: permission denied`);
+      await real.removeRegisterFile(path);
     },
   };
 });
@@ -33,7 +37,7 @@ let path: string;
 beforeEach(async () => {
   scratch = await makeScratch();
   path = scratch.file("origin.snapshots");
-  disk.failures = [];
+  Object.assign(disk, { failures: [], keeps: false });
 });
 
 afterEach(() => scratch.remove());
@@ -65,13 +69,32 @@ test("where it cannot be taken back either, the next record makes up for it", as
   expect(await onDisk()).toEqual(["b"]);
 });
 
+test("what it says in its new place stands, although the former one cannot be taken away: that is said, and no failure", async () => {
+  // The change failed, and what came next was written in the former place again.
+  const origin = { path: "/v/origin", identity: "file 1 1000", bytes: CHUNK_BYTES };
+  const register = Register.fresh(path, origin);
+  expect(await register.change(created("a"))).toBeUndefined();
+  disk.keeps = true;
+  const home = scratch.file("moved.snapshots");
+  const line = await register.change(created("b"), () => ({ path: home, origin, isCopy: false }));
+  expect(line).toBe(
+    `cannot remove the register of snapshots ${path}: permission denied: it is out of date, for ${home} has taken its place; take it away`,
+  );
+  await register.change(created("c"));
+  expect([register.path, [...((await Register.read(home, false))?.snapshots.keys() ?? [])]]).toEqual([
+    home,
+    ["a", "b", "c"],
+  ]);
+  expect(await onDisk()).toEqual(["a"]);
+});
+
 test.each(["gone", "invalid", "merging"] as const)(
   "a look at a store does not bring back what is %s meanwhile",
   async (what) => {
     const [origin, cow] = [scratch.file("origin"), scratch.file("a.cow")];
     writeFileSync(origin, new Uint8Array(16 * CHUNK_BYTES));
     writeFileSync(cow, storeImage(16 * CHUNK_BYTES, CHUNK_BYTES / 512, [[1, 2]]));
-    using file = new DeviceFile(cow, "write", "cow of a");
+    using file = new DeviceFile(cow, "write", "COW device");
     const device = new VolumeDevice({ path: origin, what: "origin", readOnly: false, unlocked: false, direct: false });
     try {
       const set = await RegisteredSet.open(device, completeOptions({ origin }));
