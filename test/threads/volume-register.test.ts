@@ -22,7 +22,7 @@ import { openVolume, type SnapshotOptions, type Volume, type VolumeOptions } fro
 import { createStore } from "../../src/offline/create-store.ts";
 import { SnapshotView } from "../../src/offline/snapshot-view.ts";
 import { dataPattern } from "../support/data-pattern.ts";
-import { snapring as runCommand } from "../unit/cli/fake-terminal.ts";
+import { snapring as runCommand } from "../support/fake-terminal.ts";
 import { makeScratch, type Scratch } from "../support/free-socket.ts";
 import { NbdClient } from "../support/nbd-client.ts";
 import { runOk } from "../support/run-command.ts";
