@@ -13,16 +13,16 @@ import { badEnd } from "./run-end.mjs";
 import { node24, orOneLine, ROOT, setup } from "./setup.mjs";
 
 /**
- * sanitizer: a program of its own, without node. volume-register: what stands in the register and what is at a path decides, not the node;
- * threads, rings and sockets are met by the others.
+ * sanitizer: a program of its own, without node. The others show what is decided, which no node changes: by what stands in the register
+ * and is at a path (volume-register), and by the core (volume-stores, volume-merge). Threads, rings and sockets under merges, drops
+ * and growth are soak's, which runs again.
  */
-const NOT_AGAIN = ["sanitizer.test.ts", "volume-register.test.ts"];
-/** Parts of paths. */
+const NOT_AGAIN = ["sanitizer.test.ts", "volume-register.test.ts", "volume-stores.test.ts", "volume-merge.test.ts"];
+/** Parts of paths. The command as a process, its lines, and its end by a signal are in data and volume-fallback. */
 const AGAIN_ON_NODE_24 = [
   ...[...testsIn("test/threads"), ...testsIn("test/native")].filter(
     (path) => !NOT_AGAIN.some((name) => path.endsWith(name)),
   ),
-  "test/e2e/cli-serve",
   "test/e2e/data",
   "test/e2e/process-end",
 ];

@@ -8,13 +8,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <memory>
 #include <random>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -24,6 +21,7 @@
 #include "../src/device.h"
 #include "../src/event.h"
 #include "../src/ring.h"
+#include "expect.h"
 
 using namespace snapring;
 
@@ -33,14 +31,6 @@ constexpr uint64_t kArenaBytes = 256 * 1024;
 constexpr uint64_t kFileBytes = 64 * 1024;
 constexpr uint32_t kCapacity = 16;
 constexpr uint32_t kFiles = 8;
-
-#define EXPECT(condition)                                                        \
-  do {                                                                           \
-    if (!(condition)) {                                                          \
-      fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);    \
-      exit(1);                                                                   \
-    }                                                                            \
-  } while (0)
 
 struct Descriptor {
   uint32_t op = 0;
@@ -229,9 +219,7 @@ void denyVectorCalls() {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
-  const sock_fprog program = {sizeof filter / sizeof filter[0], filter};
-  EXPECT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-  EXPECT(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+  filterCalls(filter);
 }
 
 void testBad(bool uring) {

@@ -9,11 +9,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <memory>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -22,6 +19,7 @@
 #include "../src/device.h"
 #include "../src/event.h"
 #include "../src/ring.h"
+#include "expect.h"
 
 using namespace snapring;
 
@@ -32,14 +30,6 @@ constexpr uint64_t kArenaBytes = 64 * 1024;
 constexpr uint32_t kCapacity = 8;
 // More than the whole round has open at once.
 constexpr int kRoom = 16;
-
-#define EXPECT(condition)                                                        \
-  do {                                                                           \
-    if (!(condition)) {                                                          \
-      fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);    \
-      exit(1);                                                                   \
-    }                                                                            \
-  } while (0)
 
 uint8_t* arena;
 int32_t submissions[kCapacity * kDescriptorWords];
@@ -137,9 +127,7 @@ void deny(unsigned call, int error) {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
-  const sock_fprog program = {sizeof code / sizeof code[0], code};
-  EXPECT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-  EXPECT(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+  filterCalls(code);
 }
 
 void denied(const char* name, unsigned call, int error, int one, int two) {

@@ -4,29 +4,20 @@
  */
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, writeFileSync } from "node:fs";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { dataPattern } from "../support/data-pattern.ts";
-import { makeScratch, type Scratch } from "../support/free-socket.ts";
+import { cow, eachTestHasDevices, origin, scratch } from "../support/device-files.ts";
 import { runCommand } from "../support/run-command.ts";
 import { MAIN } from "../support/server.ts";
 import { storeImage } from "../support/store-image.ts";
-import { snapring } from "../unit/cli/fake-terminal.ts";
+import { snapring } from "../support/fake-terminal.ts";
 
 const MIB = 2 ** 20;
 
-let scratch: Scratch;
-let origin: string;
-let cow: string;
-
-beforeEach(async () => {
-  scratch = await makeScratch();
-  origin = scratch.file("origin.img");
-  cow = scratch.file("snap.cow");
+eachTestHasDevices(() => {
   writeFileSync(origin, dataPattern(MIB, 1));
   writeFileSync(cow, storeImage(MIB, 8));
 });
-
-afterEach(() => scratch.remove());
 
 /** As a user that no mode bits favour: root reads everything. */
 function asNobody(...argv: readonly string[]): { status: number | null; stdout: string; stderr: string } {

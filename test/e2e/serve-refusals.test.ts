@@ -1,9 +1,11 @@
 /**
  * `snapring serve` refuses what cannot be served, before anything has changed: no file is made, formatted, registered, or taken
  * away, and no socket stays. What the offline commands refuse, and the plainest cases of `serve`, are in cli-errors.test.ts.
+ *
+ * The command runs inside of this process, but where it shows something that a process of its own has: an environment without the addon,
+ * and once for each half of the volume, its devices and its addresses, that nothing stays when the process has ended.
  */
 import { spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import { once } from "node:events";
 import {
   linkSync,
@@ -16,25 +18,22 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createServer, type Server as NetServer } from "node:net";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { dataPattern } from "../support/data-pattern.ts";
-import { freePort, makeScratch, type Scratch } from "../support/free-socket.ts";
+import { cow, eachTestHasDevices, origin, scratch } from "../support/device-files.ts";
+import { snapring } from "../support/fake-terminal.ts";
+import { freePort } from "../support/free-socket.ts";
+import { expectRefusal, type Run } from "../support/refused-command.ts";
 import { runCommand } from "../support/run-command.ts";
 import { MAIN } from "../support/server.ts";
 import { storeImage } from "../support/store-image.ts";
 
 const MIB = 2 ** 20;
 
-let scratch: Scratch;
-let origin: string;
-let cow: string;
 let socket: string;
 let busy: NetServer | undefined;
 
-beforeEach(async () => {
-  scratch = await makeScratch();
-  origin = scratch.file("origin.img");
-  cow = scratch.file("snap.cow");
+eachTestHasDevices(() => {
   socket = scratch.file("s.sock");
   writeFileSync(origin, dataPattern(MIB, 1));
   writeFileSync(cow, storeImage(MIB, 8, [[5, 2]]));
@@ -44,45 +43,18 @@ afterEach(async () => {
   await new Promise<void>((resolve) => (busy === undefined ? resolve() : busy.close(() => resolve())));
   busy = undefined;
   vi.unstubAllEnvs();
-  await scratch.remove();
 });
 
-/** Every entry of the scratch folder: kind, size, times, content. */
-function everything(): readonly string[] {
-  return readdirSync(scratch.path)
-    .map((name) => {
-      const stat = lstatSync(scratch.file(name));
-      const hash = stat.isFile()
-        ? createHash("sha256")
-            .update(readFileSync(scratch.file(name)))
-            .digest("hex")
-        : "";
-      return `${name} ${stat.mode} ${stat.ino} ${stat.isFile() ? `${stat.size} ${stat.mtimeMs}` : ""} ${hash}`;
-    })
-    .sort();
+const asProcess: Run = (...argv) => runCommand(process.execPath, MAIN, ...argv);
+
+/** In words and in JSON, with the exit code; every file is as it was, and none is new. */
+function refuses(code: string, words: string, ...options: readonly string[]): Promise<void> {
+  return refusesAs(snapring, code, words, ...options);
 }
 
-/** Refused in words and in JSON, with the exit code; every file is as it was, and none is new. */
-async function refuses(code: string, words: string, ...options: readonly string[]): Promise<void> {
-  const before = everything();
+function refusesAs(run: Run, code: string, words: string, ...options: readonly string[]): Promise<void> {
   const argv = ["serve", origin, "--listen", `unix:${socket}`, ...options];
-  const plain = await runCommand(process.execPath, MAIN, ...argv);
-  expect(plain.stderr).toContain(words);
-  expect(plain.stderr).not.toMatch(/\n\s+at |internal error|node:/);
-  expect(
-    plain.stderr
-      .trimEnd()
-      .split("\n")
-      .filter((line) => !line.includes("no io_uring")),
-  ).toHaveLength(1);
-  expect(plain.stdout).toBe("");
-  const exitCode = code === "EUSAGE" ? 2 : 1;
-  expect(plain.code).toBe(exitCode);
-  expect(everything()).toEqual(before);
-  const json = await runCommand(process.execPath, MAIN, ...argv, "--json");
-  expect(JSON.parse(json.stdout)).toMatchObject({ error: { code, message: expect.stringContaining(words) } });
-  expect(json.code).toBe(exitCode);
-  expect(everything()).toEqual(before);
+  return expectRefusal(run, argv, { exitCode: code === "EUSAGE" ? 2 : 1, code, words }, scratch.path);
 }
 
 const AT = { magic: 0, valid: 4, version: 8, chunkSize: 12 };
@@ -112,15 +84,15 @@ describe("COW devices", () => {
     vi.stubEnv("SNAPRING_NO_NATIVE", without);
     symlinkSync(cow, scratch.file("link"));
     const words = "COW device cannot be the same as another snapshot's";
-    await refuses("EINVAL", words, "--snapshot", `a=${cow}`, "--snapshot", `b=${scratch.file("link")}`);
+    await refusesAs(asProcess, "EINVAL", words, "--snapshot", `a=${cow}`, "--snapshot", `b=${scratch.file("link")}`);
   });
 
   it("devices that nothing can lock (E-42)", async () => {
     vi.stubEnv("SNAPRING_NO_NATIVE", "1");
     vi.stubEnv("PATH", scratch.path);
     const words = "cannot be locked, so it is not opened for writing";
-    await refuses("ENOLCK", words, "--snapshot", `a=${cow}`);
-    await refuses("ENOLCK", words, "--snapshot", `a=${scratch.file("new.cow")},size=2M`);
+    await refusesAs(asProcess, "ENOLCK", words, "--snapshot", `a=${cow}`);
+    await refusesAs(asProcess, "ENOLCK", words, "--snapshot", `a=${scratch.file("new.cow")},size=2M`);
   });
 
   it("a directory, a missing folder, a device that is none", async () => {
@@ -147,7 +119,7 @@ describe("COW devices", () => {
     writeFileSync(fresh, "");
     truncateSync(fresh, MIB);
     changeHeader(AT.version, 3);
-    await refuses("EINVAL", "version 3", "--snapshot", `good=${fresh}`, "--snapshot", `bad=${cow}`);
+    await refusesAs(asProcess, "EINVAL", "version 3", "--snapshot", `good=${fresh}`, "--snapshot", `bad=${cow}`);
   });
 
   it.each([
@@ -156,16 +128,7 @@ describe("COW devices", () => {
     ["no multiple of a sector", "1000", "'1000' is no chunk size"],
   ])("a chunk size that is %s (S-17…S-19), and the file that was to be made is not", async (_, size, words) => {
     const argument = `a=${scratch.file("new.cow")},size=2M,chunk=${size}`;
-    const { code, stderr } = await runCommand(
-      process.execPath,
-      MAIN,
-      "serve",
-      origin,
-      "--listen",
-      `unix:${socket}`,
-      "--snapshot",
-      argument,
-    );
+    const { code, stderr } = await snapring("serve", origin, "--listen", `unix:${socket}`, "--snapshot", argument);
     expect(stderr).toContain(words);
     expect(code).not.toBe(0);
     expect(readdirSync(scratch.path).sort()).toEqual(["origin.img", "snap.cow"]);
@@ -196,7 +159,7 @@ describe("addresses", () => {
     busy = createServer();
     busy.listen(socket);
     await once(busy, "listening");
-    await refuses("EADDRINUSE", socket, ...blank());
+    await refusesAs(asProcess, "EADDRINUSE", socket, ...blank());
   });
 
   it("a busy TCP port, also behind a good address, whose socket goes again", async () => {

@@ -2,16 +2,16 @@
  * The real kernel's word on what a cut has left: images of simulated lives, loaded by dm-snapshot in User-Mode Linux.
  *
  *   life of a seed ──cut──▶ origin and COW images ──▶ engine: view, status ─┐
- *                                     └──▶ dm-oracle read: view, status ────┴─▶ must agree
+ *                                     └──▶ dm-oracle reads: view, status ───┴─▶ must agree
  *
- * One load takes about a second, so each life gives one image: of those that its cuts leave, one that the seed draws.
+ * A guest takes seconds, so each life gives one image: of those that its cuts leave, one that the seed draws.
  * Left out is what the kernel is known not to load: a full last area whose successor is not on the device (S-42).
  */
 import { createHash } from "node:crypto";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
 import { statusText } from "../support/core/corpus.ts";
 import { SeededRandom } from "../support/core/seeded-random.ts";
-import { OracleImages } from "../support/dm-oracle.ts";
+import { OracleImages, type OracleRead } from "../support/dm-oracle.ts";
 import type { LifeKind } from "./seeds.ts";
 import { live } from "./simulation.ts";
 import { decodeStore } from "./store-decoder.ts";
@@ -31,13 +31,19 @@ export function imageOf({ depth, seed, plain, steps, having }: LifeKind): CutIma
   return found.length === 0 ? undefined : new SeededRandom(seed).pick(found);
 }
 
-/** Undefined where the kernel agrees with the engine; else in what it does not. */
-export async function askKernel({ name, origin, cow, view, status }: CutImages): Promise<string | undefined> {
+/** For each image undefined where the kernel agrees with the engine; else in what it does not. All are loaded in one guest. */
+export async function askKernel(cuts: readonly CutImages[]): Promise<readonly (string | undefined)[]> {
   using images = new OracleImages();
-  const files = [images.put("origin.img", origin), images.put("cow.img", cow)] as const;
-  let read = await images.read(...files);
+  const pairs = cuts.map(
+    ({ origin, cow }, i) => [images.put(`origin${i}.img`, origin), images.put(`cow${i}.img`, cow)] as const,
+  );
+  let reads = await images.readAll(pairs);
   // A machine that is busy may not run the guest in its time: that says nothing of the images, which the guest only reads.
-  if (read.guest === "timeout") read = await images.read(...files);
+  if (reads.some(({ guest }) => guest === "timeout")) reads = await images.readAll(pairs);
+  return cuts.map((cut, i) => difference(cut, reads[i]));
+}
+
+function difference({ name, view, status }: CutImages, read: OracleRead): string | undefined {
   const kernel = { loads: read.load_errno, status: statusText(read.status), view: read.view_sha256 ?? undefined };
   const engine = { loads: 0, status, view: view && createHash("sha256").update(view).digest("hex") };
   if (read.guest !== "ok") return `${name}: the kernel gives no answer: ${JSON.stringify(read)}`;

@@ -123,7 +123,7 @@ async function compareWithKernel(count: number, from: number): Promise<void> {
       const image = images < count ? imageOf(kind) : undefined;
       if (image === undefined) continue;
       images += 1;
-      const difference = await askKernel(image);
+      const [difference] = await askKernel([image]);
       console.log(`${images} of ${count} images: seed ${seed}${difference === undefined ? "" : ", FAILED"}`);
       if (difference === undefined) continue;
       failures += 1;

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, expect, test } from "vitest";
 import { MUTANTS } from "./mutants/all.ts";
+import { FIRST_SEEDS } from "./mutants/first-seeds.ts";
 import { AS_IT_IS, TABLE_LIVES } from "./table-lives.ts";
 import type { Verdict } from "./mutants/run.ts";
 
@@ -23,6 +24,8 @@ test(`there are at least ${MUTANTS_MIN} mutants, each with a name of its own`, (
   const names = [...MUTANTS.core, ...MUTANTS.threads, ...MUTANTS.table].map(({ name }) => name);
   expect(new Set(names).size).toBe(names.length);
   expect(names.length).toBeGreaterThanOrEqual(MUTANTS_MIN);
+  // No number stays of one that has gone.
+  expect(names).toEqual(expect.arrayContaining(Object.keys(FIRST_SEEDS)));
 });
 
 describe.each(["core", "threads", "table"] as const)("depth %s", (depth) => {

@@ -42,6 +42,9 @@ export interface OracleCreate {
   }[];
 }
 
+/** Paths of an origin and a COW image. */
+export type Pair = readonly [origin: string, cow: string];
+
 /** Programs that are missing here. */
 export function missingForOracle(): readonly string[] {
   const folders = (process.env["PATH"] ?? "").split(delimiter);
@@ -83,6 +86,15 @@ export class OracleImages {
   /** Merge a COW image into the origin; both files change. */
   async merge(origin: string, cow: string): Promise<OracleMerge> {
     return JSON.parse(await runOk(TOOL, "merge", origin, cow)) as OracleMerge;
+  }
+
+  /** Several pairs of origin and COW image, in one guest: it boots longer than it reads. */
+  async readAll(pairs: readonly Pair[]): Promise<readonly OracleRead[]> {
+    return JSON.parse(await runOk(TOOL, "reads", ...pairs.flat())) as OracleRead[];
+  }
+
+  async mergeAll(pairs: readonly Pair[]): Promise<readonly OracleMerge[]> {
+    return JSON.parse(await runOk(TOOL, "merges", ...pairs.flat())) as OracleMerge[];
   }
 
   /** Make snapshots of an origin and run an operation list. */

@@ -11,12 +11,14 @@
 import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { afterEach, beforeEach } from "vitest";
 import { RegisteredSet } from "../../src/engine/registered-set.ts";
 import { type OpenedStore, openStore } from "../../src/engine/store-opening.ts";
 import { VolumeDevice } from "../../src/engine/volume-device.ts";
 import { completeOptions, type VolumeOptions } from "../../src/engine/volume-options.ts";
 import type { RegisteredState } from "../../src/register/register-text.ts";
 import { dataPattern } from "./data-pattern.ts";
+import { makeScratch, type Scratch } from "./free-socket.ts";
 import { type ExceptionPair, storeImage } from "./store-image.ts";
 
 export const SAYS = ["nothing", "active", "merging", "invalid", "of another origin"] as const;
@@ -44,6 +46,23 @@ const ANOTHERS: readonly ExceptionPair[] = [
   [1, 3],
   [5, 4],
 ];
+
+/** Of the test that runs: live for who imports them. */
+export let scratch: Scratch;
+export let lines: string[];
+
+/** What a volume says; kept in `lines`. */
+export const log = (line: string): void => void lines.push(line);
+
+/** Called once, at the top of a file: each of its tests gets an empty folder, and no lines yet. */
+export function eachTestHasPlace(): void {
+  beforeEach(async () => {
+    scratch = await makeScratch();
+    lines = [];
+  });
+
+  afterEach(() => scratch.remove());
+}
 
 export interface World {
   readonly folder: string;

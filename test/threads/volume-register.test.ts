@@ -1,9 +1,11 @@
 /**
  * A volume knows its own (E-46): what happens on real files when a store is missing, blank, another one, moved, copied, or of another
  * origin; the cells of the table (register/tie.ts) as users meet them. The oracle is the view that the snapshot had on the first day.
+ *
+ * Whether it opens, and what is written down, is decided before a thread is started and after the last has ended. So the days that serve
+ * nobody are opened without threads (register-world.ts); where clients write, or a snapshot is created, the whole volume is there.
  */
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import {
   existsSync,
   mkdirSync,
@@ -17,36 +19,28 @@ import {
 } from "node:fs";
 import { link } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { openVolume, type SnapshotOptions, type Volume, type VolumeOptions } from "../../src/index.ts";
 import { createStore } from "../../src/offline/create-store.ts";
 import { SnapshotView } from "../../src/offline/snapshot-view.ts";
 import { dataPattern } from "../support/data-pattern.ts";
-import { snapring as runCommand } from "../unit/cli/fake-terminal.ts";
-import { makeScratch, type Scratch } from "../support/free-socket.ts";
+import { snapring as runCommand } from "../support/fake-terminal.ts";
 import { NbdClient } from "../support/nbd-client.ts";
+import { CHUNK, contents, eachTestHasPlace, lines, log, Opening, scratch } from "../support/register-world.ts";
 import { runOk } from "../support/run-command.ts";
+import { storeImage } from "../support/store-image.ts";
 
 const MIB = 2 ** 20;
 const SIZE = 2 * MIB;
 const BEFORE = dataPattern(SIZE, 1);
 
-let scratch: Scratch;
-let lines: string[];
-
-beforeEach(async () => {
-  scratch = await makeScratch();
-  lines = [];
-});
-
-afterEach(() => scratch.remove());
+eachTestHasPlace();
 
 function options(
   folder: string,
   snapshots: readonly SnapshotOptions[],
   more: Partial<VolumeOptions> = {},
 ): VolumeOptions {
-  const log = (line: string): void => void lines.push(line);
   const listen = [`unix:${scratch.file("socket")}`];
   return { origin: join(folder, "disk.img"), workers: 1, log, listen, snapshots, ...more };
 }
@@ -78,15 +72,49 @@ const write =
   async (client: NbdClient): Promise<void> =>
     client.write(seed * 65_536, dataPattern(40_000, seed));
 
-/** An origin with a snapshot that has kept some of it, closed in good order. */
-async function firstDay(folder: string, cow = daily(folder)): Promise<void> {
+/** An origin that has been written since its snapshot was made, and the store that kept what was there, as a volume leaves them. */
+async function firstDay(folder: string, cow = daily(folder).cow): Promise<void> {
+  const written = Buffer.from(BEFORE);
+  dataPattern(10 * CHUNK, 2).copy(written, 32 * CHUNK);
+  const image = Buffer.from(
+    storeImage(
+      4 * MIB,
+      CHUNK / 512,
+      Array.from({ length: 10 }, (_, i) => [32 + i, 2 + i]),
+    ),
+  );
+  BEFORE.copy(image, 2 * CHUNK, 32 * CHUNK, 42 * CHUNK);
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, "disk.img"), BEFORE);
-  await use(await openVolume(options(folder, [cow])), write(2));
+  writeFileSync(join(folder, "disk.img"), written);
+  writeFileSync(cow, image);
+  expect(await openAndClose(folder, {}, cow)).toBe("active");
 }
 
-/** The snapshot shows what the origin was on the first day. */
-async function showsFirstDay(volume: Volume): Promise<void> {
+/** Opened, served to nobody, and closed in good order; returns the state of the snapshot. Without a COW file no snapshot is given. */
+async function openAndClose(folder: string, words: Partial<VolumeOptions>, cow?: string): Promise<string> {
+  const origin = join(folder, "disk.img");
+  await using volume = await Opening.open({ origin, log, ...words }, cow, false, false);
+  await volume.settle();
+  const { state } = volume;
+  if (cow !== undefined) await volume.set.see([volume.registrand], true);
+  return state;
+}
+
+/** It opens, and the snapshot shows what the origin was on the first day. */
+async function showsFirstDay(
+  folder: string,
+  words: Partial<VolumeOptions> = {},
+  cow = daily(folder).cow,
+): Promise<void> {
+  expect(await openAndClose(folder, words, cow)).toBe("active");
+  const origin = words.origin ?? join(folder, "disk.img");
+  using view = new SnapshotView({ origin, cow });
+  for (const { position, bytes } of view.pieces())
+    expect(bytes.equals(BEFORE.subarray(position, position + bytes.length))).toBe(true);
+}
+
+/** The same, as a client sees it. */
+async function servesFirstDay(volume: Volume): Promise<void> {
   expect(volume.status("s").state).toBe("active");
   await use(volume, async (client) => expect(BEFORE.equals(await client.read(0, SIZE))).toBe(true), "s");
 }
@@ -106,11 +134,6 @@ async function refused(
   expect(contents(scratch.path)).toEqual(before);
 }
 
-function contents(folder: string): Record<string, string> {
-  const files = spawnSync("find", [folder, "-type", "f"], { encoding: "utf8" }).stdout.trim().split("\n").sort();
-  return Object.fromEntries(files.map((path) => [path, createHash("md5").update(readFileSync(path)).digest("hex")]));
-}
-
 function register(folder: string): {
   snapshots: Record<string, { cow: string; state: string; seen: { exceptions: number } }>;
   version: number;
@@ -127,7 +150,7 @@ test("a store that is missing, or blank, is not made anew: its disk may not be m
   await refused({ folder }, "EBUSY", /has no store in it/);
   rmSync(join(folder, "s.cow"));
   renameSync(join(folder, "away"), join(folder, "s.cow"));
-  await showsFirstDay(await openVolume(options(folder, [daily(folder)])));
+  await showsFirstDay(folder);
 });
 
 test("an older state of the store is not the store: the origin was written since", async () => {
@@ -140,7 +163,7 @@ test("an older state of the store is not the store: the origin was written since
   writeFileSync(cow, old);
   await refused({ folder, moved: true }, "EINVAL", /10 exceptions where it had 20|exceptions where it had/);
   writeFileSync(cow, now);
-  await showsFirstDay(await openVolume(options(folder, [daily(folder)])));
+  await showsFirstDay(folder);
 });
 
 test("a folder that is moved goes on by itself, under whatever path it is seen", async () => {
@@ -148,7 +171,7 @@ test("a folder that is moved goes on by itself, under whatever path it is seen",
   expect(register(scratch.file("a")).snapshots["s"].cow).toBe("s.cow");
   renameSync(scratch.file("a"), scratch.file("b"));
   const folder = scratch.file("b");
-  await showsFirstDay(await openVolume(options(folder, [daily(folder)])));
+  await showsFirstDay(folder);
 });
 
 test.for([true, false])("a folder that is copied opens with its own store; the original there: %s", async (there) => {
@@ -157,19 +180,19 @@ test.for([true, false])("a folder that is copied opens with its own store; the o
   const folder = scratch.file("b");
   if (!there) rmSync(scratch.file("a"), { recursive: true });
   const original = contents(scratch.path);
-  await showsFirstDay(await openVolume(options(folder, [daily(folder)])));
+  await showsFirstDay(folder);
   await use(await openVolume(options(folder, [daily(folder)])), write(7));
-  await showsFirstDay(await openVolume(options(folder, [daily(folder)])));
+  await showsFirstDay(folder);
   await use(await openVolume(options(folder, [], { abandon: ["s"] })), write(9));
   for (const [path, md5] of Object.entries(contents(scratch.path)))
     if (!path.startsWith(folder)) expect(md5).toBe(original[path]);
-  if (there) await showsFirstDay(await openVolume(options(scratch.file("a"), [daily(scratch.file("a"))])));
+  if (there) await showsFirstDay(scratch.file("a"));
 });
 
 test("a copy does not reach a store of the original that lies elsewhere, whatever is said of it", async () => {
   const elsewhere = scratch.file("cows/s.cow");
   mkdirSync(dirname(elsewhere));
-  await firstDay(scratch.file("a"), { ...daily(""), cow: elsewhere });
+  await firstDay(scratch.file("a"), elsewhere);
   await runOk("cp", "-a", scratch.file("a"), scratch.file("b"));
   const folder = scratch.file("b");
   await refused({ folder, snapshots: [] }, "EBUSY", /has a snapshot 's'/);
@@ -187,7 +210,7 @@ test("a copy does not reach a store of the original that lies elsewhere, whateve
   await use(await openVolume(options(folder, [], { abandon: ["s"] })), write(3));
   expect(lines.join("\n")).toContain("is the original's, and is left as it is");
   expect(readFileSync(elsewhere).equals(original)).toBe(true);
-  await showsFirstDay(await openVolume(options(scratch.file("a"), [{ name: "s", cow: elsewhere }])));
+  await showsFirstDay(scratch.file("a"), {}, elsewhere);
 });
 
 test("another name of the origin finds the register: hard link, rename", async () => {
@@ -196,12 +219,12 @@ test("another name of the origin finds the register: hard link, rename", async (
   const [disk, hard, moved] = ["disk.img", "hard.img", "moved.img"].map((name) => join(folder, name));
   await link(disk, hard);
   await refused({ folder, origin: hard, snapshots: [] }, "EBUSY", /has a snapshot 's'/);
-  await showsFirstDay(await openVolume(options(folder, [daily(folder)], { origin: hard })));
+  await showsFirstDay(folder, { origin: hard });
   expect(existsSync(`${hard}.snapshots`)).toBe(false);
   rmSync(hard);
   renameSync(disk, moved);
   await refused({ folder, origin: moved, snapshots: [] }, "EBUSY", /has a snapshot 's'/);
-  await showsFirstDay(await openVolume(options(folder, [daily(folder)], { origin: moved })));
+  await showsFirstDay(folder, { origin: moved });
   expect([existsSync(`${moved}.snapshots`), existsSync(`${disk}.snapshots`)]).toEqual([true, false]);
 });
 
@@ -216,8 +239,8 @@ test("an origin whose register cannot be seen from here is refused, unless that 
     "EBUSY",
     /has snapshots; they are registered in .*cannot be seen/,
   );
-  await use(await openVolume(options(folder, [], { origin: alone, unregistered: true })));
-  await use(await openVolume(options(folder, [], { origin: alone })));
+  await openAndClose(folder, { origin: alone, unregistered: true });
+  await openAndClose(folder, { origin: alone });
 });
 
 test("a COW file that was renamed is known; one that came from elsewhere is if it is exactly that, else it takes a word", async () => {
@@ -225,13 +248,12 @@ test("a COW file that was renamed is known; one that came from elsewhere is if i
   await firstDay(folder);
   const [here, there] = [join(folder, "s.cow"), join(folder, "t.cow")];
   renameSync(here, there);
-  const given = { ...daily(folder), cow: there };
-  await showsFirstDay(await openVolume(options(folder, [given])));
+  await showsFirstDay(folder, {}, there);
   expect(register(folder).snapshots["s"].cow).toBe("t.cow");
   await runOk("cp", there, here);
   await refused({ folder }, "EBUSY", /is a copy: something is still where it was registered/);
   rmSync(there);
-  await showsFirstDay(await openVolume(options(folder, [daily(folder)])));
+  await showsFirstDay(folder);
 });
 
 test("an empty store that was moved to another file cannot be told from others: it takes a word", async () => {
@@ -242,7 +264,7 @@ test("an empty store that was moved to another file cannot be told from others: 
   await runOk("mv", join(folder, "s.cow"), scratch.file("kept"));
   await runOk("cp", scratch.file("kept"), join(folder, "s.cow"));
   await refused({ folder }, "EBUSY", /another file than the one that was registered/);
-  await showsFirstDay(await openVolume(options(folder, [daily(folder)], { moved: true })));
+  await showsFirstDay(folder, { moved: true });
 });
 
 test("an origin that was replaced at its place does not take the store that stayed, but for a word", async () => {
@@ -251,8 +273,8 @@ test("an origin that was replaced at its place does not take the store that stay
   await runOk("cp", join(folder, "disk.img"), scratch.file("kept"));
   await runOk("mv", scratch.file("kept"), join(folder, "disk.img"));
   await refused({ folder }, "EBUSY", /belongs to an origin that is not this file/);
-  await showsFirstDay(await openVolume(options(folder, [daily(folder)], { moved: true })));
-  await showsFirstDay(await openVolume(options(folder, [daily(folder)])));
+  await showsFirstDay(folder, { moved: true });
+  await showsFirstDay(folder);
 });
 
 test("one wrong name among those to be given up: nothing is", async () => {
@@ -265,14 +287,14 @@ test("one wrong name among those to be given up: nothing is", async () => {
     "ENOENT",
     /t\.cow does not exist/,
   );
-  await showsFirstDay(await openVolume(options(folder, [daily(folder)])));
+  await showsFirstDay(folder);
 });
 
 test("a snapshot that is given up while its store is away: it is said that it must not come back", async () => {
   const folder = scratch.file("a");
   await firstDay(folder);
   renameSync(join(folder, "s.cow"), join(folder, "away"));
-  await use(await openVolume(options(folder, [], { abandon: ["s"] })));
+  await openAndClose(folder, { abandon: ["s"] });
   expect(lines.join("\n")).toMatch(/s: given up.*s\.cow is not there: it must not be used again/);
   expect(register(folder).snapshots).toEqual({});
 });
@@ -280,7 +302,9 @@ test("a snapshot that is given up while its store is away: it is said that it mu
 test("an Invalid snapshot is said to be; a store that is made anew in its place is a new snapshot", async () => {
   const folder = scratch.file("a");
   const small = { ...daily(folder), size: 20 * 4096 };
-  await firstDay(folder, small);
+  mkdirSync(folder);
+  writeFileSync(join(folder, "disk.img"), BEFORE);
+  await use(await openVolume(options(folder, [small])), write(2));
   await use(await openVolume(options(folder, [small])), async (client) => client.write(MIB, dataPattern(MIB, 8)));
   const volume = await openVolume(options(folder, [small]));
   expect(volume.exports.map(({ name, state }) => [name, state])).toEqual([
@@ -337,7 +361,7 @@ test("the store of one origin is neither another's, nor an origin", async () => 
     code: expect.stringMatching(/EEXIST|EBUSY/),
   });
   await use(volume);
-  await showsFirstDay(await openVolume(options(scratch.file("a"), [daily(scratch.file("a"))])));
+  await showsFirstDay(scratch.file("a"));
 });
 
 test("a register of version 1 is read, and replaced; one from the future is refused", async () => {
@@ -349,7 +373,7 @@ test("a register of version 1 is read, and replaced; one from the future is refu
     JSON.stringify({ version: 1, snapshots: { s: { cow: join(folder, "s.cow"), state: "active" } } }),
   );
   await refused({ folder, snapshots: [] }, "EBUSY", /has a snapshot 's'/);
-  await showsFirstDay(await openVolume(options(folder, [daily(folder)])));
+  await showsFirstDay(folder);
   expect(register(folder)).toMatchObject({ version: 2, snapshots: { s: { cow: "s.cow", state: "active" } } });
   writeFileSync(path, JSON.stringify({ ...register(folder), version: 3 }));
   await refused({ folder }, "EINVAL", /made by a newer snapring/);
@@ -377,7 +401,7 @@ test("what is planted in the register's place is not followed, waited for, or ta
   }
   rmSync(path);
   symlinkSync(victim, `${path}.new`);
-  await use(await openVolume(options(folder, [daily(folder)], { unregistered: true })));
+  await openAndClose(folder, { unregistered: true }, daily(folder).cow);
   expect(readFileSync(victim, "utf8")).toBe("root:secret\n");
 });
 
@@ -389,7 +413,7 @@ test("a loop device is known by its file, whatever its number; a mounted one is 
   const loop = setUp.stdout.trim();
   try {
     await refused({ folder, origin: loop, snapshots: [] }, "EBUSY", /has a snapshot 's'/);
-    await showsFirstDay(await openVolume(options(folder, [daily(folder)], { origin: loop })));
+    await showsFirstDay(folder, { origin: loop });
     expect(existsSync(`/var/lib/snapring/${loop.slice(5)}.snapshots`)).toBe(false);
     const byFile = await openVolume(options(folder, [daily(folder)]));
     await refused({ folder, origin: loop, listen: [] }, "EBUSY", /the file of origin .* is in use/);
@@ -414,7 +438,7 @@ test("readers are told the same, and leave everything as it is", async () => {
   const folder = scratch.file("a");
   await firstDay(folder);
   const before = contents(scratch.path);
-  await showsFirstDay(await openVolume(options(folder, [daily(folder)], { readOnly: true })));
+  await showsFirstDay(folder, { readOnly: true });
   expect(contents(scratch.path)).toEqual(before);
   renameSync(join(folder, "s.cow"), join(folder, "away"));
   await refused({ folder, readOnly: true }, "ENOENT", /s\.cow is missing/);
@@ -464,7 +488,7 @@ test("offline: an origin is merged with its own store, not with any of the right
   expect(await snapring("merge", disk, cow)).toMatchObject({ code: 0 });
   expect(readFileSync(disk).equals(BEFORE)).toBe(true);
   expect(register(scratch.file("a")).snapshots["s"]).toMatchObject({ state: "active", seen: { exceptions: 0 } });
-  await showsFirstDay(await openVolume(options(scratch.file("a"), [daily(scratch.file("a"))])));
+  await showsFirstDay(scratch.file("a"));
 });
 
 test("offline: a view is read of the snapshot's own origin; without a register it is said that nothing ties the two", async () => {
@@ -515,7 +539,7 @@ test("offline: a registered store is not made anew, not even by force, until it 
     text: expect.stringMatching(/store of snapshot 's', registered in .*--abandon s/),
   });
   expect(contents(scratch.path)).toEqual(before);
-  await use(await openVolume(options(folder, [], { abandon: ["s"] })));
+  await openAndClose(folder, { abandon: ["s"] });
   expect(await snapring(...create)).toMatchObject({ code: 0 });
 });
 
@@ -531,7 +555,7 @@ test("the stores of two snapshots that were exchanged are told, also where their
   renameSync(kept, t);
   for (const moved of [false, true])
     await refused({ folder, snapshots: both, moved }, "EBUSY", /is the store of snapshot '[ts]' of the same origin/);
-  await showsFirstDay(
+  await servesFirstDay(
     await openVolume(
       options(folder, [
         { ...both[0], cow: t },
@@ -576,7 +600,7 @@ test("a store whose register was taken away, or does not know it any more, is to
   rmSync(join(folder, "disk.img.snapshots"));
   await use(await openVolume(options(folder, [])), write(8));
   await refused({ folder }, "EBUSY", /was snapshot 's' in the register .*the origin may have been written without it/);
-  await use(await openVolume(options(folder, [daily(folder)], { unregistered: true })));
+  await openAndClose(folder, { unregistered: true }, daily(folder).cow);
 });
 
 test("a store that was made anew by force where no register could be asked is not taken for the registered one", async () => {
@@ -602,7 +626,7 @@ test("version 1 does not take any store for its own, nor reach the original from
   await runOk("cp", "-a", folder, scratch.file("b"));
   const original = readFileSync(join(folder, "s.cow"));
   await refused({ folder: scratch.file("b"), snapshots: [daily(folder)] }, "EBUSY", /copied from/);
-  await use(await openVolume(options(scratch.file("b"), [], { abandon: ["s"] })));
+  await openAndClose(scratch.file("b"), { abandon: ["s"] });
   expect(readFileSync(join(folder, "s.cow")).equals(original)).toBe(true);
 });
 

@@ -5,12 +5,14 @@
  *
  * A life of the table (table-life.ts) counts lookups and changes as its steps.
  *
- * A process of its own, because the mutants are planted by module hooks. The life that fails is then lived without the mutant.
+ * The first life is the one of first-seeds.ts. The life that fails is then lived without the mutant. A process of its own, because the
+ * mutants are planted by module hooks.
  */
 import { STEPS } from "../seeds.ts";
 import type { live } from "../simulation.ts";
 import { AS_IT_IS, loadTableLife, TABLE_LIVES, TABLE_STEPS } from "../table-lives.ts";
 import { MUTANTS, type Level } from "./all.ts";
+import { FIRST_SEEDS } from "./first-seeds.ts";
 import type { Mutant } from "./mutant.ts";
 
 export const STEPS_MAX = 200_000;
@@ -53,7 +55,8 @@ async function judge(mutant: Mutant, level: Level): Promise<Verdict> {
   const start = cpuMilliseconds();
   const mutated = await livingOf(mutant, level);
   const innocent = await livingOf({ ...mutant, edits: [] }, level);
-  for (let steps = 0, seed = 1; steps < STEPS_MAX && cpuMilliseconds() < start + MILLISECONDS_MAX; seed++) {
+  let seed = FIRST_SEEDS[mutant.name] ?? 1;
+  for (let steps = 0; steps < STEPS_MAX && cpuMilliseconds() < start + MILLISECONDS_MAX; seed++) {
     // The table knows nothing of commit rules.
     for (const plain of level === "table" ? [false] : [false, true]) {
       steps += length;

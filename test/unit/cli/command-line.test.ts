@@ -2,7 +2,7 @@
 import { SnapringError } from "../../../src/base/errno.ts";
 import { describe, expect, it } from "vitest";
 import { reportFailure } from "../../../src/cli/failure.ts";
-import { FakeTerminal, snapring } from "./fake-terminal.ts";
+import { FakeTerminal, snapring } from "../../support/fake-terminal.ts";
 
 const COMMANDS = ["serve", "create", "status", "dump", "read", "merge", "demo"];
 

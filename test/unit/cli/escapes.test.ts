@@ -8,7 +8,7 @@ import { createStore } from "../../../src/offline/create-store.ts";
 import { howToGive } from "../../../src/register/how-to-give.ts";
 import type { OriginRegister } from "../../../src/register/origin-register.ts";
 import { makeScratch, type Scratch } from "../../support/free-socket.ts";
-import { snapring } from "./fake-terminal.ts";
+import { snapring } from "../../support/fake-terminal.ts";
 
 const NAME = "x\u001b]0;owned\u0007'; touch /tmp/owned; '\n\u202e";
 const COW = "/v/\u009b2J\r$(id).cow";

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { progressBar, progressLine } from "../../../src/cli/progress-bar.ts";
 import { StatusLine } from "../../../src/cli/status-line.ts";
 import type { VolumeStats } from "../../../src/engine/volume.ts";
-import { FakeTerminal } from "./fake-terminal.ts";
+import { FakeTerminal } from "../../support/fake-terminal.ts";
 
 const MIB = 2 ** 20;
 

@@ -1,25 +1,16 @@
 /** What people read when a command line is not what they meant: what, which file, what to do; and nothing is left behind. */
 import { existsSync, readdirSync, truncateSync, writeFileSync } from "node:fs";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { makeDemoPlace } from "../../../src/cli/demo-place.ts";
-import { makeScratch, type Scratch } from "../../support/free-socket.ts";
-import { snapring } from "./fake-terminal.ts";
+import { cow, eachTestHasDevices, origin, scratch } from "../../support/device-files.ts";
+import { snapring } from "../../support/fake-terminal.ts";
 
 const MIB = 2 ** 20;
 
-let scratch: Scratch;
-let origin: string;
-let cow: string;
-
-beforeEach(async () => {
-  scratch = await makeScratch();
-  origin = scratch.file("disk.img");
-  cow = scratch.file("snap.cow");
+eachTestHasDevices(() => {
   writeFileSync(origin, "");
   truncateSync(origin, 4 * MIB);
 });
-
-afterEach(() => scratch.remove());
 
 describe("origin and COW file the wrong way round", () => {
   it.each([
@@ -37,7 +28,7 @@ describe("origin and COW file the wrong way round", () => {
       expect(stderr).toContain(`(write ${origin} as the origin, ${cow} as the COW file)`);
       expect(stderr).not.toContain("create");
     }
-    expect(readdirSync(scratch.path).sort()).toEqual(["disk.img", "snap.cow"]);
+    expect(readdirSync(scratch.path).sort()).toEqual(["origin.img", "snap.cow"]);
   });
 });
 
@@ -82,7 +73,7 @@ describe("the demo's place", () => {
     const place = makeDemoPlace(scratch.file("a/b/c"), MIB);
     expect(place).toMatchObject({ isNew: true, sizeBytes: MIB, hasCow: false });
     place.takeBack();
-    expect(readdirSync(scratch.path)).toEqual(["disk.img"]);
+    expect(readdirSync(scratch.path)).toEqual(["origin.img"]);
   });
 
   it("stays where somebody else has put something into it, and an origin that was there stays in any case", () => {

@@ -2,31 +2,22 @@
  * Bad input to the command: each case ends with the right exit code, one clear line on stderr or one JSON object, no stack trace, and
  * every file as it was. All in this process; that the built command says the same is shown in e2e/cli-errors.test.ts.
  */
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type Server as NetServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { dataPattern } from "../../support/data-pattern.ts";
-import { makeScratch, type Scratch } from "../../support/free-socket.ts";
+import { cow, eachTestHasDevices, origin, scratch } from "../../support/device-files.ts";
+import { expectRefusal } from "../../support/refused-command.ts";
 import { type ExceptionPair, storeImage } from "../../support/store-image.ts";
-import { snapring } from "./fake-terminal.ts";
+import { snapring } from "../../support/fake-terminal.ts";
 
 const MIB = 2 ** 20;
 const CHUNK_SECTORS = 8;
 
-let scratch: Scratch;
-let origin: string;
-let cow: string;
-
-beforeEach(async () => {
-  scratch = await makeScratch();
-  origin = scratch.file("origin.img");
-  cow = scratch.file("snap.cow");
+eachTestHasDevices(() => {
   writeFileSync(origin, dataPattern(MIB, 1));
   writeStore();
 });
-
-afterEach(() => scratch.remove());
 
 function writeStore(
   exceptions: readonly ExceptionPair[] = [],
@@ -37,31 +28,9 @@ function writeStore(
   writeFileSync(cow, image);
 }
 
-/** Every file of the scratch folder with its content, size and time of change. */
-function everything(): readonly string[] {
-  return readdirSync(scratch.path, { withFileTypes: true })
-    .map((entry) => {
-      const path = scratch.file(entry.name);
-      const hash = entry.isFile() ? createHash("sha256").update(readFileSync(path)).digest("hex") : "";
-      return `${entry.name} ${statSync(path).size} ${entry.isFile() ? statSync(path).mtimeMs : ""} ${hash}`;
-    })
-    .sort();
-}
-
-/** Runs the command in words and in JSON; both must say the same, and nothing on disk may change. */
-async function fails(argv: readonly string[], exitCode: number, code: string, words: string): Promise<void> {
-  const before = everything();
-  const plain = await snapring(...argv);
-  expect(plain.stderr).toContain(words);
-  expect(plain.stderr).not.toMatch(/\n\s+at |internal error|node:/);
-  expect(plain.stderr.trimEnd().split("\n")).toHaveLength(1);
-  expect(plain.stdout).toBe("");
-  expect(plain.code).toBe(exitCode);
-  const json = await snapring(...argv, "--json");
-  expect(JSON.parse(json.stdout)).toMatchObject({ error: { code, message: expect.stringContaining(words) } });
-  expect(json.code).toBe(exitCode);
-  expect(everything()).toEqual(before);
-}
+/** In words and in JSON; nothing on disk may change. */
+const fails = (argv: readonly string[], exitCode: number, code: string, words: string): Promise<void> =>
+  expectRefusal(snapring, argv, { exitCode, code, words }, scratch.path);
 
 const AT = { magic: 0, valid: 4, version: 8, chunkSize: 12 };
 

@@ -1,6 +1,6 @@
 /** Stores whose header claims large chunks, in sparse files: nothing reads, writes or keeps a chunk, or an area, as a whole. */
 import { closeSync, ftruncateSync, openSync, readSync, statSync, writeSync } from "node:fs";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { DeviceFile } from "../../../src/device/device-file.ts";
 import { CowGeometry } from "../../../src/format/cow-geometry.ts";
 import { encodeHeader } from "../../../src/format/disk-header.ts";
@@ -12,21 +12,15 @@ import { SnapshotView } from "../../../src/offline/snapshot-view.ts";
 import { storeStatus } from "../../../src/offline/store-status.ts";
 import { seeStore } from "../../../src/register/seen-store.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
-import { makeScratch, type Scratch } from "../../support/free-socket.ts";
+import { cow, eachTestHasDevices, origin } from "../../support/device-files.ts";
 
 const MIB = 2 ** 20;
 const GEOMETRY = new CowGeometry(32 * 2048);
 const CHUNK = GEOMETRY.chunkBytes;
 
-let scratch: Scratch;
-let origin: string;
-let cow: string;
 let largest: number;
 
-beforeEach(async () => {
-  scratch = await makeScratch();
-  origin = scratch.file("origin.img");
-  cow = scratch.file("snap.cow");
+eachTestHasDevices(() => {
   sparse(origin, 2 * CHUNK, [[CHUNK + 7 * MIB, dataPattern(512, 1)]]);
   largest = 0;
   for (const verb of ["read", "write"] as const) {
@@ -38,10 +32,7 @@ beforeEach(async () => {
   }
 });
 
-afterEach(() => {
-  vi.restoreAllMocks();
-  return scratch.remove();
-});
+afterEach(() => void vi.restoreAllMocks());
 
 function sparse(path: string, bytes: number, content: readonly (readonly [at: number, bytes: Uint8Array])[]): void {
   const fd = openSync(path, "w");

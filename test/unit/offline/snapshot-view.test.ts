@@ -1,27 +1,17 @@
 /** A snapshot's whole view read offline, and the image that is written from it. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { encodeHeader } from "../../../src/format/disk-header.ts";
 import { SnapshotView } from "../../../src/offline/snapshot-view.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
-import { makeScratch, type Scratch } from "../../support/free-socket.ts";
+import { cow, eachTestHasDevices, origin } from "../../support/device-files.ts";
 import { type ExceptionPair, storeImage } from "../../support/store-image.ts";
 
 const MIB = 2 ** 20;
 const CHUNK = 4096;
 
-let scratch: Scratch;
-let origin: string;
-let cow: string;
-
-beforeEach(async () => {
-  scratch = await makeScratch();
-  origin = scratch.file("origin.img");
-  cow = scratch.file("snap.cow");
-});
-
-afterEach(() => scratch.remove());
+eachTestHasDevices();
 
 /** Writes both devices; the store's data chunks hold a pattern of their own. */
 function writeDevices(originBytes: Buffer, exceptions: readonly ExceptionPair[]): Buffer {
@@ -104,7 +94,7 @@ describe("the view", () => {
 
   it("is refused where origin and COW file are one", () => {
     writeFileSync(cow, storeImage(MIB, 8));
-    origin = cow;
+    symlinkSync(cow, origin);
     expect(readView).toThrow("cannot be the same as origin device");
   });
 });

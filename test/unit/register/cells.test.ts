@@ -7,36 +7,31 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { commandHint, SnapringError } from "../../../src/base/errno.ts";
 import { OfflineMerge } from "../../../src/offline/merge-store.ts";
 import { OfflineTies } from "../../../src/offline/offline-ties.ts";
 import { storeStatus } from "../../../src/offline/store-status.ts";
-import { makeScratch, type Scratch } from "../../support/free-socket.ts";
 import {
   contents,
+  eachTestHasPlace,
+  lines,
+  log,
   makeWorld,
   Opening,
   registeredState,
   type Says,
+  scratch,
   THERE,
   type World,
 } from "../../support/register-world.ts";
-import { snapring } from "../cli/fake-terminal.ts";
+import { snapring } from "../../support/fake-terminal.ts";
 
 /** By the columns of THERE; undefined: there is no such cell. */
 type Row = readonly (RegExp | undefined)[];
 type Act = (world: World) => Promise<string>;
 
-let scratch: Scratch;
-let lines: string[];
-
-beforeEach(async () => {
-  scratch = await makeScratch();
-  lines = [];
-});
-
-afterEach(() => scratch.remove());
+eachTestHasPlace();
 
 const REFUSED = /^[A-Z]+: /;
 
@@ -64,8 +59,6 @@ async function told(body: () => Promise<string>): Promise<string> {
     return `${error.code}: ${error.message} (${commandHint(error)})`;
   }
 }
-
-const log = (line: string): void => void lines.push(line);
 
 function open(words: { moved?: boolean; unregistered?: boolean } = {}, make = false, size = true): Act {
   return ({ origin, cow, folder }) =>

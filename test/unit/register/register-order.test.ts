@@ -1,15 +1,9 @@
 /** Changes of the register that are asked for while another one is on its way: each is whole, and fails for itself alone. */
-import { writeFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type * as RegisterFile from "../../../src/register/register-file.ts";
 import { Register } from "../../../src/register/register.ts";
-import { RegisteredSet } from "../../../src/engine/registered-set.ts";
-import { VolumeDevice } from "../../../src/engine/volume-device.ts";
-import { completeOptions } from "../../../src/engine/volume-options.ts";
-import { DeviceFile } from "../../../src/device/device-file.ts";
 import { NOTHING_SEEN } from "../../../src/register/seen-store.ts";
 import { makeScratch, type Scratch } from "../../support/free-socket.ts";
-import { storeImage } from "../../support/store-image.ts";
 
 /** How the next writes of the register end: after what it is to be is there already, as where the folder's flush fails. */
 const disk = vi.hoisted(() => ({ failures: [] as boolean[], keeps: false }));
@@ -87,26 +81,3 @@ test("what it says in its new place stands, although the former one cannot be ta
   ]);
   expect(await onDisk()).toEqual(["a"]);
 });
-
-test.each(["gone", "invalid", "merging"] as const)(
-  "a look at a store does not bring back what is %s meanwhile",
-  async (what) => {
-    const [origin, cow] = [scratch.file("origin"), scratch.file("a.cow")];
-    writeFileSync(origin, new Uint8Array(16 * CHUNK_BYTES));
-    writeFileSync(cow, storeImage(16 * CHUNK_BYTES, CHUNK_BYTES / 512, [[1, 2]]));
-    using file = new DeviceFile(cow, "write", "COW device");
-    const device = new VolumeDevice({ path: origin, what: "origin", readOnly: false, unlocked: false, direct: false });
-    try {
-      const set = await RegisteredSet.open(device, completeOptions({ origin }));
-      const one = { name: "a", file, chunkBytes: CHUNK_BYTES };
-      await set.record(one, "active");
-      const look = set.see([one], false);
-      await (what === "gone" ? set.remove(one) : set.record(one, what));
-      await look;
-      const entry = (await Register.read(path, false))?.snapshots.get("a");
-      expect(entry?.state).toBe(what === "gone" ? undefined : what);
-    } finally {
-      device.close();
-    }
-  },
-);

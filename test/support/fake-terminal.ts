@@ -1,8 +1,8 @@
 /**
  * A terminal that keeps what a command writes, and a way to run a command in this process.
  */
-import { runCommandLine } from "../../../src/cli/command-line.ts";
-import { shown, type Terminal } from "../../../src/cli/terminal.ts";
+import { runCommandLine } from "../../src/cli/command-line.ts";
+import { shown, type Terminal } from "../../src/cli/terminal.ts";
 
 export interface Ran {
   readonly code: number;
