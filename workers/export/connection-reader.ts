@@ -22,7 +22,7 @@ import { PAGE_BYTES } from "../../src/ring/slots.ts";
 import type { Connection } from "./connection.ts";
 import { type ExportContext, User } from "./context.ts";
 import type { Exports, WorkerExport } from "./exports.ts";
-import { beginNextPart, hasMoreParts, partBytes } from "./parts.ts";
+import { beginNextPart, hasMoreParts, partBytes, slotBytesFor } from "./parts.ts";
 import { Operation, type Request } from "./request.ts";
 import { WaitingLine } from "./waiting-line.ts";
 
@@ -296,7 +296,11 @@ export class ConnectionReader {
       operation === Operation.Zero && (fields.offset % PAGE_BYTES !== 0 || fields.length % PAGE_BYTES !== 0);
     const part = partBytes(fields.offset, fields.length);
     const slotBytes =
-      operation === Operation.Read || operation === Operation.Write ? part : unalignedZero ? PAGE_BYTES : 0;
+      operation === Operation.Read || operation === Operation.Write
+        ? slotBytesFor(fields.length)
+        : unalignedZero
+          ? PAGE_BYTES
+          : 0;
     request.slot = slotBytes > 0 ? this.#takeSlot(connection, slotBytes) : -1;
     if (slotBytes > 0 && request.slot === -1) {
       requests.give(request);

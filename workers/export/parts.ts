@@ -9,7 +9,7 @@
  * read is answered if it is the first part's; later the header has gone that says that all is well, and only the end of the stream tells otherwise.
  * FUA: every part is written durably, and what makes the exceptions durable follows the last one.
  */
-import { MAX_WHOLE_BYTES } from "../../src/base/constants.ts";
+import { MAX_PIECE_BYTES, MAX_WHOLE_BYTES } from "../../src/base/constants.ts";
 import { PAGE_BYTES } from "../../src/ring/slots.ts";
 import type { ExportContext } from "./context.ts";
 import { toPieceEnd } from "./origin-handler.ts";
@@ -18,6 +18,11 @@ import type { Request } from "./request.ts";
 /** Bytes that a request of so many, from `offset` on, has in its slot at a time. */
 export function partBytes(offset: number, length: number): number {
   return length > MAX_WHOLE_BYTES ? Math.min(length, toPieceEnd(offset)) : length;
+}
+
+/** Bytes of the slot for a payload of so many: each of its parts, of which the first may be the smallest, must find room. */
+export function slotBytesFor(length: number): number {
+  return length > MAX_WHOLE_BYTES ? MAX_PIECE_BYTES : length;
 }
 
 export function hasMoreParts(request: Request): boolean {

@@ -62,6 +62,26 @@ it("a read is sent in parts behind one header, holds a slot of a part's size, an
   expect([bench.context.slots.used(), bench.context.requests.used()]).toEqual([0, 0]);
 });
 
+it("parts find room in their slot also where the first one is small, and leave the bytes of other clients alone", () => {
+  // The slot was taken for the first part: of 1234 bytes here. The next ones, of a mebibyte, lay over the slots behind it.
+  const bench = largeBench();
+  const [reader, victim] = [bench.connect(), bench.connect()];
+  countingSocket(reader.socket, () => {});
+  bench.ring.held = ({ op, position }) => op === IoOp.Read && position >= OFFSET;
+  reader.read(OFFSET, LENGTH);
+  bench.run();
+  victim.socket.blocked = true;
+  victim.read(0, 16384);
+  bench.run();
+  bench.ring.held = () => false;
+  bench.run();
+  victim.socket.blocked = false;
+  bench.run();
+  const replies = victim.replies();
+  expect(replies.map(({ error }) => error)).toEqual([0]);
+  expect(Buffer.compare(replies[0].data, bench.origin.subarray(0, 16384))).toBe(0);
+});
+
 it("a part that cannot be read ends the stream; the first one's error is answered", () => {
   const bench = largeBench();
   const [later, first] = [bench.connect(), bench.connect()];
