@@ -81,6 +81,21 @@ describe("documents", () => {
     expect(wrong).toEqual([]);
   });
 
+  it("say of each order that must be kept which of the named tests name its rules", () => {
+    const wrong = rowsOf("What must never be reordered").flatMap(([order, , rulesOfRow, , testsOfRow]) => {
+      const named = [...testsOfRow.matchAll(/`(test\/[^`]+)`/g)].map(([, path]) => textOf(path)).join();
+      const unproven = rulesOfRow.split(" ").filter((rule) => !new RegExp(`\\b${rule}\\b`).test(named));
+      return unproven.map((rule) => `${rule}: ${order}`);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it("name a file and a test in each row of an order or a failure", () => {
+    const rows = ["What must never be reordered", "What happens when I/O fails"].flatMap(rowsOf);
+    expect(rows.length).toBeGreaterThan(40);
+    expect(rows.filter(([, , , file, test]) => !/`(src|workers)\//.test(file) || !/`test\//.test(test))).toEqual([]);
+  });
+
   it("of the rules link to files that exist", () => {
     const wrong = filesBelow("docs/spec").flatMap((document) =>
       [...(document.endsWith(".md") ? textOf(document) : "").matchAll(/\]\(([\w./-]+)(?:#[^)]*)?\)/g)]
@@ -90,6 +105,13 @@ describe("documents", () => {
     expect(wrong).toEqual([]);
   });
 });
+
+/** The rows of the table below a heading of ARCHITECTURE.md, as cells. */
+function rowsOf(heading: string): string[][] {
+  const section = textOf("docs/ARCHITECTURE.md").split(`## ${heading}\n`)[1]?.split("\n## ")[0] ?? "";
+  const rows = section.split("\n").filter((line) => line.startsWith("| "));
+  return rows.slice(2).map((line) => line.slice(2, -2).split(" | "));
+}
 
 /** The tests of the rules themselves name all of them and prove none. */
 function isTest(path: string): boolean {
