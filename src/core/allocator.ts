@@ -71,7 +71,7 @@ export class Allocator {
 
   /**
    * A chunk that a worker may fill before main knows of the exception, or -1: only where `margin` more chunks are free, so that
-   * reserves never make a store full. Its slot is taken by `claim`; a reserve that is never claimed stays a hole (S-6).
+   * reserves never make a store full (S-44). Its slot is taken by `claim`; a reserve that is never claimed stays a hole (S-6).
    */
   reserve(margin: number): Chunk | -1 {
     const geometry = this.#geometry;
