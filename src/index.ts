@@ -1,5 +1,7 @@
 /**
  * The library: `openVolume` serves an origin and its snapshots, as `snapring serve` does.
+ *
+ * Numbers in the declarations, such as S-72, E-36 or C-24, are rows of docs/spec (store.md, engine.md, protocol.md), which this package has.
  */
 export { SnapringError } from "./base/errno.ts";
 export {

@@ -1,16 +1,16 @@
 /**
  * What a machine can check about the source, so that nobody has to: who may import whom, what the dialect bans, the walls on
- * length, files that nothing uses, essays at the top, words that do not belong here, and the linter.
+ * length, files that nothing uses, essays at the top, words that do not belong here, and the linter. What the rules of docs/spec are held to is in
+ * test/tidy/rules.test.ts.
  *
  * It reads the source as text. A rule that needs a parser is biome's (biome.json), one that needs types is tsc's (test/tsconfig.json); the last
  * tests run the two.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
-
-const ROOT = join(import.meta.dirname, "..");
+import { filesBelow, isText, ROOT } from "./tidy/repository.ts";
 
 /** Who may import whom (docs/ARCHITECTURE.md). A layer may always import itself. */
 const LAYERS: Readonly<Record<string, readonly string[] | "anything">> = {
@@ -242,18 +242,4 @@ function linesOf(path: string): string[] {
 
 function essayOf(path: string): string {
   return /^(?:#![^\n]*\n)?\/\*\*([\s\S]*?)\*\//.exec(text.get(path) ?? "")?.[1] ?? "";
-}
-
-function isText(path: string): boolean {
-  return existsSync(join(ROOT, path)) && /(\.(ts|mjs|json|md|cc|h|gyp|sh|py|pml)|\/run)$/.test(path);
-}
-
-/** Files below a folder, as paths from the root; what is built or installed is left out. */
-function filesBelow(folder: string): string[] {
-  if (!existsSync(join(ROOT, folder))) return [];
-  return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
-    if (entry.name === "node_modules" || entry.name === "build" || entry.name === "corpus") return [];
-    const path = `${folder}/${entry.name}`;
-    return entry.isDirectory() ? filesBelow(path) : [path];
-  });
 }

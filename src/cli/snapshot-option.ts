@@ -96,7 +96,7 @@ function isSpecial(letter: string | undefined): boolean {
   return letter === "\\" || letter === "," || letter === "=";
 }
 
-/** S-10, S-11, S-13, S-14; what a table line takes without a word, `Nonsense` for one, is a typing error here. */
+/** A store by its letters (S-10, S-11, S-13, S-14); what a table line takes without a word, `Nonsense` for one, is a typing error here. */
 function parseStore(value: string, whole: string): "P" | "PO" | "N" {
   const upper = value.toUpperCase();
   if (upper === "P" || upper === "PO" || upper === "N") return upper;

@@ -54,7 +54,7 @@ export class Allocator {
     return (room || this.#free.length > 0) && (!this.#persistent || this.#hasSlot());
   }
 
-  /** S-42. */
+  /** The last slot of an area is none where the next area does not fit the device (S-42). */
   #hasSlot(): boolean {
     const geometry = this.#geometry;
     const next = this.#slots + 1;
@@ -71,7 +71,7 @@ export class Allocator {
 
   /**
    * A chunk that a worker may fill before main knows of the exception, or -1: only where `margin` more chunks are free, so that
-   * reserves never make a store full. Its slot is taken by `claim`; a reserve that is never claimed stays a hole (S-6).
+   * reserves never make a store full (S-44). Its slot is taken by `claim`; a reserve that is never claimed stays a hole (S-6).
    */
   reserve(margin: number): Chunk | -1 {
     const geometry = this.#geometry;
@@ -113,7 +113,7 @@ export class Allocator {
     return this.#reserved.size + this.#free.length;
   }
 
-  /** S-43. */
+  /** The device has another size: allocation goes on to its new end (S-43). */
   resize(cowSectors: Sector): void {
     this.#cowSectors = cowSectors;
   }

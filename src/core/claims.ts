@@ -1,5 +1,5 @@
 /**
- * Chunks that a worker has filled before the core knows of their exceptions: what makes the core take one.
+ * Chunks that a worker has filled before the core knows of their exceptions: what makes the core take one (S-45).
  *
  *   worker fills a reserved chunk ──▶ claimable? ──▶ the exception is pending, its data is there
  *                                        └─ no: somebody else has made it, the epoch has changed, the snapshot is not open

@@ -160,7 +160,7 @@ export class Committer implements MetadataOwner {
     this.#settler.advance(snapshot, bucket);
   }
 
-  /** C-23. */
+  /** Flushes and FUA writes whose sequence is durable now, behind the stored durSeq (C-23). */
   #releaseFlushes(snapshot: Snapshot): void {
     const { flushes } = snapshot;
     let kept = 0;

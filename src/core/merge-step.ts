@@ -232,7 +232,7 @@ export class MergeStep implements MetadataOwner {
     return true;
   }
 
-  /** S-63. */
+  /** What was copied must be durable on the origin before its exceptions are erased (S-63). */
   #flush(): boolean {
     if (this.#snapshot.channel.isBusy) return false;
     this.#stage = "wait";

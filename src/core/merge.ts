@@ -93,7 +93,7 @@ export class Merge implements Operation, RegistryOwner {
     return this.#stage === "merged";
   }
 
-  /** E-36. */
+  /** How much of it is done, 0 … 1 (E-36). */
   get fraction(): number {
     const left = this.snapshot.area!.exceptions;
     return this.#atStart === 0 ? (this.isMerged ? 1 : 0) : (this.#atStart - left) / this.#atStart;

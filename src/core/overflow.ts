@@ -2,7 +2,7 @@
  * A store PO without room: Overflow instead of Invalid (E-8, S-43).
  *
  * Room is missing in two ways. The allocator finds none, before anything has been done. Or the file system under a sparse COW
- * file has none, and says so when the data of an exception is written: too late to refuse it, early enough to leave it out. A quota that
+ * file has none, and says so when the data of an exception is written: too late to refuse it, early enough to leave it out (S-47). A quota that
  * is used up and a limit on the size of files are the same (`isNoRoom`).
  *
  *   queue    … ready, ready │ FULL │ copying, ready …        nobody has seen it: it is not in the table, not in any group

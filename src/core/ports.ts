@@ -16,7 +16,7 @@
  * Errors are positive error numbers, 0 is success. Tokens belong to the shell; a token is answered exactly once, by
  * `release` or by `grant` (a grant is followed by the event `written`, and that by `release` of the same token).
  *
- * A worker's message may come when what it names is gone: a request leaves its gate at once, but what it says then is published at the end of
+ * A worker's message may come when what it names is gone (C-19): a request leaves its gate at once, but what it says then is published at the end of
  * the worker's turn, and a removal waits for the gates only. So every event of a worker that names a snapshot is answered where there is none:
  * needs fail or are told to look again, `drained` and `tick` mean nothing any more. Not so `written`, `copied`, `metadataDone`, `areaRead` and
  * `registered`: a removal waits for each of them. A slot is not used again before every worker has said, in the same order, that it has forgotten

@@ -1,5 +1,5 @@
 /**
- * Takes chunks in reserve back from the workers, before a store counts as full.
+ * Takes chunks in reserve back from the workers, before a store counts as full (S-46, C-18).
  *
  *   no space, but reserves are out ──▶ new epoch ──▶ close the snapshot's write gate, empty ──▶ the chunks are free ──▶ look again
  *

@@ -114,7 +114,7 @@ export class SnapshotWriter {
     return false;
   }
 
-  /** E-8. */
+  /** Nothing is left to take back: Overflow, or the end of the snapshot (E-8). */
   #noSpace(snapshot: Snapshot, need: Need): void {
     need.error = errno.ENOSPC;
     if (snapshot.config.store === "PO") {

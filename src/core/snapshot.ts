@@ -144,7 +144,7 @@ export class Snapshot {
     return this.#hasTableRoom() && this.allocator.claim(chunk);
   }
 
-  /** What is allocated will be published, and that must not fail. */
+  /** What is allocated will be published, and that must not fail (S-48). */
   #hasTableRoom(): boolean {
     return this.config.ports.table.makeRoomFor(1 + Math.max(this.outstanding, this.queue.length));
   }

@@ -11,7 +11,7 @@ import type { SnapshotCounters } from "./counters.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 export interface SnapshotStatus {
-  /** S-72. */
+  /** The status line: numbers, or a word (S-72). */
   readonly text: string;
   readonly state: SnapshotState;
   readonly mergeFailed: boolean;

@@ -181,7 +181,7 @@ export class StoreLoader {
     this.#geometry = new CowGeometry(onDisk);
   }
 
-  /** S-36. */
+  /** A part of an area: its exceptions, up to the end of the list (S-36). */
   #feedPiece(area: Area, piece: MetadataArea): void {
     this.#fed += piece.bytes.length;
     const isLast = this.#fed === this.#geometry.chunkBytes;
@@ -190,7 +190,7 @@ export class StoreLoader {
     if (slots > 0) this.#listed.push(piece.bytes.slice(0, slots * EXCEPTION_BYTES));
     if (slots === piece.slots) return;
     this.#ended = true;
-    // S-7.
+    // What is behind the end of the list and not zero would come back to life (S-7).
     const isStale = !piece.isClearFrom(slots);
     if (isStale || isLast) this.#finish("active", isStale, false);
   }
@@ -218,7 +218,7 @@ export class StoreLoader {
     if (!this.#geometry.areaFits(this.#area, this.#cowSectors)) this.#finish("active", false, true);
   }
 
-  /** S-38, S-39. */
+  /** One exception, unless it cannot be true: then the store is refused, with its place (S-38, S-39). */
   #addException(area: Area, piece: MetadataArea, slot: number, oldChunk: Chunk, newChunk: Chunk): void {
     if (!(newChunk < this.#newLimit)) {
       const end = `the end of the cow device (${this.#newLimit} chunks)`;

@@ -222,7 +222,7 @@ export function refuseOtherCows(cow: DeviceFile, others: readonly DeviceFile[]):
   for (const other of others) refuseSameDevice(cow, other, "another snapshot's");
 }
 
-/** S-21. */
+/** A store on the device that it is of would overwrite it: refused, whatever the two names are (S-21). */
 function refuseSameDevice(cow: DeviceFile, other: DeviceFile, whose: string): void {
   if (cow.identity !== other.identity) return;
   throw new SnapringError("EINVAL", `${cow.path}: COW device cannot be the same as ${whose} ${other.path}`, {

@@ -33,7 +33,7 @@ const ROUNDS_PER_TURN = 16;
 const LAST_ROUND_MS = 10;
 
 export interface ShellEvents {
-  /** E-46; resolves when it is durable. */
+  /** Record it in the register; resolves when it is durable (E-46). */
   register(snapshot: number, what: Registration): Promise<void>;
   notice(snapshot: number, event: NoticeKind, error: number): void;
   /** The worker has finished with a connection. */
@@ -113,7 +113,7 @@ export class CoreShell implements Effects {
     if (this.#again && !this.#ended) setImmediate(() => this.turn());
   }
 
-  /** E-45: 0 or an error number; undefined: the core has failed. */
+  /** The COW device has another size: 0 or an error number; undefined: the core has failed (E-45). */
   grow(snapshot: number, cowSectors: number): number | undefined {
     let error: number | undefined;
     this.#enter(() => {

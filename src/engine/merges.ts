@@ -115,7 +115,7 @@ export class Merges {
     }
   }
 
-  /** E-36, at opening: it is presented again, and goes on when the volume is open, if it may be written. */
+  /** At opening: it is presented again, and goes on when the volume is open, if it may be written (E-36). */
   async goOn(handle: SnapshotHandle): Promise<void> {
     if (this.#parts.originReadOnly) await this.#present(handle);
     else await this.#begin(handle).presented;

@@ -288,7 +288,7 @@ export class RegisteredSet {
     return names.length === 0 ? "none is registered" : `registered: ${names.join(", ")}; nothing was given up`;
   }
 
-  /** E-46. A store in memory is no store of a registered snapshot. */
+  /** All that are registered must be given, or given up (E-46). A store in memory is no store of a registered snapshot. */
   #refuseMissing(): void {
     const { abandon, snapshots, origin, originReadOnly } = this.#options;
     const persistent = snapshots.filter(({ store }) => store !== "N");

@@ -117,27 +117,27 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
     return this.#snapshots.status(this.#snapshots.find(name));
   }
 
-  /** E-40: atomic against writes of clients; resolves when it is durable and served. */
+  /** Atomic against writes of clients; resolves when it is durable and served (E-40). */
   async createSnapshot(options: SnapshotOptions, signal?: AbortSignal): Promise<void> {
     this.#refuseDead();
     const checked = checkSnapshotOptions(options);
     await this.#orders.run(() => this.#snapshots.create(checked, signal)).catch(inWords);
   }
 
-  /** E-41: its header is invalid, durably, and its COW device released. */
+  /** Its header is invalid, durably, and its COW device released (E-41). */
   async dropSnapshot(name: string): Promise<void> {
     this.#refuseDead();
     const handle = this.#snapshots.find(name);
     await this.#orders.run(() => handle.whileDropping(() => this.#snapshots.drop(handle)));
   }
 
-  /** E-45: the COW device has another size now; growth ends an overflow (S-43). Throws a SnapringError (EINVAL) if it lost used chunks. */
+  /** The COW device has another size now (E-45); growth ends an overflow (S-43). Throws a SnapringError (EINVAL) if it lost used chunks. */
   growSnapshot(name: string): void {
     this.#refuseDead();
     this.#snapshots.grow(this.#snapshots.find(name));
   }
 
-  /** E-30…E-36: resolves when the snapshot is presented (volume.ts). */
+  /** Resolves when the snapshot is presented (volume.ts, E-30…E-36). */
   async startMerge(name: string): Promise<void> {
     this.#refuseDead();
     const handle = this.#snapshots.find(name);
@@ -151,7 +151,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
     await this.#orders.outlive(this.#snapshots.merges.merge(handle, options)).catch(inWords);
   }
 
-  /** E-36: ends after the run in progress. */
+  /** It ends after the step in progress (E-36). */
   async stopMerge(): Promise<void> {
     this.#refuseDead();
     await this.#orders.run(() => this.#snapshots.merges.stop());

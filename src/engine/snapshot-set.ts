@@ -166,7 +166,7 @@ export class SnapshotSet {
     log(`${handle.name}: its merge ${originReadOnly ? rests : "goes on"}`);
   }
 
-  /** E-40. */
+  /** Make a snapshot of the live origin, atomically against writes of clients (E-40). */
   async create(options: SnapshotOptions, signal?: AbortSignal): Promise<void> {
     throwIfAborted(signal);
     this.#refuseTaken(options);
@@ -199,14 +199,14 @@ export class SnapshotSet {
     throw new AbortError(signal);
   }
 
-  /** E-41. */
+  /** The snapshot goes for good, and its COW device is let go (E-41). */
   async drop(handle: SnapshotHandle): Promise<void> {
     const shell = this.#shell as CoreShell;
     await this.#operate(handle.name, (operation) => shell.core.dropSnapshot(operation, handle.index));
     await this.#forget(handle);
   }
 
-  /** E-45, S-43: take over the size that the COW device has now. */
+  /** Take over the size that the COW device has now (E-45, S-43). */
   grow(handle: SnapshotHandle): void {
     const sectors = handle.cow.sectorsNow();
     const error = (this.#shell as CoreShell).grow(handle.index, sectors);
@@ -218,7 +218,7 @@ export class SnapshotSet {
     );
   }
 
-  /** E-46. */
+  /** What the core wants recorded of a snapshot before it goes on; resolves when it is durable (E-46). */
   async register(index: number, what: Registration): Promise<void> {
     const handle = this.#handles.get(index);
     if (handle === undefined || !handle.persistent) return;

@@ -53,7 +53,7 @@ export class VolumeDevice {
   /** Throws a SnapringError: what DeviceFile refuses, EBUSY for a device in use, EINVAL where direct I/O was demanded in vain. */
   constructor(options: VolumeDeviceOptions) {
     const { path, readOnly, unlocked, what, origin, cows } = options;
-    // E-42: one writer at a time; readers share.
+    // One writer at a time; readers share (E-42).
     this.#mode = readOnly ? "read" : writeMode(unlocked);
     this.file = new DeviceFile(path, this.#mode, what, origin, cows, "elsewhere");
     this.#options = options;

@@ -20,7 +20,7 @@ export interface BlockSizes {
   readonly cow: number;
 }
 
-/** S-15: the number of sectors that a word names; 0 is "not supplied" (S-16). */
+/** The number of sectors that a word names (S-15); 0 is "not supplied" (S-16). */
 export function parseChunkSize(text: string): Sector {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (!(value <= 0xffff_ffff)) throw new SnapringError("EINVAL", "Invalid chunk size");

@@ -54,7 +54,7 @@ export function parseStore(
   throw invalid(`Unsupported persistent store option: ${option}`);
 }
 
-/** S-73. */
+/** The line that the kernel would print for this snapshot (S-73). */
 export function formatTableLine(line: TableLine): string {
   const words = [line.origin, line.cow, line.store, String(line.chunkSectors)];
   const features = [];

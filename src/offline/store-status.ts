@@ -49,7 +49,7 @@ export function storeStatus(options: StoreStatusOptions): StoreStatus {
   }
 }
 
-/** S-71. */
+/** The sectors that the status line names (S-71). */
 function usageOf(loaded: LoadedStore): StoreUsage {
   return {
     allocatedSectors: loaded.nextFree * loaded.chunkSectors,

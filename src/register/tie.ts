@@ -123,7 +123,7 @@ function forgotten(name: string, { path, mark }: FoundStore): SnapringError {
   );
 }
 
-/** S-70: what the register calls Invalid is so, unless it is another store by now. */
+/** What the register calls Invalid is so, unless it is another store by now (S-70). */
 function isSameInvalid(entry: RegisteredSnapshot, found: FoundStore): boolean {
   if (entry.store !== "" && found.mark?.store !== undefined) return entry.store === found.mark.store;
   if (compareIdentities(entry.identity, found.identity) === "different") return false;

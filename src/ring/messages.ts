@@ -27,15 +27,15 @@ export const Message = {
   Drained: 6,
   /** [-, gate]: this worker's count in a closed gate fell to 0. */
   GateDrained: 7,
-  /** [token, gate]: a write that must read, modify and write a device block alone (no other write in the gate). */
+  /** [token, gate]: a write that must read, modify and write a device block alone (no other write in the gate, C-17). */
   NeedExclusive: 8,
   /** [token, gate]: it is done. */
   ExclusiveDone: 9,
   /** [-, snapshot, count]: the worker would have chunks in reserve (chunk-reserve.ts). */
   NeedReserve: 13,
-  /** [token, snapshot | epoch << 16, chunk lo, hi, new chunk lo, hi]: a reserved chunk is filled; 0: done, EAGAIN: look again. */
+  /** [token, snapshot | epoch << 16, chunk lo, hi, new chunk lo, hi]: a reserved chunk is filled; 0: done, EAGAIN: look again (C-15). */
   Claim: 14,
-  /** [token, snapshot | epoch << 16, chunk lo, hi, new chunk lo, hi]: the same for an origin write, which has kept the old data there. */
+  /** [token, snapshot | epoch << 16, chunk lo, hi, new chunk lo, hi]: the same for an origin write, which has kept the old data there (C-16). */
   ClaimOrigin: 17,
   /** [connection, CloseCause]: the worker has finished with a connection; main closes it. */
   ConnectionClosed: 10,

@@ -83,7 +83,7 @@ export class LeafHeap {
   /** Step `tgen`, then free everything in quarantine. */
   releaseQuarantine(): void {
     if (this.#quarantined === 0) return;
-    // C-3: the step comes before the first store into memory that a reader may hold.
+    // The step comes before the first store into memory that a reader may hold (C-3).
     Atomics.add(this.words, TGEN_WORD, 1);
     for (let i = 0; i < this.#quarantined; i++) this.#free(this.#quarantine[i]);
     this.#quarantined = 0;

@@ -92,7 +92,7 @@ export class SnapshotWordsReader {
     return Atomics.load(this.#words, RESERVE_EPOCH);
   }
 
-  /** C-13: load this first, then ask `isDurable`. */
+  /** A flush loads this first, then asks `isDurable` (C-13). */
   visible(): number {
     return Atomics.load(this.#words, VISIBLE);
   }
@@ -102,7 +102,7 @@ export class SnapshotWordsReader {
     return ((Atomics.load(this.#words, DURABLE) - sequence) | 0) >= 0;
   }
 
-  /** C-39: the write may touch the range being merged; ask main, then look again. */
+  /** The write may touch the range being merged: ask main, then look again (C-39). */
   overlapsMergeRange(firstSector: Sector, sectors: Sector): boolean {
     const words = this.#words;
     const version = Atomics.load(words, VERSION);

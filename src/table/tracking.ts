@@ -84,7 +84,7 @@ export class TrackingReader {
     this.#at = at;
   }
 
-  /** C-1: count one read in the bucket, before anything else is looked at. Returns its parity, for `end`. */
+  /** Count one read in the bucket, before anything else is looked at (C-1). Returns its parity, for `end`. */
   begin(bucket: number): number {
     const at = this.#at + bucket * STRIDE;
     const parity = Atomics.load(this.#words, at + PARITY);

@@ -119,6 +119,7 @@ describe("figures", () => {
       ...{ copies: 10, copiedBytes: 10 * 4096, grants: 5, exceptionsCommitted: 15, mergeFraction: undefined },
     });
     expect(snapshots[0].commits).toBeGreaterThan(0);
+    expect(snapshots[0].tableBytes).toBeGreaterThan(0);
     expect(snapshots[0].commits).toBeLessThanOrEqual(15);
     const [live, snapshot] = exports;
     expect(live).toMatchObject({ name: "origin", reads: 0, writes: 10, writtenBytes: 5120, flushes: 1, errors: 0 });

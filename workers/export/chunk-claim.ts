@@ -4,7 +4,7 @@
  *   take ──▶ the worker fills the chunk ──▶ send: Claim or ClaimOrigin, leave the gate ──▶ Released 0, or EAGAIN: giveBack
  *                                     └──▶ it failed: giveBack, the ordinary way
  *
- * The claim is sent before the gate is left, so that main has it when it sees the gate empty.
+ * The claim is sent before the gate is left, so that main has it when it sees the gate empty (C-15, C-18).
  */
 import { highWord, lowWord } from "../../src/base/u64.ts";
 import { EPOCH_SHIFT, Message } from "../../src/ring/messages.ts";

@@ -9,7 +9,7 @@
  * change meanwhile: the exception is pending, so every origin write to the chunk waits for it (E-21). The end of the origin
  * may cut the chunk short: only what exists is written. Where no slot is free the piece asks for an ordinary copy.
  *
- * A write of the origin keeps the old data of its chunk in the same way, without its own bytes (E-13). What it reads is old: had
+ * A write of the origin keeps the old data of its chunk in the same way, without its own bytes (E-13, C-16). What it reads is old: had
  * another origin write overtaken it, the exception of that one would be there before, and the claim refused.
  */
 import { errno } from "../../src/base/errno.ts";

@@ -371,7 +371,7 @@ export class ConnectionReader {
   }
 }
 
-/** CACHE asks for nothing that a reply does not give. */
+/** Of a command that judgeRequest executes. CACHE asks for nothing that a reply does not give. */
 function operationOf(command: number): Operation {
   switch (command) {
     case Command.Read:
@@ -384,7 +384,9 @@ function operationOf(command: number): Operation {
       return Operation.Trim;
     case Command.Flush:
       return Operation.Flush;
-    default:
+    case Command.Cache:
       return Operation.Nothing;
+    default:
+      throw new Error(`command ${command} is judged, but nobody does it`);
   }
 }

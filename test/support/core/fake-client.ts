@@ -217,7 +217,7 @@ export function* snapshotRead(shell: FakeShell, snapshot: FakeSnapshot, offset: 
   return error;
 }
 
-/** C-1…C-5. */
+/** Track, look up, read, look at the state again, and end the tracking (C-1, C-2, C-3, C-4, C-5). */
 function* readPiece(shell: FakeShell, snapshot: FakeSnapshot, piece: Piece, into: Uint8Array): ClientSteps {
   const { ports, chunkSectors } = snapshot;
   const { tracking, table } = ports;
@@ -273,7 +273,7 @@ export function* snapshotWrite(
   return (snapshot.ports.state as SnapshotState) === SnapshotState.Invalid ? errno.EIO : 0;
 }
 
-/** C-12. */
+/** A write of one chunk of a snapshot: to the COW device, or first a need (C-12). */
 function* writePiece(
   shell: FakeShell,
   snapshot: FakeSnapshot,
@@ -383,7 +383,7 @@ function* awaitDurable(shell: FakeShell, snapshot: FakeSnapshot): ClientSteps {
   return (yield* shell.answer(token)).error;
 }
 
-/** C-13. */
+/** Everything visible durable, and only then the flush of the COW device (C-13). */
 export function* snapshotFlush(shell: FakeShell, snapshot: FakeSnapshot): ClientSteps {
   const { ports } = snapshot;
   if (ports.state === SnapshotState.Invalid) return errno.EIO;

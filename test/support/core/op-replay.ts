@@ -131,7 +131,7 @@ export class OpReplay {
   }
 }
 
-/** E-12. */
+/** A discard of a snapshot, as its features have it (E-12). */
 function* snapshotDiscard(
   shell: FakeShell,
   snapshot: FakeSnapshot,

@@ -35,7 +35,7 @@ describe.each(["ENOSPC", "EDQUOT", "EFBIG"] as const)("%s", (name) => {
     expect(ports.state).toBe(SnapshotState.Overflow);
   });
 
-  test("what was allocated around it is committed in its order, without it (S-41, S-6)", () => {
+  test("what was allocated around it is committed in its order, without it (S-41, S-47, S-6)", () => {
     const bench = new CoreBench(800);
     bench.open({ store: "PO" });
     for (const chunk of [10, 11, 12, 13]) bench.core.needChunk(chunk, 0, chunk, true);
@@ -86,7 +86,7 @@ describe.each(["ENOSPC", "EDQUOT", "EFBIG"] as const)("%s", (name) => {
     expect([bench.released.get(2), ports.table.newChunkOf(4)]).toEqual([0, 2]);
   });
 
-  test("a chunk in parts: it is left out when all parts are back, not before (the device is in use)", () => {
+  test("a chunk in parts: it is left out when all parts are back, not before: the device is in use (S-47)", () => {
     const bench = new CoreBench(800, { copyBytes: 2048 });
     const ports = bench.open({ store: "PO" });
     bench.core.needChunk(1, 0, 4, false);

@@ -27,7 +27,7 @@ test.each<[string, (bench: CoreBench) => void, number]>([
   ["a claim", ({ core }) => core.claim(5, 0, 3, 4, 0), errno.EIO],
   ["a claim for the origin", ({ core }) => core.claimOrigin(5, 0, 3, 4, 0), errno.EAGAIN],
   ["a write in the merging range", ({ core }) => core.needRange(5, 0), 0],
-])("%s of a snapshot that is gone is answered, and nobody else notices", (_, message, error) => {
+])("%s of a snapshot that is gone is answered, and nobody else notices (C-19)", (_, message, error) => {
   const bench = dropped();
   message(bench);
   expect(bench.take()).toEqual([`release 5 ${error}`]);

@@ -108,7 +108,7 @@ test("close reports a flush that failed (E-42)", () => {
   expect(bench.finishedWith.get(operation)).toBe(errno.EIO);
 });
 
-test("writes that must be alone get the gate one after the other, when it is empty", () => {
+test("writes that must be alone get the gate one after the other, when it is empty (C-17)", () => {
   const bench = new CoreBench(800);
   const gate = bench.originPorts.writeGate;
   gate.count = 2;

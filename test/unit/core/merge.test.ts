@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { errno } from "../../../src/base/errno.ts";
 import { EntryState, SnapshotState } from "../../../src/base/states.ts";
 import { MetadataArea } from "../../../src/format/metadata-area.ts";
-import { ORIGIN_READ_GATE } from "../../../src/base/gate-numbers.ts";
+import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../../../src/base/gate-numbers.ts";
 import { throttleRest } from "../../../src/core/core-options.ts";
 import { type ExceptionPair, storeImage } from "../../support/store-image.ts";
 import { CoreBench } from "../../support/core/core-bench.ts";
@@ -29,7 +29,7 @@ function newBench(options: ConstructorParameters<typeof CoreBench>[1] = {}): Cor
   return new CoreBench(800, { mergeBatches: false, ...options });
 }
 
-test("a run: copy, flush the origin, erase, entries none, last first (S-60…S-64, C-35…C-37)", () => {
+test("a run: copy, flush the origin, erase, entries none, last first (S-60, S-61, S-62, S-63, S-64, C-35, C-36, C-37)", () => {
   const { bench } = merging(RUNS);
   const ports = bench.ports[0]!;
   expect(bench.copies).toMatchObject([{ source: 1, sector: 40, sectors: 16, targets: [{ device: 0, sector: 160 }] }]);
@@ -90,6 +90,23 @@ test("other snapshots get their exceptions for the run, settled, before the rang
   expect(bench.ports[1]!.table.stateOf(10)).toBe(EntryState.Settled);
   expect(bench.ports[0]!.rangeSectors).toBe(8);
   expect(bench.copies).toMatchObject([{ source: 1 }]);
+});
+
+test("the range is stored while no write is in flight, and those that were have left (C-34)", () => {
+  const bench = newBench();
+  bench.open({ exceptions: [[10, 2]] });
+  const operation = bench.operation((id) => bench.core.mergePresent(id, 0));
+  expect(bench.finishedWith.get(operation)).toBe(0);
+  bench.originPorts.writeGate.count = 1;
+  bench.operation((id) => bench.core.mergeStart(id, 0));
+  expect([bench.originPorts.writeGate.closed, bench.ports[0]!.rangeSectors, bench.copies.length]).toEqual([true, 0, 0]);
+  bench.originPorts.writeGate.count = 0;
+  bench.core.gateDrained(ORIGIN_WRITE_GATE);
+  expect([bench.originPorts.writeGate.closed, bench.ports[0]!.rangeSectors, bench.copies.length]).toEqual([
+    false,
+    8,
+    1,
+  ]);
 });
 
 test("a write that meets the range waits, and looks again when it is cleared (E-33, C-37, C-39)", () => {

@@ -3,7 +3,7 @@ import { errno } from "../../../src/base/errno.ts";
 import { EntryState, SnapshotState } from "../../../src/base/states.ts";
 import { CoreBench } from "../../support/core/core-bench.ts";
 
-test("an origin write waits until its old data is settled in every snapshot (E-13)", () => {
+test("an origin write waits until its old data is settled in every snapshot (E-13, E-21)", () => {
   const bench = new CoreBench(800);
   bench.open();
   bench.open();
@@ -82,7 +82,7 @@ test("a write that meets a pending exception joins it, and one that is settled a
   expect(bench.copies).toHaveLength(0);
 });
 
-test("a need asks for a limited number of chunks, and looks again (C-11)", () => {
+test("a need asks for a limited number of chunks, and looks again (E-17, C-11)", () => {
   const bench = new CoreBench(800, { chunksPerNeed: 2 });
   const ports = bench.open();
   bench.core.needOrigin(1, 0, 80);
@@ -162,7 +162,7 @@ test("old data that a worker has kept in a reserved chunk is committed, and the 
   expect([ports.table.stateOf(9), bench.released.get(1)]).toEqual([EntryState.Settled, 0]);
 });
 
-test("a claim of an origin write that finds the exception made, a void reserve or no snapshot is refused: never an error (E-15)", () => {
+test("a claim of an origin write that finds the exception made, a void reserve or no snapshot is refused: never an error (S-45, C-16, E-15)", () => {
   const bench = new CoreBench(800);
   bench.open();
   bench.core.reserve(0, 2);

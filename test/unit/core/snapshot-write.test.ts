@@ -3,7 +3,7 @@ import { errno } from "../../../src/base/errno.ts";
 import { EntryState, SnapshotState } from "../../../src/base/states.ts";
 import { CoreBench } from "../../support/core/core-bench.ts";
 
-test("a table that gets no memory is a full store: the write fails, the snapshot is dropped, the origin goes on (E-8, E-15)", () => {
+test("a table that gets no memory is a full store: the write fails, the snapshot is dropped, the origin goes on (S-48, E-8, E-15)", () => {
   // The table found out when it published: an exception that nobody caught, and the process was gone.
   for (const isOrigin of [false, true]) {
     const bench = new CoreBench(800);
@@ -132,7 +132,15 @@ test("with grantParts a worker that is ready to fills the rest of the chunk by i
   expect(bench.copies).toHaveLength(0);
 });
 
-test("a reserved chunk that was filled is claimed: visible, and the write is done", () => {
+test("chunks are reserved only while many more are free (S-44)", () => {
+  const bench = new CoreBench(800);
+  bench.open({ cowSectors: 271 });
+  bench.open({ cowSectors: 272 });
+  expect(bench.core.reserve(0, 2)).toEqual([]);
+  expect(bench.core.reserve(1, 2)).toEqual([[2, 1]]);
+});
+
+test("a reserved chunk that was filled is claimed: visible, and the write is done (S-44, S-45)", () => {
   const bench = new CoreBench(800);
   const ports = bench.open();
   expect(bench.core.reserve(0, 3)).toEqual([[2, 3]]);
@@ -142,7 +150,7 @@ test("a reserved chunk that was filled is claimed: visible, and the write is don
   expect(ports.table.newChunkOf(9)).toBe(3);
 });
 
-test("a claim is refused where the exception has been made by somebody else, or the reserve is void", () => {
+test("a claim is refused where the exception has been made by somebody else, or the reserve is void (S-45, C-15)", () => {
   const bench = new CoreBench(800);
   bench.open();
   bench.core.reserve(0, 2);
@@ -168,7 +176,7 @@ test("a claim without a slot is a store without room, not a reason to ask again 
   expect([bench.released.get(2), ports.state]).toEqual([errno.ENOSPC, SnapshotState.Invalid]);
 });
 
-test("a store is full only when the reserves are back: epoch, empty gate, then their chunks are used (C-38)", () => {
+test("a store is full only when the reserves are back: epoch, empty gate, then their chunks are used (S-46, C-18)", () => {
   const bench = new CoreBench(800, { early: false });
   const ports = bench.open({ cowSectors: 160 });
   expect(bench.core.reserve(0, 1)).toEqual([[2, 1]]);

@@ -33,7 +33,7 @@ test.each([
   ["a b P 8 2 discard_zeroes_cow", "Invalid number of feature arguments"],
   ["a b P 8 1 discard_nothing", "Unrecognised feature requested"],
   ["a b P 8 1 discard_passdown_origin", "discard_passdown_origin feature depends on discard_zeroes_cow"],
-])("%s: %s (S-12…S-15, S-20)", (line, message) => {
+])("%s: %s (S-12, S-13, S-14, S-15, S-20)", (line, message) => {
   expect(() => parseTableLine(line)).toThrow(expect.objectContaining({ code: "EINVAL", message }));
 });
 

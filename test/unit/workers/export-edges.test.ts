@@ -211,7 +211,7 @@ describe("zeroes at any byte", () => {
   });
 });
 
-it("a write that asks to be alone has left its gate before main hears of it, and fails where its snapshot is gone by then", () => {
+it("a write that asks to be alone has left its gate before main hears of it, and fails where its snapshot is gone by then (C-17, C-19)", () => {
   // Main saw the gate empty, took the snapshot off, and then met the message: an assertion that ended the volume.
   const bench = new ExportBench({ cowAlign: 4096 });
   const snapshot = bench.addSnapshot(0);

@@ -28,7 +28,7 @@ function chunkOf(device: Uint8Array, chunk: number): Buffer {
 }
 
 describe("an origin write with chunks in reserve", () => {
-  it("keeps the old data inside the snapshot's write gate, not the origin's, claims, and writes when it is settled", () => {
+  it("keeps the old data inside the snapshot's write gate, not the origin's, claims, and writes when it is settled (C-16)", () => {
     const { bench, snapshot } = reserved();
     const old = chunkOf(bench.origin, 1);
     const client = bench.connect();

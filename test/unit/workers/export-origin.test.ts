@@ -59,7 +59,7 @@ describe("a write of the origin", () => {
     expect(same(bench.origin.subarray(0, 512), dataPattern(512, 2))).toBe(true);
   });
 
-  it("that main has released obeys a hold, and a snapshot that was listed meanwhile (C-30)", () => {
+  it("that main has released obeys a hold, and a snapshot that was listed meanwhile (E-14, C-30)", () => {
     const bench = new ExportBench();
     const first = bench.addSnapshot(0);
     const client = bench.connect();
@@ -152,7 +152,7 @@ describe("the merging volume", () => {
     expect(files(bench, IoOp.Read)).toEqual([ORIGIN_FILE, cowFile(0), ORIGIN_FILE]);
   });
 
-  it("writes where the chunk is, and waits at main for what is being merged, then writes the origin (E-33, C-39)", () => {
+  it("writes where the chunk is, and waits at main for what is being merged, then writes the origin (E-33, E-34, C-39)", () => {
     const { bench, snapshot } = merging();
     const client = bench.connect();
     snapshot.words.setMergeRange((2 * CHUNK) / 512, CHUNK / 512);

@@ -31,7 +31,7 @@ describe("chunks in reserve", () => {
     return { bench, snapshot };
   }
 
-  it("are filled before main is asked, inside of the write gate, and claimed", () => {
+  it("are filled before main is asked, inside of the write gate, and claimed (C-15)", () => {
     const { bench, snapshot } = reserved();
     const client = bench.connect("s0");
     bench.ring.held = (o) => o.op === IoOp.Write;
@@ -69,7 +69,7 @@ describe("chunks in reserve", () => {
     expect(bench.take(Message.Claim).map((m) => [m[3], m[5]])).toEqual([[5, 20]]);
   });
 
-  it("are void after a change of the epoch", () => {
+  it("are void after a change of the epoch (C-15)", () => {
     const { bench, snapshot } = reserved();
     bench.run();
     snapshot.words.setReserveEpoch(1);
