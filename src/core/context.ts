@@ -56,8 +56,9 @@ export class CoreContext {
 
   /** Store the list; the origin's write gate is held (C-30). */
   relist(): void {
-    const listed = this.snapshots.filter((snapshot) => snapshot?.listed === true) as Snapshot[];
+    const listed = this.snapshots.filter((snapshot) => snapshot?.isListed === true) as Snapshot[];
     listed.sort((a, b) => b.geometry.chunkSectors - a.geometry.chunkSectors || a.index - b.index);
+    for (let i = 1; i < listed.length; i++) assert(listed[i - 1] !== listed[i], "a snapshot is listed once");
     this.listed = listed;
     this.origin.setList(listed.map((snapshot) => snapshot.index));
   }

@@ -7,8 +7,8 @@
  */
 import { assert } from "../base/assert.ts";
 import type { Sector } from "../base/units.ts";
-import type { PendingException } from "./pending-exception.ts";
 import type { CopyTarget, DeviceId, Effects } from "./ports.ts";
+import type { PendingException } from "./snapshot.ts";
 
 /** Is told of a copy that belongs to no exception: a merge's. */
 export interface CopyOwner {

@@ -7,29 +7,32 @@
  *
  *   event ──▶ origin-keeper, snapshot-writer ──▶ copy-planner ──▶ copy
  *         ──▶ copied ──▶ committer ──▶ metadata ──▶ settler ──▶ release
- *         ──▶ drop, creation, removal, merge, closing: operations that look whether they can go on
+ *         ──▶ creation, invalidation, drop, merge, closing: operations that look whether they can go on
  */
 import { assert } from "../base/assert.ts";
+import type { ChunkNeed } from "../base/chunk-need.ts";
 import { errno } from "../base/errno.ts";
-import { SnapshotState } from "../base/states.ts";
 import type { Chunk, Sector } from "../base/units.ts";
+import { takeReserves } from "./claims.ts";
 import { Committer } from "./committer.ts";
 import { CoreContext } from "./context.ts";
 import { DEFAULT_CORE_OPTIONS, type CoreOptions } from "./core-options.ts";
 import { CopyEnds } from "./copy-ends.ts";
 import { CopyJobs } from "./copy-jobs.ts";
 import { CopyPlanner } from "./copy-planner.ts";
-import { Drops } from "./drop.ts";
 import { Gates } from "./gates.ts";
 import type { LoadedStore } from "./loaded-store.ts";
+import { Invalidations } from "./invalidation.ts";
 import { LifeCycle } from "./life-cycle.ts";
 import { OriginKeeper } from "./origin-keeper.ts";
 import { Parking } from "./parking.ts";
 import type { Effects, OriginPorts } from "./ports.ts";
 import { Reclaims } from "./reclaim.ts";
+import { NoRoom } from "./room.ts";
 import { isAfter } from "./sequence.ts";
 import { Settler } from "./settler.ts";
 import type { SnapshotConfig } from "./snapshot-config.ts";
+import { Phase } from "./snapshot-phase.ts";
 import { SnapshotWriter } from "./snapshot-writer.ts";
 import { snapshotStatus, type SnapshotStatus } from "./status.ts";
 
@@ -37,7 +40,6 @@ export class Core {
   readonly #context: CoreContext;
   readonly #gates: Gates;
   readonly #copies: CopyJobs;
-  readonly #drops: Drops;
   readonly #committer: Committer;
   readonly #settler: Settler;
   readonly #keeper: OriginKeeper;
@@ -53,20 +55,20 @@ export class Core {
     this.#context = context;
     this.#gates = new Gates(context);
     this.#copies = new CopyJobs(effects);
-    this.#drops = new Drops(context);
+    const invalidations = new Invalidations(context);
     this.#settler = new Settler(context.needs);
-    this.#committer = new Committer(context, this.#settler, this.#drops);
-    this.#ends = new CopyEnds(context, this.#committer, this.#drops);
-    const reclaims = new Reclaims(context, this.#gates);
+    this.#committer = new Committer(context, this.#settler, invalidations);
+    this.#ends = new CopyEnds(context, this.#committer, invalidations);
+    const noRoom = new NoRoom(context, invalidations, new Reclaims(context, this.#gates));
     const planner = new CopyPlanner(context, this.#copies);
-    this.#keeper = new OriginKeeper(context, this.#drops, planner, reclaims);
-    this.#writer = new SnapshotWriter(context, this.#drops, planner, reclaims);
+    this.#keeper = new OriginKeeper(context, planner, noRoom);
+    this.#writer = new SnapshotWriter(context, planner, noRoom);
     this.#parking = new Parking(context, this.#keeper, this.#writer);
     this.#life = new LifeCycle(context, {
       gates: this.#gates,
       keeper: this.#keeper,
       copies: this.#copies,
-      drops: this.#drops,
+      invalidations,
     });
   }
 
@@ -160,17 +162,16 @@ export class Core {
   }
 
   /**
-   * A write on a snapshot met a chunk without a visible exception; `whole`: it covers all of the chunk (C-12). `fills`: else its
-   * worker is ready to take the rest from the origin (only with the option `grantParts`).
+   * A write on a snapshot met a chunk without a visible exception. What it needs of the old data is copied by its own worker only with the
+   * option `fills`.
    */
-  needChunk(token: number, index: number, chunk: Chunk, whole: boolean, fills = true): void {
+  needChunk(token: number, index: number, chunk: Chunk, how: ChunkNeed): void {
     this.#begin();
     const need = this.#context.needs.take(token);
     const snapshot = this.#context.snapshots[index];
     need.kind = "chunk";
     need.chunk = chunk;
-    need.whole = whole;
-    need.fills = fills;
+    need.how = how;
     if (snapshot === undefined) need.error = errno.EIO;
     else assert(chunk * snapshot.geometry.chunkSectors < this.#context.originSectors, "the chunk lies on the origin");
     if (snapshot === undefined) this.#context.needs.done(need, 0);
@@ -184,11 +185,11 @@ export class Core {
    */
   reserve(index: number, count: number): readonly (readonly [Chunk, number])[] {
     const snapshot = this.#context.snapshots[index];
-    return snapshot === undefined ? [] : this.#writer.reserve(snapshot, count);
+    return snapshot === undefined ? [] : takeReserves(snapshot, count);
   }
 
   reserveEpoch(index: number): number {
-    return this.#context.snapshots[index]?.reserveEpoch ?? 0;
+    return this.#context.snapshots[index]?.store.reserveEpoch ?? 0;
   }
 
   /**
@@ -227,12 +228,12 @@ export class Core {
     this.#begin();
     const need = this.#context.needs.take(token);
     const snapshot = this.#context.snapshots[index];
-    if (snapshot === undefined || snapshot.state === SnapshotState.Invalid) {
+    if (snapshot === undefined || snapshot.phase === Phase.Invalid) {
       need.error = errno.EIO;
-    } else if (isAfter(sequence, snapshot.durable)) {
+    } else if (isAfter(sequence, snapshot.progress.durable)) {
       need.remaining += 1;
-      snapshot.flushes.push({ need, sequence });
-      snapshot.demand(sequence);
+      snapshot.waiters.flushes.push({ need, sequence });
+      snapshot.progress.demand(sequence);
       this.#context.markDirty(snapshot);
     }
     this.#context.needs.done(need, 0);
@@ -266,15 +267,15 @@ export class Core {
   written(index: number, chunk: Chunk, error: number): void {
     this.#begin();
     const snapshot = this.#context.snapshot(index);
-    const pending = snapshot.pending.get(chunk);
+    const pending = snapshot.progress.pending.get(chunk);
     assert(
       pending !== undefined && pending.grant !== null && !pending.ready && !pending.returned,
       "the chunk was granted",
     );
     if (pending.dead) {
       const { grant } = pending;
-      snapshot.pending.abandon(pending);
-      snapshot.outstanding -= 1;
+      snapshot.progress.pending.abandon(pending);
+      snapshot.progress.outstanding -= 1;
       pending.grant = null;
       this.#context.needs.done(grant, errno.EIO);
     } else {
@@ -308,10 +309,7 @@ export class Core {
   registered(index: number, error: number): void {
     this.#begin();
     const snapshot = this.#context.snapshot(index);
-    const owner = snapshot.registry;
-    assert(owner !== undefined, "something is being registered");
-    snapshot.registry = undefined;
-    owner.registered(snapshot, error);
+    snapshot.registered(error);
     this.#end();
   }
 

@@ -11,9 +11,4 @@ export class SnapshotCounters {
   exceptionsCommitted = 0;
   /** Of areas and headers; zeroed areas count too. */
   metadataBytesWritten = 0;
-  /** Steps of a merge, and exceptions merged. */
-  mergeSteps = 0;
-  exceptionsMerged = 0;
-  invalidEvents = 0;
-  overflowEvents = 0;
 }

@@ -23,14 +23,15 @@ export class Parking {
 
   /** An origin write's need where `snapshot` is undefined, else that of a write on the snapshot. */
   ask(need: Need, snapshot: Snapshot | undefined): void {
-    const full =
-      snapshot === undefined
-        ? this.#keeper.keep(need, need.sector, need.sectors, true)
-        : this.#writer.ask(snapshot, need)
-          ? snapshot
-          : undefined;
-    if (full !== undefined && need.remaining === 1) full.parked.push(need);
+    const full = this.#ask(need, snapshot);
+    if (full !== undefined && need.remaining === 1) full.waiters.parked.push(need);
     else this.#context.needs.done(need, 0);
+  }
+
+  /** The snapshot whose limit stopped it, if one did. */
+  #ask(need: Need, snapshot: Snapshot | undefined): Snapshot | undefined {
+    if (snapshot === undefined) return this.#keeper.keep(need);
+    return this.#writer.ask(snapshot, need) ? snapshot : undefined;
   }
 
   /** Copies have ended: parked needs get their turn. */
@@ -38,8 +39,9 @@ export class Parking {
     const { snapshots, options } = this.#context;
     for (const snapshot of snapshots) {
       if (snapshot === undefined) continue;
-      while (snapshot.parked.length > 0 && (snapshot.copies < options.cowThreshold || !snapshot.preserves)) {
-        const need = snapshot.parked.shift()!;
+      const { parked } = snapshot.waiters;
+      while (parked.length > 0 && (snapshot.progress.copies < options.cowThreshold || !snapshot.preserves)) {
+        const need = parked.shift()!;
         this.ask(need, need.kind === "chunk" ? snapshot : undefined);
       }
     }

@@ -24,10 +24,10 @@ export class Reclaims {
 
   /** The snapshot has no room for the need. True: it waits for chunks that come back. */
   wait(snapshot: Snapshot, need: Need): boolean {
-    if (snapshot.allocator.reserved === 0) return false;
-    this.#context.needs.wait(snapshot.reclaimed, need);
-    if (snapshot.reclaiming) return true;
-    snapshot.reclaiming = true;
+    if (snapshot.store.allocator.reserved === 0) return false;
+    this.#context.needs.wait(snapshot.waiters.untilReclaimed, need);
+    if (snapshot.store.isReclaiming) return true;
+    snapshot.store.isReclaiming = true;
     snapshot.voidReserves();
     this.#context.operations.push(new Reclaim(this.#context, this.#gates, snapshot));
     return true;
@@ -52,10 +52,11 @@ class Reclaim implements Operation {
   advance(): boolean {
     if (!this.#gates.isEmpty(this.#gate)) return false;
     this.#gates.leave(this.#gate, this);
-    this.#snapshot.allocator.reclaim();
-    this.#snapshot.reclaiming = false;
-    this.#context.needs.end(this.#snapshot.reclaimed, 0);
     this.done = true;
+    const { store, waiters } = this.#snapshot;
+    store.allocator.reclaim();
+    store.isReclaiming = false;
+    this.#context.needs.end(waiters.untilReclaimed, 0);
     return true;
   }
 }

@@ -14,12 +14,13 @@
  * once. A token carries the worker that asked: worker × 65536 + piece. The core never sees rings, the workers never decide.
  */
 import { assert } from "../base/assert.ts";
+import type { ChunkNeed } from "../base/chunk-need.ts";
 import { errno, errnoOf } from "../base/errno.ts";
 import { divExact, SECTOR_BYTES } from "../base/units.ts";
 import { fromWords, highWord, lowWord } from "../base/u64.ts";
 import type { Core } from "../core/core.ts";
 import type { CopyJob, Effects, MetadataJob, NoticeKind, Registration } from "../core/ports.ts";
-import { ChunkNeed, type CloseCause, EPOCH_SHIFT, Message, SNAPSHOT_MASK } from "../ring/messages.ts";
+import { type CloseCause, EPOCH_SHIFT, Message, SNAPSHOT_MASK } from "../ring/messages.ts";
 import type { RingConsumer } from "../ring/spsc-ring.ts";
 import type { Channel } from "./channel.ts";
 import { MetadataSender } from "./metadata-sender.ts";
@@ -319,7 +320,7 @@ export class CoreShell implements Effects {
   }
 
   #needChunk(token: number, snapshot: number, chunk: number, how: number): void {
-    this.core.needChunk(token, snapshot, chunk, how === ChunkNeed.Whole, how === ChunkNeed.Fill);
+    this.core.needChunk(token, snapshot, chunk, how as ChunkNeed);
   }
 
   #reserve(channel: Channel, snapshot: number, count: number): void {

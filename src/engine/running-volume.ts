@@ -255,7 +255,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
     const coreOptions = {
       early: options.early,
       turns: true,
-      grantParts: options.fills,
+      fills: options.fills,
       mergePaced: options.mergePercent < 100,
       mergeBatches: options.mergeBatches,
       groupCount: options.groupCount,

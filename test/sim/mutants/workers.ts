@@ -292,7 +292,7 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     edit(SENDER, "const slot = this.#free.pop();", "const slot = this.#free.at(-1);"),
   ),
   inLivesWith(
-    ["grantParts", "cowFaults"],
+    ["fills", "cowFaults"],
     mutant(
       "the shell loses the error of a granted write (E-9)",
       "The exception is published, its data never arrived.",
