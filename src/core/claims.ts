@@ -7,6 +7,7 @@
  * An exception comes into being here, as by an allocation, so the order of claims is the order of commits (S-41). Until then nobody
  * has overwritten the old data on the origin: an origin write waits for an exception, which would have been found.
  */
+import { assert } from "../base/assert.ts";
 import { EntryState } from "../base/states.ts";
 import type { Chunk } from "../base/units.ts";
 import type { PendingException, Snapshot } from "./snapshot.ts";
@@ -44,6 +45,7 @@ export function isClaimable(snapshot: Snapshot, chunk: Chunk, epoch: number): bo
  * room in the table, nothing has changed.
  */
 export function claimReserved(snapshot: Snapshot, chunk: Chunk, newChunk: Chunk): PendingException | undefined {
+  assert(hasReserves(snapshot), "reserves are claimed where they are given");
   if (!snapshot.claim(newChunk)) return undefined;
   const pending = snapshot.begin(chunk, newChunk);
   pending.partsLeft = 1;

@@ -4,6 +4,7 @@
  * The shell has stopped to accept requests, and waits for those it has; their needs are still served. A merge stops after the
  * step in progress, and stays presented: what is on disk is a valid shorter store (S-65).
  */
+import { assert } from "../base/assert.ts";
 import type { CoreContext, Operation } from "./context.ts";
 import type { CopyJobs } from "./copy-jobs.ts";
 import type { MetadataOwner, Snapshot } from "./snapshot.ts";
@@ -35,6 +36,7 @@ export class Closing implements Operation, MetadataOwner {
   }
 
   metadataDone(_snapshot: Snapshot, error: number): void {
+    assert(this.#flushes > 0, "no more flushes end than were begun");
     this.#flushes -= 1;
     if (error !== 0) this.#error = error;
   }
@@ -72,6 +74,7 @@ export class Closing implements Operation, MetadataOwner {
   #end(): boolean {
     if (this.#flushes > 0) return false;
     this.#stage = "done";
+    for (const { progress } of this.#open()) assert(progress.outstanding === 0, "nothing is copied when all is closed");
     this.#context.effects.finished(this.#operation, this.#error, this.#error === 0 ? "" : "cannot flush a cow device");
     return true;
   }

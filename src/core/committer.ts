@@ -82,6 +82,8 @@ export class Committer implements MetadataOwner {
       this.#invalidations.fail(snapshot, error);
       return;
     }
+    assert(snapshot.store.area!.area === progress.groupArea, "the area is the one that was written");
+    this.#assertImage(snapshot, count);
     snapshot.store.area!.added(count);
     snapshot.counters.commits += 1;
     snapshot.counters.exceptionsCommitted += count;
@@ -89,6 +91,16 @@ export class Committer implements MetadataOwner {
     // One that has been dropped meanwhile lets nobody go on before it is Invalid (S-70).
     if (!snapshot.isEnding) this.#groupDurable(snapshot);
     this.#group.length = 0;
+  }
+
+  /** Before it is sent and after it is written: the area lists the first of the queue, in their order. */
+  #assertImage({ progress, store }: Snapshot, count: number): void {
+    let pending = progress.queue.head;
+    for (let i = 0; i < count; i++) {
+      assert(pending?.ready === true && !pending.durable, "a group is of what is ready");
+      assert(store.area!.has(i, pending.oldChunk, pending.newChunk), "the image lists the group in its order");
+      pending = pending.nextInQueue;
+    }
   }
 
   /** The next of the group has become durable. */
@@ -113,6 +125,8 @@ export class Committer implements MetadataOwner {
   #write(snapshot: Snapshot, count: number): void {
     const { geometry, index, progress } = snapshot;
     const area = snapshot.store.area!;
+    assert(count > 0 && count <= progress.queue.ready, "a group is of what is ready (S-41)");
+    assert(progress.groupInFlight === 0, "one group of a store is in flight (C-20)");
     progress.timerFired = false;
     progress.groupInFlight = count;
     let pending = progress.queue.head!;
@@ -121,6 +135,8 @@ export class Committer implements MetadataOwner {
       pending = pending.nextInQueue!;
     }
     const fills = count === area.room;
+    this.#assertImage(snapshot, count);
+    progress.groupArea = area.area;
     const write = area.writeOf(count);
     snapshot.channel.start(this, {
       kind: "commit",

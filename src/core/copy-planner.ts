@@ -103,6 +103,7 @@ export class CopyPlanner {
       } else {
         targets[target]!.sectors += sectors;
       }
+      assert(!pending.ready && !pending.dead, "what is copied has no data yet");
       parts.push(pending);
       partTargets.push(target);
       pending.partsLeft += 1;
@@ -120,6 +121,7 @@ export class CopyPlanner {
       high = Math.max(high, offsetSectors + sectors);
     }
     if (low > 0) for (const target of targets) target.offsetSectors -= low;
+    assert(low < high && from + high <= this.#context.originSectors, "what is read lies on the origin");
     this.#jobs.startParts(from + low, high - low, targets as readonly CopyTarget[], parts, partTargets);
   }
 }

@@ -9,9 +9,10 @@
  *         ──▶ copied ──▶ committer ──▶ metadata ──▶ settler ──▶ release
  *         ──▶ creation, invalidation, drop, merge, closing: operations that look whether they can go on
  */
-import { assert } from "../base/assert.ts";
-import type { ChunkNeed } from "../base/chunk-need.ts";
+import { assert, VERIFY } from "../base/assert.ts";
+import { ChunkNeed } from "../base/chunk-need.ts";
 import { errno } from "../base/errno.ts";
+import { GATE_COUNT } from "../base/gate-numbers.ts";
 import type { Chunk, Sector } from "../base/units.ts";
 import { takeReserves } from "./claims.ts";
 import { Committer } from "./committer.ts";
@@ -35,6 +36,7 @@ import type { SnapshotConfig } from "./snapshot-config.ts";
 import { Phase } from "./snapshot-phase.ts";
 import { SnapshotWriter } from "./snapshot-writer.ts";
 import { snapshotStatus, type SnapshotStatus } from "./status.ts";
+import { assertIndex, EVENTS_PER_VERIFY, verifyCore } from "./verify.ts";
 
 export class Core {
   readonly #context: CoreContext;
@@ -49,6 +51,8 @@ export class Core {
   readonly #ends: CopyEnds;
   /** An event is being handled: effects must not call back. */
   #inside = false;
+  /** Since the last walk through everything. */
+  #events = 0;
 
   constructor(effects: Effects, origin: OriginPorts, originSectors: Sector, options: Partial<CoreOptions> = {}) {
     const context = new CoreContext(effects, origin, originSectors, { ...DEFAULT_CORE_OPTIONS, ...options });
@@ -167,6 +171,8 @@ export class Core {
    */
   needChunk(token: number, index: number, chunk: Chunk, how: ChunkNeed): void {
     this.#begin();
+    assertIndex(index);
+    assert(how >= ChunkNeed.Copy && how <= ChunkNeed.Fill, "a way to have the chunk copied");
     const need = this.#context.needs.take(token);
     const snapshot = this.#context.snapshots[index];
     need.kind = "chunk";
@@ -226,6 +232,7 @@ export class Core {
   /** A flush or an FUA write wants everything up to a sequence durable (C-13, C-14). */
   needDurable(token: number, index: number, sequence: number): void {
     this.#begin();
+    assertIndex(index);
     const need = this.#context.needs.take(token);
     const snapshot = this.#context.snapshots[index];
     if (snapshot === undefined || snapshot.phase === Phase.Invalid) {
@@ -243,6 +250,7 @@ export class Core {
   /** A write met the merging range (C-39). */
   needRange(token: number, index: number): void {
     this.#begin();
+    assertIndex(index);
     const need = this.#context.needs.take(token);
     const { merge } = this.#life;
     if (merge?.snapshot.index === index) merge.needRange(need);
@@ -253,6 +261,7 @@ export class Core {
   /** A write must be alone in its gate: answered by `grantExclusive`, ended by `exclusiveDone`. */
   needExclusive(token: number, gate: number): void {
     this.#begin();
+    assert(gate >= 0 && gate < GATE_COUNT, "a volume has this gate");
     this.#gates.needExclusive(token, gate);
     this.#end();
   }
@@ -317,6 +326,7 @@ export class Core {
   drained(index: number, bucket: number): void {
     this.#begin();
     const snapshot = this.#context.snapshots[index];
+    assert(bucket >= 0, "a bucket of tracked reads");
     if (snapshot !== undefined) this.#settler.advance(snapshot, bucket);
     this.#end();
   }
@@ -384,6 +394,7 @@ export class Core {
         if (operations[i]!.done) operations.splice(i--, 1);
       }
     }
+    if (VERIFY && (this.#events = (this.#events + 1) % EVENTS_PER_VERIFY) === 0) verifyCore(this.#context, this.#gates);
     this.#inside = false;
   }
 

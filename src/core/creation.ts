@@ -73,6 +73,7 @@ export class Creation implements Operation, MetadataOwner, RegisterOwner {
   }
 
   metadataDone(_snapshot: Snapshot, error: number): void {
+    assert(this.#stage === "wait", "a flush or the format is under way");
     if (error === 0 || this.#isInvalidAnyhow() || this.#hasNoFlush(error)) this.#stage = this.#next;
     else this.#fail(error, this.#next === "register" ? "cannot format the cow device" : this.#unflushed());
   }
@@ -98,6 +99,7 @@ export class Creation implements Operation, MetadataOwner, RegisterOwner {
   }
 
   registered(_snapshot: Snapshot, error: number): void {
+    assert(this.#stage === "wait" && this.#plan.online, "what is made is being registered");
     if (error === 0) this.#stage = "list";
     else this.#fail(error, "cannot register the snapshot");
   }

@@ -50,6 +50,7 @@ export class Drop implements Operation, RegisterOwner {
   }
 
   registered(snapshot: Snapshot, error: number): void {
+    assert(this.#stage === "registering" && snapshot === this.snapshot, "the record was asked for");
     if (error !== 0) this.#context.effects.notice(snapshot.index, "register-failed", error);
     this.#stage = "gates";
   }

@@ -82,6 +82,7 @@ class Invalidation implements Operation, RegisterOwner {
   }
 
   registered(_snapshot: Snapshot, error: number): void {
+    assert(this.#stage === "registering", "the record was asked for");
     if (error !== 0) this.#context.effects.notice(this.#snapshot.index, "register-failed", error);
     if (this.#snapshot.store.headerStands) this.#end();
     else this.#stage = "header";
@@ -89,6 +90,7 @@ class Invalidation implements Operation, RegisterOwner {
 
   #headerEnded(written: boolean): void {
     if (written || this.#record === "invalid" || !this.#snapshot.config.registered) return this.#end();
+    assert(this.#snapshot.store.headerStands, "a header that was not written stands");
     // A valid header stays, of a store that misses origin data from now on: then the register must say so, and go on to say so.
     this.#record = "invalid";
     this.#stage = "register";
@@ -122,6 +124,7 @@ class Invalidation implements Operation, RegisterOwner {
   #end(): void {
     const snapshot = this.#snapshot;
     this.#stage = "done";
+    assert(!snapshot.channel.isBusy, "nothing of a snapshot that turns Invalid is being written");
     snapshot.enter(Phase.Invalid);
     snapshot.progress.stop();
     this.#context.effects.notice(snapshot.index, "invalid", this.#error);

@@ -64,6 +64,7 @@ export class Needs {
     need.remaining = 1;
     need.error = 0;
     need.kind = "other";
+    assert(token >= 0 || token === OWN_TOKEN, "a token is the shell's, or none");
     if (token !== OWN_TOKEN) this.#waiting += 1;
     return need;
   }

@@ -17,10 +17,12 @@ import { errno, isNoRoom } from "../base/errno.ts";
 import { assert } from "../base/assert.ts";
 import type { CoreContext } from "./context.ts";
 import type { PendingException, Snapshot } from "./snapshot.ts";
+import { Phase } from "./snapshot-phase.ts";
 
 /** Writes to new chunks are refused from now on, until the COW device grows. */
 export function overflow(context: CoreContext, snapshot: Snapshot, error: number = errno.ENOSPC): void {
   if (snapshot.isFull) return;
+  assert(snapshot.phase === Phase.Open || snapshot.phase === Phase.Starting, "what allocates may run full");
   snapshot.setFull(true);
   context.effects.notice(snapshot.index, "overflow", error);
 }

@@ -4,6 +4,7 @@
  *   ask ──▶ below the limit of copies in flight: the need waits for what it asked for
  *      └──▶ at the limit: parked, in the order of arrival; asked again when copies have ended
  */
+import { assert } from "../base/assert.ts";
 import type { CoreContext } from "./context.ts";
 import type { Need } from "./need.ts";
 import type { OriginKeeper } from "./origin-keeper.ts";
@@ -42,6 +43,7 @@ export class Parking {
       const { parked } = snapshot.waiters;
       while (parked.length > 0 && (snapshot.progress.copies < options.cowThreshold || !snapshot.preserves)) {
         const need = parked.shift()!;
+        assert(need.remaining === 1, "a need that is parked waits for its turn only");
         this.ask(need, need.kind === "chunk" ? snapshot : undefined);
       }
     }

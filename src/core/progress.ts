@@ -11,7 +11,7 @@
  * `Owner` is the snapshot: an exception names it, and this file need not know more of it.
  */
 import { assert } from "../base/assert.ts";
-import type { Chunk } from "../base/units.ts";
+import type { Area, Chunk } from "../base/units.ts";
 import { CommitQueue } from "./commit-queue.ts";
 import { type PendingException, PendingTable } from "./pending-exception.ts";
 import { isAfter, nextSequence } from "./sequence.ts";
@@ -30,8 +30,9 @@ export class Progress<Owner> {
   copies = 0;
   /** Copies and granted writes under way: the COW device is in use. */
   outstanding = 0;
-  /** Exceptions in the group that is being written. */
+  /** Exceptions in the group that is being written, and the area that it is written to. */
   groupInFlight = 0;
+  groupArea: Area = 0;
   /** Published before they are committed: the status counts them as if they were (S-57). */
   visibleUncommitted = 0;
   timerArmed = false;
@@ -69,6 +70,37 @@ export class Progress<Owner> {
   /** Nothing is pending, nothing waits for its commit. */
   get isSettled(): boolean {
     return this.pending.count === 0 && this.queue.length === 0;
+  }
+
+  /** Walk it all: lists, counts and numbers agree (VERIFY). `isPersistent`: what is not durable is in the queue. */
+  verify(isPersistent: boolean): void {
+    this.queue.verify();
+    this.buckets.verify();
+    let unready = 0;
+    let visible = 0;
+    for (const pending of this.pending.values()) {
+      assert(!isAfter(pending.sequence, this.allocated), "a sequence was given out");
+      assert(!pending.durable || pending.visible, "what is durable is visible");
+      assert(
+        !pending.visible || (pending.ready && pending.grant === null),
+        "what is visible has its data, and is acknowledged",
+      );
+      if (!pending.ready) unready += 1;
+      if (pending.visible && !pending.durable) visible += 1;
+    }
+    const waiting = isPersistent ? this.queue.length : unready;
+    assert(
+      this.pending.count === waiting + this.buckets.waiting,
+      "what is pending waits for its data, its commit or its readers",
+    );
+    assert(unready === this.outstanding, "what has no data yet is under way");
+    assert(this.copies <= this.outstanding, "a copy is under way for an exception");
+    assert(visible === this.visibleUncommitted, "what is visible and not durable is counted");
+    assert(this.groupInFlight <= this.queue.ready, "what is being written stands at the head of the queue");
+    assert(
+      !isAfter(this.visible, this.allocated) && !isAfter(this.durable, this.visible),
+      "durable ≤ visible ≤ allocated",
+    );
   }
 
   /** The snapshot is Invalid: nothing is committed or settled any more. What is pending is ended one by one. */

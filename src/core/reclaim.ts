@@ -7,6 +7,7 @@
  * the new epoch nobody writes to an old reserve any more, and a claim of one is refused. It is enough that the gate is
  * empty, whoever holds it: an exclusive write that needs a chunk may be the one that waits for it.
  */
+import { assert } from "../base/assert.ts";
 import type { CoreContext, Operation } from "./context.ts";
 import { snapshotWriteGate } from "../base/gate-numbers.ts";
 import type { Gates } from "./gates.ts";
@@ -54,6 +55,7 @@ class Reclaim implements Operation {
     this.#gates.leave(this.#gate, this);
     this.done = true;
     const { store, waiters } = this.#snapshot;
+    assert(store.isReclaiming, "reserves are taken back once");
     store.allocator.reclaim();
     store.isReclaiming = false;
     this.#context.needs.end(waiters.untilReclaimed, 0);
