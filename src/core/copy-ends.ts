@@ -6,12 +6,14 @@
  * found no room it is left out instead, once its parts are back (overflow.ts).
  */
 import { assert } from "../base/assert.ts";
-import { isNoRoom } from "../base/errno.ts";
+import { errno, isNoRoom } from "../base/errno.ts";
+import type { Chunk } from "../base/units.ts";
 import type { Committer } from "./committer.ts";
 import type { CoreContext } from "./context.ts";
 import type { Invalidations } from "./invalidation.ts";
+import type { Need } from "./need.ts";
 import { leaveOut, mayLeaveOut } from "./overflow.ts";
-import type { PendingException } from "./snapshot.ts";
+import type { PendingException, Snapshot } from "./snapshot.ts";
 
 export class CopyEnds {
   readonly #context: CoreContext;
@@ -43,6 +45,26 @@ export class CopyEnds {
     if (pending.error === 0) this.#committer.copied(pending);
     else if (mayLeaveOut(pending)) leaveOut(this.#context, pending);
     else this.#fail(pending);
+  }
+
+  /** A granted chunk has been written, or not (E-6, E-9). */
+  written(snapshot: Snapshot, chunk: Chunk, error: number): void {
+    const pending = snapshot.progress.pending.get(chunk);
+    assert(
+      pending !== undefined && pending.grant !== null && !pending.ready && !pending.returned,
+      "the chunk was granted",
+    );
+    if (pending.dead) this.#endDead(pending, pending.grant);
+    else this.partDone(pending, error);
+  }
+
+  /** Its snapshot has become Invalid meanwhile: what the write waited for is its own end. */
+  #endDead(pending: PendingException, grant: Need): void {
+    const { progress } = pending.snapshot;
+    progress.pending.abandon(pending);
+    progress.outstanding -= 1;
+    pending.grant = null;
+    this.#context.needs.done(grant, errno.EIO);
   }
 
   /** The end of the snapshot; no further area is written, not even what is being saved (S-57). */

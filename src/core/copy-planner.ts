@@ -107,7 +107,7 @@ export class CopyPlanner {
       parts.push(pending);
       partTargets.push(target);
       pending.partsLeft += 1;
-      snapshot.counters.bytesCopied += sectors * SECTOR_BYTES;
+      snapshot.counters.copiedBytes += sectors * SECTOR_BYTES;
     }
     this.#start(from, targets, parts, partTargets);
   }

@@ -35,7 +35,7 @@ import { Settler } from "./settler.ts";
 import type { SnapshotConfig } from "./snapshot-config.ts";
 import { Phase } from "./snapshot-phase.ts";
 import { SnapshotWriter } from "./snapshot-writer.ts";
-import { snapshotStatus, type SnapshotStatus } from "./status.ts";
+import { snapshotStatus, type CoreStatus } from "./status.ts";
 import { assertIndex, EVENTS_PER_VERIFY, verifyCore } from "./verify.ts";
 
 export class Core {
@@ -275,21 +275,7 @@ export class Core {
   /** A granted chunk has been written, or not (E-6, E-9). */
   written(index: number, chunk: Chunk, error: number): void {
     this.#begin();
-    const snapshot = this.#context.snapshot(index);
-    const pending = snapshot.progress.pending.get(chunk);
-    assert(
-      pending !== undefined && pending.grant !== null && !pending.ready && !pending.returned,
-      "the chunk was granted",
-    );
-    if (pending.dead) {
-      const { grant } = pending;
-      snapshot.progress.pending.abandon(pending);
-      snapshot.progress.outstanding -= 1;
-      pending.grant = null;
-      this.#context.needs.done(grant, errno.EIO);
-    } else {
-      this.#ends.partDone(pending, error);
-    }
+    this.#ends.written(this.#context.snapshot(index), chunk, error);
     this.#end();
   }
 
@@ -353,7 +339,7 @@ export class Core {
 
   // ---- what can be asked ----
 
-  status(index: number): SnapshotStatus {
+  status(index: number): CoreStatus {
     const snapshot = this.#context.snapshot(index);
     const { merge } = this.#life;
     return snapshotStatus(snapshot, merge?.snapshot === snapshot ? merge.fraction : 0);

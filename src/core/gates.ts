@@ -102,7 +102,6 @@ export class Gates {
     for (const [gate, held] of this.#held) {
       const first = held.queue[0];
       if (!(first instanceof Exclusive) || first.granted || !isDrained(held)) continue;
-      assert(held.port.inFlight() === 0, "a write that is granted the gate is alone in it");
       first.granted = true;
       this.#context.effects.grantExclusive(first.token, gate);
     }

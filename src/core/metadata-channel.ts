@@ -37,7 +37,7 @@ export class MetadataChannel<Owner> {
   start(owner: JobOwner<Owner>, job: MetadataJob): void {
     assert(this.#owner === undefined, "one metadata job at a time");
     this.#owner = owner;
-    this.#counters.metadataBytesWritten += bytesWritten(job);
+    this.#counters.metadataBytes += bytesWritten(job);
     this.#effects.metadata(job);
   }
 

@@ -65,7 +65,7 @@ export class OriginKeeper {
     const { chunkSectors } = snapshot.geometry;
     const sectors = Math.min(chunkSectors, this.#context.originSectors - chunk * chunkSectors);
     snapshot.counters.copies += 1;
-    snapshot.counters.bytesCopied += sectors * SECTOR_BYTES;
+    snapshot.counters.copiedBytes += sectors * SECTOR_BYTES;
     this.#join(snapshot, need, pending);
     return pending;
   }

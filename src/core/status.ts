@@ -10,7 +10,7 @@ import { formatStatus, type StoreUsage } from "../format/status-line.ts";
 import type { SnapshotCounters } from "./counters.ts";
 import type { Snapshot } from "./snapshot.ts";
 
-export interface SnapshotStatus {
+export interface CoreStatus {
   /** S-72. */
   readonly text: string;
   readonly state: SnapshotState;
@@ -27,7 +27,7 @@ export interface SnapshotStatus {
   readonly counters: Readonly<SnapshotCounters>;
 }
 
-export function snapshotStatus(snapshot: Snapshot, mergeFraction: number): SnapshotStatus {
+export function snapshotStatus(snapshot: Snapshot, mergeFraction: number): CoreStatus {
   const usage = storeUsage(snapshot);
   const { state, mergeFailed, progress } = snapshot;
   return {
