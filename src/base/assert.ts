@@ -18,6 +18,6 @@ export function assert(condition: boolean, message = "assertion failed"): assert
 }
 
 /** For a switch that must be exhaustive. */
-export function unreachable(value: never): never {
-  throw new AssertionFailure(`unreachable: ${String(value)}`);
+export function unreachable(value: never, what = "unreachable"): never {
+  throw new AssertionFailure(`${what}: ${String(value)}`);
 }

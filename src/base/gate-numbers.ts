@@ -16,4 +16,13 @@ export function snapshotReadGate(snapshot: number): number {
   return 3 + 2 * snapshot;
 }
 
+/** The snapshot whose gate it is; -1: the origin's. */
+export function snapshotOfGate(gate: number): number {
+  return (gate >> 1) - 1;
+}
+
+export function isWriteGate(gate: number): boolean {
+  return (gate & 1) === 0;
+}
+
 export const GATE_COUNT: number = 2 + 2 * MAX_SNAPSHOTS;

@@ -7,6 +7,7 @@
  */
 import { SnapringError } from "../base/errno.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
+import { STORE_KINDS, type StoreKind } from "../format/table-line.ts";
 import { nameFault } from "../engine/option-schema.ts";
 import type { SnapshotOptions } from "../engine/volume.ts";
 import { parseChunkSectors, parseSectors } from "./size.ts";
@@ -97,9 +98,10 @@ function isSpecial(letter: string | undefined): boolean {
 }
 
 /** A store by its letters (S-10, S-11, S-13, S-14); what a table line takes without a word, `Nonsense` for one, is a typing error here. */
-function parseStore(value: string, whole: string): "P" | "PO" | "N" {
+function parseStore(value: string, whole: string): StoreKind {
   const upper = value.toUpperCase();
-  if (upper === "P" || upper === "PO" || upper === "N") return upper;
+  const store = STORE_KINDS.find((kind) => kind === upper);
+  if (store !== undefined) return store;
   throw wrong(whole, `store '${value}' is not P, PO or N`);
 }
 

@@ -9,7 +9,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { divFloor, type Chunk, type Sector } from "../base/units.ts";
-import type { CowGeometry } from "../format/cow-geometry.ts";
+import { FIRST_DATA_CHUNK, type CowGeometry } from "../format/cow-geometry.ts";
 
 export class Allocator {
   readonly #geometry: CowGeometry;
@@ -66,7 +66,7 @@ export class Allocator {
   allocate(): Chunk | -1 {
     if (!this.hasSpace()) return -1;
     this.#slots += 1;
-    return this.#free.shift() ?? this.#takeNext();
+    return this.#checked(this.#free.shift() ?? this.#takeNext());
   }
 
   /**
@@ -76,7 +76,7 @@ export class Allocator {
   reserve(margin: number): Chunk | -1 {
     const geometry = this.#geometry;
     if (this.#cowSectors < (this.#nextFree + margin) * geometry.chunkSectors) return -1;
-    const chunk = this.#takeNext();
+    const chunk = this.#checked(this.#takeNext());
     this.#reserved.add(chunk);
     return chunk;
   }
@@ -93,6 +93,7 @@ export class Allocator {
   giveBack(chunk: Chunk): void {
     assert(chunk < this.#nextFree && !this.#reserved.has(chunk), "the chunk was handed out");
     this.#slots -= 1;
+    assert(this.#slots >= 0, "no more slots come back than were taken");
     this.#free.push(chunk);
     this.#free.sort((a, b) => a - b);
   }
@@ -115,16 +116,47 @@ export class Allocator {
 
   /** The device has another size: allocation goes on to its new end (S-43). */
   resize(cowSectors: Sector): void {
+    assert(cowSectors >= this.#cowSectors || cowSectors >= this.usedSectors, "what is used stays on the device (E-45)");
     this.#cowSectors = cowSectors;
   }
 
   /** After a merge has been left: from the exceptions that remain (S-64). */
   restart(nextFree: Chunk, slots: number): void {
     assert(!this.#geometry.isMetadataChunk(nextFree), "a metadata chunk is never handed out");
+    assert(nextFree >= FIRST_DATA_CHUNK && nextFree <= this.#nextFree, "a merge takes chunks away, and gives none out");
+    assert(slots >= 0 && slots <= this.#slots, "a merge takes exceptions away");
     this.#nextFree = nextFree;
     this.#slots = slots;
     this.#reserved.clear();
     this.#free = [];
+  }
+
+  /** What is handed out: data only, and inside the device (S-4, S-40). */
+  #checked(chunk: Chunk): Chunk {
+    const geometry = this.#geometry;
+    if (this.#persistent)
+      assert(chunk >= FIRST_DATA_CHUNK && !geometry.isMetadataChunk(chunk), "a new chunk holds data");
+    assert((chunk + 1) * geometry.chunkSectors <= this.#cowSectors, "a new chunk lies on the device");
+    assert(!this.#reserved.has(chunk), "a chunk has one owner");
+    return chunk;
+  }
+
+  /** Walk what is free and reserved: below `nextFree`, data, each once (VERIFY). */
+  verify(): void {
+    let before = -1;
+    for (const chunk of this.#free) {
+      assert(chunk > before, "free chunks ascend, each once");
+      assert(!this.#reserved.has(chunk), "a chunk is free or in reserve");
+      this.#verifyBelow(chunk);
+      before = chunk;
+    }
+    for (const chunk of this.#reserved) this.#verifyBelow(chunk);
+    if (this.#persistent) assert(!this.#geometry.isMetadataChunk(this.#nextFree), "the next chunk holds data");
+  }
+
+  #verifyBelow(chunk: Chunk): void {
+    assert(chunk < this.#nextFree, "what came back had been handed out");
+    if (this.#persistent) assert(!this.#geometry.isMetadataChunk(chunk), "a metadata chunk is never handed out");
   }
 
   #takeNext(): Chunk {

@@ -83,12 +83,24 @@ export class AreaImage {
   /** Put an exception `ahead` slots behind the committed ones. */
   put(ahead: number, oldChunk: Chunk, newChunk: Chunk): void {
     const slot = this.#committed + ahead;
+    assert(slot < this.#geometry.exceptionsPerArea, "a group stays in its area");
+    assert(
+      newChunk >= FIRST_DATA_CHUNK && !this.#geometry.isMetadataChunk(newChunk),
+      "an exception leads to data (S-4)",
+    );
     if (slot >= this.#image.slots) this.#image = this.#imageOf(this.#image.bytes, 2 * this.#image.bytes.length);
     this.#image.set(slot, oldChunk, newChunk);
   }
 
+  /** Whether the exception stands so many slots behind the committed ones. */
+  has(ahead: number, oldChunk: Chunk, newChunk: Chunk): boolean {
+    const slot = this.#committed + ahead;
+    return this.#image.oldChunk(slot) === oldChunk && this.#image.newChunk(slot) === newChunk;
+  }
+
   /** The blocks that `count` exceptions behind the committed ones touch (S-55). */
   writeOf(count: number): MetadataWrite {
+    assert(count > 0 && count <= this.room, "a group is not empty, and fits the area");
     return this.#blocks(this.#image.bytes, this.#area, this.#committed, this.#committed + count);
   }
 
@@ -106,6 +118,7 @@ export class AreaImage {
 
   /** Zeroes over what is stale behind the end marker, `limitBytes` at most (S-7). */
   staleWrite(limitBytes: number): MetadataWrite {
+    assert(this.stale && this.#staleFrom >= this.#committed, "what is stale stands behind what is committed");
     const slots = Math.max(1, Math.floor(limitBytes / EXCEPTION_BYTES));
     const last = Math.min(this.#geometry.exceptionsPerArea, this.#staleFrom + slots);
     const [start, end] = this.#range(this.#staleFrom, last);
@@ -125,6 +138,7 @@ export class AreaImage {
   }
 
   found(): void {
+    assert(this.#committed === 0, "an area that was missing holds nothing");
     this.#missing = false;
   }
 
@@ -136,7 +150,7 @@ export class AreaImage {
 
   /** The erasing write has succeeded: this area is current, with this content and this many exceptions. */
   shrunk(area: Area, image: MetadataArea, committed: number): void {
-    assert(area <= this.#area, "a merge goes backwards");
+    assert(area < this.#area || (area === this.#area && committed <= this.#committed), "a merge goes backwards");
     image.clearFrom(committed);
     this.#area = area;
     this.#image = image;
@@ -159,6 +173,7 @@ export class AreaImage {
   #blocks(bytes: Uint8Array, area: Area, from: number, to: number): MetadataWrite {
     const [start, end] = this.#range(from, to);
     assert(end <= bytes.length, "the image covers what is written");
+    assert(from < to && start % this.#blockBytes === 0, "whole blocks are written (S-55)");
     return { position: this.#geometry.areaPosition(area) + start, bytes: bytes.subarray(start, end) };
   }
 

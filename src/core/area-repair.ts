@@ -5,38 +5,43 @@
  * store was opened is zeroed and flushed once the device has grown, between two jobs of a merge as well. A failure makes the store
  * invalid, as that of a commit; while it merges it is left for later, for nothing is added to the area then.
  */
-import { SnapshotState } from "../base/states.ts";
 import type { AreaImage, MetadataWrite } from "./area-image.ts";
 import type { CoreContext } from "./context.ts";
-import type { Drops } from "./drop.ts";
-import type { MetadataOwner } from "./metadata-channel.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { Invalidations } from "./invalidation.ts";
+import type { MetadataOwner, Snapshot } from "./snapshot.ts";
+import { Phase } from "./snapshot-phase.ts";
 
 /** One write of zeroes over stale bytes is not longer than this. */
 const SLICE_BYTES: number = 1024 * 1024;
 
 /** Start what the area needs; false if nothing can be done now. The channel is free. */
-export function repairArea(context: CoreContext, drops: Drops, snapshot: Snapshot): boolean {
-  const area = snapshot.area!;
+export function repairArea(context: CoreContext, invalidations: Invalidations, snapshot: Snapshot): boolean {
+  const area = snapshot.store.area!;
   if (area.missing) {
-    if (!snapshot.geometry.areaFits(area.area, snapshot.allocator.cowSectors)) return false;
-    new AreaRepair(context, drops, area, area.firstBlock(), true).start(snapshot);
+    if (!snapshot.geometry.areaFits(area.area, snapshot.store.allocator.cowSectors)) return false;
+    new AreaRepair(context, invalidations, area, area.firstBlock(), true).start(snapshot);
   } else {
-    new AreaRepair(context, drops, area, area.staleWrite(SLICE_BYTES), false).start(snapshot);
+    new AreaRepair(context, invalidations, area, area.staleWrite(SLICE_BYTES), false).start(snapshot);
   }
   return true;
 }
 
 class AreaRepair implements MetadataOwner {
   readonly #context: CoreContext;
-  readonly #drops: Drops;
+  readonly #invalidations: Invalidations;
   readonly #area: AreaImage;
   readonly #write: MetadataWrite;
   readonly #zeroes: boolean;
 
-  constructor(context: CoreContext, drops: Drops, area: AreaImage, write: MetadataWrite, zeroes: boolean) {
+  constructor(
+    context: CoreContext,
+    invalidations: Invalidations,
+    area: AreaImage,
+    write: MetadataWrite,
+    zeroes: boolean,
+  ) {
     this.#context = context;
-    this.#drops = drops;
+    this.#invalidations = invalidations;
     this.#area = area;
     this.#write = write;
     this.#zeroes = zeroes;
@@ -55,11 +60,10 @@ class AreaRepair implements MetadataOwner {
   }
 
   metadataDone(snapshot: Snapshot, error: number): void {
-    if (error !== 0 && snapshot.state === SnapshotState.Merging) return;
+    if (error !== 0 && snapshot.phase === Phase.Merging) return;
     this.#context.markDirty(snapshot);
     if (error !== 0) {
-      snapshot.saving = false;
-      this.#drops.begin(snapshot, error, false);
+      this.#invalidations.fail(snapshot, error);
     } else if (this.#zeroes) this.#area.found();
     else this.#area.staleWritten(this.#write);
   }

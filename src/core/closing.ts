@@ -4,11 +4,11 @@
  * The shell has stopped to accept requests, and waits for those it has; their needs are still served. A merge stops after the
  * step in progress, and stays presented: what is on disk is a valid shorter store (S-65).
  */
-import { SnapshotState } from "../base/states.ts";
+import { assert } from "../base/assert.ts";
 import type { CoreContext, Operation } from "./context.ts";
 import type { CopyJobs } from "./copy-jobs.ts";
-import type { MetadataOwner } from "./metadata-channel.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { MetadataOwner, Snapshot } from "./snapshot.ts";
+import { Phase } from "./snapshot-phase.ts";
 
 export class Closing implements Operation, MetadataOwner {
   readonly #context: CoreContext;
@@ -36,6 +36,7 @@ export class Closing implements Operation, MetadataOwner {
   }
 
   metadataDone(_snapshot: Snapshot, error: number): void {
+    assert(this.#flushes > 0, "no more flushes end than were begun");
     this.#flushes -= 1;
     if (error !== 0) this.#error = error;
   }
@@ -43,8 +44,7 @@ export class Closing implements Operation, MetadataOwner {
   #drain(): boolean {
     let changed = false;
     for (const snapshot of this.#open()) {
-      if (snapshot.demanded !== snapshot.allocated) {
-        snapshot.demand(snapshot.allocated);
+      if (snapshot.progress.demandAll()) {
         this.#context.markDirty(snapshot);
         changed = true;
       }
@@ -52,7 +52,7 @@ export class Closing implements Operation, MetadataOwner {
     if (!this.#isQuiet()) return changed;
     this.#stage = "flush";
     for (const snapshot of this.#open()) {
-      if (!snapshot.persistent || snapshot.state === SnapshotState.Invalid) continue;
+      if (!snapshot.persistent || snapshot.phase === Phase.Invalid) continue;
       this.#flushes += 1;
       snapshot.channel.start(this, { kind: "flush", snapshot: snapshot.index, device: snapshot.device });
     }
@@ -66,14 +66,15 @@ export class Closing implements Operation, MetadataOwner {
     if (operations.some((operation) => operation !== this && !operation.done && operation.isIdle !== true))
       return false;
     return this.#open().every(
-      (snapshot) =>
-        snapshot.outstanding === 0 && snapshot.queue.length === 0 && !snapshot.channel.isBusy && !snapshot.dropping,
+      ({ progress, channel, isEnding }) =>
+        progress.outstanding === 0 && progress.queue.length === 0 && !channel.isBusy && !isEnding,
     );
   }
 
   #end(): boolean {
     if (this.#flushes > 0) return false;
     this.#stage = "done";
+    for (const { progress } of this.#open()) assert(progress.outstanding === 0, "nothing is copied when all is closed");
     this.#context.effects.finished(this.#operation, this.#error, this.#error === 0 ? "" : "cannot flush a cow device");
     return true;
   }

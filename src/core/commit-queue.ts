@@ -8,13 +8,20 @@
  * Copies end in any order; a group takes from the ready prefix only. One that finds no room is taken out (overflow.ts). A linked list through the pending records.
  */
 import { assert } from "../base/assert.ts";
-import type { PendingException } from "./pending-exception.ts";
+import { isAfter } from "./sequence.ts";
 
-export class CommitQueue {
-  #head: PendingException | null = null;
-  #tail: PendingException | null = null;
+/** What the queue needs of an exception: it is linked through the records themselves. */
+export interface Queued<Self> {
+  readonly sequence: number;
+  readonly ready: boolean;
+  nextInQueue: Self | null;
+}
+
+export class CommitQueue<Exception extends Queued<Exception>> {
+  #head: Exception | null = null;
+  #tail: Exception | null = null;
   /** First that is not ready. */
-  #firstUnready: PendingException | null = null;
+  #firstUnready: Exception | null = null;
   #length = 0;
   #ready = 0;
 
@@ -27,11 +34,16 @@ export class CommitQueue {
     return this.#ready;
   }
 
-  get head(): PendingException | null {
+  get head(): Exception | null {
     return this.#head;
   }
 
-  push(pending: PendingException): void {
+  push(pending: Exception): void {
+    assert(!pending.ready, "what comes into being has no data yet");
+    assert(
+      this.#tail === null || isAfter(pending.sequence, this.#tail.sequence),
+      "the queue is in the order of allocation",
+    );
     pending.nextInQueue = null;
     if (this.#tail === null) this.#head = pending;
     else this.#tail.nextInQueue = pending;
@@ -49,9 +61,10 @@ export class CommitQueue {
   }
 
   /** Take the head, which is ready. */
-  shift(): PendingException {
+  shift(): Exception {
     const pending = this.#head;
-    assert(pending !== null && this.#ready > 0, "the head is ready");
+    assert(pending !== null && this.#ready > 0, "there is a ready prefix");
+    assert(pending.ready, "what is taken is ready");
     this.#head = pending.nextInQueue;
     if (this.#head === null) this.#tail = null;
     pending.nextInQueue = null;
@@ -61,9 +74,9 @@ export class CommitQueue {
   }
 
   /** The exception, whose data did not come to the COW device, is left out: those behind it move up by a slot. */
-  remove(pending: PendingException): void {
+  remove(pending: Exception): void {
     assert(!pending.ready, "what is ready may be on its way to the disk");
-    let before: PendingException | null = null;
+    let before: Exception | null = null;
     for (let at = this.#head; at !== pending; at = at.nextInQueue) {
       assert(at !== null, "the exception is in the queue");
       before = at;
@@ -75,6 +88,25 @@ export class CommitQueue {
     pending.nextInQueue = null;
     this.#length -= 1;
     this.advance();
+  }
+
+  /** Walk it all: in the order of allocation, and the prefix is ready up to the first that is not (VERIFY). */
+  verify(): void {
+    let length = 0;
+    let before: Exception | null = null;
+    for (let at = this.#head; at !== null; at = at.nextInQueue) {
+      assert(before === null || isAfter(at.sequence, before.sequence), "the queue is in the order of allocation");
+      assert(
+        length < this.#ready === at.ready || length > this.#ready,
+        "the ready prefix ends at the first that is not",
+      );
+      if (length === this.#ready) assert(at === this.#firstUnready, "the first that is not ready is remembered");
+      length += 1;
+      before = at;
+    }
+    assert(length === this.#length && before === this.#tail, "the queue is as long as it says");
+    assert(this.#ready <= length, "the prefix is part of the queue");
+    if (this.#ready === length) assert(this.#firstUnready === null, "nothing is unready in a queue that is ready");
   }
 
   /** The store is invalid: nothing is committed any more. */

@@ -11,34 +11,35 @@
  * next group. The image is changed only when a group is formed, and the shell has its own copy of the bytes by then (C-21).
  * A transient store has no commits: visible is durable (S-13).
  */
-import { EntryState, SnapshotState } from "../base/states.ts";
+import { assert } from "../base/assert.ts";
+import { EntryState } from "../base/states.ts";
 import { repairArea } from "./area-repair.ts";
 import type { CoreContext } from "./context.ts";
-import type { Drops } from "./drop.ts";
-import type { MetadataOwner } from "./metadata-channel.ts";
-import type { PendingException } from "./pending-exception.ts";
+import type { Invalidations } from "./invalidation.ts";
 import { isAfter } from "./sequence.ts";
 import type { Settler } from "./settler.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { MetadataOwner, PendingException, Snapshot } from "./snapshot.ts";
+import { mayCommit, Phase } from "./snapshot-phase.ts";
 
 export class Committer implements MetadataOwner {
   readonly #context: CoreContext;
   readonly #settler: Settler;
-  readonly #drops: Drops;
+  readonly #invalidations: Invalidations;
   /** Members of the group that has just become durable. */
   readonly #group: PendingException[] = [];
 
-  constructor(context: CoreContext, settler: Settler, drops: Drops) {
+  constructor(context: CoreContext, settler: Settler, invalidations: Invalidations) {
     this.#context = context;
     this.#settler = settler;
-    this.#drops = drops;
+    this.#invalidations = invalidations;
   }
 
   /** The data of an exception is on the COW device. */
   copied(pending: PendingException): void {
     const { snapshot } = pending;
+    assert(!pending.ready && !pending.dead && pending.partsLeft === 0, "the data has come once, and all of it");
     pending.ready = true;
-    if (snapshot.persistent) snapshot.queue.advance();
+    if (snapshot.persistent) snapshot.progress.queue.advance();
     if (this.#context.options.early || !snapshot.persistent) this.#publish(pending);
     if (snapshot.persistent) this.#context.markDirty(snapshot);
     else this.#transientDurable(pending);
@@ -46,65 +47,96 @@ export class Committer implements MetadataOwner {
 
   /** Form and write a group, if it is time to. */
   pump(snapshot: Snapshot): void {
-    const { area, queue, channel } = snapshot;
-    if (area === undefined || channel.isBusy || snapshot.state === SnapshotState.Invalid) return;
-    if (snapshot.dropping && !snapshot.saving) return;
-    if (area.missing && repairArea(this.#context, this.#drops, snapshot)) return;
+    const { channel, progress } = snapshot;
+    const { area } = snapshot.store;
+    const { queue } = progress;
+    if (area === undefined || channel.isBusy || !mayCommit(snapshot.phase)) return;
+    if (area.missing && repairArea(this.#context, this.#invalidations, snapshot)) return;
     if (queue.ready === 0) return;
     if (!this.#isDue(snapshot)) {
-      if (snapshot.timerArmed) return;
-      snapshot.timerArmed = true;
+      if (progress.timerArmed) return;
+      progress.timerArmed = true;
       this.#context.effects.armTimer(snapshot.index);
       return;
     }
-    if (area.stale && repairArea(this.#context, this.#drops, snapshot)) return;
+    if (area.stale && repairArea(this.#context, this.#invalidations, snapshot)) return;
     this.#write(snapshot, Math.min(queue.ready, area.room, this.#context.options.groupCount));
   }
 
   /** The time of S-54 is over. */
   tick(snapshot: Snapshot): void {
-    snapshot.timerArmed = false;
-    snapshot.timerFired = snapshot.queue.ready > 0;
+    const { progress } = snapshot;
+    progress.timerArmed = false;
+    progress.timerFired = progress.queue.ready > 0;
     this.#context.markDirty(snapshot);
   }
 
   /** The group in flight has been written, or not. */
   metadataDone(snapshot: Snapshot, error: number): void {
-    const count = snapshot.groupInFlight;
-    snapshot.groupInFlight = 0;
+    const { progress } = snapshot;
+    const count = progress.groupInFlight;
+    assert(count > 0, "a group is in flight");
+    progress.groupInFlight = 0;
     this.#context.markDirty(snapshot);
     if (error !== 0) {
-      snapshot.saving = false;
-      this.#drops.begin(snapshot, error, false);
+      this.#invalidations.fail(snapshot, error);
       return;
     }
-    snapshot.area!.added(count);
+    assert(snapshot.store.area!.area === progress.groupArea, "the area is the one that was written");
+    this.#assertImage(snapshot, count);
+    snapshot.store.area!.added(count);
     snapshot.counters.commits += 1;
     snapshot.counters.exceptionsCommitted += count;
-    for (let i = 0; i < count; i++) this.#group.push(snapshot.queue.shift());
-    snapshot.durable = this.#group[count - 1]!.sequence;
-    if (!snapshot.dropping) this.#groupDurable(snapshot);
+    for (let i = 0; i < count; i++) this.#take(progress);
+    // One that has been dropped meanwhile lets nobody go on before it is Invalid (S-70).
+    if (!snapshot.isEnding) this.#groupDurable(snapshot);
     this.#group.length = 0;
   }
 
+  /** Before it is sent and after it is written: the area lists the first of the queue, in their order. */
+  #assertImage({ progress, store }: Snapshot, count: number): void {
+    let pending = progress.queue.head;
+    for (let i = 0; i < count; i++) {
+      assert(pending?.ready === true && !pending.durable, "a group is of what is ready");
+      assert(store.area!.has(i, pending.oldChunk, pending.newChunk), "the image lists the group in its order");
+      pending = pending.nextInQueue;
+    }
+  }
+
+  /** The next of the group has become durable. */
+  #take(progress: Snapshot["progress"]): void {
+    const pending = progress.queue.shift();
+    assert(
+      isAfter(pending.sequence, progress.durable),
+      "exceptions are committed in the order of their allocation (S-41)",
+    );
+    progress.durable = pending.sequence;
+    this.#group.push(pending);
+  }
+
   #isDue(snapshot: Snapshot): boolean {
-    const { queue, area } = snapshot;
-    if (snapshot.saving || snapshot.timerFired) return true;
-    if (queue.ready >= area!.room || queue.ready >= this.#context.options.groupCount) return true;
-    return this.#context.options.early ? snapshot.hasDemand : queue.ready === queue.length;
+    const { progress, store } = snapshot;
+    const { queue } = progress;
+    if (snapshot.phase === Phase.Saving || progress.timerFired) return true;
+    if (queue.ready >= store.area!.room || queue.ready >= this.#context.options.groupCount) return true;
+    return this.#context.options.early ? progress.hasDemand : queue.ready === queue.length;
   }
 
   #write(snapshot: Snapshot, count: number): void {
-    const { geometry, index } = snapshot;
-    const area = snapshot.area!;
-    snapshot.timerFired = false;
-    snapshot.groupInFlight = count;
-    let pending = snapshot.queue.head!;
+    const { geometry, index, progress } = snapshot;
+    const area = snapshot.store.area!;
+    assert(count > 0 && count <= progress.queue.ready, "a group is of what is ready (S-41)");
+    assert(progress.groupInFlight === 0, "one group of a store is in flight (C-20)");
+    progress.timerFired = false;
+    progress.groupInFlight = count;
+    let pending = progress.queue.head!;
     for (let i = 0; i < count; i++) {
       area.put(i, pending.oldChunk, pending.newChunk);
       pending = pending.nextInQueue!;
     }
     const fills = count === area.room;
+    this.#assertImage(snapshot, count);
+    progress.groupArea = area.area;
     const write = area.writeOf(count);
     snapshot.channel.start(this, {
       kind: "commit",
@@ -120,11 +152,12 @@ export class Committer implements MetadataOwner {
   #groupDurable(snapshot: Snapshot): void {
     const { ports } = snapshot.config;
     for (const pending of this.#group) {
+      assert(pending.ready && !pending.durable, "what is committed has its data, and is committed once");
       pending.durable = true;
       if (!pending.visible) this.#publish(pending);
-      else snapshot.visibleUncommitted -= 1;
+      else snapshot.progress.visibleUncommitted -= 1;
     }
-    ports.words.setDurable(snapshot.durable);
+    ports.words.setDurable(snapshot.progress.durable);
     this.#releaseFlushes(snapshot);
     for (const pending of this.#group) this.#settler.add(pending);
     // Those that settle at once are given back: their buckets are looked at by a copy of the numbers that name them.
@@ -135,12 +168,14 @@ export class Committer implements MetadataOwner {
   /** C-22: the entry, then visSeq, then the snapshot writes. */
   #publish(pending: PendingException): void {
     const { snapshot } = pending;
+    const { progress } = snapshot;
     const { ports } = snapshot.config;
+    assert(pending.ready && !pending.visible, "an exception is published once, when its data is there");
     ports.table.publish(pending.oldChunk, pending.newChunk, EntryState.Visible);
     pending.visible = true;
-    if (!pending.durable && snapshot.persistent) snapshot.visibleUncommitted += 1;
-    if (isAfter(pending.sequence, snapshot.visible)) {
-      snapshot.visible = pending.sequence;
+    if (!pending.durable && snapshot.persistent) progress.visibleUncommitted += 1;
+    if (isAfter(pending.sequence, progress.visible)) {
+      progress.visible = pending.sequence;
       ports.words.setVisible(pending.sequence);
     }
     const { grant } = pending;
@@ -151,9 +186,10 @@ export class Committer implements MetadataOwner {
 
   #transientDurable(pending: PendingException): void {
     const { snapshot } = pending;
+    const { progress } = snapshot;
     pending.durable = true;
-    snapshot.durable = snapshot.visible;
-    snapshot.config.ports.words.setDurable(snapshot.visible);
+    progress.durable = progress.visible;
+    snapshot.config.ports.words.setDurable(progress.visible);
     this.#releaseFlushes(snapshot);
     const bucket = snapshot.config.ports.tracking.bucketOf(pending.oldChunk);
     this.#settler.add(pending);
@@ -162,10 +198,10 @@ export class Committer implements MetadataOwner {
 
   /** Flushes and FUA writes whose sequence is durable now, behind the stored durSeq (C-23). */
   #releaseFlushes(snapshot: Snapshot): void {
-    const { flushes } = snapshot;
+    const { flushes } = snapshot.waiters;
     let kept = 0;
     for (const flush of flushes) {
-      if (isAfter(flush.sequence, snapshot.durable)) flushes[kept++] = flush;
+      if (isAfter(flush.sequence, snapshot.progress.durable)) flushes[kept++] = flush;
       else this.#context.needs.done(flush.need, 0);
     }
     flushes.length = kept;

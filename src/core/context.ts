@@ -5,6 +5,7 @@
  * event, whether it can go on. Nothing calls back across parts: a part changes records, operations look at them.
  */
 import { assert } from "../base/assert.ts";
+import { isWriteGate, snapshotOfGate } from "../base/gate-numbers.ts";
 import type { Sector } from "../base/units.ts";
 import type { CoreOptions } from "./core-options.ts";
 import { Needs } from "./need.ts";
@@ -49,6 +50,7 @@ export class CoreContext {
   }
 
   markDirty(snapshot: Snapshot): void {
+    assert(this.snapshots[snapshot.index] === snapshot, "only what is there has something to commit");
     if (snapshot.dirty) return;
     snapshot.dirty = true;
     this.dirty.push(snapshot);
@@ -56,24 +58,26 @@ export class CoreContext {
 
   /** Store the list; the origin's write gate is held (C-30). */
   relist(): void {
-    const listed = this.snapshots.filter((snapshot) => snapshot?.listed === true) as Snapshot[];
+    const listed = this.snapshots.filter((snapshot) => snapshot?.isListed === true) as Snapshot[];
     listed.sort((a, b) => b.geometry.chunkSectors - a.geometry.chunkSectors || a.index - b.index);
+    for (let i = 1; i < listed.length; i++) {
+      const [before, after] = [listed[i - 1]!, listed[i]!];
+      assert(before.geometry.chunkSectors >= after.geometry.chunkSectors, "the largest chunk comes first (E-13)");
+      assert(before.index !== after.index, "a snapshot is listed once");
+    }
     this.listed = listed;
     this.origin.setList(listed.map((snapshot) => snapshot.index));
   }
 
   /** The origin's, or those of a snapshot that is there. */
   hasGate(gate: number): boolean {
-    return gate < 2 || this.snapshots[snapshotOf(gate)] !== undefined;
+    const index = snapshotOfGate(gate);
+    return index < 0 || this.snapshots[index] !== undefined;
   }
 
   gatePort(gate: number): GatePort {
-    if (gate < 2) return gate === 0 ? this.origin.writeGate : this.origin.readGate;
-    const { ports } = this.snapshot(snapshotOf(gate)).config;
-    return (gate & 1) === 0 ? ports.writeGate : ports.readGate;
+    const index = snapshotOfGate(gate);
+    const { writeGate, readGate } = index < 0 ? this.origin : this.snapshot(index).config.ports;
+    return isWriteGate(gate) ? writeGate : readGate;
   }
-}
-
-function snapshotOf(gate: number): number {
-  return (gate >> 1) - 1;
 }

@@ -5,10 +5,10 @@
  * all of them, a failed write only its own. A number is free when its job's one answer has come, which the copy worker sends when nothing of it is
  * under way: no answer is left that could meet the next job of that number. A dead worker's never come, and the core ends with it.
  */
-import { assert } from "../base/assert.ts";
+import { assert, VERIFY } from "../base/assert.ts";
 import type { Sector } from "../base/units.ts";
-import type { PendingException } from "./pending-exception.ts";
 import type { CopyTarget, DeviceId, Effects } from "./ports.ts";
+import type { PendingException } from "./snapshot.ts";
 
 /** Is told of a copy that belongs to no exception: a merge's. */
 export interface CopyOwner {
@@ -45,6 +45,9 @@ export class CopyJobs {
   ): void {
     const id = this.#take();
     const record = this.#records[id]!;
+    assert(parts.length > 0 && parts.length === partTargets.length, "each part is written by a target");
+    for (const target of targets)
+      assert(target.sectors > 0 && target.offsetSectors + target.sectors <= sectors, "a target gets what is read");
     for (let i = 0; i < parts.length; i++) {
       record.pendings.push(parts[i]!);
       record.targets.push(partTargets[i]!);
@@ -55,6 +58,7 @@ export class CopyJobs {
   /** Copy one range between two devices. */
   startRange(owner: CopyOwner, source: DeviceId, from: Sector, device: DeviceId, to: Sector, sectors: Sector): void {
     const id = this.#take();
+    assert(sectors > 0 && source !== device, "a range is copied from one device to another");
     this.#records[id]!.owner = owner;
     this.#effects.copy({
       id,
@@ -76,7 +80,10 @@ export class CopyJobs {
     const record = this.#records[id];
     assert(record !== undefined && (record.owner !== undefined || record.pendings.length > 0), "the job is under way");
     const { owner, pendings, targets } = record;
+    assert(readError >= 0 && writeError >= 0, "errors are positive");
+    assert((failedTargets === 0) === (writeError === 0), "a target that failed says why");
     record.owner = undefined;
+    if (VERIFY) assert(!this.#free.includes(id), "a job ends once");
     for (let i = 0; i < pendings.length; i++) {
       const failed = (failedTargets & (1 << targets[i]!)) !== 0;
       partDone(pendings[i]!, readError !== 0 ? readError : failed ? writeError : 0);

@@ -12,8 +12,8 @@ import { assert } from "../base/assert.ts";
 import { SECTOR_BYTES, divExact, type Sector } from "../base/units.ts";
 import type { CoreContext } from "./context.ts";
 import type { CopyJobs } from "./copy-jobs.ts";
-import type { PendingException } from "./pending-exception.ts";
 import type { CopyTarget } from "./ports.ts";
+import type { PendingException } from "./snapshot.ts";
 
 /** One chunk to be copied: where it is on the origin, and how much of it there is. */
 interface Span {
@@ -52,8 +52,8 @@ export class CopyPlanner {
     const last = this.#spans.at(-1);
     if (last !== undefined && last.start > start) this.#mixed = true;
     this.#spans.push({ pending, start, end });
-    pending.snapshot.copies += 1;
-    pending.snapshot.outstanding += 1;
+    pending.snapshot.progress.copies += 1;
+    pending.snapshot.progress.outstanding += 1;
   }
 
   /** Start the copies of all that was added. */
@@ -103,10 +103,11 @@ export class CopyPlanner {
       } else {
         targets[target]!.sectors += sectors;
       }
+      assert(!pending.ready && !pending.dead, "what is copied has no data yet");
       parts.push(pending);
       partTargets.push(target);
       pending.partsLeft += 1;
-      snapshot.counters.bytesCopied += sectors * SECTOR_BYTES;
+      snapshot.counters.copiedBytes += sectors * SECTOR_BYTES;
     }
     this.#start(from, targets, parts, partTargets);
   }
@@ -120,6 +121,7 @@ export class CopyPlanner {
       high = Math.max(high, offsetSectors + sectors);
     }
     if (low > 0) for (const target of targets) target.offsetSectors -= low;
+    assert(low < high && from + high <= this.#context.originSectors, "what is read lies on the origin");
     this.#jobs.startParts(from + low, high - low, targets as readonly CopyTarget[], parts, partTargets);
   }
 }

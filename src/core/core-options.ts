@@ -28,7 +28,7 @@ export interface CoreOptions {
   readonly copyTargets: number;
   readonly headerAttempts: number;
   /** Let the worker that needs a part of a chunk copy the rest by itself, instead of a copy worker. */
-  readonly grantParts: boolean;
+  readonly fills: boolean;
   /** Chunks that one step of a merge takes at most; their origin range is closed to writes meanwhile. */
   readonly mergeChunks: number;
   /** S-69: one step of a merge takes runs from several areas, ordered by origin position. Off: S-60…S-64, run by run. */
@@ -52,7 +52,7 @@ export const DEFAULT_CORE_OPTIONS: CoreOptions = {
   copyBytes: MAX_COPY_BYTES,
   copyTargets: MAX_COPY_TARGETS,
   headerAttempts: HEADER_WRITE_ATTEMPTS,
-  grantParts: false,
+  fills: false,
   mergeChunks: MERGE_CHUNKS_PER_STEP,
   mergeBatches: true,
   mergePaced: false,

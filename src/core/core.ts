@@ -7,37 +7,41 @@
  *
  *   event ──▶ origin-keeper, snapshot-writer ──▶ copy-planner ──▶ copy
  *         ──▶ copied ──▶ committer ──▶ metadata ──▶ settler ──▶ release
- *         ──▶ drop, creation, removal, merge, closing: operations that look whether they can go on
+ *         ──▶ creation, invalidation, drop, merge, closing: operations that look whether they can go on
  */
-import { assert } from "../base/assert.ts";
+import { assert, VERIFY } from "../base/assert.ts";
+import { ChunkNeed } from "../base/chunk-need.ts";
 import { errno } from "../base/errno.ts";
-import { SnapshotState } from "../base/states.ts";
+import { GATE_COUNT } from "../base/gate-numbers.ts";
 import type { Chunk, Sector } from "../base/units.ts";
+import { takeReserves } from "./claims.ts";
 import { Committer } from "./committer.ts";
 import { CoreContext } from "./context.ts";
 import { DEFAULT_CORE_OPTIONS, type CoreOptions } from "./core-options.ts";
 import { CopyEnds } from "./copy-ends.ts";
 import { CopyJobs } from "./copy-jobs.ts";
 import { CopyPlanner } from "./copy-planner.ts";
-import { Drops } from "./drop.ts";
 import { Gates } from "./gates.ts";
 import type { LoadedStore } from "./loaded-store.ts";
+import { Invalidations } from "./invalidation.ts";
 import { LifeCycle } from "./life-cycle.ts";
 import { OriginKeeper } from "./origin-keeper.ts";
 import { Parking } from "./parking.ts";
 import type { Effects, OriginPorts } from "./ports.ts";
 import { Reclaims } from "./reclaim.ts";
+import { NoRoom } from "./room.ts";
 import { isAfter } from "./sequence.ts";
 import { Settler } from "./settler.ts";
 import type { SnapshotConfig } from "./snapshot-config.ts";
+import { Phase } from "./snapshot-phase.ts";
 import { SnapshotWriter } from "./snapshot-writer.ts";
-import { snapshotStatus, type SnapshotStatus } from "./status.ts";
+import { snapshotStatus, type CoreStatus } from "./status.ts";
+import { assertIndex, EVENTS_PER_VERIFY, verifyCore } from "./verify.ts";
 
 export class Core {
   readonly #context: CoreContext;
   readonly #gates: Gates;
   readonly #copies: CopyJobs;
-  readonly #drops: Drops;
   readonly #committer: Committer;
   readonly #settler: Settler;
   readonly #keeper: OriginKeeper;
@@ -47,26 +51,28 @@ export class Core {
   readonly #ends: CopyEnds;
   /** An event is being handled: effects must not call back. */
   #inside = false;
+  /** Since the last walk through everything. */
+  #events = 0;
 
   constructor(effects: Effects, origin: OriginPorts, originSectors: Sector, options: Partial<CoreOptions> = {}) {
     const context = new CoreContext(effects, origin, originSectors, { ...DEFAULT_CORE_OPTIONS, ...options });
     this.#context = context;
     this.#gates = new Gates(context);
     this.#copies = new CopyJobs(effects);
-    this.#drops = new Drops(context);
+    const invalidations = new Invalidations(context);
     this.#settler = new Settler(context.needs);
-    this.#committer = new Committer(context, this.#settler, this.#drops);
-    this.#ends = new CopyEnds(context, this.#committer, this.#drops);
-    const reclaims = new Reclaims(context, this.#gates);
+    this.#committer = new Committer(context, this.#settler, invalidations);
+    this.#ends = new CopyEnds(context, this.#committer, invalidations);
+    const noRoom = new NoRoom(context, invalidations, new Reclaims(context, this.#gates));
     const planner = new CopyPlanner(context, this.#copies);
-    this.#keeper = new OriginKeeper(context, this.#drops, planner, reclaims);
-    this.#writer = new SnapshotWriter(context, this.#drops, planner, reclaims);
+    this.#keeper = new OriginKeeper(context, planner, noRoom);
+    this.#writer = new SnapshotWriter(context, planner, noRoom);
     this.#parking = new Parking(context, this.#keeper, this.#writer);
     this.#life = new LifeCycle(context, {
       gates: this.#gates,
       keeper: this.#keeper,
       copies: this.#copies,
-      drops: this.#drops,
+      invalidations,
     });
   }
 
@@ -160,17 +166,18 @@ export class Core {
   }
 
   /**
-   * A write on a snapshot met a chunk without a visible exception; `whole`: it covers all of the chunk (C-12). `fills`: else its
-   * worker is ready to take the rest from the origin (only with the option `grantParts`).
+   * A write on a snapshot met a chunk without a visible exception. What it needs of the old data is copied by its own worker only with the
+   * option `fills`.
    */
-  needChunk(token: number, index: number, chunk: Chunk, whole: boolean, fills = true): void {
+  needChunk(token: number, index: number, chunk: Chunk, how: ChunkNeed): void {
     this.#begin();
+    assertIndex(index);
+    assert(how >= ChunkNeed.Copy && how <= ChunkNeed.Fill, "a way to have the chunk copied");
     const need = this.#context.needs.take(token);
     const snapshot = this.#context.snapshots[index];
     need.kind = "chunk";
     need.chunk = chunk;
-    need.whole = whole;
-    need.fills = fills;
+    need.how = how;
     if (snapshot === undefined) need.error = errno.EIO;
     else assert(chunk * snapshot.geometry.chunkSectors < this.#context.originSectors, "the chunk lies on the origin");
     if (snapshot === undefined) this.#context.needs.done(need, 0);
@@ -184,11 +191,11 @@ export class Core {
    */
   reserve(index: number, count: number): readonly (readonly [Chunk, number])[] {
     const snapshot = this.#context.snapshots[index];
-    return snapshot === undefined ? [] : this.#writer.reserve(snapshot, count);
+    return snapshot === undefined ? [] : takeReserves(snapshot, count);
   }
 
   reserveEpoch(index: number): number {
-    return this.#context.snapshots[index]?.reserveEpoch ?? 0;
+    return this.#context.snapshots[index]?.store.reserveEpoch ?? 0;
   }
 
   /**
@@ -225,14 +232,15 @@ export class Core {
   /** A flush or an FUA write wants everything up to a sequence durable (C-13, C-14). */
   needDurable(token: number, index: number, sequence: number): void {
     this.#begin();
+    assertIndex(index);
     const need = this.#context.needs.take(token);
     const snapshot = this.#context.snapshots[index];
-    if (snapshot === undefined || snapshot.state === SnapshotState.Invalid) {
+    if (snapshot === undefined || snapshot.phase === Phase.Invalid) {
       need.error = errno.EIO;
-    } else if (isAfter(sequence, snapshot.durable)) {
+    } else if (isAfter(sequence, snapshot.progress.durable)) {
       need.remaining += 1;
-      snapshot.flushes.push({ need, sequence });
-      snapshot.demand(sequence);
+      snapshot.waiters.flushes.push({ need, sequence });
+      snapshot.progress.demand(sequence);
       this.#context.markDirty(snapshot);
     }
     this.#context.needs.done(need, 0);
@@ -242,6 +250,7 @@ export class Core {
   /** A write met the merging range (C-39). */
   needRange(token: number, index: number): void {
     this.#begin();
+    assertIndex(index);
     const need = this.#context.needs.take(token);
     const { merge } = this.#life;
     if (merge?.snapshot.index === index) merge.needRange(need);
@@ -252,6 +261,7 @@ export class Core {
   /** A write must be alone in its gate: answered by `grantExclusive`, ended by `exclusiveDone`. */
   needExclusive(token: number, gate: number): void {
     this.#begin();
+    assert(gate >= 0 && gate < GATE_COUNT, "a volume has this gate");
     this.#gates.needExclusive(token, gate);
     this.#end();
   }
@@ -265,21 +275,7 @@ export class Core {
   /** A granted chunk has been written, or not (E-6, E-9). */
   written(index: number, chunk: Chunk, error: number): void {
     this.#begin();
-    const snapshot = this.#context.snapshot(index);
-    const pending = snapshot.pending.get(chunk);
-    assert(
-      pending !== undefined && pending.grant !== null && !pending.ready && !pending.returned,
-      "the chunk was granted",
-    );
-    if (pending.dead) {
-      const { grant } = pending;
-      snapshot.pending.abandon(pending);
-      snapshot.outstanding -= 1;
-      pending.grant = null;
-      this.#context.needs.done(grant, errno.EIO);
-    } else {
-      this.#ends.partDone(pending, error);
-    }
+    this.#ends.written(this.#context.snapshot(index), chunk, error);
     this.#end();
   }
 
@@ -308,10 +304,7 @@ export class Core {
   registered(index: number, error: number): void {
     this.#begin();
     const snapshot = this.#context.snapshot(index);
-    const owner = snapshot.registry;
-    assert(owner !== undefined, "something is being registered");
-    snapshot.registry = undefined;
-    owner.registered(snapshot, error);
+    snapshot.registered(error);
     this.#end();
   }
 
@@ -319,6 +312,7 @@ export class Core {
   drained(index: number, bucket: number): void {
     this.#begin();
     const snapshot = this.#context.snapshots[index];
+    assert(bucket >= 0, "a bucket of tracked reads");
     if (snapshot !== undefined) this.#settler.advance(snapshot, bucket);
     this.#end();
   }
@@ -345,7 +339,7 @@ export class Core {
 
   // ---- what can be asked ----
 
-  status(index: number): SnapshotStatus {
+  status(index: number): CoreStatus {
     const snapshot = this.#context.snapshot(index);
     const { merge } = this.#life;
     return snapshotStatus(snapshot, merge?.snapshot === snapshot ? merge.fraction : 0);
@@ -386,6 +380,7 @@ export class Core {
         if (operations[i]!.done) operations.splice(i--, 1);
       }
     }
+    if (VERIFY && (this.#events = (this.#events + 1) % EVENTS_PER_VERIFY) === 0) verifyCore(this.#context, this.#gates);
     this.#inside = false;
   }
 

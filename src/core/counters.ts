@@ -3,17 +3,12 @@
 export class SnapshotCounters {
   /** Chunks copied by whichever worker, and the bytes of them that were written. */
   copies = 0;
-  bytesCopied = 0;
+  copiedBytes = 0;
   /** Chunks that workers filled by themselves (E-6). */
   grants = 0;
   /** Groups written, and the exceptions in them. */
   commits = 0;
   exceptionsCommitted = 0;
   /** Of areas and headers; zeroed areas count too. */
-  metadataBytesWritten = 0;
-  /** Steps of a merge, and exceptions merged. */
-  mergeSteps = 0;
-  exceptionsMerged = 0;
-  invalidEvents = 0;
-  overflowEvents = 0;
+  metadataBytes = 0;
 }

@@ -15,13 +15,13 @@
  * locked by the descriptor that its I/O goes through, so the lock is free only when the kernel has ended every request of the dead process.
  */
 import { errno } from "../base/errno.ts";
-import { SnapshotState } from "../base/states.ts";
+import { assert } from "../base/assert.ts";
 import type { CoreContext, Operation } from "./context.ts";
 import { ORIGIN_WRITE_GATE } from "../base/gate-numbers.ts";
 import { GateSet, type Gates } from "./gates.ts";
-import type { MetadataOwner } from "./metadata-channel.ts";
 import { type DeviceId, ORIGIN_DEVICE } from "./ports.ts";
-import type { RegistryOwner, Snapshot } from "./snapshot.ts";
+import type { MetadataOwner, RegisterOwner, Snapshot } from "./snapshot.ts";
+import { Phase } from "./snapshot-phase.ts";
 
 export interface CreationPlan {
   /** The origin is live: register the new snapshot. */
@@ -29,10 +29,11 @@ export interface CreationPlan {
   /** What must be durable first. */
   readonly flushes: readonly DeviceId[];
   readonly format: boolean;
-  readonly state: SnapshotState;
+  /** Where it goes from Opening. */
+  readonly phase: typeof Phase.Open | typeof Phase.Invalid;
 }
 
-export class Creation implements Operation, MetadataOwner, RegistryOwner {
+export class Creation implements Operation, MetadataOwner, RegisterOwner {
   readonly #context: CoreContext;
   readonly #operation: number;
   readonly #snapshot: Snapshot;
@@ -72,6 +73,7 @@ export class Creation implements Operation, MetadataOwner, RegistryOwner {
   }
 
   metadataDone(_snapshot: Snapshot, error: number): void {
+    assert(this.#stage === "wait", "a flush or the format is under way");
     if (error === 0 || this.#isInvalidAnyhow() || this.#hasNoFlush(error)) this.#stage = this.#next;
     else this.#fail(error, this.#next === "register" ? "cannot format the cow device" : this.#unflushed());
   }
@@ -79,9 +81,9 @@ export class Creation implements Operation, MetadataOwner, RegistryOwner {
   /** Its record says so, durably: a device that is broken for good does not keep the origin from being opened. */
   #isInvalidAnyhow(): boolean {
     const snapshot = this.#snapshot;
-    if (this.#plan.state !== SnapshotState.Invalid || !snapshot.config.registered) return false;
+    if (this.#plan.phase !== Phase.Invalid || !snapshot.config.registered) return false;
     if (this.#plan.flushes[this.#flushed - 1] === ORIGIN_DEVICE) return false;
-    snapshot.headerStands = true;
+    snapshot.store.headerStands = true;
     return true;
   }
 
@@ -97,6 +99,7 @@ export class Creation implements Operation, MetadataOwner, RegistryOwner {
   }
 
   registered(_snapshot: Snapshot, error: number): void {
+    assert(this.#stage === "wait" && this.#plan.online, "what is made is being registered");
     if (error === 0) this.#stage = "list";
     else this.#fail(error, "cannot register the snapshot");
   }
@@ -138,15 +141,16 @@ export class Creation implements Operation, MetadataOwner, RegistryOwner {
     this.#stage = "list";
     if (!this.#plan.online || !this.#snapshot.config.registered) return true;
     this.#stage = "wait";
-    this.#snapshot.registry = this;
-    this.#context.effects.register(this.#snapshot.index, "active");
+    assert(
+      this.#snapshot.register(this.#context.effects, this, "active"),
+      "what is made has no other record under way",
+    );
     return true;
   }
 
   #list(): boolean {
     const snapshot = this.#snapshot;
-    snapshot.setState(this.#plan.state);
-    snapshot.listed = true;
+    snapshot.enter(this.#plan.phase);
     this.#context.relist();
     this.#gates.release();
     this.#stage = "done";
@@ -156,6 +160,7 @@ export class Creation implements Operation, MetadataOwner, RegistryOwner {
 
   #fail(error: number, message: string): void {
     this.#stage = "done";
+    this.#snapshot.enter(Phase.Gone);
     this.#context.snapshots[this.#snapshot.index] = undefined;
     this.#gates.release();
     this.#context.effects.finished(this.#operation, error, message);

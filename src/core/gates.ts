@@ -38,6 +38,7 @@ export class Gates {
 
   enqueue(gate: number, holder: object): void {
     let held = this.#held.get(gate);
+    assert(held === undefined || !held.queue.includes(holder), "a holder waits for a gate once");
     if (held === undefined) {
       held = { port: this.#context.gatePort(gate), queue: [], drained: false };
       this.#held.set(gate, held);
@@ -63,6 +64,7 @@ export class Gates {
     assert(held !== undefined, "the gate is closed");
     const at = held.queue.indexOf(holder);
     assert(at >= 0, "the holder is in the queue");
+    assert(at > 0 || isDrained(held) || !(holder instanceof Exclusive), "a write leaves a gate that it was alone in");
     held.queue.splice(at, 1);
     if (held.queue.length > 0) return;
     this.#held.delete(gate);
@@ -82,6 +84,17 @@ export class Gates {
     const first = this.#held.get(gate)?.queue[0];
     assert(first instanceof Exclusive && first.token === token && first.granted, "the write is alone");
     this.leave(gate, first);
+  }
+
+  /** Every gate that is closed has somebody who wants it so, each once; only who comes first is alone (VERIFY). */
+  verify(): void {
+    for (const [gate, { queue }] of this.#held) {
+      assert(queue.length > 0, "a closed gate is somebody's");
+      assert(new Set(queue).size === queue.length, "a holder waits for a gate once");
+      assert(this.#context.hasGate(gate), "a gate goes with its snapshot, when nobody holds it");
+      for (const holder of queue.slice(1))
+        assert(!(holder instanceof Exclusive) || !holder.granted, "only the first of a queue is alone");
+    }
   }
 
   /** Tell the exclusive write that is first in a drained gate. */
@@ -110,6 +123,7 @@ export class GateSet {
   constructor(gates: Gates, numbers: readonly number[]) {
     this.#gates = gates;
     this.#numbers = [...numbers].sort((a, b) => a - b);
+    assert(new Set(numbers).size === numbers.length, "a set has each gate once");
   }
 
   /** True once all are held; call it again after each event. */

@@ -8,8 +8,7 @@
  * A part of an operation, which asks it to go on and is told how it ended. Whether a valid header is left on the disk, the snapshot remembers.
  */
 import type { CoreContext } from "./context.ts";
-import type { MetadataOwner } from "./metadata-channel.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { MetadataOwner, Snapshot } from "./snapshot.ts";
 
 export class InvalidHeader implements MetadataOwner {
   readonly #context: CoreContext;
@@ -35,7 +34,7 @@ export class InvalidHeader implements MetadataOwner {
   metadataDone(snapshot: Snapshot, error: number): void {
     const { effects, options } = this.#context;
     if (error !== 0 && this.#attempts < options.headerAttempts) return;
-    snapshot.headerStands = error !== 0;
+    snapshot.store.headerStands = error !== 0;
     if (error !== 0) effects.notice(snapshot.index, "header-write-failed", error);
     this.#ended(error === 0);
   }

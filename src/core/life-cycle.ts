@@ -12,12 +12,13 @@ import type { Sector } from "../base/units.ts";
 import { Closing } from "./closing.ts";
 import type { CoreContext } from "./context.ts";
 import { Creation, type CreationPlan } from "./creation.ts";
+import { Drop } from "./drop.ts";
 import type { LoadedStore } from "./loaded-store.ts";
 import { ORIGIN_DEVICE } from "./ports.ts";
 import { Merge, type MergeParts } from "./merge.ts";
-import { Removal } from "./removal.ts";
 import { Snapshot } from "./snapshot.ts";
 import type { SnapshotConfig } from "./snapshot-config.ts";
+import { Phase } from "./snapshot-phase.ts";
 
 interface Refusal {
   readonly error: number;
@@ -43,12 +44,12 @@ export class LifeCycle {
   }
 
   open(operation: number, config: SnapshotConfig, loaded: LoadedStore): void {
-    const state = loaded.state === "invalid" ? SnapshotState.Invalid : SnapshotState.Active;
+    const phase = loaded.state === "invalid" ? Phase.Invalid : Phase.Open;
     const format = loaded.state === "new" && loaded.persistent;
     // What was read must be durable before it is acted upon (C-49).
     const nothing = this.#context.options.readOnly || !loaded.persistent;
     const flushes = nothing ? [] : [ORIGIN_DEVICE, 1 + config.index];
-    this.#begin(operation, config, loaded, { online: false, flushes: flushes, format, state });
+    this.#begin(operation, config, loaded, { online: false, flushes, format, phase });
   }
 
   create(operation: number, config: SnapshotConfig, loaded: LoadedStore): void {
@@ -57,30 +58,30 @@ export class LifeCycle {
       this.#context.effects.finished(operation, errno.EBUSY, "a snapshot of this origin is merging");
       return;
     }
-    const plan = { online: true, flushes: [ORIGIN_DEVICE], format: loaded.persistent, state: SnapshotState.Active };
+    const plan = { online: true, flushes: [ORIGIN_DEVICE], format: loaded.persistent, phase: Phase.Open };
     this.#begin(operation, config, loaded, plan);
   }
 
   drop(operation: number, index: number): void {
     const snapshot = this.#context.snapshots[index];
-    if (snapshot === undefined || snapshot.removing || snapshot.state === SnapshotState.Absent) {
+    if (snapshot === undefined || !this.#isThere(snapshot)) {
       this.#refuse(operation, NO_SUCH_SNAPSHOT);
-    } else if (snapshot.merging) {
+    } else if (this.merge?.snapshot === snapshot) {
       this.#refuse(operation, { error: errno.EBUSY, message: "the snapshot is merging: stop the merge first" });
     } else {
-      const { gates, drops } = this.#parts;
-      this.#context.operations.push(new Removal(this.#context, gates, drops, operation, snapshot));
+      const { gates, invalidations } = this.#parts;
+      this.#context.operations.push(new Drop(this.#context, gates, invalidations, operation, snapshot));
     }
   }
 
   /** The error number: EINVAL where chunks in use would be lost (E-45). */
   resize(index: number, cowSectors: Sector): number {
     const snapshot = this.#context.snapshot(index);
-    const { allocator } = snapshot;
+    const { allocator } = snapshot.store;
     if (cowSectors < allocator.cowSectors && cowSectors < allocator.usedSectors) return errno.EINVAL;
     allocator.resize(cowSectors);
     if (snapshot.state === SnapshotState.Overflow && allocator.hasSpace()) {
-      snapshot.setState(SnapshotState.Active);
+      snapshot.setFull(false);
       this.#context.effects.notice(index, "overflow-cleared", 0);
     }
     this.#context.markDirty(snapshot);
@@ -156,17 +157,23 @@ export class LifeCycle {
   /** Why this snapshot cannot merge, now or at all. */
   #refuseMerge(index: number): Refusal | undefined {
     const snapshot = this.#context.snapshots[index];
-    if (snapshot === undefined || snapshot.removing || snapshot.state === SnapshotState.Absent) return NO_SUCH_SNAPSHOT;
+    if (snapshot === undefined || !this.#isThere(snapshot)) return NO_SUCH_SNAPSHOT;
     if (!snapshot.persistent) {
       return { error: errno.EINVAL, message: "Snapshot exception store does not support snapshot-merge." };
     }
-    if (snapshot.state === SnapshotState.Invalid || snapshot.dropping) {
+    if (snapshot.phase === Phase.Invalid || snapshot.isEnding) {
       return { error: errno.EINVAL, message: "the snapshot is invalid" };
     }
     if (this.#context.closing) return { error: errno.ESHUTDOWN, message: "the volume is closing" };
     const { merge } = this;
     if (merge === undefined || merge.snapshot === snapshot) return undefined;
     return { error: errno.EBUSY, message: "another snapshot of this origin is merging" };
+  }
+
+  /** It has come to be, and no order to drop it has been given. */
+  #isThere(snapshot: Snapshot): boolean {
+    const isDropped = this.#context.operations.some((one) => one instanceof Drop && one.snapshot === snapshot);
+    return snapshot.phase !== Phase.Opening && !isDropped;
   }
 
   #refuse(operation: number, { error, message }: Refusal): void {

@@ -62,7 +62,7 @@ export class MergeCopier implements CopyOwner {
     const from = run.newChunk * chunkSectors + this.#started;
     this.#underWay += 1;
     this.#jobs.startRange(this, this.#snapshot.device, from, ORIGIN_DEVICE, to + this.#started, sectors);
-    this.#snapshot.counters.bytesCopied += sectors * SECTOR_BYTES;
+    this.#snapshot.counters.copiedBytes += sectors * SECTOR_BYTES;
     this.#started += sectors;
     if (this.#started < length) return;
     this.#run += 1;

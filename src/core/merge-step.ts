@@ -18,11 +18,10 @@ import { ORIGIN_WRITE_GATE, snapshotWriteGate } from "../base/gate-numbers.ts";
 import { GateSet, type Gates } from "./gates.ts";
 import { MergeCopier } from "./merge-copier.ts";
 import { lastRun, mergeRuns, type MergeSegment } from "./merge-plan.ts";
-import type { MetadataOwner } from "./metadata-channel.ts";
 import { NeedList, OWN_TOKEN, type Need } from "./need.ts";
 import type { OriginKeeper } from "./origin-keeper.ts";
 import { ORIGIN_DEVICE } from "./ports.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { MetadataOwner, Snapshot } from "./snapshot.ts";
 
 export class MergeStep implements MetadataOwner {
   readonly #context: CoreContext;
@@ -65,7 +64,7 @@ export class MergeStep implements MetadataOwner {
     this.#rangeSet = open !== undefined;
     this.#erasing = open !== undefined;
     if (open !== undefined) this.#takeOver(open);
-    const area = snapshot.area!;
+    const area = snapshot.store.area!;
     this.#area = area.area;
     this.#to = area.committed;
     this.#image = area.metadata;
@@ -190,7 +189,7 @@ export class MergeStep implements MetadataOwner {
       const run = runs[this.#kept]!;
       const sector = run.oldChunk * chunkSectors;
       const need = needs.take(OWN_TOKEN);
-      this.#keeper.keep(need, sector, Math.min(run.count * chunkSectors, this.#context.originSectors - sector), false);
+      this.#keeper.keepRange(need, sector, Math.min(run.count * chunkSectors, this.#context.originSectors - sector));
       needs.done(need, 0);
       if (need.remaining > 0) {
         this.#keeping = need;
@@ -254,7 +253,7 @@ export class MergeStep implements MetadataOwner {
     this.#written = true;
     this.#stage = "wait";
     this.#afterWait = "erase";
-    const write = snapshot.area!.eraseOf(segment.area, segment.image.bytes.slice(), segment.from, segment.to);
+    const write = snapshot.store.area!.eraseOf(segment.area, segment.image.bytes.slice(), segment.from, segment.to);
     snapshot.channel.start(this, {
       kind: "commit",
       snapshot: snapshot.index,
@@ -271,9 +270,8 @@ export class MergeStep implements MetadataOwner {
   #erased(snapshot: Snapshot): void {
     const { area, image, from, to } = this.#segments.shift()!;
     for (let slot = to - 1; slot >= from; slot--) snapshot.config.ports.table.remove(image.oldChunk(slot));
-    snapshot.area!.shrunk(area, image, from);
-    snapshot.mergeNextFree = snapshot.geometry.areaChunk(area) + from + 1;
-    snapshot.counters.exceptionsMerged += to - from;
+    snapshot.store.area!.shrunk(area, image, from);
+    snapshot.store.mergeNextFree = snapshot.geometry.areaChunk(area) + from + 1;
   }
 
   #fail(error: number): void {

@@ -18,31 +18,31 @@
  * clients have written to the raw origin meanwhile behind the exceptions that are left. A registration that fails changes nothing.
  */
 import { errno } from "../base/errno.ts";
-import { SnapshotState } from "../base/states.ts";
 import { repairArea } from "./area-repair.ts";
 import type { CoreContext, Operation } from "./context.ts";
 import type { CopyJobs } from "./copy-jobs.ts";
-import type { Drops } from "./drop.ts";
 import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE, snapshotReadGate, snapshotWriteGate } from "../base/gate-numbers.ts";
 import { GateSet, type Gates } from "./gates.ts";
+import type { Invalidations } from "./invalidation.ts";
 import { MergeStep } from "./merge-step.ts";
 import type { Need } from "./need.ts";
 import type { OriginKeeper } from "./origin-keeper.ts";
-import type { RegistryOwner, Snapshot } from "./snapshot.ts";
+import type { RegisterOwner, Snapshot } from "./snapshot.ts";
+import { Phase } from "./snapshot-phase.ts";
 
 /** What a merge needs of the rest of the core. */
 export interface MergeParts {
   readonly gates: Gates;
   readonly keeper: OriginKeeper;
   readonly copies: CopyJobs;
-  readonly drops: Drops;
+  readonly invalidations: Invalidations;
 }
 
 type Idle = "merged" | "failed" | "paused";
 type Start = "gates" | "settle" | "repair" | "present";
 type Stage = Start | "step" | "rest" | Idle | "leaving" | "registering" | "handing" | "done";
 
-export class Merge implements Operation, RegistryOwner {
+export class Merge implements Operation, RegisterOwner {
   readonly snapshot: Snapshot;
   readonly #context: CoreContext;
   readonly #parts: MergeParts;
@@ -72,7 +72,6 @@ export class Merge implements Operation, RegistryOwner {
       snapshotWriteGate(index),
       snapshotReadGate(index),
     ]);
-    snapshot.merging = true;
   }
 
   get done(): boolean {
@@ -85,7 +84,7 @@ export class Merge implements Operation, RegistryOwner {
 
   /** The snapshot is in place of the origin. */
   get isPresented(): boolean {
-    return this.snapshot.state === SnapshotState.Merging;
+    return this.snapshot.phase === Phase.Merging;
   }
 
   /** Everything has been merged. */
@@ -95,7 +94,7 @@ export class Merge implements Operation, RegistryOwner {
 
   /** How much of it is done, 0 … 1 (E-36). */
   get fraction(): number {
-    const left = this.snapshot.area!.exceptions;
+    const left = this.snapshot.store.area!.exceptions;
     return this.#atStart === 0 ? (this.isMerged ? 1 : 0) : (this.#atStart - left) / this.#atStart;
   }
 
@@ -173,7 +172,7 @@ export class Merge implements Operation, RegistryOwner {
   #acquire(): boolean {
     if (!this.#gates.acquire()) return false;
     // Requests that wait at main have not been announced: they wait on, and look again when the merge is presented.
-    this.snapshot.starting = true;
+    if (this.snapshot.phase === Phase.Open) this.snapshot.enter(Phase.Starting);
     this.snapshot.voidReserves();
     this.#stage = "settle";
     return true;
@@ -182,17 +181,16 @@ export class Merge implements Operation, RegistryOwner {
   /** E-32: the allocated exceptions, their commit, their tracked reads. */
   #settle(): boolean {
     const { snapshot } = this;
-    if (snapshot.dropping) return false;
-    if (snapshot.state === SnapshotState.Invalid) {
+    if (snapshot.isEnding) return false;
+    if (snapshot.phase === Phase.Invalid) {
       this.#abandon(errno.EIO, "the snapshot has become invalid");
       return true;
     }
-    if (snapshot.demanded !== snapshot.allocated) {
-      snapshot.demand(snapshot.allocated);
+    if (snapshot.progress.demandAll()) {
       this.#context.markDirty(snapshot);
       return true;
     }
-    if (snapshot.pending.count > 0 || snapshot.queue.length > 0 || snapshot.channel.isBusy) return false;
+    if (!snapshot.progress.isSettled || snapshot.channel.isBusy) return false;
     this.#stage = "repair";
     return true;
   }
@@ -200,13 +198,14 @@ export class Merge implements Operation, RegistryOwner {
   /** What is stale behind the end marker must not come back to life when the exceptions before it are erased (S-7). */
   #repair(): boolean {
     const { snapshot } = this;
-    if (snapshot.dropping || snapshot.state === SnapshotState.Invalid) {
+    if (snapshot.phase !== Phase.Starting) {
       this.#stage = "settle";
-      return !snapshot.dropping;
+      return !snapshot.isEnding;
     }
     if (snapshot.channel.isBusy) return false;
     const { readOnly } = this.#context.options;
-    if (!readOnly && snapshot.area!.stale && repairArea(this.#context, this.#parts.drops, snapshot)) return true;
+    if (!readOnly && snapshot.store.area!.stale && repairArea(this.#context, this.#parts.invalidations, snapshot))
+      return true;
     return this.#register("merging");
   }
 
@@ -222,19 +221,17 @@ export class Merge implements Operation, RegistryOwner {
 
   #present(): boolean {
     const { snapshot } = this;
-    if (snapshot.dropping || snapshot.state === SnapshotState.Invalid) {
+    if (snapshot.phase !== Phase.Starting) {
       this.#stage = "settle";
       return true;
     }
     const { origin, needs } = this.#context;
     origin.setMerging(snapshot.index);
-    snapshot.setState(SnapshotState.Merging);
-    snapshot.listed = false;
+    snapshot.enter(Phase.Merging);
     this.#context.relist();
-    snapshot.starting = false;
-    this.#atStart = snapshot.area!.exceptions;
+    this.#atStart = snapshot.store.area!.exceptions;
     this.#gates.release();
-    needs.end(snapshot.transition, 0);
+    needs.end(snapshot.waiters.untilPresented, 0);
     if (this.#rests) {
       this.#stage = "paused";
       this.#report(0, "");
@@ -261,7 +258,7 @@ export class Merge implements Operation, RegistryOwner {
     const step = this.#step!;
     if (!step.done) return step.advance();
     const { effects, options } = this.#context;
-    const { index, counters } = this.snapshot;
+    const { index } = this.snapshot;
     if (step.error !== 0) {
       this.#stage = "failed";
       this.snapshot.mergeFailed = true;
@@ -272,7 +269,6 @@ export class Merge implements Operation, RegistryOwner {
       effects.notice(index, "merged", 0);
       this.#report(0, "");
     } else {
-      counters.mergeSteps += 1;
       this.#stage = "rest";
       effects.notice(index, "merge-progress", 0);
       if (!options.mergePaced) this.#newStep();
@@ -301,12 +297,9 @@ export class Merge implements Operation, RegistryOwner {
   #handBack(): boolean {
     const { snapshot } = this;
     this.#context.origin.setMerging(-1);
-    const area = snapshot.area!;
-    snapshot.allocator.restart(area.nextFree(), area.exceptions);
-    snapshot.mergeNextFree = -1;
+    snapshot.store.restart();
     snapshot.mergeFailed = false;
-    snapshot.setState(SnapshotState.Active);
-    snapshot.listed = true;
+    snapshot.enter(Phase.Open);
     this.#context.relist();
     this.#context.markDirty(snapshot);
     this.#end();
@@ -328,14 +321,13 @@ export class Merge implements Operation, RegistryOwner {
   /** It never was presented: whoever wanted it stopped has what they wanted. */
   #abandon(error: number, message: string): void {
     this.#end();
-    this.#context.needs.end(this.snapshot.transition, 0);
+    this.#context.needs.end(this.snapshot.waiters.untilPresented, 0);
     this.#report(error, message);
     for (const operation of this.#leavers) this.#context.effects.finished(operation, 0, "");
   }
 
   #end(): void {
-    this.snapshot.starting = false;
-    this.snapshot.merging = false;
+    if (this.snapshot.phase === Phase.Starting) this.snapshot.enter(Phase.Open);
     this.#stage = "done";
     this.#gates.release();
   }

@@ -9,21 +9,24 @@
  * store that is being dropped commits no more, a merging one has nothing to commit.
  */
 import { assert } from "../base/assert.ts";
+import type { SnapshotCounters } from "./counters.ts";
 import type { Effects, MetadataJob } from "./ports.ts";
-import type { Snapshot } from "./snapshot.ts";
 
-export interface MetadataOwner {
+export interface JobOwner<Owner> {
   /** `bytes`: content of an area that was read; valid during the call only. */
-  metadataDone(snapshot: Snapshot, error: number, bytes: Uint8Array | undefined): void;
+  metadataDone(snapshot: Owner, error: number, bytes: Uint8Array | undefined): void;
 }
 
-export class MetadataChannel {
-  readonly #snapshot: Snapshot;
+/** `Owner`: the snapshot, of which this file needs to know nothing. */
+export class MetadataChannel<Owner> {
+  readonly #snapshot: Owner;
+  readonly #counters: SnapshotCounters;
   readonly #effects: Effects;
-  #owner: MetadataOwner | undefined;
+  #owner: JobOwner<Owner> | undefined;
 
-  constructor(snapshot: Snapshot, effects: Effects) {
+  constructor(snapshot: Owner, counters: SnapshotCounters, effects: Effects) {
     this.#snapshot = snapshot;
+    this.#counters = counters;
     this.#effects = effects;
   }
 
@@ -31,10 +34,10 @@ export class MetadataChannel {
     return this.#owner !== undefined;
   }
 
-  start(owner: MetadataOwner, job: MetadataJob): void {
+  start(owner: JobOwner<Owner>, job: MetadataJob): void {
     assert(this.#owner === undefined, "one metadata job at a time");
     this.#owner = owner;
-    this.#snapshot.counters.metadataBytesWritten += bytesWritten(job);
+    this.#counters.metadataBytes += bytesWritten(job);
     this.#effects.metadata(job);
   }
 

@@ -8,6 +8,7 @@
  * by then, so none leads to the next request that gets it. Its token is the worker's again with that one answer, not before.
  */
 import { assert } from "../base/assert.ts";
+import { ChunkNeed } from "../base/chunk-need.ts";
 import type { Chunk, Sector } from "../base/units.ts";
 import type { Effects } from "./ports.ts";
 
@@ -22,8 +23,7 @@ export class Need {
   sector: Sector = 0;
   sectors: Sector = 0;
   chunk: Chunk = 0;
-  whole = false;
-  fills = false;
+  how: ChunkNeed = ChunkNeed.Copy;
   kind: "origin" | "chunk" | "other" = "other";
 }
 
@@ -64,12 +64,14 @@ export class Needs {
     need.remaining = 1;
     need.error = 0;
     need.kind = "other";
+    assert(token >= 0 || token === OWN_TOKEN, "a token is the shell's, or none");
     if (token !== OWN_TOKEN) this.#waiting += 1;
     return need;
   }
 
   /** The need waits for one more thing. */
   wait(list: NeedList, need: Need): void {
+    assert(need.remaining > 0, "a need that has ended waits for nothing more");
     const link = this.#freeLinks ?? new Link();
     this.#freeLinks = link.next;
     link.need = need;
@@ -108,6 +110,7 @@ export class Needs {
 
   /** The owner of a need of its own has seen it end. */
   give(need: Need): void {
+    assert(need.remaining === 0, "a need that is given back waits for nothing");
     need.token = OWN_TOKEN;
     this.#freeNeeds.push(need);
   }

@@ -7,42 +7,45 @@
  *
  * One need asks for a limited number of chunks per snapshot at once, and stops at the limit of copies in flight (E-25).
  */
-import { errno } from "../base/errno.ts";
 import { EntryState } from "../base/states.ts";
 import { type Chunk, divFloor, SECTOR_BYTES, type Sector } from "../base/units.ts";
 import { claimReserved, isClaimable } from "./claims.ts";
 import type { CoreContext } from "./context.ts";
 import type { CopyPlanner } from "./copy-planner.ts";
-import type { Drops } from "./drop.ts";
 import type { Need } from "./need.ts";
-import type { PendingException } from "./pending-exception.ts";
-import type { Reclaims } from "./reclaim.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { NoRoom } from "./room.ts";
+import type { PendingException, Snapshot } from "./snapshot.ts";
+import { Phase } from "./snapshot-phase.ts";
 
 export class OriginKeeper {
   readonly #context: CoreContext;
-  readonly #drops: Drops;
   readonly #planner: CopyPlanner;
-  readonly #reclaims: Reclaims;
+  readonly #noRoom: NoRoom;
 
-  constructor(context: CoreContext, drops: Drops, planner: CopyPlanner, reclaims: Reclaims) {
+  constructor(context: CoreContext, planner: CopyPlanner, noRoom: NoRoom) {
     this.#context = context;
-    this.#drops = drops;
     this.#planner = planner;
-    this.#reclaims = reclaims;
+    this.#noRoom = noRoom;
   }
 
-  /**
-   * The need waits for whatever is missing. Returns the snapshot whose limit stopped it, if one did; `limited` false:
-   * no limit, for the core's own needs.
-   */
-  keep(need: Need, sector: Sector, sectors: Sector, limited: boolean): Snapshot | undefined {
+  /** The need waits for whatever is missing. Returns the snapshot whose limit stopped it, if one did. */
+  keep(need: Need): Snapshot | undefined {
+    return this.#keep(need, need.sector, need.sectors, this.#context.options.cowThreshold);
+  }
+
+  /** The same for a need of the core's own, which nothing limits. */
+  keepRange(need: Need, sector: Sector, sectors: Sector): void {
+    this.#keep(need, sector, sectors, Number.POSITIVE_INFINITY);
+  }
+
+  #keep(need: Need, sector: Sector, sectors: Sector, copiesMax: number): Snapshot | undefined {
     let full: Snapshot | undefined;
     for (const snapshot of this.#context.listed) {
       if (!snapshot.preserves) continue;
-      if (snapshot.dropping) this.#context.needs.wait(snapshot.dropKeepers, need);
-      else if (snapshot.starting) this.#context.needs.wait(snapshot.transition, need);
-      else if (this.#keepIn(snapshot, need, sector, sectors, limited)) full = snapshot;
+      const { waiters } = snapshot;
+      if (snapshot.isEnding) this.#context.needs.wait(waiters.keepersUntilInvalid, need);
+      else if (snapshot.phase === Phase.Starting) this.#context.needs.wait(waiters.untilPresented, need);
+      else if (this.#keepIn(snapshot, need, sector, sectors, copiesMax)) full = snapshot;
     }
     this.#planner.flush();
     return full;
@@ -62,7 +65,7 @@ export class OriginKeeper {
     const { chunkSectors } = snapshot.geometry;
     const sectors = Math.min(chunkSectors, this.#context.originSectors - chunk * chunkSectors);
     snapshot.counters.copies += 1;
-    snapshot.counters.bytesCopied += sectors * SECTOR_BYTES;
+    snapshot.counters.copiedBytes += sectors * SECTOR_BYTES;
     this.#join(snapshot, need, pending);
     return pending;
   }
@@ -70,28 +73,26 @@ export class OriginKeeper {
   /** The need waits until the exception is settled, and somebody waits for its commit. */
   #join(snapshot: Snapshot, need: Need, pending: PendingException): void {
     this.#context.needs.wait(pending.keepers, need);
-    snapshot.demand(pending.sequence);
+    snapshot.progress.demand(pending.sequence);
     this.#context.markDirty(snapshot);
   }
 
   /** True if the limit of copies in flight stopped it. */
-  #keepIn(snapshot: Snapshot, need: Need, sector: Sector, sectors: Sector, limited: boolean): boolean {
-    const { geometry, pending: pendings } = snapshot;
+  #keepIn(snapshot: Snapshot, need: Need, sector: Sector, sectors: Sector, copiesMax: number): boolean {
+    const { geometry, progress } = snapshot;
     const { table } = snapshot.config.ports;
-    const { needs, options } = this.#context;
+    const { options } = this.#context;
     const last = divFloor(sector + sectors - 1, geometry.chunkSectors);
     let asked = 0;
     for (let chunk = divFloor(sector, geometry.chunkSectors); chunk <= last; chunk++) {
       if (table.stateOf(chunk) === EntryState.Settled) continue;
       if (asked++ === options.chunksPerNeed) return false;
-      let pending = pendings.get(chunk);
+      let pending = progress.pending.get(chunk);
       if (pending === undefined) {
-        if (limited && snapshot.copies >= options.cowThreshold) return true;
+        if (progress.copies >= copiesMax) return true;
         const newChunk = snapshot.allocate();
         if (newChunk < 0) {
-          if (this.#reclaims.wait(snapshot, need)) return false;
-          this.#drops.begin(snapshot, errno.ENOSPC, true);
-          needs.wait(snapshot.dropKeepers, need);
+          this.#noRoom.forKeeper(snapshot, need);
           return false;
         }
         pending = snapshot.begin(chunk, newChunk);

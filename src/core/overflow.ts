@@ -14,33 +14,37 @@
  * room, so then the snapshot turns Invalid (E-15), as it does for any other error.
  */
 import { errno, isNoRoom } from "../base/errno.ts";
-import { SnapshotState } from "../base/states.ts";
+import { assert } from "../base/assert.ts";
 import type { CoreContext } from "./context.ts";
-import type { PendingException } from "./pending-exception.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { PendingException, Snapshot } from "./snapshot.ts";
+import { Phase } from "./snapshot-phase.ts";
 
 /** Writes to new chunks are refused from now on, until the COW device grows. */
 export function overflow(context: CoreContext, snapshot: Snapshot, error: number = errno.ENOSPC): void {
-  if (snapshot.state === SnapshotState.Overflow) return;
-  snapshot.counters.overflowEvents += 1;
-  snapshot.setState(SnapshotState.Overflow);
+  if (snapshot.isFull) return;
+  assert(snapshot.phase === Phase.Open || snapshot.phase === Phase.Starting, "what allocates may run full");
+  snapshot.setFull(true);
   context.effects.notice(snapshot.index, "overflow", error);
 }
 
 /** The exception's data has found no room, and nothing but snapshot writes waits for it. */
 export function mayLeaveOut({ snapshot, error, keepers }: PendingException): boolean {
-  return snapshot.config.store === "PO" && isNoRoom(error) && keepers.isEmpty && !snapshot.dropping;
+  return snapshot.config.store === "PO" && isNoRoom(error) && keepers.isEmpty && !snapshot.isEnding;
 }
 
 /** All parts of its copy are over, or its granted write is: as if it had never been allocated. */
 export function leaveOut(context: CoreContext, pending: PendingException): void {
   const { snapshot, grant, writers } = pending;
+  assert(
+    pending.partsLeft === 0 && !pending.visible,
+    "nobody has seen what is left out, and nothing of it is under way",
+  );
   overflow(context, snapshot, pending.error);
-  snapshot.queue.remove(pending);
-  snapshot.allocator.giveBack(pending.newChunk);
+  snapshot.progress.queue.remove(pending);
+  snapshot.store.allocator.giveBack(pending.newChunk);
   context.markDirty(snapshot);
   pending.grant = null;
   if (grant !== null) context.needs.done(grant, errno.ENOSPC);
   context.needs.end(writers, errno.ENOSPC);
-  snapshot.pending.give(pending);
+  snapshot.progress.pending.give(pending);
 }

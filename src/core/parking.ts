@@ -4,6 +4,7 @@
  *   ask ──▶ below the limit of copies in flight: the need waits for what it asked for
  *      └──▶ at the limit: parked, in the order of arrival; asked again when copies have ended
  */
+import { assert } from "../base/assert.ts";
 import type { CoreContext } from "./context.ts";
 import type { Need } from "./need.ts";
 import type { OriginKeeper } from "./origin-keeper.ts";
@@ -23,14 +24,15 @@ export class Parking {
 
   /** An origin write's need where `snapshot` is undefined, else that of a write on the snapshot. */
   ask(need: Need, snapshot: Snapshot | undefined): void {
-    const full =
-      snapshot === undefined
-        ? this.#keeper.keep(need, need.sector, need.sectors, true)
-        : this.#writer.ask(snapshot, need)
-          ? snapshot
-          : undefined;
-    if (full !== undefined && need.remaining === 1) full.parked.push(need);
+    const full = this.#ask(need, snapshot);
+    if (full !== undefined && need.remaining === 1) full.waiters.parked.push(need);
     else this.#context.needs.done(need, 0);
+  }
+
+  /** The snapshot whose limit stopped it, if one did. */
+  #ask(need: Need, snapshot: Snapshot | undefined): Snapshot | undefined {
+    if (snapshot === undefined) return this.#keeper.keep(need);
+    return this.#writer.ask(snapshot, need) ? snapshot : undefined;
   }
 
   /** Copies have ended: parked needs get their turn. */
@@ -38,8 +40,10 @@ export class Parking {
     const { snapshots, options } = this.#context;
     for (const snapshot of snapshots) {
       if (snapshot === undefined) continue;
-      while (snapshot.parked.length > 0 && (snapshot.copies < options.cowThreshold || !snapshot.preserves)) {
-        const need = snapshot.parked.shift()!;
+      const { parked } = snapshot.waiters;
+      while (parked.length > 0 && (snapshot.progress.copies < options.cowThreshold || !snapshot.preserves)) {
+        const need = parked.shift()!;
+        assert(need.remaining === 1, "a need that is parked waits for its turn only");
         this.ask(need, need.kind === "chunk" ? snapshot : undefined);
       }
     }

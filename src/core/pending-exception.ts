@@ -7,12 +7,12 @@
  * commit queue (allocation order, S-41) until it is durable, and in the settler's lists after that. One whose snapshot has
  * turned Invalid is `dead`: it is kept only where a copy or a granted write is still on its way.
  */
+import { assert } from "../base/assert.ts";
 import type { Chunk } from "../base/units.ts";
 import { NeedList, type Need } from "./need.ts";
-import type { Snapshot } from "./snapshot.ts";
 
-export class PendingException {
-  snapshot: Snapshot;
+export class PendingException<Owner> {
+  readonly snapshot: Owner;
   oldChunk: Chunk = 0;
   newChunk: Chunk = 0;
   sequence = 0;
@@ -33,33 +33,36 @@ export class PendingException {
   readonly writers: NeedList = new NeedList();
   /** Origin writes and merges: they need it settled (E-13, C-33). */
   readonly keepers: NeedList = new NeedList();
-  nextInQueue: PendingException | null = null;
-  nextInBucket: PendingException | null = null;
+  nextInQueue: PendingException<Owner> | null = null;
+  nextInBucket: PendingException<Owner> | null = null;
 
-  constructor(snapshot: Snapshot) {
+  constructor(snapshot: Owner) {
     this.snapshot = snapshot;
   }
 }
 
 /** The pending exceptions of one snapshot. */
-export class PendingTable {
-  readonly #byChunk = new Map<Chunk, PendingException>();
-  readonly #free: PendingException[] = [];
+export class PendingTable<Owner> {
+  readonly #byChunk = new Map<Chunk, PendingException<Owner>>();
+  readonly #free: PendingException<Owner>[] = [];
 
   get count(): number {
     return this.#byChunk.size;
   }
 
-  get(chunk: Chunk): PendingException | undefined {
+  get(chunk: Chunk): PendingException<Owner> | undefined {
     return this.#byChunk.get(chunk);
   }
 
-  values(): Iterable<PendingException> {
+  values(): Iterable<PendingException<Owner>> {
     return this.#byChunk.values();
   }
 
-  take(snapshot: Snapshot, oldChunk: Chunk, newChunk: Chunk, sequence: number): PendingException {
+  take(snapshot: Owner, oldChunk: Chunk, newChunk: Chunk, sequence: number): PendingException<Owner> {
+    assert(!this.#byChunk.has(oldChunk), "a chunk has one pending exception");
     const pending = this.#free.pop() ?? new PendingException(snapshot);
+    assert(pending.snapshot === snapshot && !pending.dead, "a record is used again by its own snapshot");
+    assert(pending.writers.isEmpty && pending.keepers.isEmpty, "nobody waits for a record that is free");
     pending.oldChunk = oldChunk;
     pending.newChunk = newChunk;
     pending.sequence = sequence;
@@ -75,13 +78,14 @@ export class PendingTable {
   }
 
   /** It has settled, or was left out. */
-  give(pending: PendingException): void {
-    this.#byChunk.delete(pending.oldChunk);
+  give(pending: PendingException<Owner>): void {
+    assert(pending.grant === null && pending.partsLeft === 0, "nothing under way names a record that is given back");
+    assert(this.#byChunk.delete(pending.oldChunk), "the exception is pending");
     this.#free.push(pending);
   }
 
   /** The snapshot is Invalid: a record that something under way still names is never used again. */
-  abandon(pending: PendingException): void {
+  abandon(pending: PendingException<Owner>): void {
     this.#byChunk.delete(pending.oldChunk);
   }
 }

@@ -7,6 +7,7 @@
  * the new epoch nobody writes to an old reserve any more, and a claim of one is refused. It is enough that the gate is
  * empty, whoever holds it: an exclusive write that needs a chunk may be the one that waits for it.
  */
+import { assert } from "../base/assert.ts";
 import type { CoreContext, Operation } from "./context.ts";
 import { snapshotWriteGate } from "../base/gate-numbers.ts";
 import type { Gates } from "./gates.ts";
@@ -24,10 +25,10 @@ export class Reclaims {
 
   /** The snapshot has no room for the need. True: it waits for chunks that come back. */
   wait(snapshot: Snapshot, need: Need): boolean {
-    if (snapshot.allocator.reserved === 0) return false;
-    this.#context.needs.wait(snapshot.reclaimed, need);
-    if (snapshot.reclaiming) return true;
-    snapshot.reclaiming = true;
+    if (snapshot.store.allocator.reserved === 0) return false;
+    this.#context.needs.wait(snapshot.waiters.untilReclaimed, need);
+    if (snapshot.store.isReclaiming) return true;
+    snapshot.store.isReclaiming = true;
     snapshot.voidReserves();
     this.#context.operations.push(new Reclaim(this.#context, this.#gates, snapshot));
     return true;
@@ -52,10 +53,12 @@ class Reclaim implements Operation {
   advance(): boolean {
     if (!this.#gates.isEmpty(this.#gate)) return false;
     this.#gates.leave(this.#gate, this);
-    this.#snapshot.allocator.reclaim();
-    this.#snapshot.reclaiming = false;
-    this.#context.needs.end(this.#snapshot.reclaimed, 0);
     this.done = true;
+    const { store, waiters } = this.#snapshot;
+    assert(store.isReclaiming, "reserves are taken back once");
+    store.allocator.reclaim();
+    store.isReclaiming = false;
+    this.#context.needs.end(waiters.untilReclaimed, 0);
     return true;
   }
 }

@@ -8,10 +8,10 @@
  * writes find the chunk settled. One drain per bucket at a time; what comes meanwhile takes the next one. Only the flip
  * bounds the wait: with one counter, readers of other chunks could hold it above 0 for ever.
  */
+import { assert } from "../base/assert.ts";
 import type { Needs } from "./need.ts";
-import type { PendingException } from "./pending-exception.ts";
 import { DrainPhase } from "./settle-buckets.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { PendingException, Snapshot } from "./snapshot.ts";
 
 export class Settler {
   readonly #needs: Needs;
@@ -23,12 +23,12 @@ export class Settler {
   /** The exception is durable, and its entry was stored before. `advance` follows, once for a whole group. */
   add(pending: PendingException): void {
     const { snapshot } = pending;
-    snapshot.buckets.add(snapshot.config.ports.tracking.bucketOf(pending.oldChunk), pending);
+    snapshot.progress.buckets.add(snapshot.config.ports.tracking.bucketOf(pending.oldChunk), pending);
   }
 
   /** A group was added, or DRAINED came: go as far as the counters allow. */
   advance(snapshot: Snapshot, bucket: number): void {
-    const { buckets } = snapshot;
+    const { buckets } = snapshot.progress;
     const { tracking } = snapshot.config.ports;
     for (;;) {
       if (buckets.phase[bucket] === DrainPhase.Idle) {
@@ -49,10 +49,12 @@ export class Settler {
 
   #settle(snapshot: Snapshot, bucket: number): void {
     const { table } = snapshot.config.ports;
-    for (let pending = snapshot.buckets.take(bucket); pending !== null; pending = snapshot.buckets.take(bucket)) {
+    const { buckets } = snapshot.progress;
+    for (let pending = buckets.take(bucket); pending !== null; pending = buckets.take(bucket)) {
+      assert(pending.visible && pending.durable, "what settles is in the table, and on the disk (C-24)");
       table.settle(pending.oldChunk);
       this.#needs.end(pending.keepers, 0);
-      snapshot.pending.give(pending);
+      snapshot.progress.pending.give(pending);
     }
   }
 }

@@ -5,63 +5,41 @@
  *             ──▶ a part: copy the chunk ──▶ visible ──▶ release: look again, and write the COW device
  *             ──▶ pending already: wait for that
  *
- * No space: a store P turns Invalid, PO overflows, and the write gets ENOSPC (E-8). A file system that is full under the COW file
- * is the same, but is known only once the data has been written (overflow.ts).
+ * No space: room.ts. A file system that is full under the COW file is the same, but is known only once the data has been
+ * written (overflow.ts).
  */
+import { ChunkNeed } from "../base/chunk-need.ts";
 import { errno } from "../base/errno.ts";
-import { EntryState, SnapshotState } from "../base/states.ts";
+import { EntryState } from "../base/states.ts";
 import type { Chunk } from "../base/units.ts";
-import { claimReserved, isClaimable, takesReserves } from "./claims.ts";
+import { claimReserved, isClaimable } from "./claims.ts";
 import type { CoreContext } from "./context.ts";
 import type { CopyPlanner } from "./copy-planner.ts";
-import type { Drops } from "./drop.ts";
 import type { Need } from "./need.ts";
-import { overflow } from "./overflow.ts";
-import type { PendingException } from "./pending-exception.ts";
-import type { Reclaims } from "./reclaim.ts";
-import type { Snapshot } from "./snapshot.ts";
-
-/** Reserves are given only while so many times more chunks are free. */
-const RESERVE_MARGIN = 16;
+import type { NoRoom } from "./room.ts";
+import type { PendingException, Snapshot } from "./snapshot.ts";
+import { Phase } from "./snapshot-phase.ts";
 
 export class SnapshotWriter {
   readonly #context: CoreContext;
-  readonly #drops: Drops;
   readonly #planner: CopyPlanner;
-  readonly #reclaims: Reclaims;
+  readonly #noRoom: NoRoom;
 
-  constructor(context: CoreContext, drops: Drops, planner: CopyPlanner, reclaims: Reclaims) {
+  constructor(context: CoreContext, planner: CopyPlanner, noRoom: NoRoom) {
     this.#context = context;
-    this.#drops = drops;
     this.#planner = planner;
-    this.#reclaims = reclaims;
+    this.#noRoom = noRoom;
   }
 
   /** The need waits for what it asked for, or is given its end. True: the limit of copies in flight stopped it (E-25). */
   ask(snapshot: Snapshot, need: Need): boolean {
     const { needs } = this.#context;
-    const { chunk } = need;
-    if (snapshot.dropping) needs.wait(snapshot.dropWriters, need);
-    else if (snapshot.starting) needs.wait(snapshot.transition, need);
-    else if (snapshot.state === SnapshotState.Overflow) need.error = errno.EIO;
-    else if (snapshot.state === SnapshotState.Merging) return false;
-    else if (snapshot.state !== SnapshotState.Active) need.error = errno.EIO;
-    else if (snapshot.config.ports.table.stateOf(chunk) === EntryState.None) return this.#start(snapshot, need);
+    const { waiters, phase } = snapshot;
+    if (snapshot.isEnding) needs.wait(waiters.writersUntilInvalid, need);
+    else if (phase === Phase.Starting) needs.wait(waiters.untilPresented, need);
+    else if (phase === Phase.Open && !snapshot.isFull) return this.#askOpen(snapshot, need);
+    else if (phase !== Phase.Merging) need.error = errno.EIO;
     return false;
-  }
-
-  /** See `Core.reserve`. */
-  reserve(snapshot: Snapshot, count: number): readonly (readonly [Chunk, number])[] {
-    const runs: [Chunk, number][] = [];
-    if (!takesReserves(snapshot)) return runs;
-    for (let i = 0; i < count; i++) {
-      const chunk = snapshot.allocator.reserve(RESERVE_MARGIN * count);
-      if (chunk < 0) break;
-      const last = runs[runs.length - 1];
-      if (last !== undefined && last[0] + last[1] === chunk) last[1] += 1;
-      else runs.push([chunk, 1]);
-    }
-    return runs;
   }
 
   /** See `Core.claim`; the pending exception, whose data is there, or undefined: the need has its end. */
@@ -71,57 +49,52 @@ export class SnapshotWriter {
       return undefined;
     }
     const pending = claimReserved(snapshot, chunk, newChunk);
-    // There is a chunk but no slot for it (S-42): asking again would not help.
-    if (pending === undefined) {
-      this.#noSpace(snapshot, need);
-      return undefined;
-    }
-    pending.grant = need;
-    need.remaining += 1;
-    snapshot.counters.grants += 1;
+    if (pending === undefined) this.#noRoom.forClaim(snapshot, need);
+    else this.#grantTo(need, pending);
     return pending;
   }
 
-  #start(snapshot: Snapshot, need: Need): boolean {
-    const { needs, options, effects } = this.#context;
+  #askOpen(snapshot: Snapshot, need: Need): boolean {
+    const { options, needs } = this.#context;
     const { chunk } = need;
-    const joined = snapshot.pending.get(chunk);
+    // It has come into being while the message was on its way.
+    if (snapshot.config.ports.table.stateOf(chunk) !== EntryState.None) return false;
+    const joined = snapshot.progress.pending.get(chunk);
     if (joined !== undefined) {
       needs.wait(joined.writers, need);
       return false;
     }
-    const grant = need.whole || (options.grantParts && need.fills);
-    if (!grant && snapshot.copies >= options.cowThreshold) return true;
+    const isGranted = need.how === ChunkNeed.Whole || (options.fills && need.how === ChunkNeed.Fill);
+    if (!isGranted && snapshot.progress.copies >= options.cowThreshold) return true;
     const newChunk = snapshot.allocate();
-    if (newChunk < 0) {
-      if (this.#reclaims.wait(snapshot, need)) return false;
-      this.#noSpace(snapshot, need);
-      return false;
-    }
-    const pending = snapshot.begin(chunk, newChunk);
-    if (grant) {
-      pending.grant = need;
-      need.remaining += 1;
-      pending.partsLeft = 1;
-      snapshot.outstanding += 1;
-      snapshot.counters.grants += 1;
-      effects.grant(need.token, snapshot.index, chunk, newChunk, need.whole);
-    } else {
-      needs.wait(pending.writers, need);
-      this.#planner.add(pending);
-      this.#planner.flush();
-    }
+    if (newChunk < 0) this.#noRoom.forWriter(snapshot, need);
+    else if (isGranted) this.#grant(snapshot, need, newChunk);
+    else this.#copy(snapshot, need, newChunk);
     return false;
   }
 
-  /** Nothing is left to take back: Overflow, or the end of the snapshot (E-8). */
-  #noSpace(snapshot: Snapshot, need: Need): void {
-    need.error = errno.ENOSPC;
-    if (snapshot.config.store === "PO") {
-      overflow(this.#context, snapshot);
-      return;
-    }
-    this.#drops.begin(snapshot, errno.ENOSPC, true);
-    this.#context.needs.wait(snapshot.dropKeepers, need);
+  /** The worker writes the chunk itself (E-6). */
+  #grant(snapshot: Snapshot, need: Need, newChunk: Chunk): void {
+    const { chunk, token } = need;
+    const pending = snapshot.begin(chunk, newChunk);
+    this.#grantTo(need, pending);
+    pending.partsLeft = 1;
+    snapshot.progress.outstanding += 1;
+    this.#context.effects.grant(token, snapshot.index, chunk, newChunk, need.how === ChunkNeed.Whole);
+  }
+
+  /** A copy worker moves the old chunk, and the write waits until it has (E-5). */
+  #copy(snapshot: Snapshot, need: Need, newChunk: Chunk): void {
+    const pending = snapshot.begin(need.chunk, newChunk);
+    this.#context.needs.wait(pending.writers, need);
+    this.#planner.add(pending);
+    this.#planner.flush();
+  }
+
+  /** The need ends when the exception that it fills is acknowledged. */
+  #grantTo(need: Need, pending: PendingException): void {
+    pending.grant = need;
+    need.remaining += 1;
+    pending.snapshot.counters.grants += 1;
   }
 }

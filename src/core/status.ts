@@ -10,7 +10,7 @@ import { formatStatus, type StoreUsage } from "../format/status-line.ts";
 import type { SnapshotCounters } from "./counters.ts";
 import type { Snapshot } from "./snapshot.ts";
 
-export interface SnapshotStatus {
+export interface CoreStatus {
   /** The status line: numbers, or a word (S-72). */
   readonly text: string;
   readonly state: SnapshotState;
@@ -27,9 +27,9 @@ export interface SnapshotStatus {
   readonly counters: Readonly<SnapshotCounters>;
 }
 
-export function snapshotStatus(snapshot: Snapshot, mergeFraction: number): SnapshotStatus {
+export function snapshotStatus(snapshot: Snapshot, mergeFraction: number): CoreStatus {
   const usage = storeUsage(snapshot);
-  const { state, mergeFailed } = snapshot;
+  const { state, mergeFailed, progress } = snapshot;
   return {
     text: formatStatus({
       invalid: state === SnapshotState.Invalid,
@@ -41,19 +41,20 @@ export function snapshotStatus(snapshot: Snapshot, mergeFraction: number): Snaps
     mergeFailed,
     ...usage,
     exceptions: snapshot.config.ports.table.count(),
-    pending: snapshot.persistent ? snapshot.queue.length : snapshot.pending.count,
+    pending: snapshot.persistent ? progress.queue.length : progress.pending.count,
     mergeFraction,
     counters: snapshot.counters,
   };
 }
 
 function storeUsage(snapshot: Snapshot): StoreUsage {
-  const { geometry, allocator, area } = snapshot;
-  const nextFree = snapshot.mergeNextFree < 0 ? allocator.nextFree - allocator.unused : snapshot.mergeNextFree;
+  const { geometry, store, progress } = snapshot;
+  const { allocator, area } = store;
+  const nextFree = store.mergeNextFree < 0 ? allocator.nextFree - allocator.unused : store.mergeNextFree;
   const areas =
     area === undefined
       ? 0
-      : area.area + divFloor(area.committed + snapshot.visibleUncommitted, geometry.exceptionsPerArea) + 1;
+      : area.area + divFloor(area.committed + progress.visibleUncommitted, geometry.exceptionsPerArea) + 1;
   return {
     allocatedSectors: nextFree * geometry.chunkSectors,
     totalSectors: allocator.cowSectors,

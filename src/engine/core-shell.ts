@@ -13,13 +13,14 @@
  * One turn handles whatever has come from all workers, lets the core form its commits once, then rings each doorbell
  * once. A token carries the worker that asked: worker × 65536 + piece. The core never sees rings, the workers never decide.
  */
-import { assert } from "../base/assert.ts";
+import { unreachable } from "../base/assert.ts";
+import type { ChunkNeed } from "../base/chunk-need.ts";
 import { errno, errnoOf } from "../base/errno.ts";
-import { divExact, SECTOR_BYTES } from "../base/units.ts";
+import { SECTOR_BYTES } from "../base/units.ts";
 import { fromWords, highWord, lowWord } from "../base/u64.ts";
 import type { Core } from "../core/core.ts";
 import type { CopyJob, Effects, MetadataJob, NoticeKind, Registration } from "../core/ports.ts";
-import { ChunkNeed, type CloseCause, EPOCH_SHIFT, Message, SNAPSHOT_MASK } from "../ring/messages.ts";
+import { type CloseCause, EPOCH_SHIFT, Message, SNAPSHOT_MASK } from "../ring/messages.ts";
 import type { RingConsumer } from "../ring/spsc-ring.ts";
 import type { Channel } from "./channel.ts";
 import { MetadataSender } from "./metadata-sender.ts";
@@ -56,7 +57,8 @@ export class CoreShell implements Effects {
   readonly #operations = new Map<number, (error: number, message: string) => void>();
   readonly #timers = new Map<number, NodeJS.Timeout>();
   readonly #notices: (() => void)[] = [];
-  #core: Core | undefined;
+  /** The core that this shell serves. */
+  readonly core: Core;
   #nextOperation = 1;
   #nextCopy = 0;
   #turning = false;
@@ -65,22 +67,13 @@ export class CoreShell implements Effects {
   /** Messages of workers so far: requests, and ends of what they did. */
   heard = 0;
 
-  /** `groupWaitMs`: the time of S-54. */
-  constructor(threads: Threads, events: ShellEvents, groupWaitMs: number) {
+  /** `groupWaitMs`: the time of S-54. `newCore`: the core and its shell know each other, so one makes the other. */
+  constructor(threads: Threads, events: ShellEvents, groupWaitMs: number, newCore: (effects: Effects) => Core) {
     this.#threads = threads;
     this.#events = events;
     this.#groupWaitMs = groupWaitMs;
     this.#metadata = new MetadataSender(threads.metadata, (job, error, bytes) => this.#metadataDone(job, error, bytes));
-  }
-
-  /** The core that this shell serves; once, before the first turn. */
-  attach(core: Core): void {
-    assert(this.#core === undefined);
-    this.#core = core;
-  }
-
-  get core(): Core {
-    return this.#core as Core;
+    this.core = newCore(this);
   }
 
   /** Run an event of the core that ends with `finished`: resolves then, or when the shell ends. `message` names what failed. */
@@ -268,58 +261,46 @@ export class CoreShell implements Effects {
       this.#events.connectionClosed(words[at + 1], words[at + 2] as CloseCause);
   }
 
-  #message(channel: Channel, inbox: RingConsumer, at: number): void {
-    const { words } = inbox;
-    const { core } = this;
+  /** Most come from export workers and are about exceptions; the others are about threads and connections. */
+  #message(channel: Channel, { words }: RingConsumer, at: number): void {
     const kind = words[at];
-    const w1 = words[at + 1];
-    const w2 = words[at + 2];
-    const token = channel.index * TOKEN_WORKER + w1;
-    switch (kind) {
-      case Message.NeedOrigin:
-        return core.needOrigin(token, fromWords(w2, words[at + 3]), words[at + 4]);
-      case Message.NeedChunk:
-        return this.#needChunk(token, w2, fromWords(words[at + 3], words[at + 4]), words[at + 5]);
-      case Message.NeedDurable:
-        return core.needDurable(token, w2, words[at + 3]);
-      case Message.NeedRange:
-        return core.needRange(token, w2);
-      case Message.NeedReserve:
-        return this.#reserve(channel, w2, words[at + 3]);
-      case Message.Claim:
-      case Message.ClaimOrigin:
-        return this.#claim(kind, token, w2, words, at);
-      case Message.Written:
-        return core.written(w2, fromWords(words[at + 3], words[at + 4]), words[at + 5]);
-      case Message.Drained:
-        return core.drained(w2, words[at + 3]);
-      case Message.GateDrained:
-        return core.gateDrained(w2);
-      case Message.NeedExclusive:
-        return core.needExclusive(token, w2);
-      case Message.ExclusiveDone:
-        return core.exclusiveDone(token, w2);
-      case Message.Copied:
-        return core.copied(w1, w2, words[at + 3], words[at + 4]);
-      case Message.MetadataDone:
-        return this.#metadata.done(w1, w2);
-      case Message.ConnectionClosed:
-        return this.#events.connectionClosed(w1, w2 as CloseCause);
-      case Message.Entered:
-        return this.#events.entered(w1);
-      case Message.Waiting:
-        return this.#events.waiting(channel);
-      case Message.ControlTaken:
-        return channel.controlTaken(words[at + 3]);
-      case Message.Stopped:
-        return channel.hasStopped(w2, words[at + 3]);
-      default:
-        throw new Error(`unknown message ${kind} from ${channel.role} worker ${channel.index}`);
-    }
+    if (kind === Message.Copied) this.core.copied(words[at + 1], words[at + 2], words[at + 3], words[at + 4]);
+    else if (kind === Message.MetadataDone) this.#metadata.done(words[at + 1], words[at + 2]);
+    else if (!this.#request(channel, words, at)) this.#news(channel, words, at);
   }
 
-  #needChunk(token: number, snapshot: number, chunk: number, how: number): void {
-    this.core.needChunk(token, snapshot, chunk, how === ChunkNeed.Whole, how === ChunkNeed.Fill);
+  /** What a request of a client needs, or has done. False: the message is about something else. */
+  #request(channel: Channel, words: Int32Array, at: number): boolean {
+    const { core } = this;
+    const kind = words[at];
+    const token = channel.index * TOKEN_WORKER + words[at + 1];
+    const w2 = words[at + 2];
+    if (kind === Message.NeedChunk)
+      core.needChunk(token, w2, fromWords(words[at + 3], words[at + 4]), words[at + 5] as ChunkNeed);
+    else if (kind === Message.NeedOrigin) core.needOrigin(token, fromWords(w2, words[at + 3]), words[at + 4]);
+    else if (kind === Message.Claim || kind === Message.ClaimOrigin) this.#claim(kind, token, w2, words, at);
+    else if (kind === Message.NeedReserve) this.#reserve(channel, w2, words[at + 3]);
+    else if (kind === Message.Written) core.written(w2, fromWords(words[at + 3], words[at + 4]), words[at + 5]);
+    else if (kind === Message.NeedDurable) core.needDurable(token, w2, words[at + 3]);
+    else if (kind === Message.NeedRange) core.needRange(token, w2);
+    else if (kind === Message.NeedExclusive) core.needExclusive(token, w2);
+    else if (kind === Message.ExclusiveDone) core.exclusiveDone(token, w2);
+    else if (kind === Message.Drained) core.drained(w2, words[at + 3]);
+    else if (kind === Message.GateDrained) core.gateDrained(w2);
+    else return false;
+    return true;
+  }
+
+  /** Of a connection, or of the thread itself. */
+  #news(channel: Channel, words: Int32Array, at: number): void {
+    const kind = words[at];
+    const connection = words[at + 1];
+    if (kind === Message.ConnectionClosed) this.#events.connectionClosed(connection, words[at + 2] as CloseCause);
+    else if (kind === Message.Entered) this.#events.entered(connection);
+    else if (kind === Message.Waiting) this.#events.waiting(channel);
+    else if (kind === Message.ControlTaken) channel.controlTaken(words[at + 3]);
+    else if (kind === Message.Stopped) channel.hasStopped(words[at + 2], words[at + 3]);
+    else unreachable(kind as never, `message from ${channel.role} worker ${channel.index}`);
   }
 
   #reserve(channel: Channel, snapshot: number, count: number): void {
@@ -343,9 +324,4 @@ export class CoreShell implements Effects {
     else this.core.metadataDone(job.snapshot, error);
     if (job.kind === "commit" && error === 0) this.#events.committed?.(job.snapshot);
   }
-}
-
-/** Sectors of a device that has a whole number of them. */
-export function sectorsOf(bytes: number): number {
-  return divExact(bytes, SECTOR_BYTES);
 }

@@ -5,7 +5,6 @@
  * server listens somewhere else. So an address is checked before anything is opened; whether it can be had shows when it is bound.
  */
 import { resolve } from "node:path";
-import { assert } from "../base/assert.ts";
 
 export interface ListenAddress {
   readonly unix?: string | undefined;
@@ -20,21 +19,17 @@ const PORT_MAX = 65535;
 
 const TCP = /^tcp:(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):([0-9]{1,5})$/;
 
-/** Why `text` is no address; undefined: it is one. */
-export function addressFault(text: string): string | undefined {
-  if (text.startsWith("unix:")) return unixFault(text.slice("unix:".length));
+/** The address that a text is; a sentence that says why it is none. */
+export function readAddress(text: string): ListenAddress | string {
+  if (text.startsWith("unix:")) {
+    const unix = text.slice("unix:".length);
+    return unixFault(unix) ?? { unix };
+  }
   if (!text.startsWith("tcp:")) return "it begins neither with unix: nor with tcp:";
   const tcp = TCP.exec(text);
   if (tcp === null) return "it is not tcp:HOST:PORT";
-  return Number(tcp[3]) > PORT_MAX ? `a port is at most ${PORT_MAX}` : undefined;
-}
-
-/** Of a text without a fault. */
-export function parseAddress(text: string): ListenAddress {
-  assert(addressFault(text) === undefined, "the address has been checked");
-  if (text.startsWith("unix:")) return { unix: text.slice("unix:".length) };
-  const tcp = TCP.exec(text) as RegExpExecArray;
-  return { host: tcp[1] ?? tcp[2], port: Number(tcp[3]) };
+  const port = Number(tcp[3]);
+  return port > PORT_MAX ? `a port is at most ${PORT_MAX}` : { host: tcp[1] ?? tcp[2], port };
 }
 
 /** The NBD URI of an export there: it can be pasted as it is, into another folder's shell, too. */

@@ -17,22 +17,7 @@ import type { NoticeKind } from "../core/ports.ts";
 import type { CoreShell } from "./core-shell.ts";
 import type { SnapshotHandle } from "./snapshot-handle.ts";
 import { guarded } from "./user-callback.ts";
-
-/** How far a merge is. */
-export interface MergeProgress {
-  /** Of what there was when the merge began, or went on: 0 … 1. */
-  readonly fraction: number;
-  /** Chunks that are still to be merged. */
-  readonly left: number;
-}
-
-/** For `Volume.merge`. */
-export interface MergeOptions {
-  /** Stops the merge: what has been merged stays so, the rest is the snapshot's still. Rejects with an AbortError when the origin has been handed back. */
-  readonly signal?: AbortSignal | undefined;
-  /** After each step. What it throws is the program's own uncaught exception. */
-  readonly onProgress?: ((progress: MergeProgress) => void) | undefined;
-}
+import type { MergeOptions, MergeProgress } from "./volume-options.ts";
 
 export interface MergeParts {
   readonly shell: CoreShell;

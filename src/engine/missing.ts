@@ -4,7 +4,7 @@
 import { advice, say } from "../base/advice.ts";
 import { SnapringError } from "../base/errno.ts";
 import { loadNative, probeUring } from "../device/native.ts";
-import type { CompleteOptions } from "./volume-options.ts";
+import type { CompleteOptions } from "./complete-options.ts";
 
 /** The fallback is chosen with one clear message. Throws a SnapringError (EOPNOTSUPP) where io_uring was demanded. */
 export function sayWhatIsMissing(options: CompleteOptions): void {

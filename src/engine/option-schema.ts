@@ -15,11 +15,10 @@ import {
   MAX_SNAPSHOTS,
 } from "../base/constants.ts";
 import { isPowerOfTwo, SECTOR_BYTES } from "../base/units.ts";
-import { addressFault } from "./listen-address.ts";
-import type { MergeOptions } from "./merges.ts";
+import { STORE_KINDS } from "../format/table-line.ts";
+import { type ListenAddress, readAddress } from "./listen-address.ts";
 import { optionError, type OptionErrorCode, received } from "./option-error.ts";
-import type { AbortOptions } from "./volume.ts";
-import type { SnapshotOptions, VolumeOptions } from "./volume-options.ts";
+import type { AbortOptions, MergeOptions, SnapshotOptions, VolumeOptions } from "./volume-options.ts";
 
 const CHUNK_BYTES_MAX: number = 2 ** 30;
 
@@ -49,7 +48,7 @@ const snapshot = v.strictObject(
     name,
     cow: path,
     chunkSize: number("must be a number of bytes", chunkBytesFault),
-    store: v.optional(v.picklist(["P", "PO", "N"], 'must be "P", "PO" or "N"')),
+    store: v.optional(v.picklist(STORE_KINDS, 'must be "P", "PO" or "N"')),
     size: number("must be a number of bytes", (bytes) =>
       Number.isSafeInteger(bytes) && bytes > 0 && bytes % SECTOR_BYTES === 0
         ? undefined
@@ -67,7 +66,7 @@ const volume = v.strictObject(
   {
     origin: path,
     snapshots: list(snapshot, "must be an array of objects, one for each snapshot"),
-    listen: list(text("must be unix:PATH or tcp:HOST:PORT", addressWords), "must be an array of addresses"),
+    listen: list(address(), "must be an array of addresses"),
     direct: v.optional(v.union([v.boolean(), v.literal("auto")], 'must be true, false or "auto"')),
     io: v.optional(v.picklist(["auto", "uring", "sync"], 'must be "auto", "uring" or "sync"')),
     readOnly: flag,
@@ -131,9 +130,12 @@ export function checkMergeOptions(options: unknown): MergeOptions {
   return run(merge, options) as MergeOptions;
 }
 
+/** As the program gave them, but for the addresses, which have been read. */
+export type CheckedOptions = Omit<VolumeOptions, "listen"> & { readonly listen?: readonly ListenAddress[] | undefined };
+
 /** Throws an OptionError. */
-export function checkVolumeOptions(options: unknown): VolumeOptions {
-  const checked = run(volume, options) as VolumeOptions;
+export function checkVolumeOptions(options: unknown): CheckedOptions {
+  const checked = run(volume, options) as CheckedOptions;
   const { snapshots = [], abandon = [], noMerge = false, readOnly = false, originReadOnly = false } = checked;
   if (snapshots.length > MAX_SNAPSHOTS) wrong("options.snapshots", `has more than ${MAX_SNAPSHOTS} snapshots`);
   const before = new Map<string, number>();
@@ -225,7 +227,16 @@ function list(schema: v.GenericSchema, what: string): v.GenericSchema {
   return v.optional(v.array(schema, what));
 }
 
-function addressWords(address: string): string | undefined {
-  const fault = addressFault(address);
-  return fault === undefined ? undefined : `must be unix:PATH or tcp:HOST:PORT: ${fault}`;
+/** A text that becomes the address that it is. */
+function address(): v.GenericSchema<string, ListenAddress> {
+  const what = "must be unix:PATH or tcp:HOST:PORT";
+  return v.pipe(
+    v.string(what),
+    v.rawTransform(({ dataset, addIssue, NEVER }) => {
+      const read = readAddress(dataset.value);
+      if (typeof read !== "string") return read;
+      addIssue({ message: `${what}: ${read}` });
+      return NEVER;
+    }),
+  );
 }

@@ -27,7 +27,8 @@ import { type OpenAs, tieMissing, tieStore, type Words } from "../register/tie.t
 import type { LoadedStore } from "../core/loaded-store.ts";
 import type { DeviceFile } from "../device/device-file.ts";
 import type { VolumeDevice } from "./volume-device.ts";
-import type { CompleteOptions, SnapshotOptions } from "./volume-options.ts";
+import type { CompleteOptions } from "./complete-options.ts";
+import type { SnapshotOptions } from "./volume-options.ts";
 
 const UNWRITABLE: readonly string[] = ["EROFS", "EACCES", "EPERM"];
 

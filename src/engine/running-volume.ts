@@ -10,37 +10,37 @@
  * Everything here runs on the main thread. It holds no rule of its own about exceptions: that is core's.
  */
 import { EventEmitter } from "node:events";
+import { assert } from "../base/assert.ts";
 import { ABANDON_GRACE_MS, CLOSE_FLUSH_MS, CLOSE_GRACE_MS } from "../base/constants.ts";
 import { throwIfAborted, whenAborted } from "../base/abort-error.ts";
 import { errnoName, SnapringError } from "../base/errno.ts";
 import { errnoWhy } from "../base/errno-words.ts";
-import { Core } from "../core/core.ts";
-import type { NoticeKind, OriginPorts } from "../core/ports.ts";
-import { ORIGIN_FILE } from "../ring/file-table.ts";
-import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../base/gate-numbers.ts";
+import type { NoticeKind } from "../core/ports.ts";
 import { createVolumeWords, VolumeWords } from "../ring/volume-words.ts";
 import { CloseWatch } from "./close-watch.ts";
-import { CoreShell, sectorsOf, type ShellEvents } from "./core-shell.ts";
+import type { CompleteOptions } from "./complete-options.ts";
+import type { CoreShell, ShellEvents } from "./core-shell.ts";
 import { NO_CLIENTS } from "./client-limits.ts";
-import { parseAddress, uriOf } from "./listen-address.ts";
+import { uriOf } from "./listen-address.ts";
 import { Listener } from "./listener.ts";
 import { MainWake } from "./main-wake.ts";
 import { MergePacer } from "./merge-pacer.ts";
 import { sayWhatIsMissing } from "./missing.ts";
 import { checkSnapshotOptions } from "./option-schema.ts";
+import { OpenedSnapshots } from "./opened-snapshots.ts";
 import { Orders } from "./orders.ts";
 import { coreError, defect, inWords } from "./refusal.ts";
 import { canKeepRegister } from "../register/register-place.ts";
 import { RegisteredSet } from "./registered-set.ts";
-import type { MergeOptions } from "./merges.ts";
-import { gatePort, type SnapshotHandle } from "./snapshot-handle.ts";
-import { type MergeEvents, SnapshotSet } from "./snapshot-set.ts";
+import { type Served, serve } from "./serving.ts";
+import type { SnapshotHandle } from "./snapshot-handle.ts";
+import { SnapshotSet } from "./snapshot-set.ts";
 import { exportStats, type VolumeStats, workerStats } from "./stats.ts";
-import { Threads } from "./threads.ts";
+import type { Threads } from "./threads.ts";
 import { guarded } from "./user-callback.ts";
 import { VolumeDevice } from "./volume-device.ts";
 import { type ExportInfo, noticeWords, type SnapshotStatus, type VolumeEvents } from "./volume-events.ts";
-import type { CompleteOptions, SnapshotOptions } from "./volume-options.ts";
+import type { MergeOptions, SnapshotOptions } from "./volume-options.ts";
 
 export class RunningVolume extends EventEmitter<VolumeEvents> {
   readonly #options: CompleteOptions;
@@ -52,6 +52,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
   #shell: CoreShell | undefined;
   #listener: Listener | undefined;
   readonly #pacer: MergePacer;
+  #opened: OpenedSnapshots | undefined;
   #set: SnapshotSet | undefined;
   #registered: RegisteredSet | undefined;
   #closing: Promise<void> | undefined;
@@ -174,74 +175,56 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
     for (const line of this.#origin.remarks()) options.log(line);
     await this.#listen();
     this.#registered = await RegisteredSet.open(this.#origin, options);
-    const set = new SnapshotSet(options, this.#origin, this.#registered);
+    const opened = new OpenedSnapshots(options, this.#origin, this.#registered);
+    this.#opened = opened;
+    throwIfAborted(signal);
+    const { shell, threads } = await this.#openStores(opened, this.#origin, signal);
+    throwIfAborted(signal);
+    const set = new SnapshotSet({
+      options,
+      origin: this.#origin,
+      registered: this.#registered,
+      opened,
+      shell,
+      threads,
+      words: new VolumeWords(this.#words),
+      merging: { notice: (index, event, error) => this.#tell(index, event, error), began: () => this.#pacer.began() },
+    });
     this.#set = set;
-    throwIfAborted(signal);
-    await this.#openStores(set, this.#origin, signal);
-    throwIfAborted(signal);
-    const events: MergeEvents = {
-      notice: (index, event, error) => this.#tell(index, event, error),
-      began: () => this.#pacer.began(),
-    };
-    const { shell, threads } = { shell: this.#shell as CoreShell, threads: this.#threads as Threads };
-    const attached = set.attach(shell, threads, new VolumeWords(this.#words), events);
+    const attached = set.attach();
     await Promise.race([attached, this.#death]);
     if (this.#dead !== undefined) throw this.#dead;
     throwIfAborted(signal);
-    this.#listener?.serve((this.#threads as Threads).exports);
+    this.#listener?.serve(threads.exports);
     this.#isOpen = true;
     set.merges.opened();
   }
 
   /** The whole set opens before the origin accepts its first write (E-46). Threads start beside a store that takes its time. */
-  async #openStores(set: SnapshotSet, origin: VolumeDevice, signal: AbortSignal | undefined): Promise<void> {
-    let threads: Promise<void> | undefined;
+  async #openStores(opened: OpenedSnapshots, origin: VolumeDevice, signal: AbortSignal | undefined): Promise<Served> {
+    let served: Promise<Served> | undefined;
     try {
-      await set.openStores(() => {
+      await opened.openAll(() => {
         // A store that is refused may be read twice, to say why.
-        threads ??= this.#startThreads(origin);
-        threads.catch(() => {});
+        served ??= this.#startThreads(origin);
+        served.catch(() => {});
       }, signal);
     } finally {
-      await threads?.catch(() => {});
+      await served?.catch(() => {});
     }
-    await (threads ?? this.#startThreads(origin));
+    return await (served ?? this.#startThreads(origin));
   }
 
   get #originDevice(): VolumeDevice {
-    return this.#origin as VolumeDevice;
+    return there(this.#origin);
   }
 
   get #snapshots(): SnapshotSet {
-    return this.#set as SnapshotSet;
+    return there(this.#set);
   }
 
-  async #startThreads(origin: VolumeDevice): Promise<void> {
-    const options = this.#options;
+  async #startThreads(origin: VolumeDevice): Promise<Served> {
     this.#wake = new MainWake(() => this.#shell?.turn());
-    this.#threads = await Threads.open({
-      exportWorkers: options.workers,
-      copyWorkers: options.copyWorkers,
-      mode: options.mode,
-      wakeMain: this.#wake.handle,
-      originFd: origin.fd,
-      originInline: origin.inline,
-      exportData: {
-        volume: this.#words,
-        origin: origin.describe(ORIGIN_FILE),
-        originBytes: origin.file.sizeBytes,
-        readOnly: options.originReadOnly,
-        busyPollUs: options.busyPoll,
-      },
-      died: (error) => this.#fail(error),
-    });
-    const words = new VolumeWords(this.#words);
-    const ports: OriginPorts = {
-      writeGate: gatePort(words, ORIGIN_WRITE_GATE, this.#threads.exports),
-      readGate: gatePort(words, ORIGIN_READ_GATE, this.#threads.exports),
-      setList: (snapshots) => words.setList(snapshots),
-      setMerging: (snapshot) => words.setMerging(snapshot),
-    };
     const events: ShellEvents = {
       register: (index, what) => this.#snapshots.register(index, what),
       committed: (index) => this.#set?.committed(index),
@@ -251,29 +234,21 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
       waiting: (worker) => this.#listener?.waiting(worker),
       failed: (error) => this.#fail(defect(error)),
     };
-    this.#shell = new CoreShell(this.#threads, events, options.groupWaitMs);
-    const coreOptions = {
-      early: options.early,
-      turns: true,
-      grantParts: options.fills,
-      mergePaced: options.mergePercent < 100,
-      mergeBatches: options.mergeBatches,
-      groupCount: options.groupCount,
-      readOnly: options.readOnly,
-      originReadOnly: options.originReadOnly,
-    };
-    this.#shell.attach(new Core(this.#shell, ports, sectorsOf(origin.file.sizeBytes), coreOptions));
-    this.#shell.turn();
+    const served = await serve(this.#options, origin, this.#words, this.#wake, events, (error) => this.#fail(error));
+    this.#threads = served.threads;
+    this.#shell = served.shell;
+    served.shell.turn();
+    return served;
   }
 
   async #listen(): Promise<void> {
     this.#listener = new Listener(this.#options.log, (error) => this.#fail(defect(error)));
-    for (const address of this.#options.listen.map(parseAddress)) await this.#listener.listen(address);
+    for (const address of this.#options.listen) await this.#listener.listen(address);
   }
 
   async #close(): Promise<void> {
     this.#closeWatch.step("orders under way");
-    const merges = this.#set?.closeMerges();
+    const merges = this.#set?.merges.close();
     await this.#listener?.stop();
     await Promise.race([merges, this.#death]);
     await this.#orders.over();
@@ -293,8 +268,9 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
     this.#wake?.close();
     const quiet = this.#dead === undefined;
     try {
-      if (!this.#isOpen) await this.#set?.takeBack();
-      await this.#set?.closeDevices(quiet);
+      if (!this.#isOpen) await this.#opened?.takeBack();
+      await this.#set?.looked();
+      this.#opened?.closeAll(quiet);
     } finally {
       this.#origin?.close(quiet);
     }
@@ -386,4 +362,10 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
     if (event !== "merge-progress") this.#options.log(`${name}: ${noticeWords(event, error)}`);
     guarded(() => this.emit("snapshot", name, event, reason))();
   }
+}
+
+/** What every volume has that a program was given. */
+function there<T>(part: T | undefined): T {
+  assert(part !== undefined, "the volume has been opened");
+  return part;
 }

@@ -1,36 +1,35 @@
 /**
- * The snapshots of a volume: opened before it is served, created and dropped while it is, and what main knows of each.
+ * The snapshots of a volume that is served: handed to workers and core, created and dropped, and what main knows of each.
  *
- *   open     open stores ─▶ register ─▶ memory and descriptors to every worker ─▶ core ─▶ what merges is presented (E-36) ─▶ served
+ *   attach   register ─▶ memory and descriptors to every worker ─▶ core ─▶ what merges is presented (E-36) ─▶ served
  *   create   open store ─▶ memory and descriptor to every worker ─▶ core: C-30 ─▶ served
  *   drop     core: E-41 ─▶ workers forget ─▶ device closed
  *
  * A worker has a snapshot's memory before the core lists it, and keeps its descriptor until the core has let it go.
  */
-import { MAX_SNAPSHOTS } from "../base/constants.ts";
 import { AbortError, throwIfAborted } from "../base/abort-error.ts";
 import { SnapringError } from "../base/errno.ts";
 import { SnapshotState } from "../base/states.ts";
-import { SECTOR_BYTES } from "../base/units.ts";
 import type { Registration } from "../core/ports.ts";
-import { type DeviceFile, refuseOtherCows } from "../device/device-file.ts";
 import { formatTableLine } from "../format/table-line.ts";
 import { cowFile } from "../ring/file-table.ts";
 import type { VolumeWords } from "../ring/volume-words.ts";
 import type { ExportControl, FileControl } from "../ring/worker-data.ts";
 import type { CoreShell } from "./core-shell.ts";
 import type { RegisteredState } from "../register/register-text.ts";
+import type { OpenedSnapshots } from "./opened-snapshots.ts";
 import type { RegisteredSet } from "./registered-set.ts";
 import { type MergeParts, Merges } from "./merges.ts";
 import { coreError } from "./refusal.ts";
-import { SnapshotHandle } from "./snapshot-handle.ts";
+import type { SnapshotHandle } from "./snapshot-handle.ts";
 import { snapshotStats, type SnapshotStats } from "./stats.ts";
-import { type OpenedStore, openStore, removeMade, type StoreSurroundings } from "./store-opening.ts";
+import { removeMade } from "./store-opening.ts";
 import type { Threads } from "./threads.ts";
 import type { SnapshotStatus } from "./volume-events.ts";
 import type { VolumeDevice } from "./volume-device.ts";
 import { checkName, refusePassdown } from "./option-schema.ts";
-import type { CompleteOptions, SnapshotOptions } from "./volume-options.ts";
+import type { CompleteOptions } from "./complete-options.ts";
+import type { SnapshotOptions } from "./volume-options.ts";
 
 /** What a creation is refused with while the store is blank, or, for want of descriptors, before the register names it. */
 const REFUSALS: readonly string[] = ["EINVAL", "EBUSY", "EMFILE", "ENFILE"];
@@ -43,45 +42,54 @@ const COMMITS_PER_LOOK = 16;
 
 export type MergeEvents = Pick<MergeParts, "notice" | "began">;
 
+export interface SnapshotSetParts {
+  readonly options: CompleteOptions;
+  readonly origin: VolumeDevice;
+  readonly registered: RegisteredSet;
+  readonly opened: OpenedSnapshots;
+  readonly shell: CoreShell;
+  readonly threads: Threads;
+  readonly words: VolumeWords;
+  readonly merging: MergeEvents;
+}
+
 export class SnapshotSet {
   readonly #options: CompleteOptions;
   readonly #origin: VolumeDevice;
   readonly #registered: RegisteredSet;
-  readonly #handles = new Map<number, SnapshotHandle>();
-  /** Those that the register has been told of when the volume was opened. */
-  readonly #recorded = new Set<SnapshotHandle>();
-  /** … which it has written. */
-  #settled = false;
-  #shell: CoreShell | undefined;
+  readonly #opened: OpenedSnapshots;
+  readonly #shell: CoreShell;
+  readonly #threads: Threads;
+  readonly #words: VolumeWords;
+  readonly merges: Merges;
   #seeing: Promise<void> = Promise.resolve();
-  #merges: Merges | undefined;
-  #threads: Threads | undefined;
-  #words: VolumeWords | undefined;
 
-  constructor(options: CompleteOptions, origin: VolumeDevice, registered: RegisteredSet) {
+  /** The threads are there, and have no snapshot yet; `attach` follows. */
+  constructor({ options, origin, registered, opened, shell, threads, words, merging }: SnapshotSetParts) {
     this.#options = options;
     this.#origin = origin;
     this.#registered = registered;
+    this.#opened = opened;
+    this.#shell = shell;
+    this.#threads = threads;
+    this.#words = words;
+    const { originReadOnly } = options;
+    this.merges = new Merges({
+      ...merging,
+      shell,
+      originReadOnly,
+      operate: (name, event) => this.#operate(name, event),
+    });
   }
 
   /** What the core has: not what is just being introduced or forgotten. */
   served(): SnapshotHandle[] {
-    const known = new Set(this.#shell?.core.snapshots());
-    return this.#all().filter((handle) => known.has(handle.index));
-  }
-
-  /** Once they are attached. */
-  get merges(): Merges {
-    return this.#merges as Merges;
-  }
-
-  /** See Merges.close. */
-  async closeMerges(): Promise<void> {
-    await this.#merges?.close();
+    const known = new Set(this.#shell.core.snapshots());
+    return this.#opened.all().filter((handle) => known.has(handle.index));
   }
 
   at(index: number): SnapshotHandle | undefined {
-    return this.#handles.get(index);
+    return this.#opened.at(index);
   }
 
   find(name: string): SnapshotHandle {
@@ -91,58 +99,25 @@ export class SnapshotSet {
     return handle;
   }
 
-  /** Open every store of the options; nothing is written yet. */
-  async openStores(takesLong: () => void, signal: AbortSignal | undefined): Promise<void> {
-    const { snapshots } = this.#options;
-    const last = snapshots.at(-1);
-    const lastTakesLong = (chunkBytes: number): void => {
-      this.#fitOrigin(chunkBytes);
-      takesLong();
-    };
-    try {
-      for (const options of snapshots) {
-        throwIfAborted(signal);
-        const { loaded } = await this.#open(options, {
-          make: false,
-          takesLong: options === last ? lastTakesLong : undefined,
-          stop: signal,
-        });
-        this.#fitOrigin(loaded.chunkSectors * SECTOR_BYTES);
-      }
-    } catch (error) {
-      for (const handle of this.#handles.values()) removeMade(handle);
-      throw error;
-    }
-  }
-
-  /** The threads are there: hand the opened snapshots to workers and core. One that merges is presented when this resolves. */
-  async attach(shell: CoreShell, threads: Threads, words: VolumeWords, merging: MergeEvents): Promise<void> {
-    this.#shell = shell;
-    const { originReadOnly } = this.#options;
-    this.#merges = new Merges({
-      ...merging,
-      shell,
-      originReadOnly,
-      operate: (name, event) => this.#operate(name, event),
-    });
-    this.#threads = threads;
-    this.#words = words;
-    for (const handle of this.#all()) {
+  /** Hand the opened snapshots to workers and core. One that merges is presented when this resolves. */
+  async attach(): Promise<void> {
+    for (const handle of this.#opened.all()) {
       await this.#introduce(handle);
       await this.#operate(handle.name, (operation) =>
-        shell.core.openSnapshot(operation, this.#config(handle), handle.loaded),
+        this.#shell.core.openSnapshot(operation, this.#config(handle), handle.loaded),
       );
     }
     // What is registered has a store: a new one has been formatted by now, and nobody has written the origin yet.
-    const persistent = this.#all().filter((handle) => handle.persistent);
-    for (const handle of persistent) this.#recorded.add(handle);
+    const persistent = this.#opened.all().filter((handle) => handle.persistent);
+    for (const handle of persistent) this.#opened.recorded.add(handle);
     for (const handle of persistent)
       if (handle.merging && this.#stateAtOpening(handle) === "active") this.#sayStopped(handle);
     await this.#registered.settle(
       persistent.map((handle) => ({ ...handle.registrand, state: this.#stateAtOpening(handle) })),
     );
-    this.#settled = true;
-    for (const handle of this.#all()) if (this.#stateAtOpening(handle) === "merging") await this.#mergeAgain(handle);
+    this.#opened.isSettled = true;
+    for (const handle of this.#opened.all())
+      if (this.#stateAtOpening(handle) === "merging") await this.#mergeAgain(handle);
   }
 
   /** What the register is to say of it from now on. */
@@ -169,11 +144,10 @@ export class SnapshotSet {
   /** Make a snapshot of the live origin, atomically against writes of clients (E-40). */
   async create(options: SnapshotOptions, signal?: AbortSignal): Promise<void> {
     throwIfAborted(signal);
-    this.#refuseTaken(options);
+    this.#opened.refuseTaken(options);
     if (this.#options.readOnly) throw new SnapringError("EPERM", "the volume is read-only");
     if (this.#options.originReadOnly) refusePassdown(options, "options");
-    const handle = await this.#open(options, { make: true, stop: signal });
-    const shell = this.#shell as CoreShell;
+    const handle = await this.#opened.open(options, { make: true, stop: signal });
     try {
       if (handle.description.chunkBytes % this.#origin.align !== 0) {
         const what = `chunks of ${options.name} are smaller than a direct I/O block of the origin`;
@@ -182,7 +156,7 @@ export class SnapshotSet {
       await this.#introduce(handle);
       throwIfAborted(signal);
       await this.#operate(handle.name, (operation) =>
-        shell.core.createSnapshot(operation, this.#config(handle), handle.loaded),
+        this.#shell.core.createSnapshot(operation, this.#config(handle), handle.loaded),
       );
     } catch (error) {
       // Where a worker has died it cannot be told; why there is no snapshot is still what was thrown first.
@@ -201,15 +175,14 @@ export class SnapshotSet {
 
   /** The snapshot goes for good, and its COW device is let go (E-41). */
   async drop(handle: SnapshotHandle): Promise<void> {
-    const shell = this.#shell as CoreShell;
-    await this.#operate(handle.name, (operation) => shell.core.dropSnapshot(operation, handle.index));
+    await this.#operate(handle.name, (operation) => this.#shell.core.dropSnapshot(operation, handle.index));
     await this.#forget(handle);
   }
 
   /** Take over the size that the COW device has now (E-45, S-43). */
   grow(handle: SnapshotHandle): void {
     const sectors = handle.cow.sectorsNow();
-    const error = (this.#shell as CoreShell).grow(handle.index, sectors);
+    const error = this.#shell.grow(handle.index, sectors);
     if (error === 0) return;
     if (error === undefined) throw new SnapringError("EIO", `${handle.name}: the volume has ended`);
     throw new SnapringError(
@@ -220,7 +193,7 @@ export class SnapshotSet {
 
   /** What the core wants recorded of a snapshot before it goes on; resolves when it is durable (E-46). */
   async register(index: number, what: Registration): Promise<void> {
-    const handle = this.#handles.get(index);
+    const handle = this.#opened.at(index);
     if (handle === undefined || !handle.persistent) return;
     if (what === "removed") await this.#registered.remove(handle.registrand);
     else await this.#registered.record(handle.registrand, what);
@@ -229,7 +202,7 @@ export class SnapshotSet {
   /** The volume closes, and everything is on disk: the register remembers what the stores hold. */
   async see(): Promise<void> {
     await this.#seeing;
-    const persistent = this.#all().filter((handle) => handle.persistent);
+    const persistent = this.#opened.all().filter((handle) => handle.persistent);
     await this.#registered.see(
       persistent.map(({ registrand }) => registrand),
       true,
@@ -241,11 +214,11 @@ export class SnapshotSet {
    * older state after a crash is found out then, too.
    */
   committed(index: number): void {
-    const handle = this.#handles.get(index);
+    const handle = this.#opened.at(index);
     if (handle === undefined || --handle.lookIn > 0) return;
     handle.lookIn = COMMITS_PER_LOOK;
-    const status = this.#shell?.core.status(index);
-    if (status === undefined || status.state !== SnapshotState.Active) return;
+    const status = this.#shell.core.status(index);
+    if (status.state !== SnapshotState.Active) return;
     const most = handle.loaded.exceptions + status.counters.exceptionsCommitted;
     if (most < handle.seeAt) return;
     handle.seeAt = most * SEE_FACTOR;
@@ -256,7 +229,7 @@ export class SnapshotSet {
   }
 
   stats(handle: SnapshotHandle): SnapshotStats {
-    return snapshotStats(handle, (this.#shell as CoreShell).core.status(handle.index));
+    return snapshotStats(handle, this.#shell.core.status(handle.index));
   }
 
   status(handle: SnapshotHandle): SnapshotStatus {
@@ -272,91 +245,16 @@ export class SnapshotSet {
     return { name, state, status, table };
   }
 
-  /** The opening has failed, and its threads have ended: what was made for it goes again, in use by nobody so far. Never throws. */
-  async takeBack(): Promise<void> {
-    for (const handle of this.#all().filter(({ made }) => made !== undefined))
-      await this.#takeBack(handle).catch(({ message }) => this.#options.log(`${handle.name} stays: ${message}`));
-  }
-
-  /** What the register names for good keeps its file: the next opening would miss it (E-46), and takes the blank store. */
-  async #takeBack(handle: SnapshotHandle): Promise<void> {
-    try {
-      if (this.#recorded.has(handle)) await this.#registered.remove(handle.registrand);
-    } catch (error) {
-      if (this.#settled) throw error;
-    }
-    removeMade(handle);
-  }
-
-  /** `quiet`: no worker has died with requests under way. Nothing looks at a store, or writes the register, when it resolves. */
-  async closeDevices(quiet: boolean): Promise<void> {
+  /** Resolves when nothing looks at a store, or writes the register, any more: the devices may be closed. */
+  async looked(): Promise<void> {
     await this.#seeing;
-    for (const handle of this.#all()) handle.close(quiet);
-    this.#handles.clear();
-  }
-
-  async #open(
-    options: SnapshotOptions,
-    how: Pick<StoreSurroundings, "make" | "takesLong" | "stop">,
-  ): Promise<SnapshotHandle> {
-    const { readOnly, unlocked, direct, mode, log } = this.#options;
-    const around = { origin: this.#origin, cows: this.#cows(), direct, readOnly, unlocked, mode, log };
-    const opened = await openStore(options, { ...around, ties: this.#registered, ...how });
-    try {
-      // Another order may have taken the name, or the device, while the store was opened.
-      this.#refuseTaken(options);
-      refuseOtherCows(opened.cow.file, this.#cows());
-      return this.#adopt(options, opened);
-    } catch (error) {
-      opened.cow.close();
-      removeMade(opened);
-      throw error;
-    }
-  }
-
-  /** Copies read whole chunks of the origin: they must be whole device blocks there. */
-  #fitOrigin(chunkBytes: number): void {
-    const warning = chunkBytes % this.#origin.align === 0 ? undefined : this.#origin.useBuffered();
-    if (warning !== undefined) this.#options.log(warning);
-  }
-
-  #adopt(options: SnapshotOptions, opened: OpenedStore): SnapshotHandle {
-    const handle = new SnapshotHandle({
-      ...opened,
-      index: this.#freeIndex(),
-      name: options.name,
-      store: options.store ?? "P",
-      reserves: this.#options.reserves,
-      discardZeroesCow: options.discardZeroesCow ?? false,
-      discardPassdownOrigin: options.discardPassdownOrigin ?? false,
-    });
-    this.#handles.set(handle.index, handle);
-    return handle;
-  }
-
-  #all(): SnapshotHandle[] {
-    return [...this.#handles.values()];
-  }
-
-  #cows(): DeviceFile[] {
-    return this.#all().map((handle) => handle.cow.file);
-  }
-
-  #refuseTaken({ name }: SnapshotOptions): void {
-    if (this.#all().some((handle) => handle.name === name))
-      throw new SnapringError("EEXIST", `there is a snapshot named '${name}' already`);
-  }
-
-  #freeIndex(): number {
-    for (let index = 0; index < MAX_SNAPSHOTS; index++) if (!this.#handles.has(index)) return index;
-    throw new SnapringError("ENOSPC", `an origin has at most ${MAX_SNAPSHOTS} snapshots`);
   }
 
   #config(handle: SnapshotHandle): Parameters<CoreShell["core"]["openSnapshot"]>[1] {
     return {
       index: handle.index,
       store: handle.store,
-      ports: handle.ports(this.#words as VolumeWords, (this.#threads as Threads).exports),
+      ports: handle.ports(this.#words, this.#threads.exports),
       metadataBlockBytes: handle.cow.metadataBlockBytes,
       registered: handle.persistent && !this.#options.readOnly,
       merging: this.#stateAtOpening(handle) === "merging",
@@ -374,23 +272,21 @@ export class SnapshotSet {
   async #forget(handle: SnapshotHandle): Promise<void> {
     const gone = { file: cowFile(handle.index), fd: -1, inline: false };
     await this.#tell({ kind: "forget", index: handle.index, name: handle.name }, gone);
-    this.#recorded.delete(handle);
-    // The volume may have closed it meanwhile. Every worker has let go of its table, and the core of the snapshot.
-    if (this.#handles.delete(handle.index)) handle.close(true);
+    this.#opened.close(handle);
   }
 
   async #tell(toExports: ExportControl, toOthers: FileControl): Promise<void> {
-    const { exports, copies, metadata } = this.#threads as Threads;
+    const { exports, copies, metadata } = this.#threads;
     const taken = [
       ...exports.map((channel) => channel.control(toExports)),
       ...[...copies, metadata].map((channel) => channel.control(toOthers)),
     ];
-    (this.#shell as CoreShell).turn();
+    this.#shell.turn();
     await Promise.all(taken);
   }
 
   async #operate(name: string, event: (operation: number) => void): Promise<void> {
-    const { error, message } = await (this.#shell as CoreShell).operate(event);
+    const { error, message } = await this.#shell.operate(event);
     if (error !== 0) throw coreError(name, error, message);
   }
 }

@@ -1,11 +1,16 @@
 /**
  * The figures of a volume: what main knows of its snapshots, and what the workers count in shared memory.
  *
+ * The interfaces below are where a figure is declared: its name, its unit, its words. The values follow from them: main's counters
+ * (core/counters.ts) have the same names, and those of the workers (ring/counters.ts) the same but for the first letter.
+ *
  * Plain numbers, taken when asked for; a counter of a running worker may be a moment old.
  */
+import { assert } from "../base/assert.ts";
 import { MAX_SNAPSHOTS } from "../base/constants.ts";
 import { SnapshotState } from "../base/states.ts";
-import type { SnapshotStatus } from "../core/status.ts";
+import type { SnapshotCounters } from "../core/counters.ts";
+import type { CoreStatus } from "../core/status.ts";
 import { ExportCounter, exportRow, HISTOGRAM_BUCKETS, histogramAt, WorkerCounter } from "../ring/counters.ts";
 import type { Channel, WorkerRole } from "./channel.ts";
 import type { ClientStats } from "./client-limits.ts";
@@ -133,52 +138,48 @@ export interface VolumeStats {
 }
 
 export function workerStats(channel: Channel): WorkerStats {
-  const { counters } = channel;
+  const { role, index, ringKind, counters } = channel;
   return {
-    role: channel.role,
-    index: channel.index,
-    kind: channel.ringKind,
-    enters: counters[WorkerCounter.Enters],
-    turns: counters[WorkerCounter.Turns],
-    sleeps: counters[WorkerCounter.Sleeps],
-    spins: counters[WorkerCounter.Spins],
-    submitted: counters[WorkerCounter.Submitted],
-    completed: counters[WorkerCounter.Completed],
-    inline: counters[WorkerCounter.Inline],
-    connections: counters[WorkerCounter.Connections],
-    requests: counters[WorkerCounter.Requests],
-    pieces: counters[WorkerCounter.Pieces],
-    slots: counters[WorkerCounter.Slots],
-    copies: counters[WorkerCounter.Copies],
-    copiedBytes: counters[WorkerCounter.CopiedBytes],
-    metadataJobs: counters[WorkerCounter.MetadataJobs],
-    metadataBytes: counters[WorkerCounter.MetadataBytes],
+    role,
+    index,
+    kind: ringKind,
+    ...named<keyof typeof WorkerCounter, WorkerStats>(WorkerCounter, (counter) => counters[counter]),
   };
 }
 
 /** `exportIndex`: 0 the origin, 1 + snapshot index. */
 export function exportStats(name: string, exportIndex: number, workers: readonly Channel[]): ExportStats {
-  if (exportIndex > MAX_SNAPSHOTS) throw new RangeError("no such export");
+  assert(exportIndex <= MAX_SNAPSHOTS, "an export has a row of counters");
   const row = exportRow(exportIndex);
-  const sum = (counter: number): number => workers.reduce((total, w) => total + w.counters[row + counter], 0);
   const histogram = (operation: number): Histogram =>
     Array.from({ length: HISTOGRAM_BUCKETS }, (_, bucket) =>
       workers.reduce((total, w) => total + w.counters[histogramAt(exportIndex, operation) + bucket], 0),
     );
+  const { Others: _, ...told } = ExportCounter;
   return {
     name,
-    reads: sum(ExportCounter.Reads),
-    writes: sum(ExportCounter.Writes),
-    flushes: sum(ExportCounter.Flushes),
-    trims: sum(ExportCounter.Trims),
-    zeroes: sum(ExportCounter.Zeroes),
-    readBytes: sum(ExportCounter.ReadBytes),
-    writtenBytes: sum(ExportCounter.WrittenBytes),
-    errors: sum(ExportCounter.Errors),
+    ...named<keyof typeof told, ExportStats>(told, (counter) =>
+      workers.reduce((total, w) => total + w.counters[row + counter], 0),
+    ),
     readLatency: histogram(ExportCounter.Reads),
     writeLatency: histogram(ExportCounter.Writes),
     flushLatency: histogram(ExportCounter.Flushes),
   };
+}
+
+/**
+ * Counters of shared memory by the names that they have in the statistics: `CopiedBytes` is `copiedBytes`. Each has its words in `Stats`, which is
+ * what a counter that was added and is not described there does not compile without.
+ */
+function named<Name extends string, Stats extends Readonly<Record<Uncapitalize<Name>, number>>>(
+  numbers: Readonly<Record<Name, number>>,
+  read: (counter: number) => number,
+): Pick<Stats, Uncapitalize<Name>> {
+  const entries = Object.entries<number>(numbers).map(([name, counter]) => [
+    name.charAt(0).toLowerCase() + name.slice(1),
+    read(counter),
+  ]);
+  return Object.fromEntries(entries) as Pick<Stats, Uncapitalize<Name>>;
 }
 
 const STATE_NAMES: Readonly<Record<number, SnapshotStats["state"]>> = {
@@ -189,8 +190,9 @@ const STATE_NAMES: Readonly<Record<number, SnapshotStats["state"]>> = {
 };
 
 /** What the core says of a snapshot, with what main knows of it. */
-export function snapshotStats(handle: SnapshotHandle, status: SnapshotStatus): SnapshotStats {
-  const { counters } = status;
+export function snapshotStats(handle: SnapshotHandle, status: CoreStatus): SnapshotStats {
+  // Each of them is declared above.
+  const counters: Pick<SnapshotStats, keyof SnapshotCounters> = status.counters;
   const merging = status.state === SnapshotState.Merging;
   return {
     name: handle.name,
@@ -201,12 +203,7 @@ export function snapshotStats(handle: SnapshotHandle, status: SnapshotStatus): S
     metadataSectors: status.metadataSectors,
     exceptions: status.exceptions,
     pending: status.pending,
-    copies: counters.copies,
-    copiedBytes: counters.bytesCopied,
-    grants: counters.grants,
-    commits: counters.commits,
-    exceptionsCommitted: counters.exceptionsCommitted,
-    metadataBytes: counters.metadataBytesWritten,
+    ...counters,
     tableBytes: handle.table.memoryBytes(),
     mergeFraction: merging ? status.mergeFraction : undefined,
   };

@@ -1,13 +1,9 @@
 /**
- * What `openVolume` takes: typed options, checked (option-schema.ts) and completed with their defaults.
+ * The options of the library: of a volume, of a snapshot, of a merge, and what ends an operation before its time.
  *
- * The command line passes the same options. What depends on devices and stores is refused where they are opened.
+ * Types only, with the words that a program's author reads. They are checked by option-schema.ts and completed by complete-options.ts; the command
+ * line passes the same ones. What depends on devices and stores is refused where they are opened.
  */
-import { availableParallelism } from "node:os";
-import { GROUP_COUNT_MAX, GROUP_WAIT_MS } from "../base/constants.ts";
-import type { RingMode } from "../ring/worker-data.ts";
-import { checkVolumeOptions } from "./option-schema.ts";
-import { SafeLog } from "./safe-log.ts";
 
 /** A snapshot, for `openVolume` and `createSnapshot`. Sizes are bytes. */
 export interface SnapshotOptions {
@@ -104,69 +100,30 @@ export interface VolumeOptions {
   readonly log?: ((line: string) => void) | undefined;
 }
 
-export interface CompleteOptions {
-  readonly origin: string;
-  readonly snapshots: readonly SnapshotOptions[];
-  readonly listen: readonly string[];
-  readonly direct: boolean | "auto";
-  readonly io: "auto" | "uring" | "sync";
-  readonly mode: RingMode;
-  readonly readOnly: boolean;
-  /** Also where the whole volume is. */
-  readonly originReadOnly: boolean;
-  readonly workers: number;
-  readonly copyWorkers: number;
-  readonly early: boolean;
-  readonly fills: boolean;
-  readonly reserves: boolean;
-  readonly mergePercent: number;
-  readonly mergeBatches: boolean;
-  readonly groupWaitMs: number;
-  readonly groupCount: number;
-  readonly busyPoll: number;
-  readonly noMerge: boolean;
-  readonly abandon: readonly string[];
-  readonly moved: boolean;
-  readonly unregistered: boolean;
-  readonly unlocked: boolean;
-  /** Never throws. */
-  readonly log: (line: string) => void;
-  readonly droppedLines: () => number;
+/** How far a merge is. */
+export interface MergeProgress {
+  /** Of what there was when the merge began, or went on: 0 … 1. */
+  readonly fraction: number;
+  /** Chunks that are still to be merged. */
+  readonly left: number;
 }
 
-const DEFAULT_WORKERS_MAX = 4;
+/** For `Volume.merge`. */
+export interface MergeOptions {
+  /** Stops the merge: what has been merged stays so, the rest is the snapshot's still. Rejects with an AbortError when the origin has been handed back. */
+  readonly signal?: AbortSignal | undefined;
+  /** After each step. What it throws is the program's own uncaught exception. */
+  readonly onProgress?: ((progress: MergeProgress) => void) | undefined;
+}
 
-/** Throws an OptionError that names the option. */
-export function completeOptions(given: VolumeOptions): CompleteOptions {
-  const options = checkVolumeOptions(given);
-  const io = options.io ?? "auto";
-  const fills = options.fills ?? true;
-  const log = new SafeLog(options.log ?? (() => {}));
-  return {
-    origin: options.origin,
-    snapshots: options.snapshots ?? [],
-    listen: options.listen ?? [],
-    direct: options.direct ?? "auto",
-    io,
-    mode: io === "sync" ? "poll" : io,
-    readOnly: options.readOnly ?? false,
-    originReadOnly: (options.readOnly ?? false) || (options.originReadOnly ?? false),
-    workers: options.workers ?? Math.min(DEFAULT_WORKERS_MAX, availableParallelism()),
-    copyWorkers: options.copyWorkers ?? 1,
-    early: options.early ?? true,
-    fills,
-    reserves: (options.reserves ?? true) && fills,
-    mergeBatches: options.mergeBatches ?? true,
-    mergePercent: options.mergePercent ?? 100,
-    groupWaitMs: options.groupWaitMs ?? GROUP_WAIT_MS,
-    groupCount: options.groupCount ?? GROUP_COUNT_MAX,
-    busyPoll: options.busyPoll ?? 0,
-    noMerge: options.noMerge ?? false,
-    abandon: options.abandon ?? [],
-    moved: options.moved ?? false,
-    unregistered: options.unregistered ?? false,
-    unlocked: options.unlocked ?? false,
-    log: log.write,
-    droppedLines: () => log.dropped,
-  };
+/** What ends an operation before its time. */
+export interface AbortOptions {
+  /** Once it is aborted the operation takes back what it has begun, and rejects with an AbortError (code ABORT_ERR; `cause`: the signal's reason). */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** For `Volume.close`. */
+export interface CloseOptions {
+  /** Once it is aborted clients have no more time: what they have under way is cut. The close goes on to its end, and resolves. */
+  readonly signal?: AbortSignal | undefined;
 }

@@ -11,36 +11,30 @@
 import { EventEmitter } from "node:events";
 import { printableLine } from "../base/printable.ts";
 import { answering } from "./answering.ts";
+import { completeOptions } from "./complete-options.ts";
 import { forwardEvents } from "./forward-events.ts";
-import type { MergeOptions } from "./merges.ts";
 import { checkAbortOptions, checkMergeOptions } from "./option-schema.ts";
 import { refusal } from "./refusal.ts";
 import { RunningVolume } from "./running-volume.ts";
 import type { VolumeStats } from "./stats.ts";
 import { checkSurroundings } from "./surroundings.ts";
 import type { ExportInfo, SnapshotStatus, VolumeEvents } from "./volume-events.ts";
-import { completeOptions, type SnapshotOptions, type VolumeOptions } from "./volume-options.ts";
+import type { AbortOptions, CloseOptions, MergeOptions, SnapshotOptions, VolumeOptions } from "./volume-options.ts";
 import { checkWorkerEntries } from "./worker-entry.ts";
 
-export type { MergeOptions, MergeProgress } from "./merges.ts";
-export type { SnapshotOptions, VolumeOptions } from "./volume-options.ts";
+export type {
+  AbortOptions,
+  CloseOptions,
+  MergeOptions,
+  MergeProgress,
+  SnapshotOptions,
+  VolumeOptions,
+} from "./volume-options.ts";
 export type { WorkerRole } from "./channel.ts";
 export type { ClientStats } from "./client-limits.ts";
 export type { OptionError, OptionErrorCode } from "./option-error.ts";
 export type { ExportInfo, SnapshotEvent, SnapshotState, SnapshotStatus, VolumeEvents } from "./volume-events.ts";
 export type { ExportStats, Histogram, SnapshotStats, VolumeStats, WorkerStats } from "./stats.ts";
-
-/** What ends an operation before its time. */
-export interface AbortOptions {
-  /** Once it is aborted the operation takes back what it has begun, and rejects with an AbortError (code ABORT_ERR; `cause`: the signal's reason). */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** For `Volume.close`. */
-export interface CloseOptions {
-  /** Once it is aborted clients have no more time: what they have under way is cut. The close goes on to its end, and resolves. */
-  readonly signal?: AbortSignal | undefined;
-}
 
 interface Dropped {
   readonly origin: string;

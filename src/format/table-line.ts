@@ -11,7 +11,8 @@ import type { Sector } from "../base/units.ts";
 import { parseChunkSize } from "./chunk-size.ts";
 
 /** P: persistent; PO: persistent, and a full store answers writes with Overflow; N: transient. */
-export type StoreKind = "P" | "PO" | "N";
+export const STORE_KINDS = ["P", "PO", "N"] as const;
+export type StoreKind = (typeof STORE_KINDS)[number];
 
 export interface TableLine {
   readonly origin: string;

@@ -8,6 +8,7 @@
  *
  * Histogram bucket b counts requests that took less than 2^b microseconds; the last one takes the rest.
  */
+import { assert } from "../base/assert.ts";
 import { MAX_SNAPSHOTS } from "../base/constants.ts";
 
 export const WorkerCounter = {
@@ -49,6 +50,7 @@ const ROW: number = HISTOGRAMS + OPERATIONS * HISTOGRAM_BUCKETS;
 
 /** Row of an export: 0 is the origin, 1 + snapshot the snapshot's. */
 export function exportRow(exportIndex: number): number {
+  assert(exportIndex >= 0 && exportIndex <= MAX_SNAPSHOTS, "the origin has a row, and each snapshot");
   return ROWS + exportIndex * ROW;
 }
 
@@ -64,5 +66,5 @@ export function latencyBucket(milliseconds: number): number {
 
 /** For an export worker (`withExports`), or a copy or metadata worker. */
 export function createCounters(withExports: boolean): SharedArrayBuffer {
-  return new SharedArrayBuffer(8 * (withExports ? exportRow(1 + MAX_SNAPSHOTS) : ROWS));
+  return new SharedArrayBuffer(8 * (withExports ? exportRow(MAX_SNAPSHOTS) + ROW : ROWS));
 }

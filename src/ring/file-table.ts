@@ -10,11 +10,13 @@
  * posted for a place that changes. A connection's has no operation then (Connection.isPosted); a COW device's is given up when its snapshot's
  * gates are closed and empty and nothing of it is under way, and what comes late is refused by the snapshot's state.
  */
+import { assert } from "../base/assert.ts";
 import { MAX_CONNECTIONS_PER_WORKER, MAX_SNAPSHOTS } from "../base/constants.ts";
 
 export const ORIGIN_FILE = 0;
 
 export function cowFile(snapshot: number): number {
+  assert(snapshot >= 0 && snapshot < MAX_SNAPSHOTS, "each snapshot has its place");
   return 1 + snapshot;
 }
 

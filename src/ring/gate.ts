@@ -15,6 +15,7 @@
  * Each side stores its own word before it loads the other's, so that either the worker sees the gate closed or main
  * sees the announcement.
  */
+import { assert } from "../base/assert.ts";
 import { MAX_EXPORT_WORKERS } from "../base/constants.ts";
 
 const LINE = 16;
@@ -31,10 +32,12 @@ export class Gate {
   }
 
   close(): void {
+    assert(!this.isClosed, "a gate is closed by one holder, for all that wait behind it");
     Atomics.store(this.#words, this.#at, 1);
   }
 
   open(): void {
+    assert(this.isClosed, "only a closed gate is opened");
     Atomics.store(this.#words, this.#at, 0);
   }
 
@@ -44,7 +47,11 @@ export class Gate {
 
   inFlight(): number {
     let sum = 0;
-    for (let w = 1; w <= MAX_EXPORT_WORKERS; w++) sum += Atomics.load(this.#words, this.#at + w * LINE);
+    for (let w = 1; w <= MAX_EXPORT_WORKERS; w++) {
+      const announced = Atomics.load(this.#words, this.#at + w * LINE);
+      assert(announced >= 0, "no worker leaves more often than it has entered");
+      sum += announced;
+    }
     return sum;
   }
 }
@@ -56,6 +63,7 @@ export class GatePass {
   readonly #mine: number;
 
   constructor(words: Int32Array, at: number, worker: number) {
+    assert(worker >= 0 && worker < MAX_EXPORT_WORKERS, "a gate has a line for each export worker");
     this.#words = words;
     this.#closed = at;
     this.#mine = at + (1 + worker) * LINE;
@@ -69,6 +77,8 @@ export class GatePass {
 
   /** End one announcement. True: main waits for this gate, and this worker has nothing in it any more: send GateDrained. */
   leave(): boolean {
-    return Atomics.sub(this.#words, this.#mine, 1) === 1 && Atomics.load(this.#words, this.#closed) === 1;
+    const before = Atomics.sub(this.#words, this.#mine, 1);
+    assert(before > 0, "who leaves a gate has entered it");
+    return before === 1 && Atomics.load(this.#words, this.#closed) === 1;
   }
 }

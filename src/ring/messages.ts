@@ -92,10 +92,6 @@ export const Message = {
 export const EPOCH_SHIFT = 16;
 export const SNAPSHOT_MASK = 0xffff;
 
-/** How a snapshot write would have its chunk copied: by a copy worker; not at all, it covers the chunk; by its own worker. */
-export const ChunkNeed = { Copy: 0, Whole: 1, Fill: 2 } as const;
-export type ChunkNeed = (typeof ChunkNeed)[keyof typeof ChunkNeed];
-
 /**
  * How a worker stops: when everything is answered and read; when the operations under way have ended, whatever is not answered or not
  * read; without waiting for main, which cannot answer any more because another worker has died.

@@ -8,6 +8,7 @@
  * A slot belongs to main until its job is sent, and again when the job is done: the image that is being written is one that
  * main no longer touches (C-21).
  */
+import { assert } from "../base/assert.ts";
 import { PAGE_BYTES } from "./slots.ts";
 
 export const METADATA_ZEROES: number = PAGE_BYTES;
@@ -18,5 +19,6 @@ export const METADATA_SLOTS = 512;
 export const METADATA_ARENA_BYTES: number = METADATA_IMAGES + METADATA_SLOTS * METADATA_SLOT_BYTES;
 
 export function metadataSlotAddress(slot: number): number {
+  assert(slot >= 0 && slot <= METADATA_SLOTS, "an image slot of the arena, or its end");
   return METADATA_IMAGES + slot * METADATA_SLOT_BYTES;
 }

@@ -4,6 +4,7 @@
  * The queue is bounded by what may be under way (every message answers or asks for one pooled record), so it is a cushion and
  * not a second ring; order is kept. `flush` publishes once per turn and wakes the consumer at most once.
  */
+import { assert } from "../base/assert.ts";
 import { RingProducer } from "./spsc-ring.ts";
 
 export class Outbox {
@@ -23,6 +24,7 @@ export class Outbox {
       return;
     }
     const words = this.#ring.words;
+    assert(kind > 0, "a message has a kind");
     words[at] = kind;
     words[at + 1] = token;
     words[at + 2] = a;

@@ -11,7 +11,7 @@
  * unaligned write only covers in part. Slots are used again, so who gives one back must know that nobody moves bytes of it: no operation of a device (the
  * last piece has ended), no receive (it has completed, or its cancel has), no send (likewise; a reply that has left in part keeps its slot). A worker that finds no free slot says "not yet"; nothing grows.
  */
-import { assert } from "../base/assert.ts";
+import { assert, VERIFY } from "../base/assert.ts";
 
 export const PAGE_BYTES = 4096;
 
@@ -77,6 +77,7 @@ export class Slots {
   give(slot: number): void {
     const k = this.#classOf(slot);
     assert(this.#freeCount[k] < this.#classes[k].count, "a slot was given back twice");
+    if (VERIFY) assert(!this.#free[k].subarray(0, this.#freeCount[k]).includes(slot), "a free slot was given back");
     this.#free[k][this.#freeCount[k]++] = slot;
   }
 
@@ -98,6 +99,7 @@ export class Slots {
 
   #classOf(slot: number): number {
     let k = this.#classes.length - 1;
+    assert(slot >= 0 && slot < this.#firstSlot[k] + this.#classes[k].count, "a slot of this arena");
     while (slot < this.#firstSlot[k]) k -= 1;
     return k;
   }

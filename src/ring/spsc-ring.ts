@@ -35,7 +35,9 @@ export function createRing(capacity: number): SharedArrayBuffer {
 }
 
 function capacityOf(memory: SharedArrayBuffer): number {
-  return (memory.byteLength / 4 - MESSAGES) / MESSAGE_WORDS;
+  const capacity = (memory.byteLength / 4 - MESSAGES) / MESSAGE_WORDS;
+  assert((capacity & (capacity - 1)) === 0 && capacity > 0, "the memory is a ring");
+  return capacity;
 }
 
 /** The producer's end. Messages become visible to the consumer at `publish`, all at once. */
@@ -57,6 +59,7 @@ export class RingProducer {
   reserve(): number {
     if (((this.#tail - this.#head) | 0) > this.#mask) {
       this.#head = Atomics.load(this.words, HEAD);
+      assert(((this.#tail - this.#head) | 0) >= 0, "the consumer is never ahead of the producer");
       if (((this.#tail - this.#head) | 0) > this.#mask) return -1;
     }
     const at = MESSAGES + (this.#tail & this.#mask) * MESSAGE_WORDS;
@@ -91,6 +94,8 @@ export class RingConsumer {
     if (this.#head === this.#tail) {
       // The index is loaded before the message words that it publishes.
       this.#tail = Atomics.load(this.words, TAIL);
+      assert(((this.#tail - this.#head) | 0) >= 0, "the producer takes nothing back");
+      assert(((this.#tail - this.#head) | 0) <= this.#mask + 1, "the producer overwrites nothing that is not read");
       if (this.#head === this.#tail) return -1;
     }
     return MESSAGES + (this.#head & this.#mask) * MESSAGE_WORDS;
@@ -98,6 +103,7 @@ export class RingConsumer {
 
   /** Give the oldest message's place back to the producer. */
   advance(): void {
+    assert(this.#head !== this.#tail, "there is a message to be taken");
     this.#head = (this.#head + 1) | 0;
     Atomics.store(this.words, HEAD, this.#head);
   }

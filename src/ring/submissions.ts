@@ -6,6 +6,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { highWord, lowWord } from "../base/u64.ts";
+import { FILE_COUNT } from "./file-table.ts";
 import { DESCRIPTOR_WORDS, IoFlag, IoOp } from "./io-descriptor.ts";
 
 export class Submissions {
@@ -39,6 +40,9 @@ export class Submissions {
     position: number,
     argument: number,
   ): void {
+    assert(file >= 0 && file < FILE_COUNT, "a place of the file table");
+    assert(address >= 0 && length >= 0, "bytes of the arena");
+    assert(position >= 0 && Number.isSafeInteger(position), "a position of a device");
     const at = this.#next();
     const words = this.#words;
     words[at] = op;
@@ -55,6 +59,8 @@ export class Submissions {
 
   /** fallocate: its length may exceed 32 bits. */
   pushAllocate(file: number, user: number, mode: number, position: number, length: number): void {
+    assert(file >= 0 && file < FILE_COUNT, "a place of the file table");
+    assert(position >= 0 && length > 0, "a range of a device");
     const at = this.#next();
     const words = this.#words;
     words[at] = IoOp.Allocate;
@@ -71,11 +77,13 @@ export class Submissions {
 
   /** The descriptor pushed last starts the next one only if it succeeds whole. */
   link(): void {
+    assert(this.#count > 0, "a descriptor has been pushed");
     this.#words[(this.#count - 1) * DESCRIPTOR_WORDS] |= IoFlag.Link << 8;
   }
 
   /** The descriptor pushed last is done inside the turn, where it is one of a file. */
   atOnce(): void {
+    assert(this.#count > 0, "a descriptor has been pushed");
     this.#words[(this.#count - 1) * DESCRIPTOR_WORDS] |= IoFlag.AtOnce << 8;
   }
 

@@ -9,6 +9,7 @@
  * `list` changes only while the origin's write gate is closed and drained (C-30), `merging` only while both of the
  * origin's gates are (C-32, C-38): a request that has entered its gate may read them without a further check.
  */
+import { assert } from "../base/assert.ts";
 import { MAX_SNAPSHOTS } from "../base/constants.ts";
 import { GATE_COUNT } from "../base/gate-numbers.ts";
 import { GATE_WORDS, Gate, GatePass } from "./gate.ts";
@@ -31,15 +32,22 @@ export class VolumeWords {
   }
 
   gate(number: number): Gate {
+    assert(number >= 0 && number < GATE_COUNT, "a volume has this gate");
     return new Gate(this.#words, GATES + number * GATE_WORDS);
   }
 
   setList(snapshots: readonly number[]): void {
-    snapshots.forEach((snapshot, i) => Atomics.store(this.#words, LIST + i, snapshot));
+    assert(snapshots.length <= MAX_SNAPSHOTS, "the list holds every snapshot");
+    for (const [i, snapshot] of snapshots.entries()) {
+      assert(snapshot >= 0 && snapshot < MAX_SNAPSHOTS, "the list holds indices of snapshots");
+      Atomics.store(this.#words, LIST + i, snapshot);
+    }
     Atomics.store(this.#words, LIST_COUNT, snapshots.length);
   }
 
   setMerging(snapshot: number): void {
+    assert(snapshot >= -1 && snapshot < MAX_SNAPSHOTS, "a snapshot merges, or none");
+    assert(snapshot < 0 || Atomics.load(this.#words, MERGING) === 0, "one snapshot merges at a time (E-31)");
     Atomics.store(this.#words, MERGING, snapshot + 1);
   }
 }
@@ -55,6 +63,7 @@ export class VolumeReader {
   }
 
   pass(gate: number): GatePass {
+    assert(gate >= 0 && gate < GATE_COUNT, "a volume has this gate");
     return new GatePass(this.#words, GATES + gate * GATE_WORDS, this.#worker);
   }
 
@@ -63,6 +72,7 @@ export class VolumeReader {
   }
 
   listed(i: number): number {
+    assert(i >= 0 && i < MAX_SNAPSHOTS, "a place of the list");
     return Atomics.load(this.#words, LIST + i);
   }
 

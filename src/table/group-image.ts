@@ -5,6 +5,7 @@
  * leaf apart, change a chunk, fold what is settled and consecutive into runs again, and write a new leaf. The image
  * is scratch memory of the writer, reused for every group.
  */
+import { assert } from "../base/assert.ts";
 import { EntryState } from "../base/states.ts";
 import { lowWord } from "../base/u64.ts";
 import {
@@ -56,6 +57,7 @@ export class GroupImage {
       const first = newChunkFrom(words[leaf + 1 + 2 * i], b);
       const offset = offsetOf(b);
       const rest = restOf(b);
+      assert(offset + rest < GROUP_CHUNKS, "a run stays in its group");
       for (let n = 0; n <= rest; n++) {
         this.state[offset + n] = stateBits(b);
         this.newChunk[offset + n] = first + n;
@@ -87,6 +89,10 @@ export class GroupImage {
   /** Add a settled chunk to an image that is being folded as it is made, by ascending offset; `reset` comes first. */
   append(offset: number, newChunk: number): void {
     const last = this.runs - 1;
+    assert(
+      last < 0 || this.runOffset[last] + this.runLength[last] <= offset,
+      "chunks are appended by ascending offset",
+    );
     const continues =
       last >= 0 && this.runOffset[last] + this.runLength[last] === offset && this.newChunk[offset - 1] === newChunk - 1;
     if (continues) {
@@ -122,6 +128,7 @@ export class GroupImage {
       this.#putDirect(words, leaf);
       return;
     }
+    assert(this.runs <= capacity, "the leaf has room for the image");
     for (let i = 0; i < this.runs; i++) {
       const offset = this.runOffset[i];
       const newChunk = this.newChunk[offset];

@@ -71,12 +71,16 @@ export class LeafHeap {
         Atomics.store(this.words, block, size | USED | BEFORE_USED);
       }
     }
+    assert(block >= this.#base && block + size <= this.#top, "a block of this heap");
+    assert((this.#top + LEAF_REACH) * 4 <= this.words.length * 4, "a lost reader stays inside the memory (C-3)");
     return block + 1;
   }
 
   /** Take a leaf back that is no longer in the directory. */
   retire(leaf: number): void {
     if (this.#quarantined === this.#quarantine.length) this.releaseQuarantine();
+    assert(leaf > this.#base && leaf < this.#top, "a leaf of this heap");
+    assert((this.words[leaf - 1] & USED) !== 0, "a leaf is retired once");
     this.#quarantine[this.#quarantined++] = leaf - 1;
   }
 

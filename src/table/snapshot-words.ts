@@ -10,8 +10,9 @@
  * only sends the write to main, which lets it look again (C-11). Main waits for every write that was announced before
  * the range was stored (C-34), and clears the range after the entries have gone (C-37).
  */
+import { assert } from "../base/assert.ts";
 import { newSharedMemory } from "../base/shared-memory.ts";
-import type { SnapshotState } from "../base/states.ts";
+import { SnapshotState } from "../base/states.ts";
 import { fromWords, highWord, lowWord } from "../base/u64.ts";
 import type { Sector } from "../base/units.ts";
 import { TRACKING_WORDS, Tracking, TrackingReader } from "./tracking.ts";
@@ -43,16 +44,20 @@ export class SnapshotWords {
   }
 
   setState(state: SnapshotState): void {
+    assert(state >= SnapshotState.Absent && state <= SnapshotState.Merging, "a state of a snapshot");
     Atomics.store(this.#words, STATE, state);
   }
 
   /** Highest visible sequence number (int32, compared by difference). */
   setVisible(sequence: number): void {
+    assert(((sequence - Atomics.load(this.#words, VISIBLE)) | 0) > 0, "what is visible stays so (C-22)");
     Atomics.store(this.#words, VISIBLE, sequence);
   }
 
   /** Everything up to this sequence number is durable. */
   setDurable(sequence: number): void {
+    assert(((sequence - Atomics.load(this.#words, DURABLE)) | 0) >= 0, "what is durable stays so (C-23)");
+    assert(((Atomics.load(this.#words, VISIBLE) - sequence) | 0) >= 0, "what is durable is visible");
     Atomics.store(this.#words, DURABLE, sequence);
   }
 
@@ -63,8 +68,10 @@ export class SnapshotWords {
 
   /** The range being merged; 0 sectors clear it. */
   setMergeRange(firstSector: Sector, sectors: Sector): void {
+    assert(firstSector >= 0 && sectors >= 0 && Number.isSafeInteger(firstSector + sectors), "a range of the origin");
     const words = this.#words;
-    Atomics.add(words, VERSION, 1);
+    const version = Atomics.add(words, VERSION, 1);
+    assert((version & 1) === 0, "the range has one writer");
     Atomics.store(words, SECTORS, lowWord(sectors));
     Atomics.store(words, SECTORS + 1, highWord(sectors));
     Atomics.store(words, FIRST, lowWord(firstSector));

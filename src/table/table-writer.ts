@@ -9,7 +9,7 @@
  * Main reads its own words plainly; nobody else stores into them. It does not track, wait or wake: that is `tracking.ts`
  * and the core. Programmer errors (publish twice, settle what is not there) are asserted.
  */
-import { assert } from "../base/assert.ts";
+import { assert, VERIFY } from "../base/assert.ts";
 import { TABLE_NEW_CHUNKS_MAX } from "../base/constants.ts";
 import { EntryState } from "../base/states.ts";
 import { lowWord } from "../base/u64.ts";
@@ -24,6 +24,7 @@ import {
   GROUP_CHUNKS,
   GROUPS_WORD,
   isDirect,
+  isLive,
   LEAF_REACH,
   MAGIC_WORD,
   newChunkFrom,
@@ -42,6 +43,12 @@ import {
 const FOLD_ENTRIES = 8;
 const FOLD_GAIN = 4;
 
+/** A table that was loaded is walked whole, with VERIFY, where it has no more than these. */
+const VERIFY_EXCEPTIONS_MAX = 4096;
+
+/** So seldom is a leaf that was built read back, with VERIFY: it takes a hundred times longer than to build it. */
+const LEAVES_PER_VERIFY = 64;
+
 /** Groups per bit of the map that spares `runs` the untouched parts of a large directory. */
 const REGION_GROUPS = 4096;
 
@@ -59,6 +66,8 @@ export class TableWriter {
   readonly #image = new GroupImage();
   readonly #regions: Uint8Array;
   #count = 0;
+  /** Leaves since one was looked at (VERIFY). */
+  #built = 0;
 
   /** The writer of a table that was just created; there is never a second one. */
   constructor(memory: SharedArrayBuffer) {
@@ -116,6 +125,7 @@ export class TableWriter {
     assert(at !== 0, "chunk has no exception");
     const words = this.#heap.words;
     const b = words[at];
+    assert(isLive(b), "only what is there settles");
     if (stateBits(b) === EntryState.Settled) return;
     Atomics.store(words, at, (b & ~3) | EntryState.Settled);
     this.#foldIfWorth(Math.floor(oldChunk / GROUP_CHUNKS));
@@ -131,6 +141,7 @@ export class TableWriter {
     const leaf = words[DIRECTORY_WORD + group];
     const b = words[at];
     const rest = restOf(b);
+    assert(this.#count > 0, "the table counts what it holds");
     if (rest === 0) {
       Atomics.store(words, at, (b & ~3) | REMOVED);
       if (isEmpty(words, leaf)) this.#replace(group, leaf, 0);
@@ -176,6 +187,7 @@ export class TableWriter {
     assert(this.#count === 0, "table is not empty");
     const duplicate = bulkLoad(this.#heap, this.#groups, this.#image, exceptions, (group) => this.#touch(group));
     if (duplicate === -1) this.#count = exceptions.count;
+    if (VERIFY && this.#count <= VERIFY_EXCEPTIONS_MAX) this.verify();
     return duplicate;
   }
 
@@ -254,9 +266,23 @@ export class TableWriter {
     const leaf = leafWords === 0 ? 0 : this.#heap.allocate(leafWords);
     if (leaf !== 0) this.#image.put(this.#heap.words, leaf);
     this.#replace(group, old, leaf);
+    if (VERIFY && leaf !== 0 && (this.#built = (this.#built + 1) % LEAVES_PER_VERIFY) === 0)
+      this.#verifyLeaf(group, leaf);
+  }
+
+  /** What was built reads as it should, chunk by chunk. */
+  #verifyLeaf(group: number, leaf: number): void {
+    const { state, newChunk } = this.#image;
+    for (let offset = 0; offset < GROUP_CHUNKS; offset++) {
+      const at = findEntry(this.#heap.words, leaf, offset);
+      const isThere = state[offset] !== EntryState.None;
+      assert((at !== 0) === isThere, "a leaf has the chunks of its image");
+      if (isThere) assert(this.newChunkOf(group * GROUP_CHUNKS + offset) === newChunk[offset], "and where they are");
+    }
   }
 
   #replace(group: number, old: number, leaf: number): void {
+    assert(this.#heap.words[DIRECTORY_WORD + group] === old, "main alone writes the directory");
     this.#touch(group);
     // Publish after fill: all words of the leaf were stored before its index.
     Atomics.store(this.#heap.words, DIRECTORY_WORD + group, leaf);

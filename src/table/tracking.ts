@@ -51,6 +51,7 @@ export class Tracking {
   }
 
   parity(bucket: number): number {
+    assert(bucket >= 0 && bucket < TRACK_BUCKETS, "a bucket of tracked reads");
     return Atomics.load(this.#words, this.#at + bucket * STRIDE + PARITY);
   }
 
@@ -60,11 +61,14 @@ export class Tracking {
   }
 
   readers(bucket: number, parity: number): number {
-    return Atomics.load(this.#words, this.#at + bucket * STRIDE + parity);
+    const readers = Atomics.load(this.#words, this.#at + bucket * STRIDE + parity);
+    assert(readers >= 0, "no read has ended twice");
+    return readers;
   }
 
   /** Ask for one DRAINED; then look at the counters once more (C-5). */
   awaitDrain(bucket: number): void {
+    assert(bucket >= 0 && bucket < TRACK_BUCKETS, "a bucket of tracked reads");
     Atomics.store(this.#words, this.#at + bucket * STRIDE + WAITING, 1);
   }
 

@@ -8,11 +8,12 @@
  *          read the origin, state again (C-4),     Released: look again     Granted: write the chunk there,
  *          end the tracking (C-5)                                           Written, wait for Released: done
  */
+import { ChunkNeed } from "../../src/base/chunk-need.ts";
 import { errno } from "../../src/base/errno.ts";
 import { EntryState, SnapshotState } from "../../src/base/states.ts";
 import { highWord, lowWord } from "../../src/base/u64.ts";
 import { cowFile } from "../../src/ring/file-table.ts";
-import { ChunkNeed, Message } from "../../src/ring/messages.ts";
+import { Message } from "../../src/ring/messages.ts";
 import { ORIGIN_WRITE_GATE } from "../../src/base/gate-numbers.ts";
 import { bucketAt, trackableChunks } from "../../src/table/tracking.ts";
 import type { ExportContext } from "./context.ts";

@@ -52,7 +52,7 @@ export const COMMIT_MUTANTS: readonly Mutant[] = [
     "The client may forget what a cut then takes away.",
     edit(
       "src/core/core.ts",
-      "} else if (isAfter(sequence, snapshot.durable)) {",
+      "} else if (isAfter(sequence, snapshot.progress.durable)) {",
       "} else if (sequence === Number.NaN) {",
     ),
   ),
@@ -62,7 +62,7 @@ export const COMMIT_MUTANTS: readonly Mutant[] = [
     edit(
       COMMITTER,
       "      position: write.position,\n      bytes: write.bytes,\n    });",
-      "      position: write.position,\n      bytes: write.bytes,\n    });\n    snapshot.config.ports.words.setDurable(snapshot.visible);",
+      "      position: write.position,\n      bytes: write.bytes,\n    });\n    snapshot.config.ports.words.setDurable(progress.visible);",
     ),
   ),
   mutant(
@@ -70,8 +70,8 @@ export const COMMIT_MUTANTS: readonly Mutant[] = [
     "Exception 2 is visible and acknowledged while 1 is still copying; a flush finds nothing to commit.",
     edit(
       COMMITTER,
-      "if (isAfter(pending.sequence, snapshot.visible)) {",
-      "if (pending.sequence === snapshot.visible + 1) {",
+      "if (isAfter(pending.sequence, progress.visible)) {",
+      "if (pending.sequence === progress.visible + 1) {",
     ),
   ),
   mutant(
@@ -80,11 +80,12 @@ export const COMMIT_MUTANTS: readonly Mutant[] = [
     edit(SHELL, "const bytes = job.bytes.slice();", "const { bytes } = job;"),
     edit(
       COMMITTER,
-      "if (snapshot.persistent) snapshot.queue.advance();",
+      "if (snapshot.persistent) snapshot.progress.queue.advance();",
       `if (snapshot.persistent) {
-        snapshot.queue.advance();
-        for (let i = 0, p = snapshot.queue.head; i < Math.min(snapshot.queue.ready, snapshot.area!.room); i++) {
-          snapshot.area!.put(i, p!.oldChunk, p!.newChunk);
+        const { queue } = snapshot.progress;
+        queue.advance();
+        for (let i = 0, p = queue.head; i < Math.min(queue.ready, snapshot.store.area!.room); i++) {
+          snapshot.store.area!.put(i, p!.oldChunk, p!.newChunk);
           p = p!.nextInQueue;
         }
       }`,

@@ -86,7 +86,7 @@ export const MERGE_MUTANTS: readonly Mutant[] = [
         `    for (const pending of this.#group) {
       this.#context.needs.end(pending.keepers, 0);
       ports.table.settle(pending.oldChunk);
-      snapshot.pending.give(pending);
+      snapshot.progress.pending.give(pending);
     }
 `,
       ),
@@ -97,7 +97,7 @@ export const MERGE_MUTANTS: readonly Mutant[] = [
     "It goes by the list on disk: what is only visible is never merged.",
     edit(
       MERGE,
-      "if (snapshot.pending.count > 0 || snapshot.queue.length > 0 || snapshot.channel.isBusy) return false;",
+      "if (!snapshot.progress.isSettled || snapshot.channel.isBusy) return false;",
       "if (snapshot.channel.isBusy) return false;",
     ),
   ),
@@ -114,9 +114,9 @@ export const MERGE_MUTANTS: readonly Mutant[] = [
     "the status value of S-64 used for allocation",
     "With holes it lies below chunks in use: they are overwritten.",
     edit(
-      MERGE,
-      "snapshot.allocator.restart(area.nextFree(), area.exceptions);",
-      "snapshot.allocator.restart(snapshot.mergeNextFree < 0 ? area.nextFree() : snapshot.mergeNextFree, area.exceptions);",
+      "src/core/snapshot-store.ts",
+      "this.allocator.restart(area.nextFree(), area.exceptions);",
+      "this.allocator.restart(this.mergeNextFree < 0 ? area.nextFree() : this.mergeNextFree, area.exceptions);",
     ),
   ),
   mutant(
@@ -141,8 +141,8 @@ export const MERGE_MUTANTS: readonly Mutant[] = [
       edit(MERGE, 'return this.#register("merging");', 'this.#stage = "present";\n    return true;'),
       edit(
         MERGE,
-        "      counters.mergeSteps += 1;\n",
-        `      counters.mergeSteps += 1;
+        '      this.#stage = "rest";\n',
+        `      this.#stage = "rest";
       const { snapshot } = this;
       const owner = { registered: (): void => void (snapshot.mergeRegistered = true) };
       if (snapshot.config.registered && !snapshot.mergeRegistered) snapshot.register(effects, owner, "merging");

@@ -22,7 +22,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
       "What stands behind the end marker comes back to life when the marker's slot is filled.",
       edit(
         "src/core/committer.ts",
-        "    if (area.stale && repairArea(this.#context, this.#drops, snapshot)) return;\n",
+        "    if (area.stale && repairArea(this.#context, this.#invalidations, snapshot)) return;\n",
         "",
       ),
     ),
@@ -34,7 +34,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
       "The area behind a full last one is what the new space happens to hold.",
       edit(
         "src/core/committer.ts",
-        "    if (area.missing && repairArea(this.#context, this.#drops, snapshot)) return;\n",
+        "    if (area.missing && repairArea(this.#context, this.#invalidations, snapshot)) return;\n",
         "",
       ),
     ),
@@ -83,9 +83,12 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     "origin released before the header of S-70",
     "The state says Invalid, the origin is written, a cut: the header is still valid.",
     edit(
-      "src/core/drop.ts",
-      '    snapshot.saving = false;\n    this.#stage = "register";',
-      '    snapshot.saving = false;\n    snapshot.setState(SnapshotState.Invalid);\n    this.#stage = "register";',
+      "src/core/invalidation.ts",
+      "    if (isSaving) snapshot.enter(Phase.Invalidating);\n",
+      `    if (isSaving) snapshot.enter(Phase.Invalidating);
+    Object.defineProperty(snapshot, "preserves", { value: false });
+    snapshot.config.ports.words.setState(3);
+`,
     ),
   ),
   mutant(
@@ -116,8 +119,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     "The origin starts without its snapshot.",
     edit(
       "src/core/creation.ts",
-      '    this.#stage = "wait";\n    this.#snapshot.registry = this;',
-      "    this.#snapshot.registry = { registered: () => {} };",
+      '    this.#stage = "wait";\n    assert(this.#snapshot.register(this.#context.effects, this,',
+      "    assert(this.#snapshot.register(this.#context.effects, { registered: () => {} },",
     ),
   ),
   inLivesWith(
@@ -125,13 +128,13 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     mutant(
       "a claim of an older epoch is taken",
       "The chunk has been handed out to somebody else meanwhile.",
-      edit(CLAIMS, "    epoch === snapshot.reserveEpoch &&\n", ""),
+      edit(CLAIMS, "    epoch === snapshot.store.reserveEpoch &&\n", ""),
     ),
   ),
   mutant(
     "a claim does not look for a pending exception",
     "Two exceptions for one chunk: the later one hides what the first has kept.",
-    edit(CLAIMS, "    snapshot.pending.get(chunk) === undefined &&\n", ""),
+    edit(CLAIMS, "    snapshot.progress.pending.get(chunk) === undefined &&\n", ""),
   ),
   mutant(
     "a claim does not look for an exception that is there",

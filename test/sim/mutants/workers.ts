@@ -292,20 +292,24 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     edit(SENDER, "const slot = this.#free.pop();", "const slot = this.#free.at(-1);"),
   ),
   inLivesWith(
-    ["grantParts", "cowFaults"],
+    ["fills", "cowFaults"],
     mutant(
       "the shell loses the error of a granted write (E-9)",
       "The exception is published, its data never arrived.",
       edit(
         SHELL,
-        "return core.written(w2, fromWords(words[at + 3], words[at + 4]), words[at + 5]);",
-        "return core.written(w2, fromWords(words[at + 3], words[at + 4]), 0);",
+        "core.written(w2, fromWords(words[at + 3], words[at + 4]), words[at + 5]);",
+        "core.written(w2, fromWords(words[at + 3], words[at + 4]), 0);",
       ),
     ),
   ),
   mutant(
     "the shell loses the errors of copies (S-50)",
     "As before, for copies.",
-    edit(SHELL, "return core.copied(w1, w2, words[at + 3], words[at + 4]);", "return core.copied(w1, 0, 0, 0);"),
+    edit(
+      SHELL,
+      "this.core.copied(words[at + 1], words[at + 2], words[at + 3], words[at + 4]);",
+      "this.core.copied(words[at + 1], 0, 0, 0);",
+    ),
   ),
 ];

@@ -1,7 +1,8 @@
 /**
  * The product's shell around the core, but for what takes real time: timers go off, and the registry answers, when a life says so.
  */
-import type { NoticeKind, Registration } from "../../../src/core/ports.ts";
+import type { Core } from "../../../src/core/core.ts";
+import type { Effects, NoticeKind, Registration } from "../../../src/core/ports.ts";
 import { CoreShell } from "../../../src/engine/core-shell.ts";
 import type { Threads } from "../../../src/engine/threads.ts";
 import type { SimChannel } from "./sim-thread.ts";
@@ -21,7 +22,11 @@ export class SimShell extends CoreShell {
   /** What is to happen on main, each in a turn of its own. */
   readonly later: (() => void)[] = [];
 
-  constructor(threads: SimThreads, connectionClosed: (connection: number) => void) {
+  constructor(
+    threads: SimThreads,
+    connectionClosed: (connection: number) => void,
+    newCore: (effects: Effects) => Core,
+  ) {
     const register = (): Promise<void> => Promise.reject(new Error("this shell registers by itself"));
     const notice = (snapshot: number, event: NoticeKind, error: number): void =>
       void this.notices.push({ snapshot, event, error });
@@ -30,7 +35,7 @@ export class SimShell extends CoreShell {
       throw error;
     };
     const events = { register, notice, connectionClosed, failed, entered: () => {}, waiting: () => {} };
-    super(threads as unknown as Threads, events, 0);
+    super(threads as unknown as Threads, events, 0, newCore);
   }
 
   override register(snapshot: number, what: Registration): void {

@@ -102,9 +102,12 @@ export class ThreadsVolume implements SimVolume {
       turns: 0,
     };
     this.#channels = this.#openThreads(swarm.on.has("manyWorkers") ? EXPORT_WORKERS_MANY : EXPORT_WORKERS);
-    this.#shell = new SimShell(this.#channels, (connection) => this.#clients.closed(connection));
-    this.core = new Core(this.#shell, this.#originPorts(), origin.bytes.length / SECTOR_BYTES, coreOptions(options));
-    this.#shell.attach(this.core);
+    this.#shell = new SimShell(
+      this.#channels,
+      (connection) => this.#clients.closed(connection),
+      (effects) => new Core(effects, this.#originPorts(), origin.bytes.length / SECTOR_BYTES, coreOptions(options)),
+    );
+    this.core = this.#shell.core;
     this.#clients = new SimClients(this.#random, this.#machine.slowPercent > 0, (socket) => this.#adopt(socket));
   }
 

@@ -3,6 +3,7 @@
  *
  * Every `yield` is a place where another request or main may run. Errors are error numbers; ENOSPC of E-8 stays ENOSPC.
  */
+import { ChunkNeed } from "../../../src/base/chunk-need.ts";
 import { errno } from "../../../src/base/errno.ts";
 import { EntryState, SnapshotState } from "../../../src/base/states.ts";
 import { SECTOR_BYTES } from "../../../src/base/units.ts";
@@ -314,7 +315,9 @@ function* writePiece(
     shell.leave(ports.writeGate, write);
     const token = shell.token();
     const whole = data.length === chunkBytes;
-    shell.later(() => shell.core.needChunk(token, snapshot.index, piece.chunk, whole));
+    shell.later(() =>
+      shell.core.needChunk(token, snapshot.index, piece.chunk, whole ? ChunkNeed.Whole : ChunkNeed.Fill),
+    );
     const { error, grantedChunk } = yield* shell.answer(token);
     if (grantedChunk >= 0) return yield* grantedWrite(shell, snapshot, piece, data, token, grantedChunk, fua);
     if (error !== 0) return error;

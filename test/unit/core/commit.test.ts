@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { ChunkNeed } from "../../../src/base/chunk-need.ts";
 import { errno } from "../../../src/base/errno.ts";
 import { EntryState } from "../../../src/base/states.ts";
 import { CoreBench } from "../../support/core/core-bench.ts";
@@ -12,7 +13,7 @@ test("copies that end out of order are committed in allocation order (S-41, C-20
     [2, 3],
     [3, 7],
   ] as const)
-    bench.core.needChunk(token, 0, chunk, false);
+    bench.core.needChunk(token, 0, chunk, ChunkNeed.Copy);
   const [first, second, third] = bench.copies.splice(0);
   bench.core.copied(third!.id, 0, 0, 0);
   bench.core.copied(second!.id, 0, 0, 0);
@@ -33,8 +34,8 @@ test("copies that end out of order are committed in allocation order (S-41, C-20
 test("without S-57 a group grows while others are pending, and a write waits for its commit (S-52, S-53)", () => {
   const bench = new CoreBench(800, { early: false });
   const ports = bench.open();
-  bench.core.needChunk(1, 0, 1, false);
-  bench.core.needChunk(2, 0, 2, false);
+  bench.core.needChunk(1, 0, 1, ChunkNeed.Copy);
+  bench.core.needChunk(2, 0, 2, ChunkNeed.Copy);
   bench.copied();
   expect(bench.metadataJobs).toHaveLength(0);
   expect(ports.table.stateOf(1)).toBe(EntryState.None);
@@ -48,7 +49,7 @@ test("without S-57 a group grows while others are pending, and a write waits for
 test("with S-57 a snapshot write is released when it is visible, and nothing is committed yet", () => {
   const bench = new CoreBench(800, { early: true });
   const ports = bench.open();
-  bench.core.needChunk(1, 0, 1, false);
+  bench.core.needChunk(1, 0, 1, ChunkNeed.Copy);
   bench.copied();
   expect(bench.released.get(1)).toBe(0);
   expect([ports.visible, ports.durable]).toEqual([1, 0]);
@@ -59,7 +60,7 @@ test("with S-57 a snapshot write is released when it is visible, and nothing is 
 test("a flush has everything visible committed at once, and is answered when it is durable (S-57, C-13, C-23)", () => {
   const bench = new CoreBench(800, { early: true });
   const ports = bench.open();
-  bench.core.needChunk(1, 0, 1, false);
+  bench.core.needChunk(1, 0, 1, ChunkNeed.Copy);
   bench.copied();
   bench.core.needDurable(2, 0, ports.visible);
   expect(bench.metadataJobs).toHaveLength(1);
@@ -73,8 +74,8 @@ test("a flush has everything visible committed at once, and is answered when it 
 test("a flush waits for a lower exception that is still being copied (C-13, commit W_PREFIX)", () => {
   const bench = new CoreBench(800, { early: true });
   const ports = bench.open();
-  bench.core.needChunk(1, 0, 1, false);
-  bench.core.needChunk(2, 0, 2, false);
+  bench.core.needChunk(1, 0, 1, ChunkNeed.Copy);
+  bench.core.needChunk(2, 0, 2, ChunkNeed.Copy);
   const [lower, higher] = bench.copies.splice(0);
   bench.core.copied(higher!.id, 0, 0, 0);
   expect(ports.visible).toBe(2);
@@ -88,12 +89,12 @@ test("a flush waits for a lower exception that is still being copied (C-13, comm
 test("a group is written when it has waited its time, or has its number (S-54)", () => {
   const bench = new CoreBench(8000, { early: true, groupCount: 3 });
   bench.open();
-  bench.core.needChunk(1, 0, 1, false);
+  bench.core.needChunk(1, 0, 1, ChunkNeed.Copy);
   bench.copied();
   bench.core.tick(0);
   expect(bench.groupOf(bench.metadataDone())).toEqual([[1, 2]]);
   for (const chunk of [2, 3, 4]) {
-    bench.core.needChunk(chunk, 0, chunk, false);
+    bench.core.needChunk(chunk, 0, chunk, ChunkNeed.Copy);
     expect(bench.metadataJobs).toHaveLength(0);
     bench.copied();
   }
@@ -120,10 +121,10 @@ test("one area write is in flight at a time, and carries nothing that came later
 test("the write that fills an area zeroes the next one first, and the store goes on there (S-5, S-53)", () => {
   const bench = new CoreBench(80, { early: false });
   bench.open({ chunk: 1, cowSectors: 200, exceptions: Array.from({ length: 31 }, (_, i) => [i, 2 + i] as const) });
-  bench.core.needChunk(1, 0, 40, false);
+  bench.core.needChunk(1, 0, 40, ChunkNeed.Copy);
   bench.copied();
   expect(bench.metadataDone()).toMatchObject({ zeroArea: 1, zeroPosition: 34 * 512, zeroBytes: 512, position: 512 });
-  bench.core.needChunk(2, 0, 41, false);
+  bench.core.needChunk(2, 0, 41, ChunkNeed.Copy);
   bench.copied();
   expect(bench.metadataDone()).toMatchObject({ zeroArea: -1, position: 34 * 512 });
   expect(bench.core.status(0).text).toBe("36/200 3");
@@ -132,7 +133,7 @@ test("the write that fills an area zeroes the next one first, and the store goes
 test("only the metadata blocks that a group touches are written (S-55)", () => {
   const bench = new CoreBench(8000, { early: false });
   bench.open({ exceptions: Array.from({ length: 33 }, (_, i) => [i, 2 + i] as const) });
-  bench.core.needChunk(1, 0, 500, false);
+  bench.core.needChunk(1, 0, 500, ChunkNeed.Copy);
   bench.copied();
   const job = bench.metadataDone();
   expect(job).toMatchObject({ position: 4096 + 512 });
@@ -171,7 +172,7 @@ test("stale bytes behind the end marker are overwritten before the first excepti
 test("an origin write never waits for the time bound: it demands the commit (S-57)", () => {
   const bench = new CoreBench(800, { early: true });
   bench.open();
-  bench.core.needChunk(1, 0, 3, false);
+  bench.core.needChunk(1, 0, 3, ChunkNeed.Copy);
   bench.copied();
   expect(bench.metadataJobs).toHaveLength(0);
   bench.core.needOrigin(2, 24, 8);
@@ -196,7 +197,7 @@ test("a failed commit makes the store invalid, and no further area is written (S
   bench.open();
   bench.core.needOrigin(1, 0, 8);
   bench.copied();
-  bench.core.needChunk(2, 0, 5, true);
+  bench.core.needChunk(2, 0, 5, ChunkNeed.Whole);
   bench.core.needDurable(3, 0, 1);
   bench.metadataDone(0, errno.EIO);
   expect(bench.metadataDone()).toMatchObject({ kind: "header" });

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { ChunkNeed } from "../../../src/base/chunk-need.ts";
 import { errno } from "../../../src/base/errno.ts";
 import { SnapshotState } from "../../../src/base/states.ts";
 import { decodeHeader } from "../../../src/format/disk-header.ts";
@@ -93,7 +94,7 @@ test("what comes while the snapshot is dropped waits for its end (C-25)", () => 
   bench.open({ cowSectors: 16 });
   bench.core.needOrigin(1, 0, 8);
   bench.core.needOrigin(2, 80, 8);
-  bench.core.needChunk(3, 0, 20, true);
+  bench.core.needChunk(3, 0, 20, ChunkNeed.Whole);
   expect(bench.released.size).toBe(0);
   bench.metadataDone();
   expect([...bench.released].sort()).toEqual([
@@ -108,9 +109,9 @@ test("a header never overlaps an area write (S-56), and a full store first commi
   bench.open({ cowSectors: 32 });
   bench.core.needOrigin(1, 0, 8);
   bench.copied();
-  bench.core.needChunk(2, 0, 5, false);
+  bench.core.needChunk(2, 0, 5, ChunkNeed.Copy);
   bench.copied();
-  bench.core.needChunk(3, 0, 6, false);
+  bench.core.needChunk(3, 0, 6, ChunkNeed.Copy);
   expect(bench.metadataJobs.map(({ kind }) => kind)).toEqual(["commit"]);
   bench.metadataDone();
   expect(bench.groupOf(bench.metadataDone())).toEqual([
@@ -125,7 +126,7 @@ test("a header never overlaps an area write (S-56), and a full store first commi
 test("a flush of a snapshot that turns Invalid fails (E-1, S-57)", () => {
   const bench = new CoreBench(800, { early: true });
   bench.open();
-  bench.core.needChunk(1, 0, 5, false);
+  bench.core.needChunk(1, 0, 5, ChunkNeed.Copy);
   bench.copied();
   bench.core.needDurable(2, 0, 1);
   bench.metadataDone(0, errno.EIO);

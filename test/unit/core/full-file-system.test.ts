@@ -2,6 +2,7 @@
  * The file system under a sparse COW file has no room: known only when the data of an exception is written (E-8, E-15, S-43).
  */
 import { describe, expect, test } from "vitest";
+import { ChunkNeed } from "../../../src/base/chunk-need.ts";
 import { errno } from "../../../src/base/errno.ts";
 import { EntryState, SnapshotState } from "../../../src/base/states.ts";
 import { CoreBench } from "../../support/core/core-bench.ts";
@@ -14,22 +15,23 @@ describe.each(["ENOSPC", "EDQUOT", "EFBIG"] as const)("%s", (name) => {
   test("store PO, a copy without room: the write and who queued behind it get ENOSPC, Overflow (E-8, E-2)", () => {
     const bench = new CoreBench(800);
     const ports = bench.open({ store: "PO" });
-    bench.core.needChunk(1, 0, 4, false);
-    bench.core.needChunk(2, 0, 4, true);
+    bench.core.needChunk(1, 0, 4, ChunkNeed.Copy);
+    bench.core.needChunk(2, 0, 4, ChunkNeed.Whole);
     bench.copied(...FULL);
     expect([bench.released.get(1), bench.released.get(2)]).toEqual([errno.ENOSPC, errno.ENOSPC]);
     expect([ports.state, ports.table.stateOf(4)]).toEqual([SnapshotState.Overflow, EntryState.None]);
     expect(bench.metadataJobs).toEqual([]);
-    bench.core.needChunk(3, 0, 5, false);
+    bench.core.needChunk(3, 0, 5, ChunkNeed.Copy);
     expect(bench.released.get(3)).toBe(errno.EIO);
-    expect(bench.core.status(0)).toMatchObject({ text: "Overflow", pending: 0, counters: { overflowEvents: 1 } });
+    expect(bench.core.status(0)).toMatchObject({ text: "Overflow", pending: 0 });
+    expect(bench.take().filter((effect) => effect === "notice 0 overflow")).toHaveLength(1);
   });
 
   test("store PO, a granted whole chunk without room: the same (E-6, E-8)", () => {
     const bench = new CoreBench(800);
     const ports = bench.open({ store: "PO" });
-    bench.core.needChunk(1, 0, 4, true);
-    bench.core.needChunk(2, 0, 4, false);
+    bench.core.needChunk(1, 0, 4, ChunkNeed.Whole);
+    bench.core.needChunk(2, 0, 4, ChunkNeed.Copy);
     bench.core.written(0, 4, full);
     expect([bench.released.get(1), bench.released.get(2)]).toEqual([errno.ENOSPC, errno.ENOSPC]);
     expect(ports.state).toBe(SnapshotState.Overflow);
@@ -38,7 +40,7 @@ describe.each(["ENOSPC", "EDQUOT", "EFBIG"] as const)("%s", (name) => {
   test("what was allocated around it is committed in its order, without it (S-41, S-47, S-6)", () => {
     const bench = new CoreBench(800);
     bench.open({ store: "PO" });
-    for (const chunk of [10, 11, 12, 13]) bench.core.needChunk(chunk, 0, chunk, true);
+    for (const chunk of [10, 11, 12, 13]) bench.core.needChunk(chunk, 0, chunk, ChunkNeed.Whole);
     for (const chunk of [10, 12, 13]) bench.core.written(0, chunk, 0);
     bench.core.written(0, 11, full);
     // The last visible one is number 4 of the allocated ones; number 2 is missing for good.
@@ -54,7 +56,7 @@ describe.each(["ENOSPC", "EDQUOT", "EFBIG"] as const)("%s", (name) => {
   test("without S-57 the group is written as soon as nothing else is pending, the one without room included (S-52)", () => {
     const bench = new CoreBench(800, { early: false });
     bench.open({ store: "PO" });
-    for (const chunk of [10, 11]) bench.core.needChunk(chunk, 0, chunk, true);
+    for (const chunk of [10, 11]) bench.core.needChunk(chunk, 0, chunk, ChunkNeed.Whole);
     bench.core.written(0, 10, 0);
     expect(bench.metadataJobs).toEqual([]);
     bench.core.written(0, 11, full);
@@ -65,7 +67,7 @@ describe.each(["ENOSPC", "EDQUOT", "EFBIG"] as const)("%s", (name) => {
   test("the head of the queue is left out while its successors are ready: they move up", () => {
     const bench = new CoreBench(800);
     bench.open({ store: "PO" });
-    for (const chunk of [10, 11]) bench.core.needChunk(chunk, 0, chunk, true);
+    for (const chunk of [10, 11]) bench.core.needChunk(chunk, 0, chunk, ChunkNeed.Whole);
     bench.core.written(0, 11, 0);
     bench.core.needDurable(20, 0, 2);
     expect(bench.metadataJobs).toEqual([]);
@@ -77,11 +79,11 @@ describe.each(["ENOSPC", "EDQUOT", "EFBIG"] as const)("%s", (name) => {
   test("once there is room again, growth to the same size is enough, and the chunk is used (S-43)", () => {
     const bench = new CoreBench(800);
     const ports = bench.open({ store: "PO" });
-    bench.core.needChunk(1, 0, 4, false);
+    bench.core.needChunk(1, 0, 4, ChunkNeed.Copy);
     bench.copied(...FULL);
     expect(bench.core.grow(0, 4096)).toBe(0);
     expect(ports.state).toBe(SnapshotState.Active);
-    bench.core.needChunk(2, 0, 4, false);
+    bench.core.needChunk(2, 0, 4, ChunkNeed.Copy);
     bench.copied();
     expect([bench.released.get(2), ports.table.newChunkOf(4)]).toEqual([0, 2]);
   });
@@ -89,7 +91,7 @@ describe.each(["ENOSPC", "EDQUOT", "EFBIG"] as const)("%s", (name) => {
   test("a chunk in parts: it is left out when all parts are back, not before: the device is in use (S-47)", () => {
     const bench = new CoreBench(800, { copyBytes: 2048 });
     const ports = bench.open({ store: "PO" });
-    bench.core.needChunk(1, 0, 4, false);
+    bench.core.needChunk(1, 0, 4, ChunkNeed.Copy);
     expect(bench.copies).toHaveLength(2);
     bench.copied(...FULL);
     expect([bench.released.size, ports.state]).toEqual([0, SnapshotState.Active]);
@@ -100,7 +102,7 @@ describe.each(["ENOSPC", "EDQUOT", "EFBIG"] as const)("%s", (name) => {
   test("a part without room and a part that fails otherwise: Invalid (S-50)", () => {
     const bench = new CoreBench(800, { copyBytes: 2048 });
     const ports = bench.open({ store: "PO" });
-    bench.core.needChunk(1, 0, 4, false);
+    bench.core.needChunk(1, 0, 4, ChunkNeed.Copy);
     bench.copied(...FULL);
     bench.copied(0, 1, errno.EIO);
     bench.metadataDone();
@@ -110,7 +112,7 @@ describe.each(["ENOSPC", "EDQUOT", "EFBIG"] as const)("%s", (name) => {
   test("an origin write waits for the copy: Invalid also with PO, header first, and it goes on (E-15, S-70)", () => {
     const bench = new CoreBench(800);
     const ports = bench.open({ store: "PO" });
-    bench.core.needChunk(1, 0, 4, false);
+    bench.core.needChunk(1, 0, 4, ChunkNeed.Copy);
     bench.core.needOrigin(2, 32, 8);
     bench.copied(...FULL);
     expect(bench.released.size).toBe(0);
@@ -122,7 +124,7 @@ describe.each(["ENOSPC", "EDQUOT", "EFBIG"] as const)("%s", (name) => {
   test("an origin write in Overflow: it tries, finds no room, Invalid, and goes on (E-15)", () => {
     const bench = new CoreBench(800);
     const ports = bench.open({ store: "PO" });
-    bench.core.needChunk(1, 0, 4, false);
+    bench.core.needChunk(1, 0, 4, ChunkNeed.Copy);
     bench.copied(...FULL);
     bench.core.needOrigin(2, 32, 8);
     bench.copied(...FULL);
@@ -134,7 +136,7 @@ describe.each(["ENOSPC", "EDQUOT", "EFBIG"] as const)("%s", (name) => {
     for (const whole of [false, true]) {
       const bench = new CoreBench(800);
       const ports = bench.open();
-      bench.core.needChunk(1, 0, 4, whole);
+      bench.core.needChunk(1, 0, 4, whole ? ChunkNeed.Whole : ChunkNeed.Copy);
       if (whole) bench.core.written(0, 4, full);
       else bench.copied(...FULL);
       expect(bench.metadataDone().kind).toBe("header");
@@ -146,7 +148,7 @@ describe.each(["ENOSPC", "EDQUOT", "EFBIG"] as const)("%s", (name) => {
     const bench = new CoreBench(800);
     const exceptions = Array.from({ length: 31 }, (_, i) => [i, 2 + i] as const);
     const ports = bench.open({ store: "PO", chunk: 1, cowSectors: 100, exceptions });
-    bench.core.needChunk(1, 0, 60, true);
+    bench.core.needChunk(1, 0, 60, ChunkNeed.Whole);
     bench.core.written(0, 60, 0);
     expect(bench.metadataDone(0, errno.ENOSPC)).toMatchObject({ kind: "commit", zeroArea: 1 });
     expect(bench.metadataDone().kind).toBe("header");
@@ -156,7 +158,7 @@ describe.each(["ENOSPC", "EDQUOT", "EFBIG"] as const)("%s", (name) => {
   test("a merge waits for the copy, which is left out, and begins", () => {
     const bench = new CoreBench(800);
     const ports = bench.open({ store: "PO", exceptions: [[1, 2]] });
-    bench.core.needChunk(1, 0, 4, true);
+    bench.core.needChunk(1, 0, 4, ChunkNeed.Whole);
     bench.operation((operation) => bench.core.mergeStart(operation, 0));
     bench.core.written(0, 4, full);
     expect(bench.released.get(1)).toBe(errno.ENOSPC);
@@ -171,10 +173,10 @@ describe.each(["ENOSPC", "EDQUOT", "EFBIG"] as const)("%s", (name) => {
   test("a granted write that fails while a full store is saved is never committed (S-57, S-82)", () => {
     const bench = new CoreBench(800);
     const ports = bench.open({ cowSectors: 40 });
-    for (const chunk of [4, 5, 6]) bench.core.needChunk(chunk, 0, chunk, true);
+    for (const chunk of [4, 5, 6]) bench.core.needChunk(chunk, 0, chunk, ChunkNeed.Whole);
     bench.core.written(0, 4, 0);
     bench.clear();
-    bench.core.needChunk(8, 0, 8, true);
+    bench.core.needChunk(8, 0, 8, ChunkNeed.Whole);
     bench.core.written(0, 5, errno.EIO);
     bench.core.written(0, 6, 0);
     while (bench.metadataJobs.length > 0) {

@@ -3,6 +3,7 @@
  * turn: a removal that waits for the gate may be over when they come.
  */
 import { expect, test } from "vitest";
+import { ChunkNeed } from "../../../src/base/chunk-need.ts";
 import { snapshotReadGate, snapshotWriteGate } from "../../../src/base/gate-numbers.ts";
 import { errno } from "../../../src/base/errno.ts";
 import { CoreBench } from "../../support/core/core-bench.ts";
@@ -22,7 +23,7 @@ function dropped(): CoreBench {
 test.each<[string, (bench: CoreBench) => void, number]>([
   ["a write that wants to be alone", ({ core }) => core.needExclusive(5, snapshotWriteGate(0)), errno.EIO],
   ["one in its read gate", ({ core }) => core.needExclusive(5, snapshotReadGate(0)), errno.EIO],
-  ["a first write", ({ core }) => core.needChunk(5, 0, 3, false), errno.EIO],
+  ["a first write", ({ core }) => core.needChunk(5, 0, 3, ChunkNeed.Copy), errno.EIO],
   ["a flush", ({ core }) => core.needDurable(5, 0, 1), errno.EIO],
   ["a claim", ({ core }) => core.claim(5, 0, 3, 4, 0), errno.EIO],
   ["a claim for the origin", ({ core }) => core.claimOrigin(5, 0, 3, 4, 0), errno.EAGAIN],

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { ChunkNeed } from "../../../src/base/chunk-need.ts";
 import { errno } from "../../../src/base/errno.ts";
 import { SnapshotState } from "../../../src/base/states.ts";
 import { ORIGIN_WRITE_GATE, snapshotReadGate, snapshotWriteGate } from "../../../src/base/gate-numbers.ts";
@@ -90,7 +91,7 @@ test("a drop lets copies end, unregisters, drops the header, drains the gates, a
 test("close lets everything end, commits what is only visible, and flushes the cow devices (E-42)", () => {
   const bench = new CoreBench(800, { early: true });
   bench.open();
-  bench.core.needChunk(1, 0, 4, false);
+  bench.core.needChunk(1, 0, 4, ChunkNeed.Copy);
   bench.clear();
   const operation = bench.operation((id) => bench.core.close(id));
   bench.copied();

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { ChunkNeed } from "../../../src/base/chunk-need.ts";
 import { errno } from "../../../src/base/errno.ts";
 import { EntryState, SnapshotState } from "../../../src/base/states.ts";
 import type { CoreOptions } from "../../../src/core/core-options.ts";
@@ -177,7 +178,7 @@ test("the snapshot turns invalid while its merge is being registered: the regist
 test.each([
   ["its gates are not empty", (bench: CoreBench) => void (bench.ports[0]!.readGate.count = 1), true],
   ["the gates are another's", (bench: CoreBench) => bench.core.needExclusive(7, 0), true],
-  ["its exceptions are not settled", (bench: CoreBench) => bench.core.needChunk(7, 0, 20, true), false],
+  ["its exceptions are not settled", (bench: CoreBench) => bench.core.needChunk(7, 0, 20, ChunkNeed.Whole), false],
 ])("told to stop while %s, it never begins, and holds nothing", (_, hold, isGate) => {
   const bench = newBench();
   const ports = bench.ports[0]!;

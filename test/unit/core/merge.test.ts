@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { ChunkNeed } from "../../../src/base/chunk-need.ts";
 import { errno } from "../../../src/base/errno.ts";
 import { EntryState, SnapshotState } from "../../../src/base/states.ts";
 import { MetadataArea } from "../../../src/format/metadata-area.ts";
@@ -62,7 +63,7 @@ test("merged completely: allocated equals metadata, the operation ends, the volu
 test("the start holds and drains both exports, and commits what is only visible (E-32, C-32)", () => {
   const bench = newBench({ early: true });
   const ports = bench.open();
-  bench.core.needChunk(1, 0, 4, false);
+  bench.core.needChunk(1, 0, 4, ChunkNeed.Copy);
   bench.copied();
   bench.originPorts.readGate.count = 1;
   bench.operation((id) => bench.core.mergeStart(id, 0));
@@ -70,7 +71,7 @@ test("the start holds and drains both exports, and commits what is only visible 
   bench.originPorts.readGate.count = 0;
   bench.core.gateDrained(ORIGIN_READ_GATE);
   expect([ports.writeGate.closed, ports.readGate.closed]).toEqual([true, true]);
-  bench.core.needChunk(2, 0, 9, false);
+  bench.core.needChunk(2, 0, 9, ChunkNeed.Copy);
   expect(bench.groupOf(bench.metadataDone())).toEqual([[4, 2]]);
   expect(bench.originPorts.merging).toBe(0);
   expect(bench.released.get(2)).toBe(0);
@@ -227,7 +228,7 @@ test("stopped: handed back, and next free is behind the largest chunk in use, no
     SnapshotState.Active,
   ]);
   expect(bench.originPorts.list).toEqual([0]);
-  bench.core.needChunk(1, 0, 60, true);
+  bench.core.needChunk(1, 0, 60, ChunkNeed.Whole);
   expect(bench.granted.get(1)).toBe(41);
 });
 

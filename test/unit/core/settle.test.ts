@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { ChunkNeed } from "../../../src/base/chunk-need.ts";
 import { EntryState } from "../../../src/base/states.ts";
 import { CoreBench } from "../../support/core/core-bench.ts";
 
@@ -79,7 +80,7 @@ test("what becomes durable while a drain is under way takes the next one (C-24)"
 test("an exception that nobody waits for settles, too: later origin writes find it done (C-24)", () => {
   const bench = new CoreBench(800, { early: false });
   const ports = bench.open();
-  bench.core.needChunk(1, 0, 6, false);
+  bench.core.needChunk(1, 0, 6, ChunkNeed.Copy);
   bench.copied();
   bench.metadataDone();
   expect(ports.table.stateOf(6)).toBe(EntryState.Settled);

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { DeviceFile } from "../../../src/device/device-file.ts";
 import { RegisteredSet, type Registrand } from "../../../src/engine/registered-set.ts";
 import { VolumeDevice } from "../../../src/engine/volume-device.ts";
-import { completeOptions } from "../../../src/engine/volume-options.ts";
+import { completeOptions } from "../../../src/engine/complete-options.ts";
 import type * as Marks from "../../../src/register/mark.ts";
 import { makeScratch, type Scratch } from "../../support/free-socket.ts";
 import { storeImage } from "../../support/store-image.ts";

@@ -6,7 +6,8 @@ import {
   checkName,
   checkSnapshotOptions,
 } from "../../../src/engine/option-schema.ts";
-import { completeOptions, type VolumeOptions } from "../../../src/engine/volume-options.ts";
+import { completeOptions } from "../../../src/engine/complete-options.ts";
+import type { VolumeOptions } from "../../../src/engine/volume-options.ts";
 
 const complete = (options: Partial<VolumeOptions>): ReturnType<typeof completeOptions> =>
   completeOptions({ origin: "o", ...options });
@@ -65,7 +66,8 @@ test("every option is taken as its type says, and what is undefined counts as le
   };
   const { log, ...plain } = options;
   // Who may write nothing may not write the origin, either.
-  expect(completeOptions(options)).toMatchObject({ ...plain, originReadOnly: true });
+  const listen = [{ unix: "/s" }, { host: "::1", port: 0 }];
+  expect(completeOptions(options)).toMatchObject({ ...plain, listen, originReadOnly: true });
   const absent = Object.fromEntries(Object.keys(options).map((key) => [key, undefined]));
   const { log: _, droppedLines: __, ...defaults } = complete({});
   expect(complete({ ...absent, origin: "o" })).toMatchObject(defaults);

@@ -17,12 +17,24 @@ describe("snapshot words", () => {
 
   test("sequence numbers are compared by difference, also across the wrap (C-13)", () => {
     const { main, reader } = make();
+    for (const sequence of [2 ** 30, 2147483647]) {
+      main.setVisible(sequence);
+      main.setDurable(sequence);
+    }
     main.setVisible(-2147483648);
-    main.setDurable(2147483647);
     expect(reader.isDurable(reader.visible())).toBe(false);
     main.setDurable(-2147483648);
     expect(reader.isDurable(reader.visible())).toBe(true);
     expect(reader.isDurable(2147483647)).toBe(true);
+  });
+
+  test("what is visible or durable stays so, and nothing is durable that is not visible", () => {
+    const { main } = make();
+    main.setVisible(5);
+    main.setDurable(4);
+    expect(() => main.setVisible(5)).toThrow("what is visible stays so");
+    expect(() => main.setDurable(3)).toThrow("what is durable stays so");
+    expect(() => main.setDurable(6)).toThrow("what is durable is visible");
   });
 
   test("only what touches the merging range must wait (C-39)", () => {

@@ -1,0 +1,152 @@
+/**
+ * The snapshots of a volume whose stores are open, whether or not anybody serves them yet.
+ *
+ *   openVolume       every store of the options ─▶ … ─▶ threads, core (snapshot-set.ts) ─▶ served
+ *   createSnapshot   one more ─▶ …
+ *   an opening that fails: what was made for it goes again ─▶ devices closed
+ *
+ * A name and a COW device are one snapshot's only, and the slots of the core are given out here. Runs on main.
+ */
+import { throwIfAborted } from "../base/abort-error.ts";
+import { MAX_SNAPSHOTS } from "../base/constants.ts";
+import { SnapringError } from "../base/errno.ts";
+import { SECTOR_BYTES } from "../base/units.ts";
+import { type DeviceFile, refuseOtherCows } from "../device/device-file.ts";
+import type { CompleteOptions } from "./complete-options.ts";
+import type { RegisteredSet } from "./registered-set.ts";
+import { SnapshotHandle } from "./snapshot-handle.ts";
+import { type OpenedStore, openStore, removeMade, type StoreSurroundings } from "./store-opening.ts";
+import type { VolumeDevice } from "./volume-device.ts";
+import type { SnapshotOptions } from "./volume-options.ts";
+
+export class OpenedSnapshots {
+  readonly #options: CompleteOptions;
+  readonly #origin: VolumeDevice;
+  readonly #registered: RegisteredSet;
+  readonly #handles = new Map<number, SnapshotHandle>();
+  /** Those that the register has been told of when the volume was opened. */
+  readonly recorded: Set<SnapshotHandle> = new Set();
+  /** … which it has written. */
+  isSettled = false;
+
+  constructor(options: CompleteOptions, origin: VolumeDevice, registered: RegisteredSet) {
+    this.#options = options;
+    this.#origin = origin;
+    this.#registered = registered;
+  }
+
+  all(): SnapshotHandle[] {
+    return [...this.#handles.values()];
+  }
+
+  at(index: number): SnapshotHandle | undefined {
+    return this.#handles.get(index);
+  }
+
+  /** Open every store of the options; nothing is written yet. */
+  async openAll(takesLong: () => void, signal: AbortSignal | undefined): Promise<void> {
+    const { snapshots } = this.#options;
+    const last = snapshots.at(-1);
+    const lastTakesLong = (chunkBytes: number): void => {
+      this.#fitOrigin(chunkBytes);
+      takesLong();
+    };
+    try {
+      for (const options of snapshots) {
+        throwIfAborted(signal);
+        const { loaded } = await this.open(options, {
+          make: false,
+          takesLong: options === last ? lastTakesLong : undefined,
+          stop: signal,
+        });
+        this.#fitOrigin(loaded.chunkSectors * SECTOR_BYTES);
+      }
+    } catch (error) {
+      for (const handle of this.all()) removeMade(handle);
+      throw error;
+    }
+  }
+
+  async open(
+    options: SnapshotOptions,
+    how: Pick<StoreSurroundings, "make" | "takesLong" | "stop">,
+  ): Promise<SnapshotHandle> {
+    const { readOnly, unlocked, direct, mode, log } = this.#options;
+    const around = { origin: this.#origin, cows: this.#cows(), direct, readOnly, unlocked, mode, log };
+    const opened = await openStore(options, { ...around, ties: this.#registered, ...how });
+    try {
+      // Another order may have taken the name, or the device, while the store was opened.
+      this.refuseTaken(options);
+      refuseOtherCows(opened.cow.file, this.#cows());
+      return this.#adopt(options, opened);
+    } catch (error) {
+      opened.cow.close();
+      removeMade(opened);
+      throw error;
+    }
+  }
+
+  /** Throws a SnapringError (EEXIST). */
+  refuseTaken({ name }: SnapshotOptions): void {
+    if (this.all().some((handle) => handle.name === name))
+      throw new SnapringError("EEXIST", `there is a snapshot named '${name}' already`);
+  }
+
+  /** Every worker has let go of its table, and the core of the snapshot. */
+  close(handle: SnapshotHandle): void {
+    this.recorded.delete(handle);
+    // The volume may have closed it meanwhile.
+    if (this.#handles.delete(handle.index)) handle.close(true);
+  }
+
+  /** `quiet`: no worker has died with requests under way. */
+  closeAll(quiet: boolean): void {
+    for (const handle of this.all()) handle.close(quiet);
+    this.#handles.clear();
+  }
+
+  /** The opening has failed, and its threads have ended: what was made for it goes again, in use by nobody so far. Never throws. */
+  async takeBack(): Promise<void> {
+    for (const handle of this.all().filter(({ made }) => made !== undefined))
+      await this.#takeBack(handle).catch(({ message }) => this.#options.log(`${handle.name} stays: ${message}`));
+  }
+
+  /** What the register names for good keeps its file: the next opening would miss it (E-46), and takes the blank store. */
+  async #takeBack(handle: SnapshotHandle): Promise<void> {
+    try {
+      if (this.recorded.has(handle)) await this.#registered.remove(handle.registrand);
+    } catch (error) {
+      if (this.isSettled) throw error;
+    }
+    removeMade(handle);
+  }
+
+  /** Copies read whole chunks of the origin: they must be whole device blocks there. */
+  #fitOrigin(chunkBytes: number): void {
+    const warning = chunkBytes % this.#origin.align === 0 ? undefined : this.#origin.useBuffered();
+    if (warning !== undefined) this.#options.log(warning);
+  }
+
+  #adopt(options: SnapshotOptions, opened: OpenedStore): SnapshotHandle {
+    const handle = new SnapshotHandle({
+      ...opened,
+      index: this.#freeIndex(),
+      name: options.name,
+      store: options.store ?? "P",
+      reserves: this.#options.reserves,
+      discardZeroesCow: options.discardZeroesCow ?? false,
+      discardPassdownOrigin: options.discardPassdownOrigin ?? false,
+    });
+    this.#handles.set(handle.index, handle);
+    return handle;
+  }
+
+  #cows(): DeviceFile[] {
+    return this.all().map((handle) => handle.cow.file);
+  }
+
+  #freeIndex(): number {
+    for (let index = 0; index < MAX_SNAPSHOTS; index++) if (!this.#handles.has(index)) return index;
+    throw new SnapringError("ENOSPC", `an origin has at most ${MAX_SNAPSHOTS} snapshots`);
+  }
+}

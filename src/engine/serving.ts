@@ -1,0 +1,75 @@
+/**
+ * What serves an origin: the threads, and the core in its shell, which hears of them. Made once for a volume, by running-volume.ts.
+ *
+ *   threads, each with its ring ─▶ the origin's gates and words as the core's ports ─▶ shell, core
+ *
+ * Here a volume's options become those of its threads and of its core.
+ */
+import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../base/gate-numbers.ts";
+import { divExact, SECTOR_BYTES } from "../base/units.ts";
+import { Core } from "../core/core.ts";
+import type { OriginPorts } from "../core/ports.ts";
+import { ORIGIN_FILE } from "../ring/file-table.ts";
+import { VolumeWords } from "../ring/volume-words.ts";
+import type { CompleteOptions } from "./complete-options.ts";
+import { CoreShell, type ShellEvents } from "./core-shell.ts";
+import type { MainWake } from "./main-wake.ts";
+import { gatePort } from "./snapshot-handle.ts";
+import { Threads } from "./threads.ts";
+import type { VolumeDevice } from "./volume-device.ts";
+
+export interface Served {
+  readonly threads: Threads;
+  readonly shell: CoreShell;
+}
+
+/** `died`: a thread has died. Rejects where the machine refuses a thread; none runs then. */
+export async function serve(
+  options: CompleteOptions,
+  origin: VolumeDevice,
+  volume: SharedArrayBuffer,
+  wake: MainWake,
+  events: ShellEvents,
+  died: (error: Error) => void,
+): Promise<Served> {
+  const threads = await Threads.open({
+    exportWorkers: options.workers,
+    copyWorkers: options.copyWorkers,
+    mode: options.mode,
+    wakeMain: wake.handle,
+    originFd: origin.fd,
+    originInline: origin.inline,
+    exportData: {
+      volume,
+      origin: origin.describe(ORIGIN_FILE),
+      originBytes: origin.file.sizeBytes,
+      readOnly: options.originReadOnly,
+      busyPollUs: options.busyPoll,
+    },
+    died,
+  });
+  const ports = originPorts(new VolumeWords(volume), threads);
+  const sectors = divExact(origin.file.sizeBytes, SECTOR_BYTES);
+  const shell = new CoreShell(threads, events, options.groupWaitMs, (effects) => {
+    return new Core(effects, ports, sectors, {
+      early: options.early,
+      turns: true,
+      fills: options.fills,
+      mergePaced: options.mergePercent < 100,
+      mergeBatches: options.mergeBatches,
+      groupCount: options.groupCount,
+      readOnly: options.readOnly,
+      originReadOnly: options.originReadOnly,
+    });
+  });
+  return { threads, shell };
+}
+
+function originPorts(words: VolumeWords, { exports }: Threads): OriginPorts {
+  return {
+    writeGate: gatePort(words, ORIGIN_WRITE_GATE, exports),
+    readGate: gatePort(words, ORIGIN_READ_GATE, exports),
+    setList: (snapshots) => words.setList(snapshots),
+    setMerging: (snapshot) => words.setMerging(snapshot),
+  };
+}
