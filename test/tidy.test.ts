@@ -30,6 +30,9 @@ const LAYERS: Readonly<Record<string, readonly string[] | "anything">> = {
   bench: "anything",
 };
 
+/** Folders in which no file needs itself, by whatever way, value or type: each of their rooms can be read after those that it names. */
+const WITHOUT_CIRCLES = ["workers"];
+
 /** Where a program or thread begins; the thread entries are found by the names that the engine starts them by. */
 const ENTRIES = ["src/index.ts", "src/cli/main.ts"];
 
@@ -57,6 +60,10 @@ describe("layers", () => {
       }
     }
     expect(wrong).toEqual([]);
+  });
+
+  it("no file imports itself by way of others", () => {
+    expect(WITHOUT_CIRCLES.flatMap((folder) => circlesIn(inFolder(folder)))).toEqual([]);
   });
 
   it("relative imports name a file that exists, with its .ts ending", () => {
@@ -205,6 +212,24 @@ function layerOf(path: string): string | undefined {
 
 function inLayers(...layers: string[]): string[] {
   return sources.filter((path) => layers.includes(layerOf(path) ?? ""));
+}
+
+function inFolder(folder: string): string[] {
+  return sources.filter((path) => path.startsWith(`${folder}/`));
+}
+
+/** Ways that come back to where they began: for each file from which there is one, the first that a walk along its imports meets. */
+function circlesIn(paths: readonly string[]): string[] {
+  const done = new Set<string>();
+  const circles: string[] = [];
+  const walk = (path: string, way: readonly string[]): void => {
+    if (way.includes(path)) circles.push([...way.slice(way.indexOf(path)), path].join(" → "));
+    if (done.has(path)) return;
+    done.add(path);
+    for (const target of importsOf(path)) if (paths.includes(target)) walk(target, [...way, path]);
+  };
+  for (const path of paths) walk(path, []);
+  return circles;
 }
 
 /** The relative imports of a file, as paths from the root; packages and node's own modules are left out. */
