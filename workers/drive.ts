@@ -14,6 +14,7 @@
  * The loop is a plain object, so that a simulator may turn several of them on one thread in an order of its own.
  */
 import { setImmediate } from "node:timers/promises";
+import { assert } from "../src/base/assert.ts";
 import type { IoRing } from "../src/device/port.ts";
 import { WorkerCounter } from "../src/ring/counters.ts";
 import type { Submissions } from "../src/ring/submissions.ts";
@@ -56,7 +57,9 @@ function turns(loop: WorkerLoop, ring: IoRing, busyPoll: BusyPoll | undefined): 
     const worked = completions > 0 || batch > 0;
     const polls = busyPoll?.goesOn(worked) === true;
     const sleep = !polls && loop.prepareSleep();
+    assert(batch <= ring.capacity, "a batch that the ring has no room for");
     completions = ring.turn(batch, sleep);
+    assert(completions >= 0 && completions <= ring.capacity, "more completions than operations");
     loop.awake();
     uncounted += 1;
     if (sleep) {

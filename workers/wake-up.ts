@@ -2,6 +2,7 @@
  * The eventfd on which a worker sleeps in its ring: one read of it is always under way, so that a signal from another
  * thread is a completion like any other.
  */
+import { assert } from "../src/base/assert.ts";
 import { IoOp } from "../src/ring/io-descriptor.ts";
 import { WAKE_FILE } from "../src/ring/file-table.ts";
 import type { Submissions } from "../src/ring/submissions.ts";
@@ -21,6 +22,7 @@ export class WakeUp {
 
   /** Its completion came. */
   fired(): void {
+    assert(this.#armed, "a wake-up that was not waited for");
     this.#armed = false;
   }
 

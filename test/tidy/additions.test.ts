@@ -68,7 +68,7 @@ describe("an NBD command", () => {
   // That a client leaves is a verdict; nobody executes it.
   const executed = Object.entries(Command).filter(([name]) => name !== "Disconnect");
 
-  it.each(["src/nbd/wire/validate.ts", "workers/export/connection-reader.ts"])("is known in %s", (path) => {
+  it.each(["src/nbd/wire/validate.ts", "workers/export/admission.ts"])("is known in %s", (path) => {
     expect(executed.filter(([name]) => !isFound(new RegExp(`\\bCommand\\.${name}\\b`), [path]))).toEqual([]);
   });
 

@@ -1,7 +1,10 @@
 /**
  * A copy as a copy worker has it: one range to read, up to MAX_COPY_TARGETS parts of it to write. Bytes throughout.
  */
+import { assert } from "../../src/base/assert.ts";
 import { MAX_COPY_TARGETS } from "../../src/base/constants.ts";
+import { SECTOR_BYTES } from "../../src/base/units.ts";
+import { WAKE_FILE } from "../../src/ring/file-table.ts";
 
 export class CopyJob {
   id = 0;
@@ -25,6 +28,9 @@ export class CopyJob {
   failedTargets = 0;
 
   begin(id: number, file: number, position: number, length: number, targets: number): void {
+    assert(this.segments === 0, "a copy's record is used again before its end");
+    assertRange(file, position, length);
+    assert(targets > 0 && targets <= MAX_COPY_TARGETS, "a copy to nowhere, or to too many");
     this.id = id;
     this.file = file;
     this.position = position;
@@ -40,6 +46,9 @@ export class CopyJob {
 
   /** `offset`: where the target's bytes begin inside the range that is read. */
   addTarget(file: number, position: number, length: number, offset: number): void {
+    assert(this.targetCount < this.targetsExpected, "a copy has more targets than it was to have");
+    assertRange(file, position, length);
+    assert(offset >= 0 && offset + length <= this.length, "a target takes what is not read");
     const t = this.targetCount++;
     this.targetFile[t] = file;
     this.targetPosition[t] = position;
@@ -50,4 +59,11 @@ export class CopyJob {
   get complete(): boolean {
     return this.targetCount === this.targetsExpected;
   }
+}
+
+/** Whole sectors of the origin or of a COW device. */
+function assertRange(file: number, position: number, length: number): void {
+  assert(file >= 0 && file < WAKE_FILE, "a copy from or to what is no device");
+  assert(position >= 0 && position % SECTOR_BYTES === 0, "a copy begins inside of a sector");
+  assert(length > 0 && length % SECTOR_BYTES === 0, "a copy ends inside of a sector");
 }

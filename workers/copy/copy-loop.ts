@@ -9,6 +9,7 @@
  * A job longer than a slot goes in segments, up to the slots that are free; jobs wait in order when no slot is. A failed read
  * fails the job, a failed write only its target. The worker decides nothing: it moves bytes.
  */
+import { assert, AssertionFailure } from "../../src/base/assert.ts";
 import { MAX_COPY_TARGETS } from "../../src/base/constants.ts";
 import { errno } from "../../src/base/errno.ts";
 import { Pool } from "../../src/base/pool.ts";
@@ -120,9 +121,7 @@ export class CopyLoop implements WorkerLoop {
         return;
       }
       case Message.CopyWrite:
-        // The job that these targets belong to is the one that came last.
-        this.#queue[this.#queue.length - 1].addTarget(words[at + 2], position, words[at + 5], words[at + 6]);
-        return;
+        return this.#addTarget(words, at, position);
       case Message.Control:
         this.#outbox.send(Message.ControlTaken, 0, words[at + 2], refused(this.#control));
         return;
@@ -131,8 +130,15 @@ export class CopyLoop implements WorkerLoop {
         if (words[at + 2] === StopHow.Abandon) this.#abandon();
         return;
       default:
-        throw new Error(`unknown message ${words[at]} from main`);
+        throw new AssertionFailure(`unknown message ${words[at]} from main`);
     }
+  }
+
+  /** The job that a target belongs to is the one that came last. */
+  #addTarget(words: Int32Array, at: number, position: number): void {
+    const job = this.#queue[this.#queue.length - 1];
+    assert(job !== undefined && job.id === words[at + 1], "a target of a copy that did not come before it");
+    job.addTarget(words[at + 2], position, words[at + 5], words[at + 6]);
   }
 
   #beginSegments(): void {
@@ -150,13 +156,7 @@ export class CopyLoop implements WorkerLoop {
   }
 
   #read(segment: CopySegment, job: CopyJob): void {
-    segment.job = job;
-    segment.from = job.cursor;
-    segment.length = Math.min(SEGMENT_BYTES, job.length - job.cursor);
-    segment.progress = 0;
-    segment.writes = 0;
-    job.cursor += segment.length;
-    job.segments += 1;
+    segment.begin(job);
     this.#underWay += 1;
     this.#submitRead(segment);
   }
@@ -166,11 +166,13 @@ export class CopyLoop implements WorkerLoop {
     const at = segment.from + segment.progress;
     const length = segment.length - segment.progress;
     const user = segment.index << TARGET_BITS;
+    assert(length > 0 && at + length <= job.length, "a read beyond its copy");
     this.submissions.push(IoOp.Read, job.file, user, segment.address + segment.progress, length, job.position + at, 0);
   }
 
   #completed(user: number, result: number): void {
     const segment = this.#segments.all[user >> TARGET_BITS];
+    assert(segment !== undefined && segment.job !== null, "a completion of no segment");
     const target = (user & TARGET_MASK) - 1;
     if (target < 0) this.#readCompleted(segment, result);
     else this.#writeCompleted(segment, target, result);
@@ -182,7 +184,7 @@ export class CopyLoop implements WorkerLoop {
       job.readError = result < 0 ? -result : errno.EIO;
       return this.#segmentDone(segment);
     }
-    segment.progress += result;
+    segment.read(result);
     if (segment.progress < segment.length) return this.#submitRead(segment);
     for (let t = 0; t < job.targetCount; t++) {
       segment.done[t] = 0;
@@ -198,6 +200,11 @@ export class CopyLoop implements WorkerLoop {
     const length = segment.overlap(target) - segment.done[target];
     const position = job.targetPosition[target] + (start - job.targetOffset[target]);
     const user = (segment.index << TARGET_BITS) | (target + 1);
+    assert(length > 0 && target < job.targetCount, "a write of nothing, or to nowhere");
+    assert(
+      start >= segment.from && start + length <= segment.from + segment.length,
+      "a write from outside of its slot",
+    );
     segment.writes += 1;
     const address = segment.address + (start - segment.from);
     this.submissions.push(IoOp.Write, job.targetFile[target], user, address, length, position, 0);
@@ -205,24 +212,24 @@ export class CopyLoop implements WorkerLoop {
 
   #writeCompleted(segment: CopySegment, target: number, result: number): void {
     const job = segment.job as CopyJob;
+    assert(segment.writes > 0, "a write ended that was not under way");
     segment.writes -= 1;
     if (result <= 0) {
       job.failedTargets |= 1 << target;
       job.writeError = result < 0 ? -result : errno.EIO;
     } else {
-      segment.done[target] += result;
+      segment.wrote(target, result);
       if (segment.done[target] < segment.overlap(target)) return this.#submitWrite(segment, target);
     }
     if (segment.writes === 0) this.#segmentDone(segment);
   }
 
   #segmentDone(segment: CopySegment): void {
-    const job = segment.job as CopyJob;
     this.counters[WorkerCounter.CopiedBytes] += segment.length;
-    segment.job = null;
+    const job = segment.end();
     this.#segments.give(segment);
+    assert(this.#underWay > 0, "more segments ended than began");
     this.#underWay -= 1;
-    job.segments -= 1;
     if (job.segments > 0 || job.cursor < job.length) return;
     this.counters[WorkerCounter.Copies] += 1;
     this.#outbox.send(Message.Copied, job.id, job.readError, job.failedTargets, job.writeError);
@@ -244,4 +251,4 @@ export class CopyLoop implements WorkerLoop {
   }
 }
 
-if (MAX_COPY_TARGETS > TARGET_MASK) throw new Error("a copy's targets do not fit into a user word");
+assert(MAX_COPY_TARGETS <= TARGET_MASK, "a copy's targets fit into a user word");

@@ -1,7 +1,9 @@
 /**
  * A stretch of a copy that fits one slot of the copy worker's arena: read once, then written to every target that overlaps it.
  */
+import { assert } from "../../src/base/assert.ts";
 import { MAX_COPY_TARGETS } from "../../src/base/constants.ts";
+import { SEGMENT_BYTES } from "../../src/ring/copy-arena.ts";
 import type { CopyJob } from "./copy-job.ts";
 
 export class CopySegment {
@@ -21,6 +23,41 @@ export class CopySegment {
   constructor(index: number, address: number) {
     this.index = index;
     this.address = address;
+  }
+
+  /** The next bytes of a job that fit into the slot. */
+  begin(job: CopyJob): void {
+    assert(this.job === null, "a slot has two copies");
+    assert(job.complete && job.cursor < job.length, "a copy that is not known yet, or has all begun");
+    this.job = job;
+    this.from = job.cursor;
+    this.length = Math.min(SEGMENT_BYTES, job.length - job.cursor);
+    this.progress = 0;
+    this.writes = 0;
+    job.cursor += this.length;
+    job.segments += 1;
+  }
+
+  /** The slot is free; its job. */
+  end(): CopyJob {
+    const { job } = this;
+    assert(job !== null && job.segments > 0, "a segment ended twice");
+    assert(this.writes === 0, "a slot was given back under a write");
+    this.job = null;
+    job.segments -= 1;
+    return job;
+  }
+
+  /** So many more bytes have been read. */
+  read(bytes: number): void {
+    this.progress += bytes;
+    assert(this.progress <= this.length, "more was read than was asked for");
+  }
+
+  /** So many more bytes of target t have been written. */
+  wrote(t: number, bytes: number): void {
+    this.done[t] += bytes;
+    assert(this.done[t] <= this.overlap(t), "more was written than was asked for");
   }
 
   /** Bytes of target t that lie in this segment. */

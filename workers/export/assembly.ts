@@ -3,6 +3,7 @@
  */
 import { FileKind, type IoRing } from "../../src/device/port.ts";
 import { exportRow } from "../../src/ring/counters.ts";
+import { cowFile } from "../../src/ring/file-table.ts";
 import { Outbox } from "../../src/ring/outbox.ts";
 import {
   EXPORT_CONNECTIONS,
@@ -12,7 +13,7 @@ import {
   EXPORT_ZERO_BYTES,
   EXPORT_ZEROES,
 } from "../../src/ring/export-arena.ts";
-import { PAGE_BYTES, Slots } from "../../src/ring/slots.ts";
+import { PAGE_BYTES } from "../../src/ring/slots.ts";
 import { RingConsumer } from "../../src/ring/spsc-ring.ts";
 import type { ExportControl, ExportWorkerData, WorkerData } from "../../src/ring/worker-data.ts";
 import { VolumeReader } from "../../src/ring/volume-words.ts";
@@ -22,6 +23,7 @@ import { Exports, newExport, ORIGIN_NAME } from "./exports.ts";
 import { ExportLoop } from "./loop.ts";
 import { MergingHandler } from "./merging-handler.ts";
 import { OriginHandler } from "./origin-handler.ts";
+import { OwnedSlots } from "./owned-slots.ts";
 import { SnapshotHandler } from "./snapshot-handler.ts";
 import { SnapshotView } from "./snapshot-view.ts";
 
@@ -36,11 +38,12 @@ export function assembleExportLoop(
     ring,
     outbox: new Outbox(data.toMain, wakeMain),
     volume,
-    slots: new Slots(EXPORT_SLOTS, EXPORT_SLOTS_AT),
+    slots: new OwnedSlots(EXPORT_SLOTS, EXPORT_SLOTS_AT),
     origin: new DeviceView(data.origin),
     originBytes: data.originBytes,
     zeroAddress: EXPORT_ZEROES,
     zeroBytes: EXPORT_ZERO_BYTES,
+    connections: EXPORT_CONNECTIONS,
     counters: new Float64Array(data.counters),
   });
   const exports = new Exports();
@@ -51,12 +54,11 @@ export function assembleExportLoop(
     exports,
     wakeAddress: 0,
     headers: EXPORT_HEADERS,
-    connections: EXPORT_CONNECTIONS,
     control: () => applyControl(takeControl(), loop, context, exports, data),
   });
   const finish = loop.pieces.finish.bind(loop.pieces);
   const merging = new MergingHandler(context, loop.pieceIo, finish);
-  const origin = new OriginHandler(context, loop.pieceIo, merging, finish);
+  const origin = new OriginHandler(context, loop.pieceIo, loop.firstWrite, merging, finish);
   exports.add(newExport(ORIGIN_NAME, data.originBytes, data.readOnly, PAGE_BYTES, origin));
   return loop;
 }
@@ -72,7 +74,7 @@ function applyControl(
     exports.remove(control.name);
     context.snapshots[control.index]?.forget();
     context.snapshots[control.index] = undefined;
-    context.ring.setFile(1 + control.index, -1, FileKind.Async);
+    context.ring.setFile(cowFile(control.index), -1, FileKind.Async);
     return;
   }
   const { snapshot } = control;
@@ -81,6 +83,7 @@ function applyControl(
   context.counters.fill(0, exportRow(1 + snapshot.index), exportRow(2 + snapshot.index));
   const view = new SnapshotView(snapshot, context.volume);
   context.snapshots[snapshot.index] = view;
-  const handler = new SnapshotHandler(context, loop.pieceIo, view, loop.pieces.finish.bind(loop.pieces));
+  const finish = loop.pieces.finish.bind(loop.pieces);
+  const handler = new SnapshotHandler(context, loop.pieceIo, loop.firstWrite, view, finish);
   exports.add(newExport(snapshot.name, data.originBytes, control.readOnly, snapshot.chunkBytes, handler));
 }

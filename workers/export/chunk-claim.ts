@@ -1,76 +1,68 @@
 /**
  * A reserved chunk in the hands of a piece: taken and filled inside the snapshot's write gate, then claimed (chunk-reserve.ts).
  *
- *   take ──▶ the worker fills the chunk ──▶ send: Claim or ClaimOrigin, leave the gate ──▶ Released 0, or EAGAIN: giveBack
- *                                     └──▶ it failed: giveBack, the ordinary way
+ *   take ──▶ the worker fills the chunk ──▶ send: Claim or ClaimOrigin, leave the gate ──▶ granted
+ *                                     │                                              └──▶ refused (EAGAIN): back into the reserve
+ *                                     └──▶ failed: back into the reserve, the piece takes the ordinary way
  *
  * The claim is sent before the gate is left, so that main has it when it sees the gate empty (C-15, C-18).
  */
+import { assert } from "../../src/base/assert.ts";
 import { highWord, lowWord } from "../../src/base/u64.ts";
 import { EPOCH_SHIFT, Message } from "../../src/ring/messages.ts";
-import type { ChunkFill } from "./chunk-fill.ts";
 import type { ExportContext } from "./context.ts";
-import { type Piece, Stage } from "./piece.ts";
-import type { SnapshotView } from "./snapshot-view.ts";
+import { ChunkHolds } from "./fill.ts";
+import type { Piece } from "./piece.ts";
+import { Stage } from "./stage.ts";
 
 export class ChunkClaim {
   readonly #context: ExportContext;
-  readonly #fill: ChunkFill;
 
-  constructor(context: ExportContext, fill: ChunkFill) {
+  constructor(context: ExportContext) {
     this.#context = context;
-    this.#fill = fill;
   }
 
-  /** Inside the write gate: a reserved chunk, and with `fills` a slot to put it together in. The new chunk, or -1. */
-  take(piece: Piece, snapshot: SnapshotView, fills: boolean): number {
-    const { index, reserve, words } = snapshot;
-    if (reserve === null || !piece.mayClaim || piece.exclusive) return -1;
+  /** May the piece fill a chunk in reserve? Asks main for more of them before there are none. */
+  isFor(piece: Piece): boolean {
+    const { index, reserve } = piece.fill.snapshot;
+    if (reserve === null || !piece.claim.may || piece.announcement.exclusive) return false;
     const count = reserve.wanted();
     if (count > 0) this.#context.outbox.send(Message.NeedReserve, 0, index, count);
+    return true;
+  }
+
+  /** Inside the write gate. The new chunk, or -1: there is none in reserve. */
+  take(piece: Piece): number {
+    const { reserve, words, writeGate } = piece.fill.snapshot;
+    assert(!piece.announcement.isNowhere && piece.announcement.gate === writeGate, "a claim outside of the gate");
+    assert(reserve !== null, "a claim where nothing is reserved");
     const epoch = words.reserveEpoch();
-    if (fills && !this.#fill.prepare(piece, snapshot)) return -1;
     const newChunk = reserve.take(epoch);
-    if (newChunk < 0) {
-      this.#context.giveBackFill(piece);
-      return -1;
-    }
-    piece.claimed = newChunk;
-    piece.claimedIn = snapshot;
-    piece.claimEpoch = epoch;
+    if (newChunk !== -1) piece.claim.begin(newChunk, epoch);
     return newChunk;
   }
 
   /** The chunk is filled: main decides. */
-  send(piece: Piece, kind: typeof Message.Claim | typeof Message.ClaimOrigin): void {
-    const snapshot = piece.claimedIn as SnapshotView;
+  send(piece: Piece): void {
+    const { fill, claim } = piece;
+    const { snapshot } = fill;
+    assert(piece.transfer.error === 0, "a claim of a chunk that could not be filled");
+    assert(!piece.announcement.isNowhere, "the gate was left before the claim");
+    const kind = fill.holds === ChunkHolds.OldData ? Message.ClaimOrigin : Message.Claim;
     const chunk = snapshot.chunkAt(piece.offset);
-    const tag = snapshot.index | (piece.claimEpoch << EPOCH_SHIFT);
-    const { claimed } = piece;
-    piece.stage = Stage.Main;
+    const tag = snapshot.index | (claim.epoch << EPOCH_SHIFT);
+    const newChunk = claim.chunk;
+    piece.moveTo(Stage.Claimed);
     const { outbox } = this.#context;
-    outbox.send(kind, piece.index, tag, lowWord(chunk), highWord(chunk), lowWord(claimed), highWord(claimed));
+    outbox.send(kind, piece.index, tag, lowWord(chunk), highWord(chunk), lowWord(newChunk), highWord(newChunk));
     this.#context.leave(piece);
   }
 
-  /** The chunk could not be filled: leave the gate; the piece takes the ordinary way, which knows what a failed copy means (E-9). */
-  failed(piece: Piece): void {
-    piece.error = 0;
-    piece.mayClaim = false;
-    this.#context.leave(piece);
-    this.#context.giveBackFill(piece);
-    this.giveBack(piece);
-  }
-
-  /** The chunk may serve another piece. */
+  /** The chunk could not be filled, or somebody else has made the exception meanwhile: it may serve another piece, this one asks main. */
   giveBack(piece: Piece): void {
-    piece.claimedIn?.reserve?.giveBack(piece.claimed, piece.claimEpoch);
-    this.done(piece);
-  }
-
-  /** The claim has been granted. */
-  done(piece: Piece): void {
-    piece.claimed = -1;
-    piece.claimedIn = null;
+    const { claim } = piece;
+    piece.fill.snapshot.reserve?.giveBack(claim.chunk, claim.epoch);
+    claim.end();
+    claim.may = false;
   }
 }

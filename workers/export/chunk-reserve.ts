@@ -13,6 +13,7 @@
  * gate is closed and drained. What is never claimed stays an unused hole in the store (S-6). The order of new chunks then
  * differs from the order of first writes, so replays that compare images switch it off.
  */
+import { assert, VERIFY } from "../../src/base/assert.ts";
 
 /** A worker that writes little holds little: the reserve doubles each time that it has been used up. */
 const RESERVE_MIN = 4;
@@ -34,7 +35,9 @@ export class ChunkReserve {
 
   /** The claim was refused: the chunk may serve another one. */
   giveBack(chunk: number, epoch: number): void {
-    if (epoch === this.#epoch) this.#chunks.push(chunk);
+    if (epoch !== this.#epoch) return;
+    if (VERIFY) assert(!this.#chunks.includes(chunk), "a chunk came back into its reserve twice");
+    this.#chunks.push(chunk);
   }
 
   /** How many main is to be asked for; 0: none, or an answer is still to come. */
@@ -52,6 +55,7 @@ export class ChunkReserve {
 
   /** Main has reserved a run. */
   add(first: number, count: number, epoch: number): void {
+    assert(first >= 0 && count > 0, "a run of no chunks was reserved");
     if (epoch !== this.#epoch) this.#chunks.length = 0;
     this.#epoch = epoch;
     this.#patience = 0;

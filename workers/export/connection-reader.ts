@@ -6,25 +6,22 @@
  * finds no free slot or record stays unparsed: the connection is stalled, and no more is read from its socket than the inbox takes. The payload of
  * a write that is refused is taken through the inbox and thrown away.
  */
-import {
-  DIRECT_RECEIVE_BYTES,
-  INBOX_BYTES,
-  MAX_HELD_BYTES_PER_CONNECTION,
-  MAX_REQUESTS_PER_CONNECTION,
-} from "../../src/base/constants.ts";
+import { assert } from "../../src/base/assert.ts";
+import { DIRECT_RECEIVE_BYTES, INBOX_BYTES } from "../../src/base/constants.ts";
 import { Handshake } from "../../src/nbd/wire/handshake.ts";
-import { Command, CommandFlag, REQUEST_BYTES } from "../../src/nbd/wire/protocol.ts";
+import { REQUEST_BYTES } from "../../src/nbd/wire/protocol.ts";
 import { decodeRequest, newRequestFields } from "../../src/nbd/wire/request.ts";
 import { judgeRequest, payloadBytes, Verdict } from "../../src/nbd/wire/validate.ts";
 import { IoOp } from "../../src/ring/io-descriptor.ts";
 import { Message } from "../../src/ring/messages.ts";
-import { PAGE_BYTES } from "../../src/ring/slots.ts";
+import { Admission } from "./admission.ts";
 import type { Connection } from "./connection.ts";
-import { type ExportContext, User } from "./context.ts";
+import type { ExportContext } from "./context.ts";
 import type { Exports, WorkerExport } from "./exports.ts";
-import { beginNextPart, hasMoreParts, partBytes, slotBytesFor } from "./parts.ts";
-import { Operation, type Request } from "./request.ts";
-import { WaitingLine } from "./waiting-line.ts";
+import { requestOwner } from "./owned-slots.ts";
+import { beginNextPart, hasMoreParts } from "./parts.ts";
+import type { Request } from "./request.ts";
+import { User } from "./user-words.ts";
 
 /** What the reader hands on. */
 export interface ReaderEvents {
@@ -46,18 +43,14 @@ export class ConnectionReader {
   readonly #fields = newRequestFields();
   /** Whose requests are being parsed: what ends at once goes on there. */
   #parsing: Connection | null = null;
-  readonly #line: WaitingLine;
+  readonly #admission: Admission;
   readonly #resume: (connection: Connection) => void;
-  /** Size class of the slot that the header which was just parsed found none of; -1: that was not why it waits. */
-  #wanted = -1;
-  /** Main has been told that somebody waits for what others hold, and has not answered yet. */
-  #waitingTold = false;
 
   constructor(context: ExportContext, arena: SharedArrayBuffer, exports: Exports, events: ReaderEvents) {
     this.#context = context;
     this.#exports = exports;
     this.#events = events;
-    this.#line = new WaitingLine(context.slots.sizeClasses);
+    this.#admission = new Admission(context);
     this.#resume = (connection) => {
       if (!connection.ending) this.parse(connection);
     };
@@ -75,6 +68,7 @@ export class ConnectionReader {
 
   /** A receive has completed. */
   received(connection: Connection, result: number): void {
+    assert(connection.receivePosted, "a receive ended that was not under way");
     connection.receivePosted = false;
     if (connection.ending) return this.end(connection);
     if (result > 0) {
@@ -97,6 +91,7 @@ export class ConnectionReader {
 
   /** A cancel has been done. */
   cancelled(connection: Connection): void {
+    assert(connection.cancels > 0, "a cancel ended that was not under way");
     connection.cancels -= 1;
     this.#events.changed(connection);
   }
@@ -118,12 +113,14 @@ export class ConnectionReader {
   #forgo(connection: Connection, request: Request): void {
     connection.receiving = null;
     connection.requests -= 1;
+    assert(connection.requests >= 0, "more requests ended than began");
     this.#context.giveBack(request);
   }
 
   /** A part of a write is done, or has failed; there is more of it. */
   partDone(request: Request): void {
-    const connection = request.connection as Connection;
+    const connection = this.#context.clientOf(request);
+    assert(connection.partUnderWay && connection.receiving === request, "a part ended that was not under way");
     connection.partUnderWay = false;
     if (connection.ending) {
       if (!connection.receivePosted) this.#forgo(connection, request);
@@ -144,33 +141,22 @@ export class ConnectionReader {
 
   /** Somebody waits for slots or records that have come back since `resumeStalled`. */
   get canResume(): boolean {
-    return this.#line.length > 0 && this.#context.returned;
+    return this.#admission.canResume;
   }
 
   /** Slots or records have come back. */
   resumeStalled(): void {
-    if (!this.canResume) return;
-    this.#context.returned = false;
-    this.#line.resume(this.#resume);
+    this.#admission.resume(this.#resume);
   }
 
-  /** Its record is about to be free: it waits for nothing any more, and who stood back for it may go on. */
+  /** Its record is about to be free. */
   forget(connection: Connection): void {
-    if (!connection.stalled) return;
-    this.#line.remove(connection);
-    this.#context.returned = true;
+    this.#admission.forget(connection);
   }
 
-  /**
-   * Main's answer to Waiting. True: a client that moves its own data waits for others. Where it waits on, main will be told again.
-   */
+  /** Main's answer to Waiting. True: a client that moves its own data waits for others. */
   stillWaiting(limitMs: number): boolean {
-    this.#waitingTold = false;
-    const { now, outbox } = this.#context;
-    if (!this.#line.some((c) => c.waitsForOthers && !c.ending && !c.isOverdue(now, limitMs))) return false;
-    this.#waitingTold = true;
-    outbox.send(Message.Waiting, 0);
-    return true;
+    return this.#admission.stillWaiting(limitMs);
   }
 
   /** Turn what the inbox holds into requests, then ask for more. */
@@ -201,10 +187,13 @@ export class ConnectionReader {
     const intoSlot = request !== null && request.slot !== -1 && !connection.partUnderWay;
     const rest = intoSlot ? connection.payload - connection.received : 0;
     const room = INBOX_BYTES - connection.writtenTo;
+    assert(rest >= 0 && room >= 0, "a receive of less than nothing");
     // Full of handshake options that wait until the answers before them have left; parsing then comes back here.
     if (room === 0) return;
     connection.directBytes = rest >= DIRECT_RECEIVE_BYTES ? rest : 0;
     if (intoSlot && connection.directBytes > 0) {
+      const { slots } = this.#context;
+      slots.assertHolds(request.slot, requestOwner(request.index), request.memory + connection.received, rest);
       const at = connection.receiveVector / 4;
       this.#words[at] = request.memory + connection.received;
       this.#words[at + 1] = rest;
@@ -222,6 +211,8 @@ export class ConnectionReader {
     const direct = Math.min(connection.directBytes, count);
     connection.received += direct;
     connection.writtenTo += count - direct;
+    assert(connection.received <= connection.payload, "more of a payload than there is");
+    assert(connection.writtenTo <= INBOX_BYTES, "more was received than the inbox takes");
   }
 
   /** Bytes that are not parsed move to the front: a piece of a header, as a rule. */
@@ -267,13 +258,9 @@ export class ConnectionReader {
       this.end(connection);
       return false;
     }
-    const request = this.#newRequest(connection, target, verdict);
-    if (request === null) {
-      this.#line.add(connection, this.#wanted);
-      return false;
-    }
+    const request = this.#admission.admit(connection, target, verdict, fields);
+    if (request === null) return false;
     connection.readAt += REQUEST_BYTES;
-    connection.requests += 1;
     // Also of a write that is refused: it is answered behind its payload, for a client may not read before it has sent all of that.
     connection.payload = request.slot === -1 ? payloadBytes(fields) : request.end - request.offset;
     connection.received = 0;
@@ -282,111 +269,27 @@ export class ConnectionReader {
     return true;
   }
 
-  /** A record for the decoded header, with a slot if it needs one; null: there is none now. */
-  #newRequest(connection: Connection, target: WorkerExport, verdict: number): Request | null {
-    const fields = this.#fields;
-    const { requests, slots } = this.#context;
-    this.#wanted = -1;
-    if (connection.requests >= MAX_REQUESTS_PER_CONNECTION) return null;
-    const request = requests.take();
-    if (request === null) return this.#waitsForOthers(connection);
-    const execute = verdict === Verdict.Execute;
-    const operation = execute ? operationOf(fields.type) : Operation.Nothing;
-    const unalignedZero =
-      operation === Operation.Zero && (fields.offset % PAGE_BYTES !== 0 || fields.length % PAGE_BYTES !== 0);
-    const part = partBytes(fields.offset, fields.length);
-    const slotBytes =
-      operation === Operation.Read || operation === Operation.Write
-        ? slotBytesFor(fields.length)
-        : unalignedZero
-          ? PAGE_BYTES
-          : 0;
-    request.slot = slotBytes > 0 ? this.#takeSlot(connection, slotBytes) : -1;
-    if (slotBytes > 0 && request.slot === -1) {
-      requests.give(request);
-      return null;
-    }
-    request.memory = request.slot === -1 ? -1 : slots.address(request.slot) + (fields.offset % PAGE_BYTES);
-    if (request.slot !== -1) connection.heldBytes += slotBytes;
-    request.slotBytes = slotBytes;
-    if (unalignedZero) this.#context.ring.zero(slots.address(request.slot), 3 * PAGE_BYTES);
-    request.connection = connection;
-    request.handler = target.handler;
-    request.operation = operation;
-    request.durable = (fields.flags & CommandFlag.Fua) !== 0;
-    request.noHole = (fields.flags & CommandFlag.NoHole) !== 0;
-    request.cookieLow = fields.cookieLow;
-    request.cookieHigh = fields.cookieHigh;
-    request.offset = fields.offset;
-    request.cursor = fields.offset;
-    request.first = fields.offset;
-    request.last = fields.offset + fields.length;
-    request.end = operation === Operation.Read || operation === Operation.Write ? fields.offset + part : request.last;
-    request.pieces = 0;
-    request.error = execute ? 0 : verdict;
-    request.finishing = false;
-    request.startedAt = this.#context.now;
-    return request;
-  }
-
-  /** A slot, or -1: there is none, the connection has as much as it may, or somebody who has none waits for one. */
-  #takeSlot(connection: Connection, bytes: number): number {
-    const { slots } = this.#context;
-    const { heldBytes } = connection;
-    const first = heldBytes === 0;
-    if (!first && heldBytes + bytes > MAX_HELD_BYTES_PER_CONNECTION) return -1;
-    if (!first && this.#line.length > 0 && this.#line.isFor(connection, slots.sizeClass(bytes))) return -1;
-    // The next larger ones are for those who have nothing.
-    const slot = slots.take(bytes, first);
-    if (slot !== -1) return slot;
-    this.#wanted = slots.sizeClass(bytes);
-    this.#waitsForOthers(connection);
-    return -1;
-  }
-
-  /** What the connection needs is held by others, or lies in replies that nobody reads. */
-  #waitsForOthers(connection: Connection): null {
-    connection.waitsForOthers = true;
-    if (this.#waitingTold) return null;
-    this.#waitingTold = true;
-    this.#context.outbox.send(Message.Waiting, 0);
-    return null;
-  }
-
   /** Into the request's slot; that of a refused write, which has none, is thrown away. */
   #takePayload(connection: Connection, request: Request, available: number): boolean {
     const rest = connection.payload - connection.received;
     const count = Math.min(rest, available);
     if (count > 0) {
-      const target = request.memory + connection.received;
-      if (request.slot !== -1) this.#context.ring.copy(target, connection.inbox + connection.readAt, count);
+      if (request.slot !== -1) this.#copyPayload(connection, request, count);
       connection.readAt += count;
       connection.received += count;
     }
+    assert(connection.readAt <= connection.writtenTo, "bytes were parsed that have not come");
     if (count < rest) return false;
     if (hasMoreParts(request)) connection.partUnderWay = true;
     else connection.receiving = null;
     this.#events.request(request);
     return true;
   }
-}
 
-/** Of a command that judgeRequest executes. CACHE asks for nothing that a reply does not give. */
-function operationOf(command: number): Operation {
-  switch (command) {
-    case Command.Read:
-      return Operation.Read;
-    case Command.Write:
-      return Operation.Write;
-    case Command.WriteZeroes:
-      return Operation.Zero;
-    case Command.Trim:
-      return Operation.Trim;
-    case Command.Flush:
-      return Operation.Flush;
-    case Command.Cache:
-      return Operation.Nothing;
-    default:
-      throw new Error(`command ${command} is judged, but nobody does it`);
+  #copyPayload(connection: Connection, request: Request, count: number): void {
+    const { slots, ring } = this.#context;
+    const target = request.memory + connection.received;
+    slots.assertHolds(request.slot, requestOwner(request.index), target, count);
+    ring.copy(target, connection.inbox + connection.readAt, count);
   }
 }

@@ -11,9 +11,9 @@ import type { Handshake } from "../../src/nbd/wire/handshake.ts";
 import { CONNECTION_BYTES, OUTPUT, RECEIVE_VECTOR, SEND_VECTOR } from "../../src/ring/export-arena.ts";
 import { FIRST_CONNECTION_FILE } from "../../src/ring/file-table.ts";
 import { CloseCause } from "../../src/ring/messages.ts";
-import { USER_INDEX_MASK } from "./context.ts";
 import type { WorkerExport } from "./exports.ts";
 import type { Request } from "./request.ts";
+import { USER_INDEX_MASK } from "./user-words.ts";
 
 export class Connection {
   readonly index: number;

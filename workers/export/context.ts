@@ -4,51 +4,43 @@
  *
  * One thread, no locks: the loop (loop.ts) calls, everything here answers at once.
  */
-import { MAX_PIECES_PER_WORKER, MAX_REQUESTS_PER_WORKER } from "../../src/base/constants.ts";
+import { assert } from "../../src/base/assert.ts";
+import {
+  MAX_CONNECTIONS_PER_WORKER,
+  MAX_PIECES_PER_WORKER,
+  MAX_REQUESTS_PER_WORKER,
+} from "../../src/base/constants.ts";
+import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../../src/base/gate-numbers.ts";
 import { Pool } from "../../src/base/pool.ts";
 import type { IoRing } from "../../src/device/port.ts";
+import type { GatePass } from "../../src/ring/gate.ts";
 import { Message } from "../../src/ring/messages.ts";
 import type { Outbox } from "../../src/ring/outbox.ts";
-import type { Slots } from "../../src/ring/slots.ts";
 import { Submissions } from "../../src/ring/submissions.ts";
-import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../../src/base/gate-numbers.ts";
 import type { VolumeReader } from "../../src/ring/volume-words.ts";
-import type { GatePass } from "../../src/ring/gate.ts";
+import { Connection } from "./connection.ts";
 import type { DeviceView } from "./device-view.ts";
-import { Piece, Stage } from "./piece.ts";
+import { type OwnedSlots, pieceOwner, requestOwner } from "./owned-slots.ts";
+import { Piece } from "./piece.ts";
 import { Request } from "./request.ts";
 import type { SnapshotView } from "./snapshot-view.ts";
+import { Stage } from "./stage.ts";
 
-/**
- * The upper bits of a user word say who gets the completion; the lower ones its number. Numbers are used again:
- *
- *   connection   index and generation (Connection.tag): its receive may be under way when it ends, and a cancel be late
- *   piece        index: it is given back only by the last completion of its operations, or by main's one answer to its token; operations of devices
- *                are never cancelled, and of a main that has ended no answer is taken any more (ExportLoop)
- *   request      never in a user word: its pieces, or a send that has it in its list, keep it until they have ended
- */
-export const User = {
-  Piece: 1 << 24,
-  EdgeHead: 2 << 24,
-  EdgeTail: 3 << 24,
-  Receive: 4 << 24,
-  Send: 5 << 24,
-  Wake: 6 << 24,
-  Cancel: 7 << 24,
-  Ask: 8 << 24,
-} as const;
-export const USER_INDEX_MASK: number = (1 << 24) - 1;
+/** Records that inherit the requests of clients who have gone (departed.ts). */
+const HEIRS = 2;
 
 export interface ContextParts {
   readonly ring: IoRing;
   readonly outbox: Outbox;
   readonly volume: VolumeReader;
-  readonly slots: Slots;
+  readonly slots: OwnedSlots;
   readonly origin: DeviceView;
   readonly originBytes: number;
   /** Arena address and length of a region that is always zero. */
   readonly zeroAddress: number;
   readonly zeroBytes: number;
+  /** Arena address of the connections' parts. */
+  readonly connections: number;
   readonly counters: Float64Array;
 }
 
@@ -57,7 +49,7 @@ export class ExportContext {
   readonly submissions: Submissions;
   readonly outbox: Outbox;
   readonly volume: VolumeReader;
-  readonly slots: Slots;
+  readonly slots: OwnedSlots;
   readonly origin: DeviceView;
   readonly originBytes: number;
   readonly zeroAddress: number;
@@ -67,6 +59,8 @@ export class ExportContext {
   readonly originReadPass: GatePass;
   readonly requests: Pool<Request> = new Pool(MAX_REQUESTS_PER_WORKER, (i) => new Request(i));
   readonly pieces: Pool<Piece> = new Pool(MAX_PIECES_PER_WORKER, (i) => new Piece(i));
+  readonly connections: readonly Connection[];
+  readonly heirs: readonly Connection[];
   /** By snapshot index. */
   readonly snapshots: (SnapshotView | undefined)[] = [];
   /** Requests that found no piece, each once, oldest first. */
@@ -75,6 +69,8 @@ export class ExportContext {
   returned = false;
   /** Milliseconds, taken once per turn. */
   now = 0;
+  /** Connections and heirs, by the number that requests have. */
+  readonly #clients: readonly Connection[];
   readonly #parked = new Map<number, Piece[]>();
 
   constructor(parts: ContextParts) {
@@ -90,10 +86,30 @@ export class ExportContext {
     this.counters = parts.counters;
     this.originWritePass = parts.volume.pass(ORIGIN_WRITE_GATE);
     this.originReadPass = parts.volume.pass(ORIGIN_READ_GATE);
+    this.#clients = Array.from(
+      { length: MAX_CONNECTIONS_PER_WORKER + HEIRS },
+      (_, i) => new Connection(i, parts.connections),
+    );
+    this.connections = this.#clients.slice(0, MAX_CONNECTIONS_PER_WORKER);
+    this.heirs = this.#clients.slice(MAX_CONNECTIONS_PER_WORKER);
   }
 
   snapshot(index: number): SnapshotView {
-    return this.snapshots[index] as SnapshotView;
+    const snapshot = this.snapshots[index];
+    assert(snapshot !== undefined, "main names a snapshot that the worker was not told of");
+    return snapshot;
+  }
+
+  requestOf(piece: Piece): Request {
+    const request = this.requests.all[piece.request];
+    assert(request !== undefined, "a piece of no request");
+    return request;
+  }
+
+  clientOf(request: Request): Connection {
+    const client = this.#clients[request.connection];
+    assert(client !== undefined, "a request of nobody");
+    return client;
   }
 
   /**
@@ -101,12 +117,12 @@ export class ExportContext {
    * handler looks again. A piece that is the gate's only write passes through the closed gate.
    */
   enter(piece: Piece, pass: GatePass, gate: number): boolean {
-    if (piece.exclusive) return true;
-    piece.pass = pass;
-    piece.gate = gate;
-    if (pass.enter()) return true;
-    this.leave(piece);
-    piece.stage = Stage.Gate;
+    if (piece.announcement.exclusive) {
+      assert(piece.announcement.gate === gate, "alone in one gate, and it enters another");
+      return true;
+    }
+    if (this.tryEnter(piece, pass, gate)) return true;
+    piece.moveTo(Stage.Gate);
     const parked = this.#parked.get(gate);
     if (parked === undefined) this.#parked.set(gate, [piece]);
     else parked.push(piece);
@@ -115,48 +131,52 @@ export class ExportContext {
 
   /** Announce the piece in a gate if that is open; it is never parked. */
   tryEnter(piece: Piece, pass: GatePass, gate: number): boolean {
-    piece.pass = pass;
-    piece.gate = gate;
-    if (pass.enter()) return true;
+    if (piece.announcement.enter(pass, gate)) return true;
     this.leave(piece);
     return false;
   }
 
   /** End the announcement, if there is one. */
   leave(piece: Piece): void {
-    if (piece.exclusive) {
-      piece.exclusive = false;
-      this.outbox.send(Message.ExclusiveDone, piece.index, piece.gate);
+    const { announcement } = piece;
+    if (announcement.isNowhere) return;
+    if (announcement.exclusive) {
+      announcement.leaveExclusive();
+      this.outbox.send(Message.ExclusiveDone, piece.index, announcement.gate);
       return;
     }
-    if (piece.pass === null) return;
-    if (piece.pass.leave()) this.outbox.send(Message.GateDrained, 0, piece.gate);
-    piece.pass = null;
+    if (announcement.leave()) this.outbox.send(Message.GateDrained, 0, announcement.gate);
   }
 
   /** A request is over: its slot and its record. */
   giveBack(request: Request): void {
     this.giveBackSlot(request);
-    request.next = null;
-    request.connection = null;
+    request.over();
     this.requests.give(request);
     this.returned = true;
   }
 
   giveBackSlot(request: Request): void {
     if (request.slot === -1) return;
-    this.slots.give(request.slot);
-    if (request.connection !== null) request.connection.heldBytes -= request.slotBytes;
+    assert(request.pieces === 0, "a slot was given back under a request's pieces");
+    const client = this.clientOf(request);
+    this.slots.give(request.slot, requestOwner(request.index));
+    client.heldBytes -= request.slotBytes;
+    assert(client.heldBytes >= 0, "a client gave back more than it held");
     request.slot = -1;
     this.returned = true;
   }
 
-  /** The piece waits no more for a grant, or has used it. */
-  giveBackFill(piece: Piece): void {
-    if (piece.fillSlot === -1) return;
-    this.slots.give(piece.fillSlot);
-    piece.fillSlot = -1;
-    this.returned = true;
+  /** The piece has done with its chunk, if it has one: the slot comes back. */
+  endFill(piece: Piece): void {
+    const { fill } = piece;
+    if (!fill.isUnderWay) return;
+    if (fill.slot !== -1) {
+      this.slots.give(fill.slot, pieceOwner(piece.index));
+      fill.slot = -1;
+      this.returned = true;
+    }
+    fill.end();
   }
 
   /** The pieces that were parked at a gate; it has opened. */

@@ -8,7 +8,8 @@
  * An heir is a connection without a socket: broken, so that replies to it are dropped. What it holds (slots, pieces, gates) comes back as the
  * operations end, as ever. Requests of a client that has said DISC are done, the others are given up (pieces.ts).
  */
-import { Connection } from "./connection.ts";
+import { assert } from "../../src/base/assert.ts";
+import type { Connection } from "./connection.ts";
 import type { Pieces } from "./pieces.ts";
 
 export class Departed {
@@ -16,16 +17,18 @@ export class Departed {
   readonly #givesUp: Connection;
   readonly #saidGoodbye: Connection;
 
-  /** `connections`: arena address of the connections' part; nothing is ever read from or written to an heir's. */
-  constructor(pieces: Pieces, connections: number) {
+  /** `heirs`: two records; nothing is ever read from or written to their parts of the arena. */
+  constructor(pieces: Pieces, heirs: readonly Connection[]) {
+    assert(heirs.length === 2, "one heir for each way to go");
     this.#pieces = pieces;
-    this.#givesUp = heir(connections);
-    this.#saidGoodbye = heir(connections);
+    this.#givesUp = inherits(heirs[0]);
+    this.#saidGoodbye = inherits(heirs[1]);
     this.#saidGoodbye.saidGoodbye = true;
   }
 
   /** Nothing of the connection is in the kernel's hands: its requests change hands. */
   take(connection: Connection): void {
+    assert(connection.broken && !connection.isPosted, "a client left and the kernel still has its record");
     if (connection.requests === 0) return;
     this.#pieces.handOver(connection, connection.givesUp ? this.#givesUp : this.#saidGoodbye);
   }
@@ -36,9 +39,8 @@ export class Departed {
   }
 }
 
-function heir(connections: number): Connection {
-  const connection = new Connection(0, connections);
-  connection.ending = true;
-  connection.broken = true;
-  return connection;
+function inherits(heir: Connection): Connection {
+  heir.ending = true;
+  heir.broken = true;
+  return heir;
 }

@@ -12,6 +12,7 @@
  * Who has asked for much and gone is found out here, too: the end of what a client sends says nothing (it may go on reading), and the
  * first reply may be hours away. So the connection is asked now and then (reply-sender.ts).
  */
+import { assert } from "../../src/base/assert.ts";
 import {
   LONG_PIECES_AT_ONCE,
   MAX_LONG_BYTES_PER_CONNECTION,
@@ -32,8 +33,7 @@ export class LongRequests {
   #atOnce = 0;
 
   /** True: the request's next piece may begin. False: the request waits in its connection's list, and goes on only from there. */
-  mayBegin(request: Request): boolean {
-    const connection = request.connection as Connection;
+  mayBegin(request: Request, connection: Connection): boolean {
     const { longWaiting } = connection;
     const first = longWaiting.length === 0 || longWaiting[0] === request;
     if (first && this.#mayBegin && this.#hasRoom(connection)) return true;
@@ -45,6 +45,7 @@ export class LongRequests {
 
   /** A piece has begun, and is under way. */
   began(piece: Piece, connection: Connection): void {
+    assert(piece.longBytes === 0, "a piece counts twice");
     piece.longBytes = piece.length;
     connection.longBytes += piece.length;
     connection.longPieces += 1;
@@ -64,6 +65,8 @@ export class LongRequests {
     this.#bytes -= piece.longBytes;
     this.#pieces -= 1;
     piece.longBytes = 0;
+    assert(connection.longBytes >= 0 && connection.longPieces >= 0, "a client ended more zeroes than it began");
+    assert(this.#bytes >= 0 && this.#pieces >= 0, "a worker ended more zeroes than it began");
   }
 
   /** The requests of a connection are another's: those that wait do so behind his. */

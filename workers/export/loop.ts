@@ -11,7 +11,8 @@
  * One step: completions, messages from main, requests that waited for room, replies. It never blocks and allocates nothing per
  * request. It decides nothing about exceptions: that is main's.
  */
-import { assert } from "../../src/base/assert.ts";
+import { ChunkNeed } from "../../src/base/chunk-need.ts";
+import { assert, AssertionFailure } from "../../src/base/assert.ts";
 import { MAX_CONNECTIONS_PER_WORKER, STILL_READS_MS, TRANSFER_MS } from "../../src/base/constants.ts";
 import { fromWords } from "../../src/base/u64.ts";
 import { COMPLETION_WORDS } from "../../src/ring/io-descriptor.ts";
@@ -23,16 +24,19 @@ import type { Submissions } from "../../src/ring/submissions.ts";
 import type { WorkerLoop } from "../drive.ts";
 import { refused } from "../refused.ts";
 import { WakeUp } from "../wake-up.ts";
-import { Connection } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import { ConnectionReader } from "./connection-reader.ts";
-import { type ExportContext, User, USER_INDEX_MASK } from "./context.ts";
+import type { ExportContext } from "./context.ts";
 import { Departed } from "./departed.ts";
 import type { Exports } from "./exports.ts";
+import { FirstWrite } from "./first-write.ts";
 import { hasMoreParts } from "./parts.ts";
+import type { Piece } from "./piece.ts";
 import { PieceIo } from "./piece-io.ts";
 import { Pieces } from "./pieces.ts";
 import { ReplySender } from "./reply-sender.ts";
 import { Operation, type Request } from "./request.ts";
+import { User, USER_INDEX_MASK } from "./user-words.ts";
 
 export interface ExportLoopParts {
   readonly context: ExportContext;
@@ -41,7 +45,6 @@ export interface ExportLoopParts {
   readonly exports: Exports;
   readonly wakeAddress: number;
   readonly headers: number;
-  readonly connections: number;
   /** Take one control message from main; called once per Control message, in order. */
   readonly control: () => void;
 }
@@ -50,6 +53,7 @@ export class ExportLoop implements WorkerLoop {
   readonly submissions: Submissions;
   readonly counters: Float64Array;
   readonly pieceIo: PieceIo;
+  readonly firstWrite: FirstWrite;
   readonly pieces: Pieces;
   readonly #context: ExportContext;
   readonly #inbox: RingConsumer;
@@ -83,7 +87,8 @@ export class ExportLoop implements WorkerLoop {
     this.#control = parts.control;
     this.#wakeUp = new WakeUp(context.submissions, User.Wake, parts.wakeAddress);
     this.pieceIo = new PieceIo(context);
-    this.pieces = new Pieces(context, this.pieceIo, (request) => this.#completed(request));
+    this.firstWrite = new FirstWrite(context, this.pieceIo);
+    this.pieces = new Pieces(context, this.pieceIo, this.firstWrite, (request) => this.#completed(request));
     this.#sender = new ReplySender(context, arena, parts.headers, {
       handshakeSent: (connection) => this.#reader.parse(connection),
       partSent: (request) => this.pieces.advance(request),
@@ -93,11 +98,8 @@ export class ExportLoop implements WorkerLoop {
       changed: (connection) => this.#sender.changed(connection),
       ask: (connection) => this.#sender.ask(connection),
     });
-    this.#departed = new Departed(this.pieces, parts.connections);
-    this.#connections = Array.from(
-      { length: MAX_CONNECTIONS_PER_WORKER },
-      (_, i) => new Connection(i, parts.connections),
-    );
+    this.#departed = new Departed(this.pieces, context.heirs);
+    this.#connections = context.connections;
     this.#settle = (connection) => this.#maybeClose(connection);
     this.#ask = (connection) => this.#sender.ask(connection);
   }
@@ -144,7 +146,7 @@ export class ExportLoop implements WorkerLoop {
     const index = user & USER_INDEX_MASK;
     switch (user - index) {
       case User.Piece:
-        return this.pieces.deviceCompleted(this.#context.pieces.all[index], result);
+        return this.pieces.deviceCompleted(this.#piece(index), result);
       case User.Receive:
         return this.#reader.received(this.#tagged(index), result);
       case User.Cancel:
@@ -157,9 +159,17 @@ export class ExportLoop implements WorkerLoop {
         return this.#wakeUp.fired();
       case User.EdgeHead:
       case User.EdgeTail:
-        return this.pieces.edgeCompleted(this.#context.pieces.all[index], result);
+        return this.pieces.edgeCompleted(this.#piece(index), result);
       default:
+        throw new AssertionFailure(`a completion of nobody: ${user}`);
     }
+  }
+
+  /** By its number: in a completion, or main's token. */
+  #piece(index: number): Piece {
+    const { all } = this.#context.pieces;
+    assert(index >= 0 && index < all.length, "a piece that is none");
+    return all[index];
   }
 
   #tagged(tag: number): Connection {
@@ -186,26 +196,20 @@ export class ExportLoop implements WorkerLoop {
   }
 
   #message(words: Int32Array, at: number): void {
-    const { all } = this.#context.pieces;
     const token = words[at + 1];
     if (this.#abandoned && isAnswer(words[at])) return;
     switch (words[at]) {
       case Message.Released:
-        return this.pieces.released(all[token], words[at + 2]);
+        return this.pieces.released(this.#piece(token), words[at + 2]);
       case Message.Granted:
-        return this.pieces.granted(all[token], fromWords(words[at + 5], words[at + 6]), words[at + 7] === 1);
+        return this.#granted(words, at);
       case Message.Reserved:
-        this.#context.snapshots[words[at + 2] & SNAPSHOT_MASK]?.reserve?.add(
-          fromWords(words[at + 3], words[at + 4]),
-          words[at + 5],
-          words[at + 2] >>> EPOCH_SHIFT,
-        );
-        return;
+        return this.#reserved(words, at);
       case Message.GateOpened:
-        for (const piece of this.#context.unpark(words[at + 2])) this.pieces.released(piece, 0);
+        for (const piece of this.#context.unpark(words[at + 2])) this.pieces.gateOpened(piece);
         return;
       case Message.ExclusiveGranted:
-        return this.pieces.exclusiveGranted(all[token]);
+        return this.pieces.exclusiveGranted(this.#piece(token));
       case Message.Adopt:
         return this.#adopt(token, words[at + 2]);
       case Message.Control:
@@ -218,8 +222,20 @@ export class ExportLoop implements WorkerLoop {
       case Message.Stop:
         return this.#stop(words[at + 2]);
       default:
-        throw new Error(`unknown message ${words[at]} from main`);
+        throw new AssertionFailure(`unknown message ${words[at]} from main`);
     }
+  }
+
+  #granted(words: Int32Array, at: number): void {
+    const newChunk = fromWords(words[at + 5], words[at + 6]);
+    const how = words[at + 7] === 1 ? ChunkNeed.Whole : ChunkNeed.Fill;
+    this.pieces.granted(this.#piece(words[at + 1]), newChunk, how);
+  }
+
+  /** Nothing where the snapshot has gone meanwhile. */
+  #reserved(words: Int32Array, at: number): void {
+    const snapshot = this.#context.snapshots[words[at + 2] & SNAPSHOT_MASK];
+    snapshot?.reserve?.add(fromWords(words[at + 3], words[at + 4]), words[at + 5], words[at + 2] >>> EPOCH_SHIFT);
   }
 
   #adopt(id: number, fd: number): void {
@@ -228,6 +244,7 @@ export class ExportLoop implements WorkerLoop {
       this.#context.outbox.send(Message.ConnectionClosed, id, CloseCause.NoRoom);
       return;
     }
+    assert(id >= 0 && fd >= 0, "a client without a number or a socket");
     const error = refused(() => this.#context.ring.setFile(connection.file, fd, FileKind.Socket));
     if (error !== 0) {
       this.#context.outbox.send(Message.ConnectionClosed, id, CloseCause.Shortage);

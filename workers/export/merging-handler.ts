@@ -9,17 +9,19 @@
  *
  * The origin's write gate does the work of `trkW` and of the `open` flag for writes, its read gate that of `inM`: main sets
  * the range only while no write is announced, so a writer that has entered and sees no range may look up and write (C-39).
- * These functions run inside the gates that origin-handler.ts has entered.
+ * These functions run inside the gates that the origin's handler has entered.
  */
 import { EntryState } from "../../src/base/states.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
 import { Message } from "../../src/ring/messages.ts";
 import type { ExportContext } from "./context.ts";
-import { needExclusive, needOrigin, settledEverywhere, toPieceEnd, zeroStretch } from "./origin-handler.ts";
-import { type Piece, PieceKind, Stage } from "./piece.ts";
+import { needExclusive, needOrigin } from "./needs.ts";
+import { type Piece, PieceKind } from "./piece.ts";
 import type { PieceIo } from "./piece-io.ts";
-import { Operation, type Request } from "./request.ts";
+import { settledEverywhere } from "./settled.ts";
 import type { SnapshotView } from "./snapshot-view.ts";
+import { Stage } from "./stage.ts";
+import { toPieceEnd, zeroStretch } from "./stretch.ts";
 
 export class MergingHandler {
   readonly #context: ExportContext;
@@ -33,14 +35,13 @@ export class MergingHandler {
   }
 
   /** Writes go chunk by chunk: each may meet the merging range. */
-  stretch(request: Request, merging: number): number {
-    const length = request.end - request.cursor;
-    if (request.operation === Operation.Read) return length;
-    const { cursor } = request;
+  stretch(kind: PieceKind, from: number, end: number, merging: number): number {
+    const length = end - from;
+    if (kind === PieceKind.Read) return length;
     // Nothing is done for it, unless the merge ends meanwhile.
-    if (request.operation === Operation.Trim) return Math.min(length, toPieceEnd(cursor));
-    const inChunk = Math.min(length, this.#context.snapshot(merging).toChunkEnd(cursor), toPieceEnd(cursor));
-    return request.operation === Operation.Zero ? zeroStretch(cursor, inChunk) : inChunk;
+    if (kind === PieceKind.Trim) return Math.min(length, toPieceEnd(from));
+    const inChunk = Math.min(length, this.#context.snapshot(merging).toChunkEnd(from), toPieceEnd(from));
+    return kind === PieceKind.Zero ? zeroStretch(from, inChunk) : inChunk;
   }
 
   read(piece: Piece, merging: number): void {
@@ -54,10 +55,10 @@ export class MergingHandler {
     const context = this.#context;
     if (piece.kind === PieceKind.Trim) return this.#finish(piece, 0);
     const snapshot = context.snapshot(merging);
-    piece.length = Math.min(piece.length, snapshot.toChunkEnd(piece.offset));
+    piece.length = snapshot.clippedToChunk(piece);
     if (inMergeRange(snapshot, piece)) {
       context.leave(piece);
-      piece.stage = Stage.Main;
+      piece.moveTo(Stage.Main);
       context.outbox.send(Message.NeedRange, piece.index, snapshot.index);
       return;
     }
@@ -65,15 +66,16 @@ export class MergingHandler {
     if (!mapped && !settledEverywhere(context, piece.offset, piece.length)) return needOrigin(context, piece);
     const device = mapped ? snapshot.cow : context.origin;
     const position = mapped ? snapshot.cowPosition(piece) : piece.offset;
-    if (!device.isAligned(position, piece.length) && !piece.exclusive) return needExclusive(context, piece);
-    this.#io.write(piece, device, position, piece.request?.durable === true);
+    if (!device.isAligned(position, piece.length) && !piece.announcement.exclusive)
+      return needExclusive(context, piece);
+    this.#io.write(piece, device, position, piece.durability);
   }
 }
 
 /** Look the piece's first chunk up and shorten the piece to its run; true: it is on the COW device. */
 function lookup(snapshot: SnapshotView, piece: Piece): boolean {
   const mapped = snapshot.table.lookup(snapshot.chunkAt(piece.offset), snapshot.chunksOf(piece)) !== EntryState.None;
-  snapshot.clipToRun(piece, snapshot.table.runLength);
+  piece.length = snapshot.clippedToRun(piece, snapshot.table.runLength);
   return mapped;
 }
 

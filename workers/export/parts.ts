@@ -9,11 +9,12 @@
  * read is answered if it is the first part's; later the header has gone that says that all is well, and only the end of the stream tells otherwise.
  * FUA: every part is written durably, and what makes the exceptions durable follows the last one.
  */
+import { assert } from "../../src/base/assert.ts";
 import { MAX_PIECE_BYTES, MAX_WHOLE_BYTES } from "../../src/base/constants.ts";
 import { PAGE_BYTES } from "../../src/ring/slots.ts";
 import type { ExportContext } from "./context.ts";
-import { toPieceEnd } from "./origin-handler.ts";
 import type { Request } from "./request.ts";
+import { toPieceEnd } from "./stretch.ts";
 
 /** Bytes that a request of so many, from `offset` on, has in its slot at a time. */
 export function partBytes(offset: number, length: number): number {
@@ -37,6 +38,8 @@ export function isLaterPart(request: Request): boolean {
 /** The part is done: the request's fields, and its slot, are for the next one. */
 export function beginNextPart(context: ExportContext, request: Request): void {
   const from = request.end;
+  assert(from < request.last, "no part is left");
+  assert(request.pieces === 0 && request.slot !== -1, "a part began over the one before");
   request.offset = from;
   request.cursor = from;
   request.end = Math.min(request.last, from + toPieceEnd(from));

@@ -8,64 +8,70 @@
  * Reads take the whole blocks around a piece straight into its slot. A write of parts of blocks (on a direct device only) must
  * be the gate's only write while it reads and writes the edges; the handler sees to that before it calls `write`.
  */
+import { assert } from "../../src/base/assert.ts";
 import { errno } from "../../src/base/errno.ts";
 import { alignDown, alignUp } from "../../src/base/units.ts";
-import { AllocateMode, IoArg, IoOp } from "../../src/ring/io-descriptor.ts";
+import { AllocateMode, IoOp } from "../../src/ring/io-descriptor.ts";
 import { PAGE_BYTES } from "../../src/ring/slots.ts";
-import { ChunkClaim } from "./chunk-claim.ts";
-import { ChunkFill } from "./chunk-fill.ts";
-import { type ExportContext, User } from "./context.ts";
+import type { ExportContext } from "./context.ts";
+import { submitAllocate, submitBare, submitBytes, submitZeroes } from "./device-submit.ts";
 import type { DeviceView } from "./device-view.ts";
-import { type Piece, PieceKind, Stage } from "./piece.ts";
+import { type Piece, PieceKind } from "./piece.ts";
+import { Stage } from "./stage.ts";
+import { Durability, NO_MODE, type Transfer } from "./transfer.ts";
+import { User } from "./user-words.ts";
 
 export class PieceIo {
-  readonly fill: ChunkFill;
-  readonly claim: ChunkClaim;
   readonly #context: ExportContext;
-  /** The device of a piece under way, by piece index. */
-  readonly #devices: (DeviceView | undefined)[] = [];
 
   constructor(context: ExportContext) {
     this.#context = context;
-    this.fill = new ChunkFill(context);
-    this.claim = new ChunkClaim(context, this.fill);
   }
 
   read(piece: Piece, device: DeviceView, position: number): void {
-    this.#start(piece, device, position, false);
+    piece.transfer.begin(device, position, Durability.WhenFlushed);
+    piece.moveTo(Stage.Device);
     this.#submitRead(piece, device);
   }
 
   /** Write the piece's bytes, or zeroes, or discard: by its kind. */
-  write(piece: Piece, device: DeviceView, position: number, durable: boolean): void {
-    this.#start(piece, device, position, durable);
-    piece.advisory = piece.kind === PieceKind.Trim;
-    if (piece.advisory) this.#submitTrim(piece, device);
-    else if (piece.memory === -1 && device.isAligned(position, piece.length)) this.#submitZero(piece, device);
-    else if (device.isAligned(position, piece.length)) this.#submitWrite(piece);
-    else this.#readEdges(piece, device);
+  write(piece: Piece, device: DeviceView, position: number, durability: Durability): void {
+    const { transfer } = piece;
+    transfer.begin(device, position, durability);
+    if (piece.kind === PieceKind.Trim) return this.#trim(piece, device);
+    if (!device.isAligned(position, piece.length)) return this.#readEdges(piece, device);
+    piece.moveTo(Stage.Device);
+    this.#writeWhole(piece, device);
+  }
+
+  /** Write the whole of a new chunk. */
+  writeChunk(piece: Piece, device: DeviceView, position: number): void {
+    assert(device.isAligned(position, piece.length), "a chunk is not whole blocks");
+    piece.transfer.begin(device, position, piece.durability);
+    piece.moveTo(Stage.Whole);
+    this.#writeWhole(piece, device);
   }
 
   /** Zero the piece's range on a device, whatever its kind (E-12). */
-  zero(piece: Piece, device: DeviceView, position: number, durable: boolean): void {
-    this.#start(piece, device, position, durable);
-    piece.advisory = false;
+  zero(piece: Piece, device: DeviceView, position: number, durability: Durability): void {
+    piece.transfer.begin(device, position, durability);
+    piece.moveTo(Stage.Device);
     this.#submitZero(piece, device);
   }
 
   sync(piece: Piece, file: number): void {
-    piece.stage = Stage.Device;
-    piece.file = file;
-    this.#devices[piece.index] = undefined;
-    this.#context.submissions.push(IoOp.Sync, file, User.Piece | piece.index, 0, 0, 0, 0);
+    piece.transfer.beginSync(file);
+    piece.moveTo(Stage.Device);
+    submitBare(this.#context, piece, IoOp.Sync);
   }
 
-  /** A completion for the piece. True: its device operation has ended, `piece.error` says how. */
+  /** A completion for the piece. True: its device operation has ended, `transfer.error` says how. */
   completed(piece: Piece, result: number): boolean {
-    if (piece.stage === Stage.FillRead || piece.stage === Stage.FillWrite) return this.fill.completed(piece, result);
-    const device = this.#devices[piece.index];
-    if (device === undefined) {
-      piece.error = result < 0 ? -result : 0;
+    const { transfer } = piece;
+    const { device } = transfer;
+    transfer.answered(result);
+    if (device === null) {
+      transfer.error = result < 0 ? -result : 0;
       return true;
     }
     if (result < 0) return this.#failed(piece, device, -result);
@@ -75,123 +81,102 @@ export class PieceIo {
 
   /** A completion of an edge read. True: an error has ended the operation. */
   edgeCompleted(piece: Piece, result: number): boolean {
-    piece.operations -= 1;
-    if (result < 0) piece.error = -result;
-    else if (result !== this.#devices[piece.index]?.align) piece.error = errno.EIO;
-    if (piece.operations > 0) return false;
-    if (piece.error !== 0) return true;
+    const { transfer } = piece;
+    assert(piece.stage === Stage.Edges, "an edge of a piece that reads none");
+    transfer.answered(result);
+    if (result < 0) transfer.error = -result;
+    else if (result !== deviceOf(transfer).align) transfer.error = errno.EIO;
+    if (transfer.underWay > 0) return false;
+    if (transfer.error !== 0) return true;
     this.#joinEdges(piece);
     return false;
   }
 
-  #start(piece: Piece, device: DeviceView, position: number, durable: boolean): void {
-    piece.stage = Stage.Device;
-    piece.file = device.file;
-    piece.position = position;
-    piece.progress = 0;
-    piece.durable = durable;
-    piece.error = 0;
-    this.#devices[piece.index] = device;
-  }
-
   #submitRead(piece: Piece, device: DeviceView): void {
-    const from = alignDown(piece.position, device.align) + piece.progress;
-    const to = alignUp(piece.position + piece.length, device.align);
-    const address = piece.memory - (piece.position % device.align) + piece.progress;
-    this.#context.submissions.push(IoOp.Read, piece.file, User.Piece | piece.index, address, to - from, from, 0);
+    const { position, progress } = piece.transfer;
+    const from = alignDown(position, device.align) + progress;
+    const to = alignUp(position + piece.length, device.align);
+    const address = piece.memory - (position % device.align) + progress;
+    submitBytes(this.#context, piece, IoOp.Read, User.Piece, address, to - from, from);
   }
 
   #readMore(piece: Piece, device: DeviceView, result: number): boolean {
-    const before = piece.position % device.align;
-    piece.progress += result;
-    if (piece.progress >= before + piece.length) return true;
+    const { transfer } = piece;
+    const before = transfer.position % device.align;
+    transfer.progress += result;
+    if (transfer.progress >= before + piece.length) return true;
     if (result === 0) {
-      piece.error = errno.EIO;
+      transfer.error = errno.EIO;
       return true;
     }
     this.#submitRead(piece, device);
     return false;
   }
 
-  #submitWrite(piece: Piece): void {
-    const device = this.#devices[piece.index] as DeviceView;
-    const from = alignDown(piece.position, device.align) + piece.progress;
-    const to = alignUp(piece.position + piece.length, device.align);
-    const address = piece.memory - (piece.position % device.align) + piece.progress;
-    const argument = piece.durable ? IoArg.Dsync : 0;
-    this.#context.submissions.push(
-      IoOp.Write,
-      piece.file,
-      User.Piece | piece.index,
-      address,
-      to - from,
-      from,
-      argument,
-    );
+  #writeWhole(piece: Piece, device: DeviceView): void {
+    if (piece.memory === -1) this.#submitZero(piece, device);
+    else this.#submitWrite(piece, device);
   }
 
-  #submitTrim(piece: Piece, device: DeviceView): void {
-    const from = alignUp(piece.position, PAGE_BYTES);
-    const to = alignDown(piece.position + piece.length, PAGE_BYTES);
+  #submitWrite(piece: Piece, device: DeviceView): void {
+    const { position, progress } = piece.transfer;
+    const from = alignDown(position, device.align) + progress;
+    const to = alignUp(position + piece.length, device.align);
+    const address = piece.memory - (position % device.align) + progress;
+    submitBytes(this.#context, piece, IoOp.Write, User.Piece, address, to - from, from);
+  }
+
+  #trim(piece: Piece, device: DeviceView): void {
+    const { transfer } = piece;
+    transfer.advisory = true;
+    piece.moveTo(Stage.Device);
+    const from = alignUp(transfer.position, PAGE_BYTES);
+    const to = alignDown(transfer.position + piece.length, PAGE_BYTES);
     // Advisory: what is smaller than a page keeps its data.
-    if (!device.canDiscard || to <= from) this.#nothing(piece);
-    else this.#allocate(piece, AllocateMode.Discard, from, to - from);
+    if (device.canDiscard && to > from) submitAllocate(this.#context, piece, AllocateMode.Discard, from, to - from);
+    else this.#nothing(piece);
   }
 
   #submitZero(piece: Piece, device: DeviceView): void {
-    const noHole = piece.request?.noHole === true;
-    const whole = piece.position % PAGE_BYTES === 0 && piece.length % PAGE_BYTES === 0;
-    if (whole && piece.progress === 0 && !piece.durable) {
-      if (!noHole && device.canPunch) {
-        return this.#allocate(piece, AllocateMode.PunchHole | AllocateMode.KeepSize, piece.position, piece.length);
-      }
-      if (device.canZeroRange) {
-        return this.#allocate(piece, AllocateMode.ZeroRange | AllocateMode.KeepSize, piece.position, piece.length);
-      }
+    const { position, progress, durability } = piece.transfer;
+    const whole = position % PAGE_BYTES === 0 && piece.length % PAGE_BYTES === 0;
+    if (whole && progress === 0 && durability === Durability.WhenFlushed) {
+      const mode = zeroMode(piece, device);
+      if (mode !== NO_MODE) return submitAllocate(this.#context, piece, mode, position, piece.length);
     }
-    const { zeroAddress, zeroBytes, submissions } = this.#context;
-    const from = piece.position + piece.progress;
-    const length = Math.min(piece.length - piece.progress, zeroBytes);
-    const argument = piece.durable ? IoArg.Dsync : 0;
-    submissions.push(IoOp.Write, piece.file, User.Piece | piece.index, zeroAddress, length, from, argument);
-  }
-
-  #allocate(piece: Piece, mode: number, position: number, length: number): void {
-    this.#context.submissions.pushAllocate(piece.file, User.Piece | piece.index, mode, position, length);
-    piece.allocateMode = mode;
+    const length = Math.min(piece.length - progress, this.#context.zeroBytes);
+    submitZeroes(this.#context, piece, length, position + progress);
   }
 
   #nothing(piece: Piece): void {
-    piece.allocateMode = AllocateMode.Discard;
-    this.#context.submissions.push(IoOp.Nop, 0, User.Piece | piece.index, 0, 0, 0, 0);
+    piece.transfer.allocateMode = AllocateMode.Discard;
+    submitBare(this.#context, piece, IoOp.Nop);
   }
 
   #writeMore(piece: Piece, device: DeviceView, result: number): boolean {
-    if (piece.allocateMode !== 0) {
-      piece.allocateMode = 0;
+    const { transfer } = piece;
+    if (transfer.allocateMode !== NO_MODE) {
+      transfer.allocateMode = NO_MODE;
       return true;
     }
-    piece.progress += result;
-    const before = piece.memory === -1 ? 0 : piece.position % device.align;
-    if (piece.progress >= before + piece.length) return true;
+    transfer.progress += result;
+    const before = piece.memory === -1 ? 0 : transfer.position % device.align;
+    if (transfer.progress >= before + piece.length) return true;
     if (result === 0) {
-      piece.error = errno.EIO;
+      transfer.error = errno.EIO;
       return true;
     }
-    if (piece.memory === -1) this.#submitZero(piece, device);
-    else this.#submitWrite(piece);
+    this.#writeWhole(piece, device);
     return false;
   }
 
   #failed(piece: Piece, device: DeviceView, error: number): boolean {
-    if (piece.allocateMode !== 0) {
-      const mode = piece.allocateMode;
-      piece.allocateMode = 0;
-      if (error === errno.EOPNOTSUPP || error === errno.EINVAL || error === errno.ENOSYS) {
-        return this.#withoutAllocate(piece, device, mode);
-      }
-    }
-    piece.error = error;
+    const { transfer } = piece;
+    const mode = transfer.allocateMode;
+    transfer.allocateMode = NO_MODE;
+    const cannot = error === errno.EOPNOTSUPP || error === errno.EINVAL || error === errno.ENOSYS;
+    if (mode !== NO_MODE && cannot) return this.#withoutAllocate(piece, device, mode);
+    transfer.error = error;
     return true;
   }
 
@@ -200,40 +185,55 @@ export class PieceIo {
     if (mode === AllocateMode.Discard) device.canDiscard = false;
     else if ((mode & AllocateMode.PunchHole) !== 0) device.canPunch = false;
     else device.canZeroRange = false;
-    if (piece.advisory) return true;
+    if (piece.transfer.advisory) return true;
     this.#submitZero(piece, device);
     return false;
   }
 
   #readEdges(piece: Piece, device: DeviceView): void {
-    const scratch = this.#context.slots.scratch(piece.request?.slot as number);
+    assert(piece.memory !== -1, "parts of blocks carry data");
+    assert(piece.announcement.exclusive, "parts of blocks are written beside each other");
+    const { position } = piece.transfer;
+    const scratch = this.#context.slots.scratch(piece.slot);
     const { align } = device;
-    const end = piece.position + piece.length;
-    const head = alignDown(piece.position, align);
+    const end = position + piece.length;
+    const head = alignDown(position, align);
     const tail = alignUp(end, align) - align;
-    piece.stage = Stage.Edges;
-    if (head < piece.position || head === tail) this.#readEdge(piece, User.EdgeHead, scratch, align, head);
+    piece.moveTo(Stage.Edges);
+    if (head < position || head === tail) this.#readEdge(piece, User.EdgeHead, scratch, align, head);
     if (tail > head && end < tail + align) this.#readEdge(piece, User.EdgeTail, scratch + PAGE_BYTES, align, tail);
   }
 
   #readEdge(piece: Piece, user: number, address: number, length: number, position: number): void {
-    piece.operations += 1;
-    this.#context.submissions.push(IoOp.Read, piece.file, user | piece.index, address, length, position, 0);
+    submitBytes(this.#context, piece, IoOp.Read, user, address, length, position);
   }
 
   /** Both edges are read: put what stands around the piece next to its bytes, then write whole blocks. */
   #joinEdges(piece: Piece): void {
     const { ring, slots } = this.#context;
-    const { align } = this.#devices[piece.index] as DeviceView;
-    const scratch = slots.scratch(piece.request?.slot as number);
-    const before = piece.position % align;
-    const end = piece.position + piece.length;
+    const device = deviceOf(piece.transfer);
+    const { align } = device;
+    const { position } = piece.transfer;
+    const scratch = slots.scratch(piece.slot);
+    const before = position % align;
+    const end = position + piece.length;
     const after = alignUp(end, align) - end;
-    const oneBlock = alignDown(piece.position, align) === alignUp(end, align) - align;
+    const oneBlock = alignDown(position, align) === alignUp(end, align) - align;
     const tailScratch = oneBlock ? scratch : scratch + PAGE_BYTES;
     if (before > 0) ring.copy(piece.memory - before, scratch, before);
     if (after > 0) ring.copy(piece.memory + piece.length, tailScratch + align - after, after);
-    piece.stage = Stage.Device;
-    this.#submitWrite(piece);
+    piece.moveTo(Stage.Device);
+    this.#submitWrite(piece, device);
   }
+}
+
+/** How the device zeroes without a write of zeroes. */
+function zeroMode(piece: Piece, device: DeviceView): number {
+  if (!piece.noHole && device.canPunch) return AllocateMode.PunchHole | AllocateMode.KeepSize;
+  return device.canZeroRange ? AllocateMode.ZeroRange | AllocateMode.KeepSize : NO_MODE;
+}
+
+function deviceOf(transfer: Transfer): DeviceView {
+  assert(transfer.device !== null, "a flush has no edges");
+  return transfer.device;
 }

@@ -1,41 +1,24 @@
 /**
- * A piece: the part of a request that one device operation serves, and where it stands on its way.
- *
- *   begin ──▶ Gate ──▶ (look up) ──▶ Device ──▶ done
- *               ▲          │ no exception
- *               │          ▼
- *               └─────── Main ──(granted)──▶ Granted ──▶ Main ──▶ done
- *                          │ unaligned on a direct device
- *                          ▼
- *                      Exclusive ──▶ Edges ──▶ Device ──▶ done
+ * A piece: the part of a request that one device operation serves, and where it stands on its way (stage.ts).
  *
  * One device operation covers a run of chunks that lie together. A piece that has just begun gives the rest of its bytes back
  * to the request (further pieces, at the same time); one that had to wait and then meets a shorter run goes on from there,
  * operation by operation, up to `end`. While a piece waits at main it is announced nowhere (C-11).
+ *
+ *   request (by its number) ◀── piece ──▶ announcement   the gate that it is in
+ *                                    ├──▶ transfer       its device operation
+ *                                    ├──▶ tracking       a snapshot read on its way to the origin
+ *                                    ├──▶ fill, claim    the new chunk of a first write
+ *
+ * What stands above a record is named by number (piece, request, connection), what stands below is held.
  */
-import type { GatePass } from "../../src/ring/gate.ts";
-import type { Request } from "./request.ts";
-import type { SnapshotView } from "./snapshot-view.ts";
-
-export const Stage = {
-  Idle: 0,
-  /** Parked until a gate opens. */
-  Gate: 1,
-  /** Parked until main releases or grants. */
-  Main: 2,
-  /** Waits for the right to be the only write of a gate. */
-  Exclusive: 3,
-  /** Reads the device blocks that it covers in part. */
-  Edges: 4,
-  /** Its device operation is under way. */
-  Device: 5,
-  /** Writes a chunk that main has granted (E-6). */
-  Granted: 6,
-  /** Reads the rest of a chunk that main has granted, then writes it whole (chunk-fill.ts). */
-  FillRead: 7,
-  FillWrite: 8,
-} as const;
-export type Stage = (typeof Stage)[keyof typeof Stage];
+import { assert } from "../../src/base/assert.ts";
+import { Announcement } from "./announcement.ts";
+import { Claim } from "./claim.ts";
+import { Fill } from "./fill.ts";
+import { assertFollows, Stage } from "./stage.ts";
+import { TrackedRead } from "./tracked-read.ts";
+import { Durability, Transfer } from "./transfer.ts";
 
 export const PieceKind = {
   Read: 0,
@@ -45,16 +28,39 @@ export const PieceKind = {
   Flush: 4,
   /** The end of a FUA write on a snapshot (C-14). */
   Durable: 5,
-  /** A granted chunk has been written; only main's word is missing. */
-  Written: 6,
 } as const;
 export type PieceKind = (typeof PieceKind)[keyof typeof PieceKind];
 
+/** How far a piece of several steps has come. */
+export const Step = {
+  First: 0,
+  /** A flush on a snapshot: main has been asked to make its exceptions durable. */
+  AskedDurable: 1,
+  /** A trim on a snapshot: it is passed down to the origin, after what is under way. */
+  PassDown: 2,
+} as const;
+export type Step = (typeof Step)[keyof typeof Step];
+
+/** What a piece takes over from its request. */
+interface PieceOwner {
+  readonly index: number;
+  readonly slot: number;
+  readonly durable: boolean;
+  readonly noHole: boolean;
+}
+
+const NOBODY = -1;
+
 export class Piece {
   readonly index: number;
-  request: Request | null = null;
+  /** Number of its request. */
+  request = NOBODY;
+  /** Of its request: the slot with the bytes (-1 for none), FUA, NO_HOLE. */
+  slot = -1;
+  durability: Durability = Durability.WhenFlushed;
+  noHole = false;
   kind: PieceKind = PieceKind.Read;
-  stage: Stage = Stage.Idle;
+  step: Step = Step.First;
   /** Volume bytes. */
   offset = 0;
   length = 0;
@@ -62,53 +68,77 @@ export class Piece {
   end = 0;
   /** Arena address of the byte at `offset`; -1 without data. */
   memory = -1;
-  /** File index, and byte position on it. */
-  file = 0;
-  position = 0;
-  /** Bytes of the device operation that are done (short transfers go on from here). */
-  progress = 0;
-  /** The device operation carries RWF_DSYNC. */
-  durable = false;
-  /** A trim: not being able to do it is no error. */
-  advisory = false;
-  /** Mode of the fallocate under way, 0 for none. */
-  allocateMode = 0;
-  /** Device operations under way (edges: up to 2). */
-  operations = 0;
-  error = 0;
-  /** The gate in which this piece is announced. */
-  pass: GatePass | null = null;
-  gate = -1;
-  /** The piece is the only write of `gate`. */
-  exclusive = false;
-  /** Tracked read: chunks and parities (C-1). */
-  snapshot: SnapshotView | null = null;
-  trackedChunk = 0;
-  trackedCount = 0;
-  parities = 0;
-  /** The reserved chunk that it fills, -1 for none, its snapshot and epoch; whether it may try one. */
-  claimed = -1;
-  claimedIn: SnapshotView | null = null;
-  claimEpoch = 0;
-  mayClaim = true;
-  /** Slot in which a granted chunk is put together, -1 for none. */
-  fillSlot = -1;
-  /** Where the chunk begins on the volume. */
-  fillAt = 0;
-  /** The piece's place in the chunk, and the bytes of the chunk that exist. */
-  fillWithin = 0;
-  fillBytes = 0;
-  /** The chunk keeps what the origin has, for an origin write: the piece's own bytes do not go into it. */
-  fillKeeps = false;
-  /** Part of the chunk that is read from the origin. */
-  fillFrom = 0;
-  fillTo = 0;
-  /** Steps of a flush that are done. */
-  step = 0;
-  /** What it counts for among the bytes of zeroes and trims under way. */
+  /** What it counts for among the bytes of zeroes and trims under way (long-requests.ts). */
   longBytes = 0;
+  readonly announcement = new Announcement();
+  readonly transfer = new Transfer();
+  readonly tracking = new TrackedRead();
+  readonly fill = new Fill();
+  readonly claim = new Claim();
+  #stage: Stage = Stage.Free;
 
   constructor(index: number) {
     this.index = index;
+  }
+
+  get stage(): Stage {
+    return this.#stage;
+  }
+
+  moveTo(next: Stage): void {
+    assertFollows(this.#stage, next);
+    this.#stage = next;
+  }
+
+  get isFree(): boolean {
+    return this.#stage === Stage.Free;
+  }
+
+  /** For so many bytes of a request, or for none: a flush, the last step of FUA. */
+  begin(owner: PieceOwner, kind: PieceKind, offset: number, length: number, memory: number): void {
+    this.moveTo(Stage.Handler);
+    this.request = owner.index;
+    this.slot = owner.slot;
+    this.durability = owner.durable ? Durability.AtOnce : Durability.WhenFlushed;
+    this.noHole = owner.noHole;
+    this.kind = kind;
+    this.offset = offset;
+    this.length = length;
+    this.end = offset + length;
+    this.memory = memory;
+    this.#afresh();
+  }
+
+  /** To the bytes behind those that are done. */
+  goOn(): void {
+    assert(this.#stage === Stage.Handler, "a piece goes on before it is done");
+    assert(this.length > 0 && this.offset + this.length < this.end, "a piece goes on beyond its end");
+    this.offset += this.length;
+    if (this.memory !== -1) this.memory += this.length;
+    this.length = this.end - this.offset;
+    this.#afresh();
+  }
+
+  /** What is left to do is its request's. */
+  cutHere(): void {
+    this.end = this.offset + this.length;
+  }
+
+  /** Back to the pool: it holds nothing. */
+  over(): void {
+    assert(this.announcement.isNowhere, "a piece ended inside of a gate");
+    assert(!this.tracking.isTracked, "a read ended and is still tracked");
+    assert(!this.fill.isUnderWay, "a piece ended before its chunk");
+    assert(this.longBytes === 0, "a piece ended and still counts");
+    this.moveTo(Stage.Free);
+    this.claim.reset();
+    this.transfer.reset();
+    this.request = NOBODY;
+  }
+
+  #afresh(): void {
+    this.step = Step.First;
+    this.claim.reset();
+    this.transfer.reset();
   }
 }

@@ -13,17 +13,22 @@
  * Nobody waits for a request whose connection is broken (the client has gone without a word, or was cut): it is given up. What is under
  * way ends as ever, and gives back what it holds; no further piece begins. Half a write is a legal end of a write that nobody has answered.
  */
+import type { ChunkNeed } from "../../src/base/chunk-need.ts";
+import { assert } from "../../src/base/assert.ts";
 import { MAX_PIECES_PER_REQUEST } from "../../src/base/constants.ts";
 import { errno, isNoRoom } from "../../src/base/errno.ts";
 import { alignDown, alignUp } from "../../src/base/units.ts";
 import { PAGE_BYTES } from "../../src/ring/slots.ts";
 import type { Connection } from "./connection.ts";
 import type { ExportContext } from "./context.ts";
+import { type FirstWrite, Outcome } from "./first-write.ts";
+import type { ExportHandler } from "./handler.ts";
 import { isLong, LongRequests } from "./long-requests.ts";
 import { hasMoreParts } from "./parts.ts";
-import { type Piece, PieceKind, Stage } from "./piece.ts";
+import { type Piece, PieceKind } from "./piece.ts";
 import type { PieceIo } from "./piece-io.ts";
 import { Operation, type Request } from "./request.ts";
+import { isFilling, isReleasable, Stage, waitsForWord } from "./stage.ts";
 
 const KIND_OF: readonly PieceKind[] = [
   PieceKind.Read,
@@ -36,6 +41,7 @@ const KIND_OF: readonly PieceKind[] = [
 export class Pieces {
   readonly #context: ExportContext;
   readonly #io: PieceIo;
+  readonly #firstWrite: FirstWrite;
   readonly #long = new LongRequests();
   readonly #completed: (request: Request) => void;
   /** The request whose pieces are being begun: their end does not begin further ones. */
@@ -43,14 +49,17 @@ export class Pieces {
   /** The starved have their turn: they do not queue behind themselves. */
   #resuming = false;
 
-  constructor(context: ExportContext, io: PieceIo, completed: (request: Request) => void) {
+  constructor(context: ExportContext, io: PieceIo, firstWrite: FirstWrite, completed: (request: Request) => void) {
     this.#context = context;
     this.#io = io;
+    this.#firstWrite = firstWrite;
     this.#completed = completed;
   }
 
   /** Start a request whose fields are filled and whose payload is in its slot. */
   execute(request: Request): void {
+    assert(request.pieces === 0, "a request was begun twice");
+    assert(request.error !== 0 || request.cursor === request.offset, "a request began in its middle");
     if (request.operation === Operation.Nothing) this.#completed(request);
     else if (request.operation === Operation.Flush) this.#flush(request);
     else this.advance(request);
@@ -61,11 +70,12 @@ export class Pieces {
     if (this.#advancing === request || request.starved || request.deferred) return;
     const outer = this.#advancing;
     this.#advancing = request;
-    if (isGivenUp(request) && request.cursor < request.end) this.#giveUp(request);
+    const client = this.#context.clientOf(request);
+    if (client.givesUp && request.cursor < request.end) this.#giveUp(request);
     const long = isLong(request);
     const most = long ? Number.POSITIVE_INFINITY : MAX_PIECES_PER_REQUEST;
     while (request.cursor < request.end && request.error === 0 && request.pieces < most) {
-      if (long && !this.#long.mayBegin(request)) break;
+      if (long && !this.#long.mayBegin(request, client)) break;
       const piece = this.#takePiece(request);
       if (piece === null) break;
       this.#begin(piece, request);
@@ -74,81 +84,93 @@ export class Pieces {
     this.#maybeEnd(request);
   }
 
-  /** Main or a gate lets the piece look again, or its wait has ended with an error. */
+  /** Main's answer: the piece may look again, is done, or its wait has ended with an error. */
   released(piece: Piece, error: number): void {
-    this.#context.giveBackFill(piece);
-    piece.stage = Stage.Idle;
-    if (error === errno.EAGAIN && piece.claimed >= 0) this.#claimRefused(piece);
-    else if (error !== 0) this.finish(piece, error);
-    else if (piece.kind === PieceKind.Written) this.finish(piece, 0);
+    assert(isReleasable(piece.stage), "main released a piece that does not wait for it");
+    assert(error >= 0, "errors are positive");
+    assert(piece.announcement.isNowhere, "a piece waited at main inside of a gate");
+    if (piece.fill.isUnderWay) return this.#goes(piece, this.#firstWrite.answered(piece, error), error);
+    piece.moveTo(Stage.Handler);
+    if (error !== 0) this.finish(piece, error);
     else this.#lookAgain(piece);
+  }
+
+  /** The gate at which it was parked has opened. */
+  gateOpened(piece: Piece): void {
+    assert(piece.stage === Stage.Gate, "a gate was opened to a piece that was not parked");
+    piece.moveTo(Stage.Handler);
+    this.#lookAgain(piece);
+  }
+
+  granted(piece: Piece, newChunk: number, how: ChunkNeed): void {
+    this.#firstWrite.granted(piece, newChunk, how);
+  }
+
+  exclusiveGranted(piece: Piece): void {
+    assert(piece.stage === Stage.Exclusive, "a write that did not ask to be alone is");
+    piece.announcement.grantExclusive();
+    piece.moveTo(Stage.Handler);
+    this.#lookAgain(piece);
+  }
+
+  /** Where a first write's chunk leaves the piece (first-write.ts). */
+  #goes(piece: Piece, outcome: Outcome, error: number): void {
+    if (outcome === Outcome.Again) this.#lookAgain(piece);
+    else if (outcome === Outcome.Done) this.finish(piece, error);
   }
 
   /** A piece that has waited goes on, if there is somebody to go on for. */
   #lookAgain(piece: Piece): void {
-    if (!isGivenUp(piece.request as Request)) {
-      piece.request?.handler?.look(piece);
-      return;
-    }
+    const request = this.#context.requestOf(piece);
     // Where main has granted its claim the old data is kept, and the write that needed it is not done.
-    this.finish(piece, errno.ECANCELED);
-  }
-
-  /** Somebody else made the exception meanwhile, or there is no room: from the top, without a reserve. */
-  #claimRefused(piece: Piece): void {
-    piece.mayClaim = false;
-    piece.kind = KIND_OF[(piece.request as Request).operation];
-    if (!isGivenUp(piece.request as Request)) {
-      piece.request?.handler?.claimRefused(piece);
-      return;
-    }
-    this.#io.claim.giveBack(piece);
-    this.finish(piece, errno.ECANCELED);
-  }
-
-  granted(piece: Piece, newChunk: number, whole: boolean): void {
-    piece.request?.handler?.granted(piece, newChunk, whole);
-  }
-
-  exclusiveGranted(piece: Piece): void {
-    piece.exclusive = true;
-    piece.stage = Stage.Idle;
-    this.#lookAgain(piece);
+    if (this.#isGivenUp(request)) this.finish(piece, errno.ECANCELED);
+    else handlerOf(request).look(piece);
   }
 
   /** Main answers no more: what waits for it, or for a gate, fails. */
   abandonWaiting(): void {
     for (const piece of this.#context.pieces.all) {
-      const waits = piece.stage === Stage.Gate || piece.stage === Stage.Main || piece.stage === Stage.Exclusive;
-      if (piece.request === null || !waits) continue;
-      this.#context.giveBackFill(piece);
+      if (!waitsForWord(piece.stage)) continue;
+      if (piece.fill.isUnderWay) this.#firstWrite.abandon(piece);
+      else piece.moveTo(Stage.Handler);
       this.finish(piece, errno.EIO);
     }
   }
 
   /** A completion of the piece's device operation. */
   deviceCompleted(piece: Piece, result: number): void {
-    if (this.#io.completed(piece, result)) piece.request?.handler?.deviceDone(piece);
+    if (isFilling(piece.stage)) {
+      if (this.#firstWrite.completed(piece, result)) this.#goes(piece, this.#firstWrite.filled(piece), 0);
+      return;
+    }
+    assert(piece.stage === Stage.Device, "a completion for a piece that has no operation under way");
+    if (this.#io.completed(piece, result)) this.#deviceDone(piece);
   }
 
   edgeCompleted(piece: Piece, result: number): void {
-    if (this.#io.edgeCompleted(piece, result)) piece.request?.handler?.deviceDone(piece);
+    if (this.#io.edgeCompleted(piece, result)) this.#deviceDone(piece);
+  }
+
+  #deviceDone(piece: Piece): void {
+    piece.moveTo(Stage.Handler);
+    handlerOf(this.#context.requestOf(piece)).deviceDone(piece);
   }
 
   /** The piece's part is done, or has failed. */
   finish(piece: Piece, error: number): void {
     const context = this.#context;
-    const request = piece.request as Request;
+    const request = context.requestOf(piece);
+    assert(piece.stage === Stage.Handler, "a piece ended that is not in its handler's hands");
+    assert(request.pieces > 0, "a piece of a request that has none");
     context.leave(piece);
-    piece.stage = Stage.Idle;
     if (error === 0 && piece.offset + piece.length < piece.end) {
-      if (!isGivenUp(request)) return this.#goOn(piece);
+      if (!this.#isGivenUp(request)) return this.#goOn(piece, request);
       this.#giveUp(request);
     }
     // That there is no room is the word that helps; other parts of the request fail for that very reason, and may do so earlier.
     if (error !== 0 && (request.error === 0 || isNoRoom(error))) request.error = error;
-    if (piece.longBytes > 0) this.#long.ended(piece, request.connection as Connection);
-    piece.request = null;
+    if (piece.longBytes > 0) this.#long.ended(piece, context.clientOf(request));
+    piece.over();
     context.pieces.give(piece);
     request.pieces -= 1;
     if (request.cursor < request.end && request.error === 0) this.advance(request);
@@ -170,30 +192,20 @@ export class Pieces {
   }
 
   #begin(piece: Piece, request: Request): void {
-    const handler = request.handler as NonNullable<Request["handler"]>;
-    const stretch = handler.stretch(request);
-    const stretchEnd = request.cursor + stretch;
-    piece.request = request;
-    piece.kind = KIND_OF[request.operation];
-    piece.offset = request.cursor;
-    piece.length = stretch;
-    piece.end = stretchEnd;
-    piece.memory = this.#memoryOf(request, request.cursor);
-    piece.step = 0;
-    piece.error = 0;
-    piece.claimed = -1;
-    piece.mayClaim = true;
+    const handler = handlerOf(request);
+    const kind = KIND_OF[request.operation];
+    const from = request.cursor;
+    const stretch = handler.stretch(kind, from, request.end);
+    assert(stretch > 0 && from + stretch <= request.end, "a piece of nothing, or beyond its request");
+    piece.begin(request, kind, from, stretch, this.#memoryOf(request, from));
     request.pieces += 1;
     handler.look(piece);
-    if (piece.request === null) {
-      request.cursor = stretchEnd;
-    } else {
-      piece.end = piece.offset + piece.length;
-      request.cursor = piece.end;
-    }
+    const endedAtOnce = piece.isFree;
+    if (!endedAtOnce) piece.cutHere();
+    request.cursor = endedAtOnce ? from + stretch : piece.end;
     if (!isLong(request)) return;
-    if (piece.request === null) this.#long.endedAtOnce();
-    else this.#long.began(piece, request.connection as Connection);
+    if (endedAtOnce) this.#long.endedAtOnce();
+    else this.#long.began(piece, this.#context.clientOf(request));
   }
 
   #giveUp(request: Request): void {
@@ -201,7 +213,7 @@ export class Pieces {
   }
 
   #flush(request: Request): void {
-    if (!isGivenUp(request)) return this.#beginLast(request, PieceKind.Flush);
+    if (!this.#isGivenUp(request)) return this.#beginLast(request, PieceKind.Flush);
     this.#giveUp(request);
     this.#completed(request);
   }
@@ -219,17 +231,9 @@ export class Pieces {
     return request.memory - before + 2 * PAGE_BYTES + (offset % PAGE_BYTES);
   }
 
-  #goOn(piece: Piece): void {
-    const done = piece.length;
-    piece.kind = KIND_OF[(piece.request as Request).operation];
-    piece.offset += done;
-    piece.length = piece.end - piece.offset;
-    if (piece.memory !== -1) piece.memory += done;
-    piece.step = 0;
-    piece.error = 0;
-    piece.claimed = -1;
-    piece.mayClaim = true;
-    piece.request?.handler?.look(piece);
+  #goOn(piece: Piece, request: Request): void {
+    piece.goOn();
+    handlerOf(request).look(piece);
   }
 
   #maybeEnd(request: Request): void {
@@ -238,7 +242,7 @@ export class Pieces {
     if (request.error === 0 && request.durable && !request.finishing && !hasMoreParts(request)) {
       const kind = this.#lastStep(request);
       // Whoever still hears of it must not hear that it is durable.
-      if (kind !== null && isGivenUp(request)) this.#giveUp(request);
+      if (kind !== null && this.#isGivenUp(request)) this.#giveUp(request);
       else if (kind !== null) {
         request.finishing = true;
         this.#beginLast(request, kind);
@@ -267,29 +271,22 @@ export class Pieces {
     }
     request.finishing = true;
     request.pieces += 1;
-    piece.request = request;
-    piece.kind = kind;
-    piece.offset = 0;
-    piece.length = 0;
-    piece.end = 0;
-    piece.memory = -1;
-    piece.step = 0;
-    piece.error = 0;
-    piece.claimed = -1;
-    request.handler?.look(piece);
+    piece.begin(request, kind, 0, 0, -1);
+    handlerOf(request).look(piece);
   }
 
   /** All requests of a connection, with what they have under way and what they hold, are another's from here on. */
   handOver(from: Connection, to: Connection): void {
     for (const request of this.#context.requests.all) {
-      if (request.connection !== from) continue;
-      request.connection = to;
+      if (request.connection !== from.index) continue;
+      request.connection = to.index;
       from.requests -= 1;
       to.requests += 1;
       if (request.slot === -1) continue;
       from.heldBytes -= request.slotBytes;
       to.heldBytes += request.slotBytes;
     }
+    assert(from.requests === 0 && from.heldBytes === 0, "requests of a client who has gone were left behind");
     this.#long.handOver(from, to);
   }
 
@@ -317,9 +314,14 @@ export class Pieces {
     // Where no piece is free, all of them are under way: one that ends wakes this worker.
     return (starved.length > 0 && pieces.free() > 0) || this.#long.canResume;
   }
+
+  /** Its client has gone, or was cut: nobody waits for it. Or main has ended: it cannot be done as it must. */
+  #isGivenUp(request: Request): boolean {
+    return this.#context.clientOf(request).givesUp;
+  }
 }
 
-/** Its client has gone, or was cut: nobody waits for it. Or main has ended: it cannot be done as it must. */
-function isGivenUp(request: Request): boolean {
-  return request.connection?.givesUp === true;
+function handlerOf(request: Request): ExportHandler {
+  assert(request.handler !== null, "a request of no export");
+  return request.handler;
 }

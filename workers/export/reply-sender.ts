@@ -7,15 +7,17 @@
  * A read's header stands in the 16 bytes before its payload, so a read reply is one range of memory; every other reply is a
  * header in the table of headers, by the request's number. A request's slot and record come back when its reply has left.
  */
+import { assert } from "../../src/base/assert.ts";
 import { MAX_REPLIES_PER_SEND, MAX_SEND_BYTES, MAX_SEND_REST_BYTES, STILL_READS_MS } from "../../src/base/constants.ts";
 import { SIMPLE_REPLY_BYTES } from "../../src/nbd/wire/protocol.ts";
 import { encodeSimpleReply } from "../../src/nbd/wire/reply.ts";
 import { OUTPUT_BYTES } from "../../src/ring/export-arena.ts";
 import { IoOp } from "../../src/ring/io-descriptor.ts";
 import type { Connection } from "./connection.ts";
-import { type ExportContext, User } from "./context.ts";
+import type { ExportContext } from "./context.ts";
 import { beginNextPart, hasMoreParts, isLaterPart } from "./parts.ts";
 import { Operation, type Request } from "./request.ts";
+import { User } from "./user-words.ts";
 
 /** What the sender hands on. */
 export interface SenderEvents {
@@ -46,7 +48,8 @@ export class ReplySender {
 
   /** Queue the reply of a request that has ended. */
   reply(request: Request): void {
-    const connection = request.connection as Connection;
+    const connection = this.#context.clientOf(request);
+    assert(request.pieces === 0, "a reply before its request's pieces");
     if (connection.streaming === request) return this.#replyPart(connection, request);
     encodeSimpleReply(this.#view, this.#headerOf(request), request.error, request.cookieLow, request.cookieHigh);
     request.next = null;
@@ -89,6 +92,8 @@ export class ReplySender {
 
   /** A send has completed: its requests are over. */
   sent(connection: Connection, result: number): void {
+    assert(connection.sendPosted, "a send ended that was not under way");
+    assert(result <= connection.sentBytes, "more was sent than there was");
     connection.sendPosted = false;
     if (result !== connection.sentBytes) connection.broken = true;
     else if (connection.handshake === null) connection.hasRead = true;
@@ -114,6 +119,7 @@ export class ReplySender {
   }
 
   answered(connection: Connection, result: number): void {
+    assert(connection.askPosted, "an answer to nothing");
     connection.askPosted = false;
     if (result < 0) connection.broken = true;
     this.changed(connection);
@@ -152,6 +158,7 @@ export class ReplySender {
       this.#words[vector + 2 * count + 1] = length;
       count += 1;
       bytes += length;
+      assert(length > 0, "a reply that has left is sent again");
       connection.replyAt = length < left ? from + length : 0;
       // It stays the first until its last byte has left.
       if (length < left) break;
@@ -170,6 +177,9 @@ export class ReplySender {
   #post(connection: Connection, count: number, bytes: number): void {
     const { submissions } = this.#context;
     const user = User.Send | connection.tag;
+    assert(!connection.sendPosted, "two sends of one client would mix");
+    assert(count > 0 && count <= MAX_REPLIES_PER_SEND, "a send of nothing, or of too much");
+    assert(bytes > 0 && bytes <= MAX_SEND_BYTES + MAX_SEND_REST_BYTES, "a send without bytes, or with too many");
     connection.sendPosted = true;
     connection.sendAt = this.#context.now;
     connection.sentBytes = bytes;
@@ -204,6 +214,7 @@ export class ReplySender {
         if (request === connection.streaming) connection.streaming = null;
         this.#context.giveBack(request);
         connection.requests -= 1;
+        assert(connection.requests >= 0, "more replies than requests");
       }
       request = next;
     }

@@ -6,8 +6,10 @@
  *
  *   offset          cursor                end
  *   ├── pieces under way or done ──┼── not begun ──┤
+ *
+ * It names its connection by number, and is named by number by its pieces.
  */
-import type { Connection } from "./connection.ts";
+import { assert } from "../../src/base/assert.ts";
 import type { ExportHandler } from "./handler.ts";
 
 /** What a request does, once the NBD command and its flags are understood. */
@@ -22,9 +24,20 @@ export const Operation = {
 } as const;
 export type Operation = (typeof Operation)[keyof typeof Operation];
 
+const NOBODY = -1;
+
+/** What the header says, besides the operation. */
+interface RequestHeader {
+  readonly cookieLow: number;
+  readonly cookieHigh: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
 export class Request {
   readonly index: number;
-  connection: Connection | null = null;
+  /** Number of its connection, or of the heir of one (departed.ts). */
+  connection = NOBODY;
   handler: ExportHandler | null = null;
   operation: Operation = Operation.Nothing;
   /** FUA: durable, its exceptions included, before the reply. */
@@ -60,5 +73,53 @@ export class Request {
 
   constructor(index: number) {
     this.index = index;
+  }
+
+  /** Carries its bytes in a slot, to the client or from it. */
+  get hasPayload(): boolean {
+    return this.operation === Operation.Read || this.operation === Operation.Write;
+  }
+
+  /** `error`: what it is answered with, where it is not to be executed. */
+  begin(connection: number, handler: ExportHandler, operation: Operation, header: RequestHeader, error: number): void {
+    assert(this.connection === NOBODY, "a request record has two clients");
+    this.connection = connection;
+    this.handler = handler;
+    this.operation = operation;
+    this.durable = false;
+    this.noHole = false;
+    this.cookieLow = header.cookieLow;
+    this.cookieHigh = header.cookieHigh;
+    this.offset = header.offset;
+    this.cursor = header.offset;
+    this.first = header.offset;
+    this.last = header.offset + header.length;
+    this.end = this.last;
+    this.memory = -1;
+    this.slot = -1;
+    this.slotBytes = 0;
+    this.pieces = 0;
+    this.error = error;
+    this.finishing = false;
+    this.next = null;
+  }
+
+  /** The part of the slot that holds the byte at `offset` is at `memory`. */
+  hold(slot: number, bytes: number, memory: number): void {
+    assert(this.slot === -1, "a request has a slot already");
+    this.slot = slot;
+    this.slotBytes = bytes;
+    this.memory = memory;
+  }
+
+  /** Back to the pool. */
+  over(): void {
+    assert(this.connection !== NOBODY, "a request ended twice");
+    assert(this.pieces === 0, "a request ended before its pieces");
+    assert(this.slot === -1, "a request ended with a slot");
+    assert(!this.starved && !this.deferred, "a request ended and stands in a list of those who wait");
+    this.connection = NOBODY;
+    this.handler = null;
+    this.next = null;
   }
 }

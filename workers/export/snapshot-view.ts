@@ -1,6 +1,7 @@
 /**
  * An export worker's view of one snapshot: its table, its words with the tracked-read counters, its gates and its COW device.
  */
+import { assert } from "../../src/base/assert.ts";
 import type { GatePass } from "../../src/ring/gate.ts";
 import type { SnapshotDescription } from "../../src/ring/worker-data.ts";
 import { snapshotReadGate, snapshotWriteGate } from "../../src/base/gate-numbers.ts";
@@ -10,7 +11,12 @@ import { createTable } from "../../src/table/table-layout.ts";
 import { TableReader } from "../../src/table/table-reader.ts";
 import { ChunkReserve } from "./chunk-reserve.ts";
 import { DeviceView } from "./device-view.ts";
-import type { Piece } from "./piece.ts";
+
+/** Volume bytes: a piece, or a part of one. */
+export interface VolumeRange {
+  readonly offset: number;
+  readonly length: number;
+}
 
 let empty: TableReader | undefined;
 
@@ -67,18 +73,24 @@ export class SnapshotView {
     return this.chunkBytes - (offset % this.chunkBytes);
   }
 
-  /** Chunks that a piece touches. */
-  chunksOf(piece: Piece): number {
-    return this.chunkAt(piece.offset + piece.length - 1) - this.chunkAt(piece.offset) + 1;
+  /** Chunks that a range touches. */
+  chunksOf(range: VolumeRange): number {
+    return this.chunkAt(range.offset + range.length - 1) - this.chunkAt(range.offset) + 1;
   }
 
-  /** Shorten the piece to a run of so many chunks. */
-  clipToRun(piece: Piece, chunks: number): void {
-    piece.length = Math.min(piece.length, chunks * this.chunkBytes - (piece.offset % this.chunkBytes));
+  /** The length to which a run of so many chunks shortens a range. */
+  clippedToRun(range: VolumeRange, chunks: number): number {
+    assert(chunks > 0, "a run of no chunks");
+    return Math.min(range.length, chunks * this.chunkBytes - (range.offset % this.chunkBytes));
   }
 
-  /** Where the piece lies on the COW device, after a lookup of its first chunk that found an exception. */
-  cowPosition(piece: Piece): number {
-    return this.table.newChunk * this.chunkBytes + (piece.offset % this.chunkBytes);
+  /** … and its first chunk. */
+  clippedToChunk(range: VolumeRange): number {
+    return Math.min(range.length, this.toChunkEnd(range.offset));
+  }
+
+  /** Where a range lies on the COW device, after a lookup of its first chunk that found an exception. */
+  cowPosition(range: VolumeRange): number {
+    return this.table.newChunk * this.chunkBytes + (range.offset % this.chunkBytes);
   }
 }

@@ -8,9 +8,13 @@
  * So clients that ask and do not read cannot keep one that does waiting behind the whole line of them: they get no more than a slot each while he
  * waits, and what is taken from those whose time is over (Relieve) is his.
  */
+import { assert } from "../../src/base/assert.ts";
 import type { Connection } from "./connection.ts";
 
 const RANKS = 3;
+
+/** What a connection waits for is no slot. */
+export const NO_SIZE_CLASS = -1;
 
 export class WaitingLine {
   readonly #waiting: Connection[] = [];
@@ -25,23 +29,26 @@ export class WaitingLine {
     return this.#waiting.length;
   }
 
-  /** Parsing stops here. `sizeClass`: of the slot that there is none of; -1: it waits for something else. */
+  /** Parsing stops here. `sizeClass`: of the slot that there is none of, or NO_SIZE_CLASS. */
   add(connection: Connection, sizeClass: number): void {
+    assert(!connection.stalled, "a connection stands in the line twice");
     connection.stalled = true;
-    connection.waitsFor = connection.heldBytes === 0 ? sizeClass : -1;
-    if (connection.waitsFor >= 0) this.#emptyHanded[connection.waitsFor] += 1;
+    connection.waitsFor = connection.heldBytes === 0 ? sizeClass : NO_SIZE_CLASS;
+    if (connection.waitsFor !== NO_SIZE_CLASS) this.#emptyHanded[connection.waitsFor] += 1;
     this.#waiting.push(connection);
   }
 
   /** It waits no more. */
   remove(connection: Connection): void {
-    this.#waiting.splice(this.#waiting.indexOf(connection), 1);
+    const at = this.#waiting.indexOf(connection);
+    assert(at !== -1, "a connection left a line in which it does not stand");
+    this.#waiting.splice(at, 1);
     this.#left(connection);
   }
 
   /** True: the connection has a slot, and somebody who has none waits for one of this size. */
   isFor(others: Connection, sizeClass: number): boolean {
-    return others.heldBytes > 0 && this.#emptyHanded[sizeClass] > 0;
+    return this.#waiting.length > 0 && others.heldBytes > 0 && this.#emptyHanded[sizeClass] > 0;
   }
 
   /** Everybody tries once more, by rank; who finds nothing stands in the line again. */
@@ -64,8 +71,11 @@ export class WaitingLine {
   }
 
   #left(connection: Connection): void {
-    if (connection.waitsFor >= 0) this.#emptyHanded[connection.waitsFor] -= 1;
-    connection.waitsFor = -1;
+    if (connection.waitsFor !== NO_SIZE_CLASS) {
+      this.#emptyHanded[connection.waitsFor] -= 1;
+      assert(this.#emptyHanded[connection.waitsFor] >= 0, "more left the line than stood in it");
+    }
+    connection.waitsFor = NO_SIZE_CLASS;
     connection.stalled = false;
     connection.waitsForOthers = false;
   }

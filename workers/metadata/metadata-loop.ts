@@ -12,6 +12,7 @@
  * A job that is alone is done at once, by plain system calls of this thread: io_uring has no fdatasync and no RWF_DSYNC that does not
  * go through threads of the kernel's, which cost an origin write that waits for its commit three more switches.
  */
+import { assert, AssertionFailure } from "../../src/base/assert.ts";
 import { errno } from "../../src/base/errno.ts";
 import { Pool } from "../../src/base/pool.ts";
 import { fromWords } from "../../src/base/u64.ts";
@@ -25,7 +26,8 @@ import { Submissions } from "../../src/ring/submissions.ts";
 import type { WorkerLoop } from "../drive.ts";
 import { refused } from "../refused.ts";
 import { WakeUp } from "../wake-up.ts";
-import { MetadataJob, type MetadataStep } from "./metadata-job.ts";
+import { ImageSlots } from "./image-slots.ts";
+import { MetadataJob, type MetadataStep, ZEROES } from "./metadata-job.ts";
 
 const USER_WAKE = 0x7fff_ffff;
 /** A user word: job record and the number of the operation in its chain. */
@@ -58,6 +60,7 @@ export class MetadataLoop implements WorkerLoop {
   /** Jobs that are whole and wait, oldest first. */
   readonly #queue: MetadataJob[] = [];
   #arriving: MetadataJob | null = null;
+  readonly #images = new ImageSlots();
   #underWay = 0;
   #stopping = false;
   /** Main takes nothing more. */
@@ -112,6 +115,7 @@ export class MetadataLoop implements WorkerLoop {
   #message(words: Int32Array, at: number): boolean {
     switch (words[at]) {
       case Message.MetadataJob: {
+        assert(this.#arriving === null, "a job began before the last one was whole");
         const job = this.#jobs.take();
         if (job === null) return false;
         job.begin(words[at + 1], words[at + 2], words[at + 3]);
@@ -129,27 +133,30 @@ export class MetadataLoop implements WorkerLoop {
         if (words[at + 2] === StopHow.Abandon) this.#abandon();
         return true;
       default:
-        throw new Error(`unknown message ${words[at]} from main`);
+        throw new AssertionFailure(`unknown message ${words[at]} from main`);
     }
   }
 
   #arrived(words: Int32Array, at: number): void {
-    const job = this.#arriving as MetadataJob;
-    job.steps.push({
+    const job = this.#arriving;
+    assert(job !== null && job.id === words[at + 1], "a step of a job that did not come before it");
+    const step: MetadataStep = {
       operation: words[at + 2] as IoOp,
       position: fromWords(words[at + 3], words[at + 4]),
       // Two chunks of a gibibyte are 2^31.
       bytes: words[at + 5] >>> 0,
       address: words[at + 6],
       durable: words[at + 7] === 1,
-    });
-    if (job.steps.length < job.expected) return;
+    };
+    job.add(step);
+    this.#images.lend(job, step.address, step.bytes);
+    if (!job.complete) return;
     this.#arriving = null;
     this.#queue.push(job);
   }
 
   #operations(step: MetadataStep): number {
-    return step.address === -1 ? Math.ceil(step.bytes / this.#parts.zeroBytes) : 1;
+    return step.address === ZEROES ? Math.ceil(step.bytes / this.#parts.zeroBytes) : 1;
   }
 
   #fits(job: MetadataJob): boolean {
@@ -175,14 +182,15 @@ export class MetadataLoop implements WorkerLoop {
       this.#push(job, job.steps[job.step]);
       pushed += 1;
     }
+    assert(pushed > 0, "a job whose next operation finds no room waits for ever");
     job.pending = pushed;
   }
 
   #push(job: MetadataJob, step: MetadataStep): void {
     const { zeroAddress, zeroBytes } = this.#parts;
     const rest = step.bytes - job.stepDone;
-    const length = step.address === -1 ? Math.min(rest, zeroBytes) : rest;
-    const address = step.address === -1 ? zeroAddress : step.address;
+    const length = step.address === ZEROES ? Math.min(rest, zeroBytes) : rest;
+    const address = step.address === ZEROES ? zeroAddress : step.address;
     const argument = step.durable ? IoArg.Dsync : 0;
     const user = (job.index << OPERATION_BITS) | (job.lengths.length & OPERATION_MASK);
     const position = step.position + job.stepDone;
@@ -197,7 +205,9 @@ export class MetadataLoop implements WorkerLoop {
 
   #completed(user: number, result: number): void {
     const job = this.#jobs.all[user >> OPERATION_BITS];
+    assert(job !== undefined && job.pending > 0, "a completion of no job");
     const expected = job.lengths[user & OPERATION_MASK];
+    assert(expected !== undefined && result <= expected, "a device moved more bytes than it was asked for");
     // What follows a failed operation is cancelled: its own error counts, where there is one.
     if (result < 0 && (result !== -errno.ECANCELED || job.error === 0)) job.error = -result;
     else if (result >= 0 && result < expected) job.error = errno.EIO;
@@ -213,7 +223,9 @@ export class MetadataLoop implements WorkerLoop {
       if (step.operation === IoOp.Write) this.counters[WorkerCounter.MetadataBytes] += step.bytes;
     }
     this.#parts.outbox.send(Message.MetadataDone, job.id, job.error);
+    assert(this.#underWay > 0, "more jobs ended than began");
     this.#underWay -= 1;
+    this.#images.giveBack(job);
     this.#jobs.give(job);
   }
 

@@ -3,6 +3,8 @@
  */
 import { edit, inLivesWith, mutant, type Mutant } from "./mutant.ts";
 
+const SETTLED = "workers/export/settled.ts";
+const NEEDS = "workers/export/needs.ts";
 const ORIGIN = "workers/export/origin-handler.ts";
 const SNAPSHOT = "workers/export/snapshot-handler.ts";
 const MERGING = "workers/export/merging-handler.ts";
@@ -16,7 +18,7 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     "a worker writes the origin on visible (W_SETTLE)",
     "The exception is not on disk yet, or a read is still on its way to the origin.",
     edit(
-      ORIGIN,
+      SETTLED,
       "if (!snapshot.table.allSettled(first, chunks)) return false;",
       "for (let i = 0; i < chunks; i++) if (snapshot.table.lookup(first + i, 1) === 0) return false;",
     ),
@@ -45,9 +47,9 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     "a write that waits at main stays announced (W_WAITHELD, C-11)",
     "Creation waits for it, and it waits behind the creation.",
     edit(
-      ORIGIN,
-      "  context.leave(piece);\n  piece.stage = Stage.Main;\n  const sector",
-      "  piece.stage = Stage.Main;\n  const sector",
+      NEEDS,
+      "  context.leave(piece);\n  piece.moveTo(Stage.Main);\n  const sector",
+      "  piece.moveTo(Stage.Main);\n  const sector",
     ),
   ),
   inLivesWith(
@@ -57,7 +59,7 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
       "Two writes read the same block, and each puts back what the other has changed.",
       edit(
         ORIGIN,
-        "if (!aligned && !piece.exclusive) return needExclusive(context, piece);",
+        "if (!aligned && !piece.announcement.exclusive) return needExclusive(context, piece);",
         "if (!aligned && piece.step < 0) return needExclusive(context, piece);",
       ),
     ),
@@ -93,8 +95,8 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
       "What the client did not discard is gone.",
       edit(
         "workers/export/piece-io.ts",
-        "const to = alignDown(piece.position + piece.length, PAGE_BYTES);",
-        "const to = alignUp(piece.position + piece.length, PAGE_BYTES);",
+        "const to = alignDown(transfer.position + piece.length, PAGE_BYTES);",
+        "const to = alignUp(transfer.position + piece.length, PAGE_BYTES);",
       ),
     ),
   ),
@@ -112,10 +114,10 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     "A snapshot that was made meanwhile is overlooked.",
     edit(
       ORIGIN,
-      "    if (!settledEverywhere(context, piece.offset, piece.length)) return this.#keepOld(piece);\n    const aligned",
+      "    if (!settledEverywhere(context, piece.offset, piece.length)) return this.#firstWrite.keep(piece);\n    const aligned",
       `    if (piece.step !== 77 && !settledEverywhere(context, piece.offset, piece.length)) {
       piece.step = 77;
-      return this.#keepOld(piece);
+      return this.#firstWrite.keep(piece);
     }
     const aligned`,
     ),
@@ -125,8 +127,8 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     "It is acknowledged, and in a cache.",
     edit(
       ORIGIN,
-      "this.#io.write(piece, origin, piece.offset, piece.request?.durable === true);",
-      "this.#io.write(piece, origin, piece.offset, false);",
+      "this.#io.write(piece, origin, piece.offset, piece.durability);",
+      "this.#io.write(piece, origin, piece.offset, 0);",
     ),
   ),
   inLivesWith(
@@ -176,7 +178,7 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     mutant(
       "a queued write stays announced (W_KEEP)",
       "The merger waits for it, it waits for the merger.",
-      edit(MERGING, "      context.leave(piece);\n      piece.stage = Stage.Main;", "      piece.stage = Stage.Main;"),
+      edit(MERGING, "      context.leave(piece);\n      piece.moveTo(Stage.Main);", "      piece.moveTo(Stage.Main);"),
     ),
   ),
   mutant(
@@ -189,8 +191,8 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     "Creation, merge and drop wait for ever.",
     edit(
       "workers/export/context.ts",
-      "if (piece.pass.leave()) this.outbox.send(Message.GateDrained, 0, piece.gate);",
-      "piece.pass.leave();",
+      "if (announcement.leave()) this.outbox.send(Message.GateDrained, 0, announcement.gate);",
+      "announcement.leave();",
     ),
   ),
   mutant(
@@ -216,8 +218,8 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     "It shows what the slot had before.",
     edit(
       "workers/export/chunk-fill.ts",
-      "piece.fillTo = end === exists ? alignUp(within, align) : exists;",
-      "piece.fillTo = alignUp(within, align);",
+      "const to = end === exists ? alignUp(within, align) : exists;",
+      "const to = alignUp(within, align);",
     ),
   ),
   mutant(
@@ -225,8 +227,8 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     "Its end is not on the device.",
     edit(
       "workers/export/piece-io.ts",
-      "    const before = piece.memory === -1 ? 0 : piece.position % device.align;\n    if (piece.progress >= before + piece.length) return true;",
-      "    const before = piece.memory === -1 ? 0 : piece.position % device.align;\n    if (piece.progress >= before) return true;",
+      "    const before = piece.memory === -1 ? 0 : transfer.position % device.align;\n    if (transfer.progress >= before + piece.length) return true;",
+      "    const before = piece.memory === -1 ? 0 : transfer.position % device.align;\n    if (transfer.progress >= before) return true;",
     ),
   ),
   mutant(

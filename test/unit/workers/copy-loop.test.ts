@@ -168,3 +168,35 @@ it("a volume that has failed: copies that wait are not begun, and the worker end
   expect(bench.loop.ended).toBe(true);
   expect(bench.answers.filter(([kind]) => kind === Message.Copied).length).toBeLessThan(200);
 });
+
+describe("what a copy is checked for", () => {
+  const target = { file: 1, position: 0, length: 4096, offset: 0 };
+
+  it.each([
+    ["a part of a sector", [0, 4000], [target], "inside of a sector"],
+    ["bytes that are not read", [0, 4096], [{ ...target, offset: 512 }], "what is not read"],
+    ["a wake-up's file", [0, 4096], [{ ...target, file: 257 }], "what is no device"],
+    ["nowhere", [0, 4096], [], "to nowhere"],
+  ] as const)("asserts that no copy is of, or to, %s", (_, [position, bytes], targets, message) => {
+    const bench = new Bench();
+    bench.copy(1, position, bytes, targets);
+    expect(() => bench.run()).toThrow(message);
+  });
+
+  it("asserts that a target follows its own copy", () => {
+    const bench = new Bench();
+    bench.main.send(Message.CopyRead, 1, 0, 0, 0, 4096, 1);
+    bench.main.send(Message.CopyWrite, 2, 1, 0, 0, 4096, 0);
+    bench.main.flush();
+    expect(() => bench.run()).toThrow("did not come before it");
+  });
+
+  it("asserts that a device moves no more than it is asked for", () => {
+    const bench = new Bench();
+    bench.copy(1, 0, 4096, [target]);
+    bench.loop.step(0);
+    const user = bench.ring.submissions[2];
+    bench.ring.completions.set([user, 4097]);
+    expect(() => bench.loop.step(1)).toThrow("than was asked for");
+  });
+});

@@ -32,7 +32,8 @@ async function driven(completed: readonly number[], pollMs: number, submits: rea
     prepareSleep: () => true,
     awake: () => {},
   };
-  const ring: Pick<IoRing, "turn" | "counters"> = {
+  const ring: Pick<IoRing, "capacity" | "turn" | "counters"> = {
+    capacity: 64,
     turn(count, wait) {
       now += 1;
       submitted += count;

@@ -176,4 +176,40 @@ describe("metadata worker", () => {
     bench.run();
     expect(bench.answers.map((a) => a[1])).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
   });
+
+  const at = metadataSlotAddress(3);
+
+  it.each([
+    [
+      "an image before the flush of what was zeroed",
+      [
+        [IoOp.Write, 0, 4096, -1, 0],
+        [IoOp.Write, 0, 512, at, 1],
+      ],
+    ],
+    ["an image that is not written durably", [FLUSH, [IoOp.Write, 0, 512, at, 0]]],
+    ["its zeroes are not flushed", [FLUSH, [IoOp.Write, 0, 512, at, 1], [IoOp.Write, 4096, 4096, -1, 0]]],
+    ["a step of no bytes", [FLUSH, [IoOp.Write, 0, 0, at, 1]]],
+    ["reaches beyond its slot", [[IoOp.Write, 0, 512, at - 256, 1]]],
+    ["outside of the slots", [[IoOp.Write, 0, 512, METADATA_ZEROES, 1]]],
+    ["two jobs have one image", [FLUSH, [IoOp.Write, 0, 512, at, 1], [IoOp.Write, 512, 512, at, 1]]],
+    ["reads, writes and flushes", [[IoOp.Receive, 0, 512, at, 0]]],
+  ] as const)("asserts of a job from main: %s (S-31, S-53, C-21)", (message, steps) => {
+    const bench = new Bench();
+    bench.job(1, steps);
+    expect(() => bench.run()).toThrow(message);
+  });
+
+  it("takes an image's slot again when its job is done, whether that failed or not (C-21)", () => {
+    const bench = new Bench();
+    bench.ring.fault = (o) => (o.op === IoOp.Write ? -5 : undefined);
+    for (let id = 1; id <= 2; id++) {
+      bench.job(id, [FLUSH, [IoOp.Write, 0, 512, at, 1]]);
+      bench.run();
+    }
+    expect(bench.answers).toEqual([
+      [Message.MetadataDone, 1, 5],
+      [Message.MetadataDone, 2, 5],
+    ]);
+  });
 });

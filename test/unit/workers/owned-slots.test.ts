@@ -1,0 +1,54 @@
+/**
+ * Slots have one owner each, and bytes move only inside of them.
+ */
+import { expect, it } from "vitest";
+import { EXPORT_SLOTS, EXPORT_SLOTS_AT } from "../../../src/ring/export-arena.ts";
+import { PAGE_BYTES, Slots } from "../../../src/ring/slots.ts";
+import { OwnedSlots, pieceOwner, requestOwner, SlotFit } from "../../../workers/export/owned-slots.ts";
+
+const KIB = 1024;
+const ME = requestOwner(0);
+
+function newSlots(): OwnedSlots {
+  return new OwnedSlots(EXPORT_SLOTS, EXPORT_SLOTS_AT);
+}
+
+it("lie where the arena's slots lie", () => {
+  const [owned, plain] = [newSlots(), new Slots(EXPORT_SLOTS, EXPORT_SLOTS_AT)];
+  for (const bytes of [512, 16 * KIB, 17 * KIB, 1024 * KIB, 32 * 1024 * KIB]) {
+    const slot = owned.take(bytes, ME, SlotFit.Smallest);
+    expect(slot).toBe(plain.take(bytes));
+    expect([owned.address(slot), owned.scratch(slot)]).toEqual([plain.address(slot), plain.scratch(slot)]);
+  }
+});
+
+it("a request and a piece of the same number are two owners", () => {
+  const slots = newSlots();
+  const slot = slots.take(4096, requestOwner(5), SlotFit.Smallest);
+  expect(() => slots.give(slot, pieceOwner(5))).toThrow("who does not have it");
+  slots.give(slot, requestOwner(5));
+  expect(() => slots.give(slot, requestOwner(5))).toThrow("who does not have it");
+  expect(() => slots.address(slot)).toThrow("nobody has the slot");
+  expect(slots.used()).toBe(0);
+});
+
+it("bytes move in the owner's slot: from the page before its bytes to the end of its scratch pages", () => {
+  const slots = newSlots();
+  const slot = slots.take(16 * KIB, ME, SlotFit.Smallest);
+  const at = slots.address(slot);
+  const end = slots.scratch(slot) + 2 * PAGE_BYTES;
+  slots.assertHolds(slot, ME, at - 16, 16 + 16 * KIB);
+  slots.assertHolds(slot, ME, end - PAGE_BYTES, PAGE_BYTES);
+  expect(() => slots.assertHolds(slot, ME, at - PAGE_BYTES - 1, 16)).toThrow("before their slot");
+  expect(() => slots.assertHolds(slot, ME, end - 511, 512)).toThrow("behind their slot");
+  expect(() => slots.assertHolds(slot, ME, at, 0)).toThrow("no bytes");
+  expect(() => slots.assertHolds(slot, requestOwner(1), at, 512)).toThrow("another's");
+});
+
+it("who has something already gets none of the next larger ones", () => {
+  const slots = newSlots();
+  while (slots.take(16 * KIB, ME, SlotFit.Smallest) !== -1);
+  expect(slots.take(512, ME, SlotFit.Smallest)).toBe(-1);
+  const larger = slots.take(512, ME, SlotFit.NextLarger);
+  expect(slots.scratch(larger) - slots.address(larger)).toBeGreaterThan(128 * KIB);
+});
