@@ -60,6 +60,13 @@ export const BUSY_POLL_US_MAX = 1_000_000;
 /** Chunks that one step of a merge takes: each step costs a flush of the origin and one write per area, and holds back writes to its range. */
 export const MERGE_CHUNKS_PER_STEP = 1024;
 
+/**
+ * Chunks, and bytes of them, that a merge asks the other snapshots to keep at a time: enough of them to share a commit, and few enough
+ * that a client's copy does not wait long behind theirs.
+ */
+export const MERGE_WINDOW_CHUNKS = 256;
+export const MERGE_WINDOW_BYTES: number = 4 * 1024 * 1024;
+
 /** Copies of a merge under way at a time. */
 export const MERGE_COPIES = 32;
 

@@ -10,6 +10,7 @@ import {
   MAX_COPY_TARGETS,
   MERGE_CHUNKS_PER_STEP,
   MERGE_COPIES,
+  MERGE_WINDOW_CHUNKS,
 } from "../base/constants.ts";
 
 export interface CoreOptions {
@@ -35,6 +36,8 @@ export interface CoreOptions {
   readonly mergeBatches: boolean;
   /** After each step a merge waits for `mergeContinue`, so that the shell can keep to a share of the time (E-26). */
   readonly mergePaced: boolean;
+  /** Chunks that a step asks the other snapshots to keep at a time. */
+  readonly mergeWindow: number;
   /** Copies of a merge under way at a time. */
   readonly mergeCopies: number;
   /** Nothing may be written: a snapshot that merges is presented, and its merge rests. */
@@ -56,6 +59,7 @@ export const DEFAULT_CORE_OPTIONS: CoreOptions = {
   mergeChunks: MERGE_CHUNKS_PER_STEP,
   mergeBatches: true,
   mergePaced: false,
+  mergeWindow: MERGE_WINDOW_CHUNKS,
   mergeCopies: MERGE_COPIES,
   readOnly: false,
   originReadOnly: false,

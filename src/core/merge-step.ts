@@ -17,8 +17,9 @@ import type { CopyJobs } from "./copy-jobs.ts";
 import { ORIGIN_WRITE_GATE, snapshotWriteGate } from "../base/gate-numbers.ts";
 import { GateSet, type Gates } from "./gates.ts";
 import { MergeCopier } from "./merge-copier.ts";
-import { lastRun, mergeRuns, type MergeSegment } from "./merge-plan.ts";
-import { NeedList, OWN_TOKEN, type Need } from "./need.ts";
+import { lastRun, mergeWork, type MergeSegment, type MergeWork } from "./merge-plan.ts";
+import { MergeWindow } from "./merge-window.ts";
+import { NeedList, type Need } from "./need.ts";
 import type { OriginKeeper } from "./origin-keeper.ts";
 import { ORIGIN_DEVICE } from "./ports.ts";
 import type { MetadataOwner, Snapshot } from "./snapshot.ts";
@@ -38,8 +39,8 @@ export class MergeStep implements MetadataOwner {
   #to: number;
   #image: MetadataArea | undefined;
   #chosen = 0;
-  #kept = 0;
-  #keeping: Need | undefined;
+  #work: MergeWork | undefined;
+  #window: MergeWindow | undefined;
   #copier: MergeCopier | undefined;
   #rangeSet: boolean;
   #erasing: boolean;
@@ -145,14 +146,15 @@ export class MergeStep implements MetadataOwner {
     this.#segments.push({ area: this.#area, image: this.#image, from, to: this.#to });
     this.#chosen += this.#to - from;
     this.#to = from;
-    if (!options.mergeBatches || this.#chosen === options.mergeChunks) this.#stage = "keep";
+    if (!options.mergeBatches || this.#chosen === options.mergeChunks) this.#plan();
     return true;
   }
 
   /** S-60, but nothing in the store changes yet (S-68). */
   #stepBack(): boolean {
     if (this.#area === 0) {
-      this.#stage = this.#chosen > 0 ? "keep" : "done";
+      if (this.#chosen > 0) this.#plan();
+      else this.#stage = "done";
       return true;
     }
     this.#area -= 1;
@@ -175,30 +177,20 @@ export class MergeStep implements MetadataOwner {
     return true;
   }
 
-  /** C-33: run by run, every chunk settled in the other snapshots. */
+  /** Everything is chosen: what is done with it is made out once. */
+  #plan(): void {
+    const work = mergeWork(this.#segments);
+    this.#work = work;
+    this.#window = new MergeWindow(this.#context, this.#keeper, this.#snapshot.geometry.chunkSectors, work.stretches);
+    this.#stage = "keep";
+  }
+
+  /** C-33: every chunk settled in the other snapshots. */
   #keep(): boolean {
-    const { needs } = this.#context;
-    if (this.#keeping !== undefined) {
-      if (this.#keeping.remaining > 0) return false;
-      needs.give(this.#keeping);
-      this.#keeping = undefined;
-    }
-    const runs = mergeRuns(this.#segments);
-    const { chunkSectors } = this.#snapshot.geometry;
-    while (this.#kept < runs.length) {
-      const run = runs[this.#kept]!;
-      const sector = run.oldChunk * chunkSectors;
-      const need = needs.take(OWN_TOKEN);
-      this.#keeper.keepRange(need, sector, Math.min(run.count * chunkSectors, this.#context.originSectors - sector));
-      needs.done(need, 0);
-      if (need.remaining > 0) {
-        this.#keeping = need;
-        return true;
-      }
-      needs.give(need);
-      this.#kept += 1;
-    }
-    this.#copier = new MergeCopier(this.#context, this.#copies, this.#snapshot, runs);
+    const window = this.#window!;
+    const changed = window.advance();
+    if (!window.done) return changed;
+    this.#copier = new MergeCopier(this.#context, this.#copies, this.#snapshot, this.#work!.runs);
     this.#stage = "gates";
     return true;
   }
@@ -209,7 +201,7 @@ export class MergeStep implements MetadataOwner {
     const { chunkSectors } = this.#snapshot.geometry;
     let first = Number.POSITIVE_INFINITY;
     let end = 0;
-    for (const run of mergeRuns(this.#segments)) {
+    for (const run of this.#work!.runs) {
       first = Math.min(first, run.oldChunk);
       end = Math.max(end, run.oldChunk + run.count);
     }

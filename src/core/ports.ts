@@ -46,6 +46,12 @@ export interface CopyJob {
   readonly targets: readonly CopyTarget[];
 }
 
+/** Chunks of the origin that lie side by side. */
+export interface ChunkStretch {
+  readonly first: Chunk;
+  readonly count: number;
+}
+
 /** At most one per snapshot is under way, the origin's flush included: the answer is `metadataDone` (`areaRead` for "readArea"). */
 export type MetadataJob =
   /**

@@ -5,6 +5,7 @@ import { edit, inLivesWith, mutant, type Mutant } from "./mutant.ts";
 
 const MERGE = "src/core/merge.ts";
 const STEP = "src/core/merge-step.ts";
+const WINDOW = "src/core/merge-window.ts";
 
 export const MERGE_MUTANTS: readonly Mutant[] = [
   mutant(
@@ -73,7 +74,31 @@ export const MERGE_MUTANTS: readonly Mutant[] = [
   mutant(
     "other snapshots do not keep what the merge overwrites (C-33)",
     "They show the merged data.",
-    edit(STEP, "while (this.#kept < runs.length) {", "while (this.#kept < 0) {"),
+    edit(WINDOW, "    this.#keeper.keepRange(need, sector, sectors);\n", ""),
+  ),
+  inLivesWith(
+    ["merges", "limits"],
+    mutant(
+      "what a merge has asked for is not looked at again (C-11, C-33)",
+      "A need asks for a part of it only: the rest is overwritten, and the other snapshots show the merged data.",
+      edit(
+        WINDOW,
+        "const need = this.#ask(part.sector, part.sectors);",
+        "const need = part.sectors < 0 ? this.#ask(part.sector, part.sectors) : undefined;",
+      ),
+    ),
+  ),
+  inLivesWith(
+    ["merges", "slowClients"],
+    mutant(
+      "the window of a merge is done when everything has been asked for (C-33)",
+      "The origin is overwritten while the old data is still being copied.",
+      edit(
+        WINDOW,
+        "return this.#asked.length === 0 && this.#stretch === this.#stretches.length;",
+        "return this.#stretch === this.#stretches.length;",
+      ),
+    ),
   ),
   inLivesWith(
     ["slowClients", "merges"],
