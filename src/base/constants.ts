@@ -57,8 +57,11 @@ export const GROUP_WAIT_MS_MAX = 60_000;
 /** Microseconds that an idle worker may be told to poll before it sleeps; more would only be a thread that never sleeps. */
 export const BUSY_POLL_US_MAX = 1_000_000;
 
-/** Chunks that one step of a merge takes: each step costs a flush of the origin and one write per area, and holds back writes to its range. */
+/** Chunks that one step of a merge takes: each step costs a flush of the origin and one write per area, and holds back writes to its chunks. */
 export const MERGE_CHUNKS_PER_STEP = 1024;
+
+/** Stretches that the merging range has room for: as many as there are chunks, where none lies beside another. */
+export const MERGE_STRETCHES_MAX: number = MERGE_CHUNKS_PER_STEP;
 
 /**
  * Chunks, and bytes of them, that a merge asks the other snapshots to keep at a time: enough of them to share a commit, and few enough
@@ -224,6 +227,7 @@ assert((TRACK_BUCKETS & (TRACK_BUCKETS - 1)) === 0);
 assert(TRACK_BUCKETS_PER_PIECE <= 32 && TRACK_BUCKETS_PER_PIECE <= TRACK_BUCKETS);
 assert(TABLE_CHUNKS_MAX / 256 + 2 ** 20 < TABLE_BYTES_MAX / 4);
 assert(MAX_COPY_TARGETS < 32);
+assert(MERGE_STRETCHES_MAX >= MERGE_CHUNKS_PER_STEP);
 assert(MAX_CONNECTIONS >= MAX_CONNECTIONS_PER_WORKER);
 assert(LISTEN_BACKLOG >= MAX_CONNECTIONS);
 assert(MAX_SEND_BYTES / TRANSFER_MS <= (256 * 1024) / 1000);

@@ -198,16 +198,7 @@ export class MergeStep implements MetadataOwner {
   /** C-34: no write is in flight when the range is stored, so none has missed it. */
   #setRange(): boolean {
     if (!this.#gates.acquire()) return false;
-    const { chunkSectors } = this.#snapshot.geometry;
-    let first = Number.POSITIVE_INFINITY;
-    let end = 0;
-    for (const run of this.#work!.runs) {
-      first = Math.min(first, run.oldChunk);
-      end = Math.max(end, run.oldChunk + run.count);
-    }
-    const sector = first * chunkSectors;
-    const sectors = Math.min(end * chunkSectors, this.#context.originSectors) - sector;
-    this.#snapshot.config.ports.words.setMergeRange(sector, sectors);
+    this.#snapshot.config.ports.words.setMergeRange(this.#work!.stretches);
     this.#rangeSet = true;
     this.#gates.release();
     this.#stage = "copy";
@@ -279,7 +270,7 @@ export class MergeStep implements MetadataOwner {
       needs.end(this.#writers, error);
       return;
     }
-    if (this.#rangeSet) this.#snapshot.config.ports.words.setMergeRange(0, 0);
+    if (this.#rangeSet) this.#snapshot.config.ports.words.clearMergeRange();
     needs.end(this.#writers, 0);
   }
 }

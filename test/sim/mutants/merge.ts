@@ -51,16 +51,30 @@ export const MERGE_MUTANTS: readonly Mutant[] = [
   mutant(
     "range set while writes are in flight (W_RANGE)",
     "The merger copies, the write lands on COW, and is erased.",
-    edit(
-      STEP,
-      "    if (!this.#gates.acquire()) return false;\n    const { chunkSectors }",
-      "    const { chunkSectors }",
-    ),
+    edit(STEP, "    if (!this.#gates.acquire()) return false;\n    this.#snapshot.config", "    this.#snapshot.config"),
   ),
   mutant(
     "range never set",
     "As before, for writes that begin during the copy (W_LOOKUP).",
-    edit(STEP, "words.setMergeRange(sector, sectors);", "words.setMergeRange(sector, 0);"),
+    edit(STEP, "    this.#snapshot.config.ports.words.setMergeRange(this.#work!.stretches);\n", ""),
+  ),
+  mutant(
+    "only the first stretch of the range is closed to writes",
+    "As before, for the others.",
+    edit(
+      STEP,
+      "words.setMergeRange(this.#work!.stretches);",
+      "words.setMergeRange(this.#work!.stretches.slice(0, 1));",
+    ),
+  ),
+  mutant(
+    "the range ends where the first area's chunks do",
+    "A step goes over the border of an area, and its other chunks are open to writes.",
+    edit(
+      STEP,
+      "words.setMergeRange(this.#work!.stretches);",
+      "words.setMergeRange(mergeWork(this.#segments.slice(0, 1)).stretches);",
+    ),
   ),
   mutant(
     "range cleared before the entries are gone (C-37)",
@@ -68,7 +82,7 @@ export const MERGE_MUTANTS: readonly Mutant[] = [
     edit(
       STEP,
       "    this.#erasing = true;\n    this.#written = true;",
-      "    this.#erasing = true;\n    this.#written = true;\n    this.#snapshot.config.ports.words.setMergeRange(0, 0);",
+      "    this.#erasing = true;\n    this.#written = true;\n    this.#snapshot.config.ports.words.clearMergeRange();",
     ),
   ),
   mutant(
