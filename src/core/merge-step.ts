@@ -10,6 +10,7 @@
  * for a write that went to the COW device could be erased with its exception (`isOpen`). The retry erases what is left of the
  * failed step and reads nothing: an area that was erased after all reads as zeroes, and chunk 0 is the header.
  */
+import { assert } from "../base/assert.ts";
 import { errno } from "../base/errno.ts";
 import { MetadataArea } from "../format/metadata-area.ts";
 import type { CoreContext } from "./context.ts";
@@ -39,6 +40,7 @@ export class MergeStep implements MetadataOwner {
   #to: number;
   #image: MetadataArea | undefined;
   #chosen = 0;
+  #runs = 0;
   #work: MergeWork | undefined;
   #window: MergeWindow | undefined;
   #copier: MergeCopier | undefined;
@@ -141,12 +143,19 @@ export class MergeStep implements MetadataOwner {
     const { options } = this.#context;
     if (this.#to === 0) return this.#stepBack();
     if (this.#image === undefined) return this.#readArea();
-    const limit = options.mergeChunks - this.#chosen;
-    const from = options.mergeBatches ? Math.max(0, this.#to - limit) : lastRun(this.#image, this.#to, limit);
+    const chosen = this.#chosen;
+    const runs = options.mergeBatches ? options.mergeRuns : 1;
+    let from = this.#to;
+    while (from > 0 && this.#runs < runs && this.#chosen < options.mergeChunks) {
+      const end = from;
+      from = lastRun(this.#image, end, options.mergeChunks - this.#chosen);
+      this.#chosen += end - from;
+      this.#runs += 1;
+    }
+    assert(this.#chosen > chosen, "a step goes on while it has room");
     this.#segments.push({ area: this.#area, image: this.#image, from, to: this.#to });
-    this.#chosen += this.#to - from;
     this.#to = from;
-    if (!options.mergeBatches || this.#chosen === options.mergeChunks) this.#plan();
+    if (this.#runs === runs || this.#chosen === options.mergeChunks) this.#plan();
     return true;
   }
 

@@ -140,6 +140,7 @@ function drawOptions(random: SeededRandom, plain: boolean, on: ReadonlySet<Switc
     cowThreshold,
     chunksPerNeed,
     mergeWindow: chunksPerNeed,
+    mergeRuns: chunksPerNeed,
     copyBytes: Math.max(blockBytes, random.pick([1024, 4096, 1 << 20])),
     copyTargets: random.pick([1, 2, 31]),
     mergeChunks: random.pick([1, 5, 40]),

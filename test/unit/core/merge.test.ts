@@ -279,6 +279,16 @@ test("in batches: the range holds the chunks of the step, and nothing that lies 
   expect(bench.ports[0]!.range).toEqual([{ first: 1, count: 1 }]);
 });
 
+test("in batches: a step ends after so many runs, however few chunks they have (S-69)", () => {
+  const bench = new CoreBench(800, { mergeBatches: true, mergeRuns: 2 });
+  bench.open({ exceptions: RUNS });
+  bench.operation((id) => bench.core.mergeStart(id, 0));
+  expect(bench.ports[0]!.range).toEqual([
+    { first: 20, count: 2 },
+    { first: 50, count: 1 },
+  ]);
+});
+
 test("refusals: transient, invalid, unknown, and a second one (S-13, E-31, E-36)", () => {
   const bench = newBench();
   bench.open({ store: "N" });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { MERGE_CHUNKS_PER_STEP } from "../../../src/base/constants.ts";
+import { MERGE_STRETCHES_MAX } from "../../../src/base/constants.ts";
 import { SnapshotState } from "../../../src/base/states.ts";
 import { createSnapshotWords, SnapshotWords, SnapshotWordsReader } from "../../../src/table/snapshot-words.ts";
 
@@ -63,8 +63,8 @@ describe("snapshot words", () => {
 
   test("the range has room for a whole step of single chunks, and finds each of them and nothing between", () => {
     const { main, reader } = make();
-    main.setMergeRange(Array.from({ length: MERGE_CHUNKS_PER_STEP }, (_, i) => ({ first: 3 * i, count: 1 })));
-    for (let chunk = 0; chunk < 3 * MERGE_CHUNKS_PER_STEP; chunk++)
+    main.setMergeRange(Array.from({ length: MERGE_STRETCHES_MAX }, (_, i) => ({ first: 3 * i, count: 1 })));
+    for (let chunk = 0; chunk < 3 * MERGE_STRETCHES_MAX; chunk++)
       expect(reader.meetsMergeRange(chunk, 1)).toBe(chunk % 3 === 0);
     main.clearMergeRange();
     main.setMergeRange([{ first: 4, count: 1 }]);
@@ -87,7 +87,7 @@ describe("snapshot words", () => {
   test("tracking lives in the same memory and disturbs nothing", () => {
     const { main, reader } = make();
     main.setState(SnapshotState.Active);
-    main.setMergeRange(Array.from({ length: MERGE_CHUNKS_PER_STEP }, (_, i) => ({ first: 3 * i, count: 1 })));
+    main.setMergeRange(Array.from({ length: MERGE_STRETCHES_MAX }, (_, i) => ({ first: 3 * i, count: 1 })));
     const parities = reader.tracking.beginRange(8184, 200);
     expect(main.tracking.readers(main.tracking.bucketOf(8184), 0)).toBe(1);
     expect(reader.state()).toBe(SnapshotState.Active);
