@@ -2,7 +2,8 @@
  * `npm run bench:stores`: what large stores cost, and what snapring's own settings change. Prints one line for each figure, or JSON.
  *
  *   open       a store of 10 million scattered exceptions, 16 KiB chunks: seconds, bytes of table per exception, memory
- *   merge      100 000 scattered exceptions, O_DIRECT: in batches (S-69) beside run by run (S-60…S-64); sequential ones likewise
+ *   merge      100 000 scattered exceptions, O_DIRECT: in batches (S-69) beside run by run (S-60…S-64); sequential ones likewise; beside
+ *              another snapshot; and what a client that writes meanwhile has to wait
  *   reads      random reads with a million exceptions beside the same with none
  *   queue      memory of the server under 10 000 queued first-touch writes
  *   metadata   commits, and bytes of metadata, per exception
@@ -11,7 +12,7 @@
  * What it takes: `npm run bench:stores -- --help`. Images are sparse and made for the run, in folders of their own that are removed at the end.
  */
 import { InvalidArgumentError } from "commander";
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, truncateSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { openVolume, type Volume, type VolumeOptions } from "../src/index.ts";
 import { driver } from "./driver.ts";
@@ -20,6 +21,7 @@ import { type StoreImage, writeStoreImage } from "./store-image.ts";
 import { type Effort, measureBusyPoll, measureGroups, measureMetadata, measureReads } from "./store-questions.ts";
 import { measureQueue } from "./store-queue.ts";
 import { measureBound } from "./store-bound.ts";
+import { measureMerges, sparse } from "./store-merge.ts";
 
 const CHUNK = 16 * 1024;
 const MILLION = 1_000_000;
@@ -52,24 +54,12 @@ function partsOf(text: string): readonly string[] {
 }
 
 async function measureParts(parts: readonly string[], quick: boolean): Promise<void> {
-  if (parts.includes("open") || parts.includes("merge")) {
-    await inFolder((folder) => measureStores(folder, parts, quick));
-  }
+  if (parts.includes("open")) await inFolder((folder) => measureOpen(folder, quick ? MILLION : 10 * MILLION));
+  if (parts.includes("merge")) await inFolder((folder) => measureMerges(figures, folder, quick));
   if (parts.includes("reads")) await measureReads(figures, effort);
   if (parts.includes("queue")) await measureQueue(figures, quick ? 4 : 10);
   if (parts.includes("metadata")) await measureMetadata(figures, effort);
   if (parts.includes("bound")) await inFolder((folder) => measureBound(figures, folder, quick ? 200 : 1000));
-}
-
-async function measureStores(folder: string, parts: readonly string[], quick: boolean): Promise<void> {
-  if (parts.includes("open")) await measureOpen(folder, quick ? MILLION : 10 * MILLION);
-  if (!parts.includes("merge")) return;
-  const merged = quick ? 2000 : 100_000;
-  for (const order of ["scattered", "sequential"] as const) {
-    const batches = await measureMerge(folder, merged, order, true);
-    const runs = await measureMerge(folder, order === "scattered" ? Math.min(merged, 5000) : merged, order, false);
-    figures.report(`merge ${order}: batches beside run by run`, batches / runs, "×");
-  }
 }
 
 /** A folder on the project's disk that is gone afterwards. */
@@ -80,12 +70,6 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-function sparse(path: string, bytes: number): string {
-  closeSync(openSync(path, "w"));
-  truncateSync(path, bytes);
-  return path;
 }
 
 async function openTimed(options: VolumeOptions): Promise<[Volume, number]> {
@@ -130,34 +114,6 @@ async function measureOpen(folder: string, exceptions: number): Promise<void> {
   rmSync(image.path);
   rmSync(origin);
   rmSync(`${origin}.snapshots`, { force: true });
-}
-
-/** Exceptions per second. */
-async function measureMerge(
-  folder: string,
-  exceptions: number,
-  order: StoreImage["order"],
-  mergeBatches: boolean,
-): Promise<number> {
-  const originChunks = 2 ** 18;
-  const origin = sparse(join(folder, "origin"), originChunks * CHUNK);
-  const image: StoreImage = { path: join(folder, "cow"), chunkBytes: CHUNK, originChunks, exceptions, order };
-  writeStoreImage(image);
-  const volume = await openVolume({ origin, snapshots: [{ name: "s", cow: image.path }], mergeBatches });
-  try {
-    const began = performance.now();
-    await volume.merge("s");
-    const rate = exceptions / ((performance.now() - began) / 1000);
-    figures.report(
-      `merge ${exceptions} ${order} exceptions, ${mergeBatches ? "batches" : "run by run"}`,
-      rate,
-      "exceptions/s",
-    );
-    return rate;
-  } finally {
-    await volume.close();
-    rmSync(`${origin}.snapshots`, { force: true });
-  }
 }
 
 try {

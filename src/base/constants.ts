@@ -57,11 +57,24 @@ export const GROUP_WAIT_MS_MAX = 60_000;
 /** Microseconds that an idle worker may be told to poll before it sleeps; more would only be a thread that never sleeps. */
 export const BUSY_POLL_US_MAX = 1_000_000;
 
-/** Chunks that one step of a merge takes: each step costs a flush of the origin and one write per area, and holds back writes to its range. */
+/** Chunks that one step of a merge takes: each step costs a flush of the origin and one write per area, and holds back writes to its chunks. */
 export const MERGE_CHUNKS_PER_STEP = 1024;
 
-/** Copies of a merge under way at a time. */
-export const MERGE_COPIES = 32;
+/** Runs that one step of a merge takes: scattered ones take long to copy, and whoever writes to one of them waits for all. */
+export const MERGE_RUNS_PER_STEP = 256;
+
+/** Stretches that the merging range has room for: as many as there are runs, where none lies beside another. */
+export const MERGE_STRETCHES_MAX: number = MERGE_RUNS_PER_STEP;
+
+/**
+ * Chunks, and bytes of them, that a merge asks the other snapshots to keep at a time: enough of them to share a commit, and few enough
+ * that a client's copy does not wait long behind theirs.
+ */
+export const MERGE_WINDOW_CHUNKS = 256;
+export const MERGE_WINDOW_BYTES: number = 4 * 1024 * 1024;
+
+/** Copies of a merge under way at a time: more of them make it hardly faster, and a client's request waits behind each. */
+export const MERGE_COPIES = 8;
 
 /** Attempts to write the header of a snapshot that is being dropped (S-70). */
 export const HEADER_WRITE_ATTEMPTS = 3;
@@ -217,6 +230,7 @@ assert((TRACK_BUCKETS & (TRACK_BUCKETS - 1)) === 0);
 assert(TRACK_BUCKETS_PER_PIECE <= 32 && TRACK_BUCKETS_PER_PIECE <= TRACK_BUCKETS);
 assert(TABLE_CHUNKS_MAX / 256 + 2 ** 20 < TABLE_BYTES_MAX / 4);
 assert(MAX_COPY_TARGETS < 32);
+assert(MERGE_STRETCHES_MAX >= MERGE_RUNS_PER_STEP && MERGE_CHUNKS_PER_STEP >= MERGE_RUNS_PER_STEP);
 assert(MAX_CONNECTIONS >= MAX_CONNECTIONS_PER_WORKER);
 assert(LISTEN_BACKLOG >= MAX_CONNECTIONS);
 assert(MAX_SEND_BYTES / TRANSFER_MS <= (256 * 1024) / 1000);

@@ -10,6 +10,8 @@ import {
   MAX_COPY_TARGETS,
   MERGE_CHUNKS_PER_STEP,
   MERGE_COPIES,
+  MERGE_RUNS_PER_STEP,
+  MERGE_WINDOW_CHUNKS,
 } from "../base/constants.ts";
 
 export interface CoreOptions {
@@ -31,10 +33,14 @@ export interface CoreOptions {
   readonly fills: boolean;
   /** Chunks that one step of a merge takes at most; their origin range is closed to writes meanwhile. */
   readonly mergeChunks: number;
+  /** Runs of them that it takes at most, in the order of the store. */
+  readonly mergeRuns: number;
   /** S-69: one step of a merge takes runs from several areas, ordered by origin position. Off: S-60…S-64, run by run. */
   readonly mergeBatches: boolean;
   /** After each step a merge waits for `mergeContinue`, so that the shell can keep to a share of the time (E-26). */
   readonly mergePaced: boolean;
+  /** Chunks that a step asks the other snapshots to keep at a time. */
+  readonly mergeWindow: number;
   /** Copies of a merge under way at a time. */
   readonly mergeCopies: number;
   /** Nothing may be written: a snapshot that merges is presented, and its merge rests. */
@@ -54,8 +60,10 @@ export const DEFAULT_CORE_OPTIONS: CoreOptions = {
   headerAttempts: HEADER_WRITE_ATTEMPTS,
   fills: false,
   mergeChunks: MERGE_CHUNKS_PER_STEP,
+  mergeRuns: MERGE_RUNS_PER_STEP,
   mergeBatches: true,
   mergePaced: false,
+  mergeWindow: MERGE_WINDOW_CHUNKS,
   mergeCopies: MERGE_COPIES,
   readOnly: false,
   originReadOnly: false,

@@ -7,9 +7,13 @@
  * A step takes the last exceptions of the store, whatever they are, so that what is on disk stays a valid shorter store. Run by
  * run, it takes the last one and those before it in the same area that are consecutive in both chunks; in batches, a
  * number of them over area borders, whose data is then copied in the order of the origin.
+ *
+ *   origin     ─────┤ run ├┤ run ├──────┤ run ├─────────    copied run by run: on the COW device the first two are apart
+ *                   ├─ stretch ──┤      ├stretch┤           kept by the other snapshots, and closed to writes; nothing else is
  */
 import type { Area, Chunk } from "../base/units.ts";
 import type { MetadataArea } from "../format/metadata-area.ts";
+import type { ChunkStretch } from "./ports.ts";
 
 /** The last part of one area that a step takes: slots from … to-1; nothing stands behind them. */
 export interface MergeSegment {
@@ -26,6 +30,12 @@ export interface MergeRun {
   readonly count: number;
 }
 
+/** What a step does, by origin position; made once for it. */
+export interface MergeWork {
+  readonly runs: readonly MergeRun[];
+  readonly stretches: readonly ChunkStretch[];
+}
+
 /** The first slot of the run that ends at `to`, `limit` exceptions at most (S-61). */
 export function lastRun(image: MetadataArea, to: number, limit: number): number {
   let from = to - 1;
@@ -38,8 +48,12 @@ export function lastRun(image: MetadataArea, to: number, limit: number): number 
   return from;
 }
 
-/** The runs of what a step takes, by origin position. */
-export function mergeRuns(segments: readonly MergeSegment[]): readonly MergeRun[] {
+export function mergeWork(segments: readonly MergeSegment[]): MergeWork {
+  const runs = mergeRuns(segments);
+  return { runs, stretches: stretchesOf(runs) };
+}
+
+function mergeRuns(segments: readonly MergeSegment[]): readonly MergeRun[] {
   const pairs: { oldChunk: Chunk; newChunk: Chunk }[] = [];
   for (const { image, from, to } of segments) {
     for (let slot = from; slot < to; slot++)
@@ -54,4 +68,15 @@ export function mergeRuns(segments: readonly MergeSegment[]): readonly MergeRun[
     else runs.push({ oldChunk, newChunk, count: 1 });
   }
   return runs;
+}
+
+/** Runs that lie side by side on the origin are one stretch. */
+function stretchesOf(runs: readonly MergeRun[]): readonly ChunkStretch[] {
+  const stretches: { first: Chunk; count: number }[] = [];
+  for (const { oldChunk, count } of runs) {
+    const last = stretches.at(-1);
+    if (last !== undefined && last.first + last.count === oldChunk) last.count += count;
+    else stretches.push({ first: oldChunk, count });
+  }
+  return stretches;
 }

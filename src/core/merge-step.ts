@@ -10,6 +10,7 @@
  * for a write that went to the COW device could be erased with its exception (`isOpen`). The retry erases what is left of the
  * failed step and reads nothing: an area that was erased after all reads as zeroes, and chunk 0 is the header.
  */
+import { assert } from "../base/assert.ts";
 import { errno } from "../base/errno.ts";
 import { MetadataArea } from "../format/metadata-area.ts";
 import type { CoreContext } from "./context.ts";
@@ -17,8 +18,9 @@ import type { CopyJobs } from "./copy-jobs.ts";
 import { ORIGIN_WRITE_GATE, snapshotWriteGate } from "../base/gate-numbers.ts";
 import { GateSet, type Gates } from "./gates.ts";
 import { MergeCopier } from "./merge-copier.ts";
-import { lastRun, mergeRuns, type MergeSegment } from "./merge-plan.ts";
-import { NeedList, OWN_TOKEN, type Need } from "./need.ts";
+import { lastRun, mergeWork, type MergeSegment, type MergeWork } from "./merge-plan.ts";
+import { MergeWindow } from "./merge-window.ts";
+import { NeedList, type Need } from "./need.ts";
 import type { OriginKeeper } from "./origin-keeper.ts";
 import { ORIGIN_DEVICE } from "./ports.ts";
 import type { MetadataOwner, Snapshot } from "./snapshot.ts";
@@ -38,8 +40,9 @@ export class MergeStep implements MetadataOwner {
   #to: number;
   #image: MetadataArea | undefined;
   #chosen = 0;
-  #kept = 0;
-  #keeping: Need | undefined;
+  #runs = 0;
+  #work: MergeWork | undefined;
+  #window: MergeWindow | undefined;
   #copier: MergeCopier | undefined;
   #rangeSet: boolean;
   #erasing: boolean;
@@ -140,19 +143,27 @@ export class MergeStep implements MetadataOwner {
     const { options } = this.#context;
     if (this.#to === 0) return this.#stepBack();
     if (this.#image === undefined) return this.#readArea();
-    const limit = options.mergeChunks - this.#chosen;
-    const from = options.mergeBatches ? Math.max(0, this.#to - limit) : lastRun(this.#image, this.#to, limit);
+    const chosen = this.#chosen;
+    const runs = options.mergeBatches ? options.mergeRuns : 1;
+    let from = this.#to;
+    while (from > 0 && this.#runs < runs && this.#chosen < options.mergeChunks) {
+      const end = from;
+      from = lastRun(this.#image, end, options.mergeChunks - this.#chosen);
+      this.#chosen += end - from;
+      this.#runs += 1;
+    }
+    assert(this.#chosen > chosen, "a step goes on while it has room");
     this.#segments.push({ area: this.#area, image: this.#image, from, to: this.#to });
-    this.#chosen += this.#to - from;
     this.#to = from;
-    if (!options.mergeBatches || this.#chosen === options.mergeChunks) this.#stage = "keep";
+    if (this.#runs === runs || this.#chosen === options.mergeChunks) this.#plan();
     return true;
   }
 
   /** S-60, but nothing in the store changes yet (S-68). */
   #stepBack(): boolean {
     if (this.#area === 0) {
-      this.#stage = this.#chosen > 0 ? "keep" : "done";
+      if (this.#chosen > 0) this.#plan();
+      else this.#stage = "done";
       return true;
     }
     this.#area -= 1;
@@ -175,30 +186,20 @@ export class MergeStep implements MetadataOwner {
     return true;
   }
 
-  /** C-33: run by run, every chunk settled in the other snapshots. */
+  /** Everything is chosen: what is done with it is made out once. */
+  #plan(): void {
+    const work = mergeWork(this.#segments);
+    this.#work = work;
+    this.#window = new MergeWindow(this.#context, this.#keeper, this.#snapshot.geometry.chunkSectors, work.stretches);
+    this.#stage = "keep";
+  }
+
+  /** C-33: every chunk settled in the other snapshots. */
   #keep(): boolean {
-    const { needs } = this.#context;
-    if (this.#keeping !== undefined) {
-      if (this.#keeping.remaining > 0) return false;
-      needs.give(this.#keeping);
-      this.#keeping = undefined;
-    }
-    const runs = mergeRuns(this.#segments);
-    const { chunkSectors } = this.#snapshot.geometry;
-    while (this.#kept < runs.length) {
-      const run = runs[this.#kept]!;
-      const sector = run.oldChunk * chunkSectors;
-      const need = needs.take(OWN_TOKEN);
-      this.#keeper.keepRange(need, sector, Math.min(run.count * chunkSectors, this.#context.originSectors - sector));
-      needs.done(need, 0);
-      if (need.remaining > 0) {
-        this.#keeping = need;
-        return true;
-      }
-      needs.give(need);
-      this.#kept += 1;
-    }
-    this.#copier = new MergeCopier(this.#context, this.#copies, this.#snapshot, runs);
+    const window = this.#window!;
+    const changed = window.advance();
+    if (!window.done) return changed;
+    this.#copier = new MergeCopier(this.#context, this.#copies, this.#snapshot, this.#work!.runs);
     this.#stage = "gates";
     return true;
   }
@@ -206,16 +207,7 @@ export class MergeStep implements MetadataOwner {
   /** C-34: no write is in flight when the range is stored, so none has missed it. */
   #setRange(): boolean {
     if (!this.#gates.acquire()) return false;
-    const { chunkSectors } = this.#snapshot.geometry;
-    let first = Number.POSITIVE_INFINITY;
-    let end = 0;
-    for (const run of mergeRuns(this.#segments)) {
-      first = Math.min(first, run.oldChunk);
-      end = Math.max(end, run.oldChunk + run.count);
-    }
-    const sector = first * chunkSectors;
-    const sectors = Math.min(end * chunkSectors, this.#context.originSectors) - sector;
-    this.#snapshot.config.ports.words.setMergeRange(sector, sectors);
+    this.#snapshot.config.ports.words.setMergeRange(this.#work!.stretches);
     this.#rangeSet = true;
     this.#gates.release();
     this.#stage = "copy";
@@ -287,7 +279,7 @@ export class MergeStep implements MetadataOwner {
       needs.end(this.#writers, error);
       return;
     }
-    if (this.#rangeSet) this.#snapshot.config.ports.words.setMergeRange(0, 0);
+    if (this.#rangeSet) this.#snapshot.config.ports.words.clearMergeRange();
     needs.end(this.#writers, 0);
   }
 }

@@ -46,6 +46,12 @@ export interface CopyJob {
   readonly targets: readonly CopyTarget[];
 }
 
+/** Chunks of the origin that lie side by side. */
+export interface ChunkStretch {
+  readonly first: Chunk;
+  readonly count: number;
+}
+
 /** At most one per snapshot is under way, the origin's flush included: the answer is `metadataDone` (`areaRead` for "readArea"). */
 export type MetadataJob =
   /**
@@ -147,8 +153,10 @@ export interface SnapshotPorts {
     setDurable(sequence: number): void;
     /** Reserved chunks of an older epoch are void. */
     setReserveEpoch(epoch: number): void;
-    /** The range being merged, in sectors of the origin; count 0 clears it. */
-    setMergeRange(firstSector: Sector, sectors: Sector): void;
+    /** The chunks being merged, in ascending order; while the gates of writes are closed and drained (C-34). */
+    setMergeRange(stretches: readonly ChunkStretch[]): void;
+    /** No chunk is being merged; their entries have gone before, or stay (C-37). */
+    clearMergeRange(): void;
   };
   /** Writes to this snapshot, and reads of it. */
   readonly writeGate: GatePort;

@@ -102,7 +102,7 @@ export class OfflineMerge implements Disposable {
 
   #openCore(loaded: LoadedStore): Core {
     const stepChunks = Math.min(STEP_CHUNKS_MAX, Math.max(1, divFloor(STEP_BYTES, this.chunkBytes)));
-    const options = { mergePaced: true, mergeChunks: stepChunks };
+    const options = { mergePaced: true, mergeChunks: stepChunks, mergeRuns: stepChunks };
     const core = new Core(this.#shell, quietOriginPorts, this.#origin.sectors, options);
     const config = {
       index: SNAPSHOT,

@@ -186,6 +186,7 @@ export function quietSnapshotPorts(exceptions: ExceptionMap): SnapshotPorts {
       setDurable: () => undefined,
       setReserveEpoch: () => undefined,
       setMergeRange: () => undefined,
+      clearMergeRange: () => undefined,
     },
     writeGate: openGate,
     readGate: openGate,

@@ -1,18 +1,17 @@
 /**
  * The merging volume: the snapshot's view in place of the origin while the snapshot is merged back (E-30 … E-35).
  *
- *   look(write), inside the origin's write gate          main, for one run
- *   in the merging range? → leave, NeedRange ──▶         close the gate, drain, store the range, open (C-34)
+ *   look(write), inside the origin's write gate          main, step by step
+ *   a chunk being merged? → leave, NeedRange ──▶         close the gate, drain, store the range, open (C-34)
  *   mapped → COW device (E-34)                           copy, flush the origin, erase (C-35, C-36)
  *   none   → origin, once settled in every other         entries none, clear the range, Released (C-37)
  *            snapshot (C-10)
  *
  * The origin's write gate does the work of `trkW` and of the `open` flag for writes, its read gate that of `inM`: main sets
- * the range only while no write is announced, so a writer that has entered and sees no range may look up and write (C-39).
+ * the range only while no write is announced, so a writer that has entered and does not find its chunk in it may look up and write (C-39).
  * These functions run inside the gates that the origin's handler has entered.
  */
 import { EntryState } from "../../src/base/states.ts";
-import { SECTOR_BYTES } from "../../src/base/units.ts";
 import { Message } from "../../src/ring/messages.ts";
 import type { ExportContext } from "./context.ts";
 import { needExclusive, needOrigin } from "./needs.ts";
@@ -79,9 +78,7 @@ function lookup(snapshot: SnapshotView, piece: Piece): boolean {
   return mapped;
 }
 
-/** C-39.3; a range that is just changing counts as met: main sends the piece back to look again. */
+/** C-39.3. A range that is cleared just now may count as met: main sends the piece back to look again. */
 function inMergeRange(snapshot: SnapshotView, piece: Piece): boolean {
-  const first = Math.floor(piece.offset / SECTOR_BYTES);
-  const end = Math.ceil((piece.offset + piece.length) / SECTOR_BYTES);
-  return snapshot.words.overlapsMergeRange(first, end - first);
+  return snapshot.words.meetsMergeRange(snapshot.chunkAt(piece.offset), snapshot.chunksOf(piece));
 }

@@ -5,6 +5,7 @@ import { edit, inLivesWith, mutant, type Mutant } from "./mutant.ts";
 
 const MERGE = "src/core/merge.ts";
 const STEP = "src/core/merge-step.ts";
+const WINDOW = "src/core/merge-window.ts";
 
 export const MERGE_MUTANTS: readonly Mutant[] = [
   mutant(
@@ -50,16 +51,30 @@ export const MERGE_MUTANTS: readonly Mutant[] = [
   mutant(
     "range set while writes are in flight (W_RANGE)",
     "The merger copies, the write lands on COW, and is erased.",
-    edit(
-      STEP,
-      "    if (!this.#gates.acquire()) return false;\n    const { chunkSectors }",
-      "    const { chunkSectors }",
-    ),
+    edit(STEP, "    if (!this.#gates.acquire()) return false;\n    this.#snapshot.config", "    this.#snapshot.config"),
   ),
   mutant(
     "range never set",
     "As before, for writes that begin during the copy (W_LOOKUP).",
-    edit(STEP, "words.setMergeRange(sector, sectors);", "words.setMergeRange(sector, 0);"),
+    edit(STEP, "    this.#snapshot.config.ports.words.setMergeRange(this.#work!.stretches);\n", ""),
+  ),
+  mutant(
+    "only the first stretch of the range is closed to writes",
+    "As before, for the others.",
+    edit(
+      STEP,
+      "words.setMergeRange(this.#work!.stretches);",
+      "words.setMergeRange(this.#work!.stretches.slice(0, 1));",
+    ),
+  ),
+  mutant(
+    "the range ends where the first area's chunks do",
+    "A step goes over the border of an area, and its other chunks are open to writes.",
+    edit(
+      STEP,
+      "words.setMergeRange(this.#work!.stretches);",
+      "words.setMergeRange(mergeWork(this.#segments.slice(0, 1)).stretches);",
+    ),
   ),
   mutant(
     "range cleared before the entries are gone (C-37)",
@@ -67,13 +82,37 @@ export const MERGE_MUTANTS: readonly Mutant[] = [
     edit(
       STEP,
       "    this.#erasing = true;\n    this.#written = true;",
-      "    this.#erasing = true;\n    this.#written = true;\n    this.#snapshot.config.ports.words.setMergeRange(0, 0);",
+      "    this.#erasing = true;\n    this.#written = true;\n    this.#snapshot.config.ports.words.clearMergeRange();",
     ),
   ),
   mutant(
     "other snapshots do not keep what the merge overwrites (C-33)",
     "They show the merged data.",
-    edit(STEP, "while (this.#kept < runs.length) {", "while (this.#kept < 0) {"),
+    edit(WINDOW, "    this.#keeper.keepRange(need, sector, sectors);\n", ""),
+  ),
+  inLivesWith(
+    ["merges", "limits"],
+    mutant(
+      "what a merge has asked for is not looked at again (C-11, C-33)",
+      "A need asks for a part of it only: the rest is overwritten, and the other snapshots show the merged data.",
+      edit(
+        WINDOW,
+        "const need = this.#ask(part.sector, part.sectors);",
+        "const need = part.sectors < 0 ? this.#ask(part.sector, part.sectors) : undefined;",
+      ),
+    ),
+  ),
+  inLivesWith(
+    ["merges", "slowClients"],
+    mutant(
+      "the window of a merge is done when everything has been asked for (C-33)",
+      "The origin is overwritten while the old data is still being copied.",
+      edit(
+        WINDOW,
+        "return this.#asked.length === 0 && this.#stretch === this.#stretches.length;",
+        "return this.#stretch === this.#stretches.length;",
+      ),
+    ),
   ),
   inLivesWith(
     ["slowClients", "merges"],

@@ -8,6 +8,7 @@ const NEEDS = "workers/export/needs.ts";
 const ORIGIN = "workers/export/origin-handler.ts";
 const SNAPSHOT = "workers/export/snapshot-handler.ts";
 const MERGING = "workers/export/merging-handler.ts";
+const WORDS = "src/table/snapshot-words.ts";
 const PIECES = "workers/export/pieces.ts";
 const COPY = "workers/copy/copy-loop.ts";
 const SENDER = "src/engine/metadata-sender.ts";
@@ -171,6 +172,35 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
       "a write on the merging volume does not look at the range (W_LOOKUP)",
       "It lands on COW behind the copy, and is erased.",
       edit(MERGING, "if (inMergeRange(snapshot, piece)) {", "if (piece.length < 0 && inMergeRange(snapshot, piece)) {"),
+    ),
+  ),
+  inLivesWith(
+    ["merges"],
+    mutant(
+      "a write that waited at the gate does not look at the range, which was stored meanwhile",
+      "As before: the set was looked at once, too early.",
+      edit(
+        ORIGIN,
+        "    if (!context.enter(piece, context.originWritePass, ORIGIN_WRITE_GATE)) return;\n    const merging",
+        `    if (!context.enter(piece, context.originWritePass, ORIGIN_WRITE_GATE)) {
+      piece.step = 77;
+      return;
+    }
+    const merging`,
+      ),
+      edit(
+        MERGING,
+        "if (inMergeRange(snapshot, piece)) {",
+        "if (piece.step !== 77 && inMergeRange(snapshot, piece)) {",
+      ),
+    ),
+  ),
+  inLivesWith(
+    ["merges", "mergeBatches"],
+    mutant(
+      "a write looks at the first stretch of the range only",
+      "As before, for chunks in the others.",
+      edit(WORDS, "return low > 0 && this.#ends[low - 1]! > first;", "return low === 1 && this.#ends[0]! > first;"),
     ),
   ),
   inLivesWith(

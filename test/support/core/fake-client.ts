@@ -138,9 +138,9 @@ function* mergingWrite(
 ): Steps<number | "again"> {
   const { ports } = snapshot;
   const chunkBytes = snapshot.chunkSectors * SECTOR_BYTES;
-  const rangeStart = ports.rangeSector * SECTOR_BYTES;
-  const rangeEnd = rangeStart + ports.rangeSectors * SECTOR_BYTES;
-  if (offset < rangeEnd && offset + data.length > rangeStart) {
+  const merged = (chunk: number): boolean =>
+    ports.range.some(({ first, count }) => chunk >= first && chunk < first + count);
+  if (chunkPieces(offset, data.length, chunkBytes).some(({ chunk }) => merged(chunk))) {
     shell.leave(gate, number);
     const token = shell.token();
     shell.later(() => shell.core.needRange(token, snapshot.index));

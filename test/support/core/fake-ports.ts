@@ -2,10 +2,10 @@
  * The shared words of a volume as plain objects, for one thread: what main writes and the fake client reads.
  *
  * They check what main promises: entries only go none → visible → settled, or to none by a merge; the list changes only
- * while the gate is closed and empty.
+ * while the gate is closed and empty; so does the merging range, but for its end.
  */
 import { EntryState, SnapshotState } from "../../../src/base/states.ts";
-import type { GatePort, OriginPorts, SnapshotPorts } from "../../../src/core/ports.ts";
+import type { ChunkStretch, GatePort, OriginPorts, SnapshotPorts } from "../../../src/core/ports.ts";
 
 export class FakeGate implements GatePort {
   closed = false;
@@ -111,17 +111,19 @@ export class FakeSnapshotPorts implements SnapshotPorts {
   visible = 0;
   durable = 0;
   reserveEpoch = 0;
-  rangeSector = 0;
-  rangeSectors = 0;
+  /** What is being merged; a step of its own sets it, and ends it. */
+  range: readonly ChunkStretch[] = [];
   readonly words = {
     setState: (state: SnapshotState): void => void (this.state = state),
     setVisible: (sequence: number): void => void (this.visible = sequence),
     setDurable: (sequence: number): void => void (this.durable = sequence),
     setReserveEpoch: (epoch: number): void => void (this.reserveEpoch = epoch),
-    setMergeRange: (sector: number, sectors: number): void => {
-      this.rangeSector = sector;
-      this.rangeSectors = sectors;
+    setMergeRange: (stretches: readonly ChunkStretch[]): void => {
+      if (!this.writeGate.closed || this.writeGate.inside > 0) throw new Error("the merging range grows under writes");
+      if (this.range.length > 0) throw new Error("one merging range at a time");
+      this.range = stretches;
     },
+    clearMergeRange: (): void => void (this.range = []),
   };
 }
 

@@ -35,7 +35,7 @@ test("a run: copy, flush the origin, erase, entries none, last first (S-60, S-61
   const ports = bench.ports[0]!;
   expect(bench.copies).toMatchObject([{ source: 1, sector: 40, sectors: 16, targets: [{ device: 0, sector: 160 }] }]);
   expect([ports.state, bench.originPorts.merging]).toEqual([SnapshotState.Merging, 0]);
-  expect([ports.rangeSector, ports.rangeSectors]).toEqual([160, 16]);
+  expect(ports.range).toEqual([{ first: 20, count: 2 }]);
   bench.clear();
   bench.copied();
   expect(bench.take()).toEqual(["flush device 0"]);
@@ -43,7 +43,7 @@ test("a run: copy, flush the origin, erase, entries none, last first (S-60, S-61
   expect(ports.table.count()).toBe(5);
   expect(bench.groupOf(bench.metadataDone())).toEqual(RUNS.slice(0, 3));
   expect(ports.table.count()).toBe(3);
-  expect([ports.rangeSector, ports.rangeSectors]).toEqual([400, 8]);
+  expect(ports.range).toEqual([{ first: 50, count: 1 }]);
   expect(bench.core.status(0).text).toBe("40/4096 16");
   expect(bench.core.status(0).mergeFraction).toBeCloseTo(0.4);
 });
@@ -84,12 +84,12 @@ test("other snapshots get their exceptions for the run, settled, before the rang
   bench.open();
   bench.operation((id) => bench.core.mergeStart(id, 0));
   expect(bench.copies).toMatchObject([{ source: 0, sector: 80, sectors: 8, targets: [{ device: 2 }] }]);
-  expect(bench.ports[0]!.rangeSectors).toBe(0);
+  expect(bench.ports[0]!.range).toEqual([]);
   bench.copied();
-  expect(bench.ports[0]!.rangeSectors).toBe(0);
+  expect(bench.ports[0]!.range).toEqual([]);
   bench.metadataDone(1);
   expect(bench.ports[1]!.table.stateOf(10)).toBe(EntryState.Settled);
-  expect(bench.ports[0]!.rangeSectors).toBe(8);
+  expect(bench.ports[0]!.range).toEqual([{ first: 10, count: 1 }]);
   expect(bench.copies).toMatchObject([{ source: 1 }]);
 });
 
@@ -100,12 +100,12 @@ test("the range is stored while no write is in flight, and those that were have 
   expect(bench.finishedWith.get(operation)).toBe(0);
   bench.originPorts.writeGate.count = 1;
   bench.operation((id) => bench.core.mergeStart(id, 0));
-  expect([bench.originPorts.writeGate.closed, bench.ports[0]!.rangeSectors, bench.copies.length]).toEqual([true, 0, 0]);
+  expect([bench.originPorts.writeGate.closed, bench.ports[0]!.range.length, bench.copies.length]).toEqual([true, 0, 0]);
   bench.originPorts.writeGate.count = 0;
   bench.core.gateDrained(ORIGIN_WRITE_GATE);
-  expect([bench.originPorts.writeGate.closed, bench.ports[0]!.rangeSectors, bench.copies.length]).toEqual([
+  expect([bench.originPorts.writeGate.closed, bench.ports[0]!.range.length, bench.copies.length]).toEqual([
     false,
-    8,
+    1,
     1,
   ]);
 });
@@ -128,7 +128,7 @@ test("a failed copy: Merge failed, the range is cleared, writes go on, a retry e
   bench.copied(0, 1, errno.EIO);
   expect(bench.finishedWith.get(operation)).toBe(errno.EIO);
   expect(bench.core.status(0).text).toBe("Merge failed");
-  expect([bench.released.get(1), bench.ports[0]!.rangeSectors, bench.ports[0]!.table.count()]).toEqual([0, 0, 1]);
+  expect([bench.released.get(1), bench.ports[0]!.range, bench.ports[0]!.table.count()]).toEqual([0, [], 1]);
   const again = bench.operation((id) => bench.core.mergeStart(id, 0));
   bench.copied();
   bench.metadataDone();
@@ -143,7 +143,7 @@ test("a failed erase: the range stays closed to writes, for nobody knows what is
   bench.core.needRange(1, 0);
   bench.metadataDone(0, errno.EIO);
   const ports = bench.ports[0]!;
-  expect([bench.released.get(1), ports.rangeSectors, ports.table.count()]).toEqual([errno.EIO, 8, 1]);
+  expect([bench.released.get(1), ports.range.length, ports.table.count()]).toEqual([errno.EIO, 1, 1]);
   bench.core.needRange(2, 0);
   expect(bench.released.get(2)).toBe(errno.EIO);
   const leave = bench.operation((id) => bench.core.mergeStop(id, 0));
@@ -152,7 +152,7 @@ test("a failed erase: the range stays closed to writes, for nobody knows what is
   bench.core.needRange(3, 0);
   expect(bench.released.has(3)).toBe(false);
   bench.metadataDone();
-  expect([bench.released.get(3), ports.rangeSectors, ports.table.count()]).toEqual([0, 0, 0]);
+  expect([bench.released.get(3), ports.range, ports.table.count()]).toEqual([0, [], 0]);
 });
 
 /**
@@ -251,6 +251,42 @@ test("in batches: runs of several areas by origin position, one flush, the last 
   expect(bench.metadataDone()).toMatchObject({ kind: "commit", position: 34 * 512 });
   expect(bench.metadataDone()).toMatchObject({ kind: "commit", position: 512 });
   expect(bench.core.status(0)).toMatchObject({ exceptions: 30, text: "32/200 2" });
+});
+
+/** Story: the range was the hull of a batch, and with scattered exceptions nearly all of the origin was closed to writes. */
+test("in batches: the range holds the chunks of the step, and nothing that lies between them (C-34)", () => {
+  const bench = new CoreBench(800, { mergeBatches: true, mergeChunks: 5 });
+  bench.open({
+    exceptions: [
+      [1, 2],
+      [90, 3],
+      [41, 4],
+      [5, 5],
+      [40, 9],
+      [7, 7],
+    ],
+  });
+  bench.operation((id) => bench.core.mergeStart(id, 0));
+  expect(bench.ports[0]!.range).toEqual([
+    { first: 5, count: 1 },
+    { first: 7, count: 1 },
+    { first: 40, count: 2 },
+    { first: 90, count: 1 },
+  ]);
+  while (bench.copies.length > 0) bench.copied();
+  bench.metadataDone();
+  bench.metadataDone();
+  expect(bench.ports[0]!.range).toEqual([{ first: 1, count: 1 }]);
+});
+
+test("in batches: a step ends after so many runs, however few chunks they have (S-69)", () => {
+  const bench = new CoreBench(800, { mergeBatches: true, mergeRuns: 2 });
+  bench.open({ exceptions: RUNS });
+  bench.operation((id) => bench.core.mergeStart(id, 0));
+  expect(bench.ports[0]!.range).toEqual([
+    { first: 20, count: 2 },
+    { first: 50, count: 1 },
+  ]);
 });
 
 test("refusals: transient, invalid, unknown, and a second one (S-13, E-31, E-36)", () => {

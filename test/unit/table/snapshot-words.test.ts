@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { MERGE_STRETCHES_MAX } from "../../../src/base/constants.ts";
 import { SnapshotState } from "../../../src/base/states.ts";
 import { createSnapshotWords, SnapshotWords, SnapshotWordsReader } from "../../../src/table/snapshot-words.ts";
 
@@ -37,34 +38,56 @@ describe("snapshot words", () => {
     expect(() => main.setDurable(6)).toThrow("what is durable is visible");
   });
 
-  test("only what touches the merging range must wait (C-39)", () => {
+  test("only what meets a chunk that is being merged must wait (C-39)", () => {
     const { main, reader } = make();
-    expect(reader.overlapsMergeRange(0, 2 ** 40)).toBe(false);
-    main.setMergeRange(2 ** 33 + 8, 16);
-    expect(reader.overlapsMergeRange(2 ** 33, 8)).toBe(false);
-    expect(reader.overlapsMergeRange(2 ** 33, 9)).toBe(true);
-    expect(reader.overlapsMergeRange(2 ** 33 + 23, 1)).toBe(true);
-    expect(reader.overlapsMergeRange(2 ** 33 + 24, 8)).toBe(false);
-    expect(reader.overlapsMergeRange(0, 2 ** 40)).toBe(true);
-    main.setMergeRange(0, 0);
-    expect(reader.overlapsMergeRange(2 ** 33 + 8, 16)).toBe(false);
+    expect(reader.meetsMergeRange(0, 2 ** 40)).toBe(false);
+    main.setMergeRange([
+      { first: 3, count: 1 },
+      { first: 5, count: 2 },
+      { first: 2 ** 33 + 8, count: 16 },
+    ]);
+    const met = [0, 1, 2, 3, 4, 5, 6, 7, 8].filter((chunk) => reader.meetsMergeRange(chunk, 1));
+    expect(met).toEqual([3, 5, 6]);
+    expect([reader.meetsMergeRange(0, 3), reader.meetsMergeRange(0, 4), reader.meetsMergeRange(4, 2)]).toEqual([
+      false,
+      true,
+      true,
+    ]);
+    expect([8, 9].map((count) => reader.meetsMergeRange(2 ** 33, count))).toEqual([false, true]);
+    expect([23, 24].map((at) => reader.meetsMergeRange(2 ** 33 + at, 8))).toEqual([true, false]);
+    expect(reader.meetsMergeRange(7, 2 ** 33)).toBe(false);
+    expect(reader.meetsMergeRange(0, 2 ** 40)).toBe(true);
+    main.clearMergeRange();
+    expect(reader.meetsMergeRange(5, 1)).toBe(false);
   });
 
-  test("a range that is half stored counts as touched", () => {
-    const { main, reader, memory } = make();
-    main.setMergeRange(100, 10);
-    // The version word is odd while main is between its stores.
-    const words = new Int32Array(memory);
-    const version = words.indexOf(2, 16);
-    words[version] = 3;
-    expect(reader.overlapsMergeRange(5000, 1)).toBe(true);
-    words[version] = 4;
-    expect(reader.overlapsMergeRange(5000, 1)).toBe(false);
+  test("the range has room for a whole step of single chunks, and finds each of them and nothing between", () => {
+    const { main, reader } = make();
+    main.setMergeRange(Array.from({ length: MERGE_STRETCHES_MAX }, (_, i) => ({ first: 3 * i, count: 1 })));
+    for (let chunk = 0; chunk < 3 * MERGE_STRETCHES_MAX; chunk++)
+      expect(reader.meetsMergeRange(chunk, 1)).toBe(chunk % 3 === 0);
+    main.clearMergeRange();
+    main.setMergeRange([{ first: 4, count: 1 }]);
+    expect([3, 4, 6].map((chunk) => reader.meetsMergeRange(chunk, 1))).toEqual([false, true, false]);
+  });
+
+  test("a range is stored whole, in order, and over no other one", () => {
+    const { main } = make();
+    expect(() => main.setMergeRange([])).toThrow();
+    expect(() =>
+      main.setMergeRange([
+        { first: 5, count: 1 },
+        { first: 6, count: 1 },
+      ]),
+    ).toThrow();
+    main.setMergeRange([{ first: 5, count: 1 }]);
+    expect(() => main.setMergeRange([{ first: 9, count: 1 }])).toThrow();
   });
 
   test("tracking lives in the same memory and disturbs nothing", () => {
     const { main, reader } = make();
     main.setState(SnapshotState.Active);
+    main.setMergeRange(Array.from({ length: MERGE_STRETCHES_MAX }, (_, i) => ({ first: 3 * i, count: 1 })));
     const parities = reader.tracking.beginRange(8184, 200);
     expect(main.tracking.readers(main.tracking.bucketOf(8184), 0)).toBe(1);
     expect(reader.state()).toBe(SnapshotState.Active);

@@ -155,19 +155,61 @@ describe("the merging volume", () => {
   it("writes where the chunk is, and waits at main for what is being merged, then writes the origin (E-33, E-34, C-39)", () => {
     const { bench, snapshot } = merging();
     const client = bench.connect();
-    snapshot.words.setMergeRange((2 * CHUNK) / 512, CHUNK / 512);
+    snapshot.words.setMergeRange([{ first: 2, count: 1 }]);
     const write = client.write(CHUNK, dataPattern(3 * CHUNK, 2));
     bench.run();
     expect(files(bench, IoOp.Write)).toEqual([cowFile(0), ORIGIN_FILE]);
     const [token] = bench.tokens(Message.NeedRange);
     expect(bench.volume.gate(ORIGIN_WRITE_GATE).inFlight()).toBe(0);
     snapshot.table.remove(2);
-    snapshot.words.setMergeRange(0, 0);
+    snapshot.words.clearMergeRange();
     bench.release(token);
     bench.run();
     expect(client.errors()).toEqual({ [write]: 0 });
     expect(same(snapshot.cow.subarray(9 * CHUNK, 10 * CHUNK), dataPattern(3 * CHUNK, 2).subarray(0, CHUNK))).toBe(true);
     expect(same(bench.origin.subarray(2 * CHUNK, 4 * CHUNK), dataPattern(3 * CHUNK, 2).subarray(CHUNK))).toBe(true);
+  });
+
+  it("writes at once between two chunks that are being merged (C-39)", () => {
+    const { bench, snapshot } = merging();
+    const client = bench.connect();
+    snapshot.words.setMergeRange([
+      { first: 1, count: 1 },
+      { first: 3, count: 1 },
+    ]);
+    const between = client.write(2 * CHUNK, dataPattern(CHUNK, 2));
+    const met = client.write(3 * CHUNK + 512, dataPattern(512, 2));
+    bench.run();
+    expect(client.errors()).toEqual({ [between]: 0 });
+    snapshot.words.clearMergeRange();
+    bench.release(bench.tokens(Message.NeedRange)[0]);
+    bench.run();
+    expect(client.errors()).toEqual({ [met]: 0 });
+    expect(files(bench, IoOp.Write)).toEqual([cowFile(0), ORIGIN_FILE]);
+  });
+
+  it("looks for its chunk again in the range of the next step when main has released it (C-11, C-39)", () => {
+    const { bench, snapshot } = merging();
+    const client = bench.connect();
+    snapshot.words.setMergeRange([{ first: 2, count: 1 }]);
+    const write = client.write(2 * CHUNK, dataPattern(CHUNK, 2));
+    bench.run();
+    const [token] = bench.tokens(Message.NeedRange);
+    // The step has failed, and is made again before the write has looked.
+    snapshot.words.clearMergeRange();
+    snapshot.words.setMergeRange([
+      { first: 0, count: 1 },
+      { first: 2, count: 1 },
+    ]);
+    bench.release(token);
+    bench.run();
+    expect(files(bench, IoOp.Write)).toEqual([]);
+    snapshot.table.remove(2);
+    snapshot.words.clearMergeRange();
+    bench.release(bench.tokens(Message.NeedRange)[0]);
+    bench.run();
+    expect(client.errors()).toEqual({ [write]: 0 });
+    expect(files(bench, IoOp.Write)).toEqual([ORIGIN_FILE]);
   });
 
   it("keeps reads and writes that were parked when the merge began", () => {
