@@ -119,8 +119,8 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     "The origin starts without its snapshot.",
     edit(
       "src/core/creation.ts",
-      '    this.#stage = "wait";\n    assert(this.#snapshot.register(this.#context.effects, this,',
-      "    assert(this.#snapshot.register(this.#context.effects, { registered: () => {} },",
+      '    this.#stage = "wait";\n    assert(\n      this.#snapshot.register(this.#context.effects, this,',
+      "    assert(\n      this.#snapshot.register(this.#context.effects, { registered: () => {} },",
     ),
   ),
   inLivesWith(
