@@ -12,6 +12,7 @@
  *   dist/             its stamp is the hash of src, workers, bench and tsconfig.json
  *   Node 24           (tests) as for npm packages, in .ci/node24
  *   clinic            (--clinic: profiles) as for npm packages, in .ci/clinic
+ *   Stryker           (--mutants) as for npm packages, in .ci/mutants
  *
  * It runs before anything is installed, so it uses node's own modules only, and is plain JavaScript. No step relies on install
  * scripts of dependencies. What the engine can do without (compiler, liburing, addon) is reported in one line and left out;
@@ -83,10 +84,11 @@ export function setup({ tests, clinic = false }) {
   typescript();
 }
 
-/** Enough for what runs on the sources as they are. */
-function setupPackages() {
+/** Enough for what runs on the sources as they are. @param {{ mutants: boolean }} options */
+function setupPackages({ mutants }) {
   checkNode();
   npmPackages(ROOT, "npm packages");
+  if (mutants) npmPackages(join(ROOT, ".ci/mutants"), "Stryker for the mutants");
 }
 
 /** The Node 24 binary that the tests use, or undefined where there is none. */
@@ -312,6 +314,6 @@ export function orOneLine(body) {
 if (process.argv[1] === fileURLToPath(import.meta.url))
   orOneLine(() => {
     const has = (/** @type {string} */ option) => process.argv.includes(option);
-    if (has("--packages")) setupPackages();
+    if (has("--packages")) setupPackages({ mutants: has("--mutants") });
     else setup({ tests: !has("--build-only"), clinic: has("--clinic") });
   });

@@ -108,9 +108,11 @@ export class DeviceFile implements Disposable {
     assert(position >= 0 && position + bytes.length <= this.sizeBytes, "write outside of the device");
     let done = 0;
     while (done < bytes.length) {
-      done += this.#call("write", position + done, () =>
+      const n = this.#call("write", position + done, () =>
         writeSync(this.fd, bytes, done, bytes.length - done, position + done),
       );
+      if (n === 0) throw new SnapringError("EIO", `${this.path} took no byte of a write at byte ${position + done}`);
+      done += n;
     }
   }
 

@@ -15,6 +15,7 @@ import { errno, type ErrnoName, SnapringError } from "../base/errno.ts";
 import { formatSize } from "../base/size-text.ts";
 import { type Native, loadNative } from "./native.ts";
 import { errnoError } from "./system-error.ts";
+import { writeAllTo } from "./write-all.ts";
 
 export interface SpaceOptions {
   /** Is told how much of what has to be written is. */
@@ -76,7 +77,9 @@ async function writeZeroes({ file, path }: EmptyFile, bytes: number, { progress,
   for (let at = 0; at < bytes; ) {
     if (stop?.aborted === true) throw new SnapringError("EINTR", `${path}: interrupted, no file was made`);
     try {
-      at += (await file.write(zeroes, 0, Math.min(zeroes.length, bytes - at), at)).bytesWritten;
+      const part = zeroes.subarray(0, Math.min(zeroes.length, bytes - at));
+      await writeAllTo(file, at, part);
+      at += part.length;
     } catch (error) {
       const full = NO_ROOM.find((code) => code === (error as NodeJS.ErrnoException).code);
       throw full === undefined ? error : noRoom(full, path, bytes);

@@ -28,7 +28,7 @@ const FEATURES_MAX = 2;
 
 /** Throws EINVAL with the row's message. */
 export function parseTableLine(line: string): TableLine {
-  const words = line.split(/\s+/).filter((word) => word !== "");
+  const words = line.split(/\s/).filter((word) => word !== "");
   const [origin, cow, type, chunkText] = words;
   if (origin === undefined || cow === undefined || type === undefined || chunkText === undefined) {
     throw invalid("requires 4 or more arguments");

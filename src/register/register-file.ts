@@ -14,6 +14,7 @@ import { dirname } from "node:path";
 import { SnapringError } from "../base/errno.ts";
 import { systemError } from "../device/system-error.ts";
 import { UnfinishedFile } from "../device/unfinished-file.ts";
+import { writeAllTo } from "../device/write-all.ts";
 import { refuseForeignRegister } from "./register-owner.ts";
 
 /** A thousand snapshots with long paths take less than one. */
@@ -145,21 +146,14 @@ export async function unfinishRegisterFile(path: string): Promise<void> {
     try {
       await checkedStat(file, path);
       const text = await readText(file, path);
-      await overwrite(file, Buffer.from(text.replaceAll(FINAL, NOT_FINAL)));
+      // A part of it would leave snapshots behind it as they were: the next opening would take an older state of them for the last one.
+      await writeAllTo(file, 0, Buffer.from(text.replaceAll(FINAL, NOT_FINAL)));
       await file.sync();
     } finally {
       await file.close();
     }
   } catch (error) {
     throw systemError(error, `cannot write the register of snapshots ${path}`);
-  }
-}
-
-/** A write may be shorter than what it was given. */
-async function overwrite(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, done);
-    done += bytesWritten;
   }
 }
 

@@ -126,3 +126,15 @@ it("jobs that find no slots wait in order, with the bytes that they had when the
     [3, 5],
   ]);
 });
+
+it("slots of a job that has failed are free again, as those of one that has not", () => {
+  const bench = new Bench();
+  const bytes = new Uint8Array(METADATA_SLOT_BYTES).fill(7);
+  for (let i = 0; i < METADATA_SLOTS + 3; i++) {
+    bench.sender.send(commit(i, bytes));
+    const [job] = bench.sent().filter(([kind]) => kind === Message.MetadataJob);
+    bench.sender.done(job![1]!, 5);
+  }
+  expect(bench.done).toHaveLength(METADATA_SLOTS + 3);
+  expect(bench.done.every(([, error]) => error === 5)).toBe(true);
+});

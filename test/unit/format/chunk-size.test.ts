@@ -38,3 +38,26 @@ test("an error of the power of two comes before one of the block size, that befo
   expect(chunkSizeFault(3, { origin: 4096, cow: 4096 })).toBe("Chunk size is not a power of 2");
   expect(chunkSizeFault(0, files)).toBe("Chunk size is not a power of 2");
 });
+
+test.each(["+8", "8.0", "8e0", " 8", "8 ", "08x", "x8"])(
+  "a chunk size of %j is no number, whatever else takes it for one (S-15)",
+  (text) => {
+    expect(() => parseChunkSize(text)).toThrow("Invalid chunk size");
+  },
+);
+
+test("the largest number that a chunk size is read as has 32 bits (S-15)", () => {
+  expect([parseChunkSize("4294967295"), parseChunkSize("0010")]).toEqual([4294967295, 10]);
+});
+
+test("the block size of either device may be what a chunk begins with (S-16)", () => {
+  expect(resolveChunkSize(0, { origin: 65536, cow: 512 })).toBe(128);
+  expect(resolveChunkSize(0, { cow: 512 })).toBe(32);
+  expect(resolveChunkSize(8, files)).toBe(8);
+});
+
+test("one of the block size comes before one of the limit (S-18, S-19)", () => {
+  expect(chunkSizeFault(2 ** 22, { origin: 512, cow: 2 ** 32 })).toBe(
+    "Chunk size is not a multiple of device blocksize",
+  );
+});

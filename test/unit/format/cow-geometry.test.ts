@@ -43,3 +43,16 @@ test("an area fits only if it lies wholly on the device (S-42)", () => {
 test("a chunk size that is no power of two is a programmer's error here", () => {
   expect(() => new CowGeometry(12)).toThrow(/power of two/);
 });
+
+test("an area is read in pieces of a mebibyte, or as the chunk that it is", () => {
+  expect(new CowGeometry(8).areaPieceBytes).toBe(4096);
+  expect(new CowGeometry(2048).areaPieceBytes).toBe(2 ** 20);
+  expect(new CowGeometry(4096).areaPieceBytes).toBe(2 ** 20);
+});
+
+test("the chunk behind an area is taken where the area would be (S-4), and its place is in bytes (S-2)", () => {
+  const geometry = new CowGeometry(8);
+  expect([256, 257, 258, 259].map((chunk) => geometry.skipMetadata(chunk))).toEqual([256, 257, 259, 259]);
+  expect([256, 257, 258].map((chunk) => geometry.nextDataChunk(chunk))).toEqual([257, 259, 259]);
+  expect([geometry.areaPosition(0), geometry.areaPosition(1)]).toEqual([4096, 258 * 4096]);
+});

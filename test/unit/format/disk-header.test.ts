@@ -40,3 +40,9 @@ test("sixteen bytes of anything decode without judgement (S-34 judges)", () => {
     }),
   );
 });
+
+test("sixteen bytes are a header, fifteen are none", () => {
+  expect(encodeHeader(true, 8)).toHaveLength(16);
+  expect(() => encodeHeader(true, 8, 15)).toThrow("header of 16 bytes");
+  expect(() => decodeHeader(new Uint8Array(15))).toThrow("header of 16 bytes");
+});

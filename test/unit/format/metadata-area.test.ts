@@ -47,3 +47,35 @@ test("clearing from a slot zeroes it and all behind it, and tells whether anythi
 test("a new chunk of 0 would end the list, so it cannot be set (S-3)", () => {
   expect(() => new MetadataArea(new Uint8Array(512)).set(0, 1, 0)).toThrow();
 });
+
+test("any byte from the slot on makes the rest of an area stale, and none before it does (S-7)", () => {
+  for (let at = 0; at < 64; at++) {
+    const area = new MetadataArea(new Uint8Array(64));
+    area.bytes[at] = 0x80;
+    expect([at, area.isClearFrom(2)]).toEqual([at, at < 32]);
+  }
+  expect(new MetadataArea(new Uint8Array(64)).isClearFrom(4)).toBe(true);
+});
+
+test("the texts of a slot are those of its own words, old and new (S-39)", () => {
+  const area = new MetadataArea(new Uint8Array(64));
+  new Uint32Array(area.bytes.buffer).set([1, 0, 2, 0, 3, 0x8000_0000, 4, 0x4000_0000]);
+  expect([area.oldChunkText(0), area.newChunkText(0)]).toEqual(["1", "2"]);
+  expect([area.oldChunkText(1), area.newChunkText(1)]).toEqual(["9223372036854775811", "4611686018427387908"]);
+});
+
+test("a slot outside of the area cannot be set, the last one can", () => {
+  const area = new MetadataArea(new Uint8Array(64));
+  expect(area.slots).toBe(4);
+  expect(() => area.set(4, 1, 2)).toThrow("slot inside the area");
+  expect(() => area.set(-1, 1, 2)).toThrow("slot inside the area");
+  area.set(3, 1, 2);
+  expect([area.oldChunk(3), area.newChunk(3)]).toEqual([1, 2]);
+});
+
+test("an area lies anywhere in its memory", () => {
+  const memory = new Uint8Array(128);
+  const area = new MetadataArea(memory.subarray(48, 112));
+  area.set(0, 7, 9);
+  expect([memory[48], memory[56], area.slots]).toEqual([7, 9, 4]);
+});

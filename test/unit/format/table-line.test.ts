@@ -71,3 +71,25 @@ test("what is printed parses to the same line (S-73)", () => {
     }),
   );
 });
+
+test("words are separated by any white space (S-10)", () => {
+  expect(parseTableLine("  /dev/a\t /dev/b  P 8 ")).toEqual({ ...plain, store: "P" });
+});
+
+test.each(["+1", "1.0", "1e0", "x1", "1x", "-1"])("%s is no number of features (S-20)", (count) => {
+  expect(() => parseTableLine(`a b P 8 ${count} discard_zeroes_cow`)).toThrow("Invalid number of feature arguments");
+});
+
+test("no features, and one of them alone (S-20)", () => {
+  expect(parseTableLine("a b P 8 01 discard_zeroes_cow").discardZeroesCow).toBe(true);
+  expect(parseTableLine("/dev/a /dev/b P 8 0")).toEqual({ ...plain, store: "P" });
+  expect(parseTableLine("/dev/a /dev/b P 8 1 discard_zeroes_cow")).toEqual({
+    ...{ ...plain, store: "P" },
+    discardZeroesCow: true,
+  });
+});
+
+test("only a transient store needs its chunk size said (S-13, S-16)", () => {
+  expect(parseTableLine("/dev/a /dev/b P 0")).toEqual({ ...plain, store: "P", chunkSectors: 0 });
+  expect(parseTableLine("/dev/a /dev/b PO 0")).toEqual({ ...plain, store: "PO", chunkSectors: 0 });
+});

@@ -1,6 +1,7 @@
 /** The register as a file: what is on disk after writes that fail, and what it takes for a register. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { type FileHandle, open } from "node:fs/promises";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Register } from "../../../src/register/register.ts";
 import type { RegisteredSnapshot } from "../../../src/register/register-text.ts";
 import { NOTHING_SEEN } from "../../../src/register/seen-store.ts";
@@ -143,4 +144,31 @@ test("that a store may grow again is said in place, where nothing else can be wr
   await register.unfinish();
   expect(statSync(path).size).toBe(size);
   expect(await onDisk()).toEqual({ a: entry("a") });
+});
+
+test("it is said of every snapshot, also where the file takes a part of it at a time", async () => {
+  // What was written short was taken for whole: the snapshots behind that place were still said to be as their stores would never be again.
+  const register = Register.fresh(path, ORIGIN);
+  const names = ["a", "b", "c", "d"];
+  await register.change(names.map((name) => ({ name, entry: { ...entry(name), isFinal: true } })));
+  const handle = await open(path);
+  const prototype = Object.getPrototypeOf(handle) as FileHandle;
+  await handle.close();
+  const write = prototype.write as unknown as (
+    bytes: Uint8Array,
+    at: number,
+    length: number,
+    position: number,
+  ) => never;
+  const short = vi.spyOn(prototype, "write").mockImplementation(function (this: FileHandle, ...args: unknown[]) {
+    const [data, offset, , position] = args as [string | Uint8Array, number, number, number];
+    const bytes = typeof data === "string" ? Buffer.from(data) : data.subarray(offset);
+    return write.call(this, bytes, 0, Math.min(100, bytes.length), position ?? 0);
+  });
+  try {
+    await register.unfinish();
+  } finally {
+    short.mockRestore();
+  }
+  expect(await onDisk()).toEqual(Object.fromEntries(names.map((name) => [name, entry(name)])));
 });

@@ -38,3 +38,22 @@ it("nobody tells main about an open gate", () => {
   a.enter();
   expect(a.leave()).toBe(false);
 });
+
+it("says whether it is closed, and a gate beside it is another one", () => {
+  const words = new Int32Array(new SharedArrayBuffer(2 * GATE_WORDS * 4));
+  const [first, second] = [new Gate(words, 0), new Gate(words, GATE_WORDS)];
+  for (let worker = 0; worker < 16; worker++) {
+    new GatePass(words, 0, worker).enter();
+    expect(first.inFlight()).toBe(worker + 1);
+  }
+  first.close();
+  expect([first.isClosed, second.isClosed, second.inFlight()]).toEqual([true, false, 0]);
+  first.open();
+  expect(first.isClosed).toBe(false);
+});
+
+it("a worker that has left a closed gate says so again each time that it was empty", () => {
+  const { gate, a } = newGate();
+  gate.close();
+  expect([a.enter(), a.leave(), a.enter(), a.leave()]).toEqual([false, true, false, true]);
+});

@@ -40,3 +40,27 @@ it("wakes a sleeping consumer once per flush, and an awake one never", () => {
   outbox.flush();
   expect(wakes).toBe(1);
 });
+
+it("brings every word of a message, also of one that had no room at first", () => {
+  const memory = createRing(1);
+  const outbox = new Outbox(memory, () => {});
+  const consumer = new RingConsumer(memory);
+  outbox.send(1, 2, 3, 4, 5, 6, 7, 8);
+  outbox.send(11, 12, 13, 14, 15, 16, 17, 18);
+  outbox.send(21, 22);
+  const got: number[][] = [];
+  const more: boolean[] = [];
+  for (let i = 0; i < 4; i++) {
+    more.push(outbox.flush());
+    const at = consumer.peek();
+    if (at < 0) continue;
+    got.push([...consumer.words.subarray(at, at + 8)]);
+    consumer.advance();
+  }
+  expect(got).toEqual([
+    [1, 2, 3, 4, 5, 6, 7, 8],
+    [11, 12, 13, 14, 15, 16, 17, 18],
+    [21, 22, 0, 0, 0, 0, 0, 0],
+  ]);
+  expect(more).toEqual([true, true, false, false]);
+});

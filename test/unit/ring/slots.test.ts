@@ -66,3 +66,45 @@ describe("data slots", () => {
     );
   });
 });
+
+describe("the classes of slots", () => {
+  it("are told by what fits", () => {
+    const slots = new Slots(CLASSES, 0);
+    expect(slots.sizeClasses).toBe(3);
+    const sizes = [1, 4 * PAGE_BYTES, 4 * PAGE_BYTES + 1, 64 * PAGE_BYTES, 64 * PAGE_BYTES + 1];
+    expect(sizes.map((bytes) => slots.sizeClass(bytes))).toEqual([0, 0, 1, 2, -1]);
+  });
+
+  it("lie one behind the other, from the base on, each slot with a page before it", () => {
+    const slots = new Slots(CLASSES, 8 * PAGE_BYTES);
+    expect([0, 1, 3, 5].map((slot) => slots.address(slot) / PAGE_BYTES)).toEqual([9, 17, 33, 73]);
+    expect(slots.scratch(3) / PAGE_BYTES).toBe(33 + 17);
+    expect(slotArenaBytes(CLASSES) / PAGE_BYTES).toBe(3 * 8 + 2 * 20 + 68);
+  });
+
+  it("are handed out in order, and one that came back last is the next", () => {
+    const slots = new Slots(CLASSES, 0);
+    expect([slots.take(1), slots.take(1)]).toEqual([0, 1]);
+    slots.give(0);
+    expect([slots.take(1), slots.take(1), slots.used()]).toEqual([0, 2, 3]);
+  });
+
+  it("without `larger`, only the smallest that fits is looked at", () => {
+    const slots = new Slots(CLASSES, 0);
+    expect([1, 2, 3, 4].map(() => slots.take(100, false))).toEqual([0, 1, 2, -1]);
+    expect([1, 2, 3].map(() => slots.take(5 * PAGE_BYTES, false))).toEqual([3, 4, -1]);
+    expect([slots.take(64 * PAGE_BYTES, false), slots.take(64 * PAGE_BYTES, false)]).toEqual([5, -1]);
+  });
+
+  it("are whole pages, and so is where they begin", () => {
+    expect(() => new Slots(CLASSES, 100)).toThrow();
+    expect(() => new Slots([{ bytes: 100, count: 1 }], 0)).toThrow();
+  });
+
+  it("notice that a slot of any class was given back twice", () => {
+    const slots = new Slots(CLASSES, 0);
+    slots.take(1);
+    expect(() => slots.give(3)).toThrow("twice");
+    expect(() => slots.give(5)).toThrow("twice");
+  });
+});

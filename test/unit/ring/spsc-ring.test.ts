@@ -86,3 +86,75 @@ describe("spsc ring", () => {
     );
   });
 });
+
+describe("the indices of a ring", () => {
+  /** Both indices are near the end of 32 bits. */
+  function old(capacity: number): SharedArrayBuffer {
+    const memory = createRing(capacity);
+    new Int32Array(memory)[0] = 0x7fff_fffe;
+    new Int32Array(memory)[16] = 0x7fff_fffe;
+    return memory;
+  }
+
+  it("run over the end of 32 bits", () => {
+    const memory = old(4);
+    const producer = new RingProducer(memory);
+    const consumer = new RingConsumer(memory);
+    for (let value = 0; value < 20; value += 4) {
+      expect([0, 1, 2, 3, 4].map((i) => put(producer, value + i))).toEqual([true, true, true, true, false]);
+      expect(producer.publish()).toBe(false);
+      for (let i = 0; i < 4; i++) {
+        expect(consumer.words[consumer.peek()]).toBe(value + i);
+        consumer.advance();
+      }
+      expect(consumer.peek()).toBe(-1);
+    }
+  });
+
+  it("are taken up where they are by whoever comes later", () => {
+    const memory = createRing(4);
+    const first = new RingProducer(memory);
+    for (const value of [1, 2, 3]) put(first, value);
+    first.publish();
+    const consumer = new RingConsumer(memory);
+    consumer.peek();
+    consumer.advance();
+    const second = new RingProducer(memory);
+    expect([put(second, 4), put(second, 5), put(second, 6)]).toEqual([true, true, false]);
+    second.publish();
+    const later = new RingConsumer(memory);
+    const got: number[] = [];
+    for (let at = later.peek(); at >= 0; at = later.peek()) {
+      got.push(later.words[at]!);
+      later.advance();
+    }
+    expect(got).toEqual([2, 3, 4, 5]);
+  });
+});
+
+it("a ring has three lines of words and its messages, and no capacity of nothing", () => {
+  expect(createRing(4).byteLength).toBe((48 + 4 * 8) * 4);
+  expect(() => createRing(0)).toThrow("power of two");
+  expect(createRing(1).byteLength).toBe((48 + 8) * 4);
+});
+
+it("a consumer that is awake again is not woken", () => {
+  const memory = createRing(8);
+  const producer = new RingProducer(memory);
+  const consumer = new RingConsumer(memory);
+  expect(consumer.prepareSleep()).toBe(true);
+  consumer.awake();
+  put(producer, 1);
+  expect(producer.publish()).toBe(false);
+  expect(producer.publish(), "nothing new").toBe(false);
+});
+
+it("nobody is woken where nothing new is published", () => {
+  const memory = createRing(8);
+  const producer = new RingProducer(memory);
+  const consumer = new RingConsumer(memory);
+  expect(consumer.prepareSleep()).toBe(true);
+  expect(producer.publish()).toBe(false);
+  put(producer, 1);
+  expect(producer.publish()).toBe(true);
+});

@@ -96,6 +96,7 @@ describe("the scripts of the check-out", () => {
         "fuzz:native",
         "faults",
         "powercut",
+        "mutants",
         "bench",
         "bench:smoke",
       ]),

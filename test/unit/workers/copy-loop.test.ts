@@ -9,6 +9,9 @@ import { createRing, RingConsumer } from "../../../src/ring/spsc-ring.ts";
 import { CopyLoop } from "../../../workers/copy/copy-loop.ts";
 import { FakeRing } from "../../support/fake-ring.ts";
 
+/** Turns without an end are a loop that spins. */
+const TURNS_MAX = 20_000;
+
 interface Target {
   readonly file: number;
   readonly position: number;
@@ -52,7 +55,8 @@ class Bench {
 
   /** Turn until nothing moves. */
   run(): void {
-    for (let idle = 0; idle < 3; ) {
+    for (let turns = 0, idle = 0; idle < 3; turns++) {
+      if (turns === TURNS_MAX) throw new Error("the loop never comes to an end");
       this.loop.step(this.#completions);
       const count = this.loop.submissions.take();
       this.#completions = this.ring.turn(count, false);
@@ -199,4 +203,71 @@ describe("what a copy is checked for", () => {
     bench.ring.completions.set([user, 4097]);
     expect(() => bench.loop.step(1)).toThrow("than was asked for");
   });
+});
+
+describe("copies that fail, one after the other, more of them than there are segments", () => {
+  it.each([
+    ["read", IoOp.Read, -5, [5, 0, 0]],
+    ["read that gives nothing", IoOp.Read, 0, [5, 0, 0]],
+    ["write", IoOp.Write, -28, [0, 1, 28]],
+    ["write that takes nothing", IoOp.Write, 0, [0, 1, 5]],
+  ])("at the %s", (_, op, result, expected) => {
+    const bench = new Bench();
+    bench.ring.fault = (o) => (o.op === op ? result : undefined);
+    for (let id = 0; id < COPY_SEGMENTS + 2; id++) {
+      bench.copy(id, 0, 512, [{ file: 1, position: 0, length: 512, offset: 0 }]);
+      bench.run();
+    }
+    bench.ring.fault = () => undefined;
+    bench.copy(999, 0, 512, [{ file: 1, position: 0, length: 512, offset: 0 }]);
+    bench.run();
+    expect(bench.answers.at(-2)).toEqual([Message.Copied, COPY_SEGMENTS + 1, ...expected]);
+    expect(bench.answers.at(-1)).toEqual([Message.Copied, 999, 0, 0, 0]);
+    expect(bench.answers).toHaveLength(COPY_SEGMENTS + 3);
+  });
+});
+
+it("every target that has failed is named, in any order of completions", () => {
+  for (const reversed of [false, true]) {
+    const bench = new Bench();
+    bench.ring.reversed = reversed;
+    bench.ring.fault = (o) => (o.op === IoOp.Write && o.position !== 512 ? -5 : undefined);
+    bench.copy(1, 0, 512, [
+      { file: 1, position: 0, length: 512, offset: 0 },
+      { file: 2, position: 512, length: 512, offset: 0 },
+      { file: 2, position: 0, length: 512, offset: 0 },
+    ]);
+    bench.run();
+    expect(bench.answers).toEqual([[Message.Copied, 1, 0, 0b101, 5]]);
+  }
+});
+
+it("a target whose write fails in the middle of a long copy has failed as a whole", () => {
+  const size = 3 * SEGMENT_BYTES;
+  const bench = new Bench();
+  bench.ring.fault = (o) => (o.op === IoOp.Write && o.position === SEGMENT_BYTES ? -5 : undefined);
+  bench.copy(1, 0, size, [{ file: 1, position: 0, length: size, offset: 0 }]);
+  bench.run();
+  expect(bench.answers).toEqual([[Message.Copied, 1, 0, 1, 5]]);
+});
+
+it("a record of a copy that failed serves another one, which has not", () => {
+  const bench = new Bench();
+  bench.ring.fault = (o) => (o.op === IoOp.Write && o.file === 1 ? -28 : undefined);
+  bench.copy(1, 0, 512, [{ file: 1, position: 0, length: 512, offset: 0 }]);
+  bench.run();
+  bench.copy(2, 0, 512, [{ file: 2, position: 0, length: 512, offset: 0 }]);
+  bench.run();
+  bench.ring.fault = (o) => (o.op === IoOp.Read ? -5 : undefined);
+  bench.copy(3, 0, 512, [{ file: 2, position: 0, length: 512, offset: 0 }]);
+  bench.run();
+  bench.ring.fault = () => undefined;
+  bench.copy(4, 0, 512, [{ file: 2, position: 0, length: 512, offset: 0 }]);
+  bench.run();
+  expect(bench.answers.map((answer) => answer.slice(1))).toEqual([
+    [1, 0, 1, 28],
+    [2, 0, 0, 0],
+    [3, 5, 0, 0],
+    [4, 0, 0, 0],
+  ]);
 });

@@ -13,6 +13,9 @@ import { createRing, RingConsumer } from "../../../src/ring/spsc-ring.ts";
 import { MetadataLoop } from "../../../workers/metadata/metadata-loop.ts";
 import { FakeRing } from "../../support/fake-ring.ts";
 
+/** Turns without an end are a loop that spins. */
+const TURNS_MAX = 20_000;
+
 class Bench {
   readonly ring: FakeRing;
   readonly loop: MetadataLoop;
@@ -53,7 +56,8 @@ class Bench {
   }
 
   run(): void {
-    for (let idle = 0; idle < 3; ) {
+    for (let turns = 0, idle = 0; idle < 3; turns++) {
+      if (turns === TURNS_MAX) throw new Error("the loop never comes to an end");
       this.loop.step(this.#completions);
       const count = this.loop.submissions.take();
       this.#completions = this.ring.turn(count, false);
@@ -211,5 +215,32 @@ describe("metadata worker", () => {
       [Message.MetadataDone, 1, 5],
       [Message.MetadataDone, 2, 5],
     ]);
+  });
+
+  it("gives the record of a job back, however it has ended", () => {
+    const bench = new Bench(64, 2);
+    for (let id = 0; id < 9; id++) {
+      bench.ring.fault = (o) => (o.op === IoOp.Sync && id % 3 !== 2 ? -5 : undefined);
+      bench.job(id, [FLUSH, [IoOp.Write, 0, 512, metadataSlotAddress(0), 1]]);
+      bench.run();
+    }
+    expect(bench.answers.map((a) => a[2])).toEqual([5, 5, 0, 5, 5, 0, 5, 5, 0]);
+  });
+
+  it.each([0, 511, 4095])("an area of which %i bytes are read has not been read (S-60)", (bytes) => {
+    const bench = new Bench();
+    bench.ring.fault = (o) => (o.op === IoOp.Read ? bytes : undefined);
+    bench.job(1, [[IoOp.Read, 8192, 4096, metadataSlotAddress(2), 0]]);
+    bench.run();
+    expect(bench.answers).toEqual([[Message.MetadataDone, 1, 5]]);
+  });
+
+  it("what follows a short write in a chain is not done", () => {
+    const bench = new Bench();
+    bench.ring.fault = (o) => (o.op === IoOp.Write && o.position === 0 ? 511 : undefined);
+    bench.job(1, [[IoOp.Write, 0, 512, -1, 0], FLUSH, [IoOp.Write, 4096, 512, metadataSlotAddress(0), 1]]);
+    bench.run();
+    expect(bench.answers).toEqual([[Message.MetadataDone, 1, 5]]);
+    expect(bench.cow.subarray(4096, 4608).every((b) => b === 0xaa)).toBe(true);
   });
 });

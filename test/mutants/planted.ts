@@ -1,0 +1,567 @@
+/**
+ * Small mistakes that a person makes: what a failure gives back, what is looked at again, what a short transfer means, which device a flush goes
+ * to, what a figure counts. The first five lived through every test there was; the rest are of their kind.
+ *
+ * Each names the unit tests that must fail when it is planted: `npm run mutants -- --planted`. Mistakes in orders are the simulator's
+ * (test/sim/mutants).
+ */
+import { type Edit, edit } from "../sim/mutants/mutant.ts";
+
+export interface Planted {
+  readonly name: string;
+  /** What a user would lose. */
+  readonly story: string;
+  readonly edits: readonly Edit[];
+  readonly tests: readonly string[];
+}
+
+const FAILED = "test/unit/workers/export-failed.test.ts";
+const COPY_TEST = "test/unit/workers/copy-loop.test.ts";
+const METADATA_TEST = "test/unit/workers/metadata-loop.test.ts";
+const MERGE_ORDER = "test/unit/offline/merge-order.test.ts";
+const COUNTERS = "test/unit/core/counters.test.ts";
+const GIVEN_BACK = "test/unit/core/given-back.test.ts";
+
+const CLAIM = "workers/export/chunk-claim.ts";
+const FILL = "workers/export/chunk-fill.ts";
+const PIECE_IO = "workers/export/piece-io.ts";
+const PIECES = "workers/export/pieces.ts";
+const SNAPSHOT = "workers/export/snapshot-handler.ts";
+const ORIGIN = "workers/export/origin-handler.ts";
+const MERGING = "workers/export/merging-handler.ts";
+const COPY = "workers/copy/copy-loop.ts";
+const METADATA = "workers/metadata/metadata-loop.ts";
+const SHELL = "src/offline/sync-shell.ts";
+const CREATE = "src/offline/create-store.ts";
+
+function planted(tests: string, name: string, story: string, ...edits: readonly Edit[]): Planted {
+  return { name, story, edits, tests: [tests] };
+}
+
+const THE_FIVE: readonly Planted[] = [
+  planted(
+    FAILED,
+    "a fill whose read or write fails keeps its slot",
+    "After some hundred failures of a device no write has memory any more.",
+    edit(
+      CLAIM,
+      "    this.#context.leave(piece);\n    this.#context.giveBackFill(piece);\n    this.giveBack(piece);",
+      "    this.#context.leave(piece);\n    this.giveBack(piece);",
+    ),
+  ),
+  planted(
+    FAILED,
+    "only the first chunk of a tracked read is looked at again (C-3)",
+    "A read of several chunks gets what the origin has by now.",
+    edit(
+      SNAPSHOT,
+      "snapshot.table.lookup(first, count) === EntryState.None && snapshot.table.runLength >= count;",
+      "snapshot.table.lookup(first, 1) === EntryState.None;",
+    ),
+  ),
+  planted(
+    FAILED,
+    "a short read of an edge is taken for whole",
+    "The bytes around a write get what the memory held.",
+    edit(PIECE_IO, "    else if (result !== this.#devices[piece.index]?.align) piece.error = errno.EIO;\n", ""),
+  ),
+  planted(
+    MERGE_ORDER,
+    "the flush of an offline merge goes to the COW device (S-63)",
+    "The exceptions are erased, and the merged data is in a cache.",
+    edit(SHELL, "return this.#device(job.device).sync();", "return this.#cow.sync();"),
+  ),
+  planted(
+    COUNTERS,
+    "copies that a worker has made itself are not counted",
+    "A figure is too small.",
+    edit("src/core/origin-keeper.ts", "    snapshot.counters.copies += 1;\n", ""),
+  ),
+];
+
+const GIVES_BACK: readonly Planted[] = [
+  planted(
+    FAILED,
+    "a reserved chunk that could not be filled is lost",
+    "Each failure makes a hole in the store.",
+    edit(
+      CLAIM,
+      "    this.#context.giveBackFill(piece);\n    this.giveBack(piece);",
+      "    this.#context.giveBackFill(piece);\n    this.done(piece);",
+    ),
+  ),
+  planted(
+    FAILED,
+    "a reserved chunk whose claim was refused is lost",
+    "Each race makes a hole in the store.",
+    edit(CLAIM, "    piece.claimedIn?.reserve?.giveBack(piece.claimed, piece.claimEpoch);\n", ""),
+  ),
+  planted(
+    FAILED,
+    "a piece that could not fill its reserved chunk tries the next one",
+    "All chunks in reserve are written, one after the other, to a device that fails.",
+    edit(CLAIM, "    piece.mayClaim = false;\n", ""),
+  ),
+  planted(
+    FAILED,
+    "a piece that could not fill its reserved chunk stays in the gate",
+    "A merge, or a removal, waits for ever.",
+    edit(
+      CLAIM,
+      "    this.#context.leave(piece);\n    this.#context.giveBackFill(piece);",
+      "    this.#context.giveBackFill(piece);",
+    ),
+  ),
+  planted(
+    "test/unit/workers/export-snapshot.test.ts",
+    "a released piece keeps the slot in which its chunk was put together",
+    "Every first write costs a slot.",
+    edit(
+      PIECES,
+      "  released(piece: Piece, error: number): void {\n    this.#context.giveBackFill(piece);\n",
+      "  released(piece: Piece, error: number): void {\n",
+    ),
+  ),
+  planted(
+    "test/unit/workers/export-long.test.ts",
+    "zeroes that have ended count among those under way",
+    "After 16 MiB of them no zeroes begin.",
+    edit(PIECES, "    if (piece.longBytes > 0) this.#long.ended(piece, request.connection as Connection);\n", ""),
+  ),
+  planted(
+    "test/unit/workers/export-snapshot.test.ts",
+    "a tracked read that fails is tracked for ever (C-5)",
+    "The next origin write to its chunks waits for ever.",
+    edit(
+      SNAPSHOT,
+      "    this.#untrack(piece);\n    this.#finish(",
+      "    if (piece.error === 0) this.#untrack(piece);\n    this.#finish(",
+    ),
+  ),
+  planted(
+    FAILED,
+    "a tracked read that found an exception on its second look is tracked twice",
+    "As before.",
+    edit(SNAPSHOT, "    if (!none) this.#untrack(piece);\n", ""),
+  ),
+  planted(
+    FAILED,
+    "a request that ends keeps its slot",
+    "No client has memory after the first thousand requests.",
+    edit(
+      "workers/export/context.ts",
+      "  giveBack(request: Request): void {\n    this.giveBackSlot(request);\n",
+      "  giveBack(request: Request): void {\n",
+    ),
+  ),
+  planted(
+    "test/unit/workers/export-limits.test.ts",
+    "a slot that comes back still counts as its connection's",
+    "A client that has read 12 MiB is not served any more while others wait.",
+    edit(
+      "workers/export/context.ts",
+      "    if (request.connection !== null) request.connection.heldBytes -= request.slotBytes;\n",
+      "",
+    ),
+  ),
+  planted(
+    FAILED,
+    "the last of a gate does not say that it is empty where it was refused",
+    "A creation waits for ever.",
+    edit(
+      "workers/export/context.ts",
+      "    if (pass.enter()) return true;\n    this.leave(piece);\n    piece.stage = Stage.Gate;",
+      "    if (pass.enter()) return true;\n    pass.leave();\n    piece.pass = null;\n    piece.stage = Stage.Gate;",
+    ),
+  ),
+  planted(
+    COPY_TEST,
+    "a copy that has failed keeps its segment",
+    "After some dozen failures nothing is copied, and every origin write waits.",
+    edit(
+      COPY,
+      "    segment.job = null;\n    this.#segments.give(segment);",
+      "    segment.job = null;\n    if (job.readError === 0) this.#segments.give(segment);",
+    ),
+  ),
+  planted(
+    COPY_TEST,
+    "a copy whose target has failed keeps its segment",
+    "As before.",
+    edit(
+      COPY,
+      "    segment.job = null;\n    this.#segments.give(segment);",
+      "    segment.job = null;\n    if (job.writeError === 0) this.#segments.give(segment);",
+    ),
+  ),
+  planted(
+    METADATA_TEST,
+    "a metadata job that has failed keeps its record",
+    "After 256 failures no header is written.",
+    edit(METADATA, "    this.#jobs.give(job);\n", "    if (job.error === 0) this.#jobs.give(job);\n"),
+  ),
+  planted(
+    "test/unit/engine/metadata-sender.test.ts",
+    "image slots of a job that has failed are lost",
+    "After some failures no area is written.",
+    edit(
+      "src/engine/metadata-sender.ts",
+      "    this.#free.push(...sent.slots);\n",
+      "    if (error === 0) this.#free.push(...sent.slots);\n",
+    ),
+  ),
+  planted(
+    "test/unit/core/full-file-system.test.ts",
+    "a chunk that found no room is not handed out again (E-8)",
+    "Each refused write makes a hole in a full store.",
+    edit("src/core/overflow.ts", "  snapshot.store.allocator.giveBack(pending.newChunk);\n", ""),
+  ),
+  planted(
+    GIVEN_BACK,
+    "flushes that wait when a snapshot turns Invalid are never answered",
+    "The client hangs.",
+    edit("src/core/invalidation.ts", "    for (const flush of flushes) needs.done(flush.need, errno.EIO);\n", ""),
+  ),
+  planted(
+    GIVEN_BACK,
+    "writes that wait for reserves when a snapshot turns Invalid are never answered",
+    "The client hangs.",
+    edit("src/core/invalidation.ts", "    needs.end(untilReclaimed, 0);\n", ""),
+  ),
+  planted(
+    GIVEN_BACK,
+    "a granted write that comes back to an Invalid snapshot still counts as under way",
+    "The snapshot is never dropped, the volume never closes.",
+    edit(
+      "src/core/copy-ends.ts",
+      "    progress.outstanding -= 1;\n    pending.grant = null;",
+      "    pending.grant = null;",
+    ),
+  ),
+  planted(
+    GIVEN_BACK,
+    "a failed copy still counts as under way (E-25)",
+    "After 2048 failures every write waits for its turn for ever.",
+    edit(
+      "src/core/copy-ends.ts",
+      "      snapshot.progress.copies -= 1;\n",
+      "      if (error === 0) snapshot.progress.copies -= 1;\n",
+    ),
+  ),
+  planted(
+    "test/unit/core/life-cycle.test.ts",
+    "a creation that fails keeps the origin's gate",
+    "The volume hangs.",
+    edit(
+      "src/core/creation.ts",
+      "    this.#context.snapshots[this.#snapshot.index] = undefined;\n    this.#gates.release();\n",
+      "    this.#context.snapshots[this.#snapshot.index] = undefined;\n",
+    ),
+  ),
+  planted(
+    "test/unit/core/life-cycle.test.ts",
+    "a creation that fails keeps its place",
+    "A second attempt meets an assert.",
+    edit(
+      "src/core/creation.ts",
+      "    this.#context.snapshots[this.#snapshot.index] = undefined;\n    this.#gates.release();\n",
+      "    this.#gates.release();\n",
+    ),
+  ),
+  planted(
+    "test/unit/core/merge.test.ts",
+    "writes that wait for a failed step of a merge are never answered",
+    "The client hangs.",
+    edit(
+      "src/core/merge-step.ts",
+      "    needs.end(this.#writers, 0);\n",
+      "    if (error === 0) needs.end(this.#writers, 0);\n",
+    ),
+  ),
+];
+
+const LOOKS_AGAIN: readonly Planted[] = [
+  planted(
+    FAILED,
+    "an origin write looks at its first chunk only (C-10)",
+    "The old data of the others is lost.",
+    edit(
+      ORIGIN,
+      "if (!snapshot.table.allSettled(first, chunks)) return false;",
+      "if (!snapshot.table.allSettled(first, 1)) return false;",
+    ),
+  ),
+  planted(
+    FAILED,
+    "an origin write does not mind a snapshot that has overflowed (E-14)",
+    "Its view changes under its readers.",
+    edit(
+      ORIGIN,
+      "    if (state !== SnapshotState.Active && state !== SnapshotState.Overflow) continue;\n",
+      "    if (state !== SnapshotState.Active) continue;\n",
+    ),
+  ),
+  planted(
+    FAILED,
+    "an origin write asks for the whole sectors that it covers, not for those that it touches",
+    "The old data of its last chunk is lost.",
+    edit(
+      ORIGIN,
+      "const sectors = Math.ceil((piece.offset + piece.length) / SECTOR_BYTES) - sector;",
+      "const sectors = Math.floor((piece.offset + piece.length) / SECTOR_BYTES) - sector;",
+    ),
+  ),
+  planted(
+    "test/unit/workers/export-origin.test.ts",
+    "a read of the merging volume takes its first chunk's place for all of it",
+    "It gets other chunks' data.",
+    edit(MERGING, "  snapshot.clipToRun(piece, snapshot.table.runLength);\n", ""),
+  ),
+  planted(
+    FAILED,
+    "a write on a snapshot takes its first chunk's place for all of it",
+    "It overwrites other chunks.",
+    edit(
+      SNAPSHOT,
+      "    snapshot.clipToRun(piece, snapshot.table.runLength);\n    const position = snapshot.cowPosition(piece);\n    if (!snapshot.cow",
+      "    const position = snapshot.cowPosition(piece);\n    if (!snapshot.cow",
+    ),
+  ),
+  planted(
+    "test/unit/workers/export-durable.test.ts",
+    "a trim with zeroes takes its first chunk's place for all of it",
+    "It zeroes other chunks.",
+    edit(SNAPSHOT, "    snapshot.clipToRun(piece, snapshot.table.runLength);\n    piece.step", "    piece.step"),
+  ),
+];
+
+const SHORT: readonly Planted[] = [
+  planted(
+    FAILED,
+    "a fill that reads short begins again at the same place",
+    "The chunk has its first bytes twice.",
+    edit(FILL, "    const from = piece.fillFrom + piece.progress;", "    const from = piece.fillFrom;"),
+  ),
+  planted(
+    FAILED,
+    "a short write of a fill counts as whole",
+    "The end of the chunk is what the slot had before.",
+    edit(
+      FILL,
+      "    if (piece.progress >= piece.fillBytes) return true;\n",
+      "    if (piece.progress > 0) return true;\n",
+    ),
+  ),
+  planted(
+    FAILED,
+    "a read that gives nothing is no failure of a fill",
+    "The worker reads for ever.",
+    edit(FILL, "    if (result <= 0) {\n", "    if (result < 0) {\n"),
+  ),
+  planted(
+    "test/unit/workers/export-snapshot.test.ts",
+    "a read that gives nothing is no failure",
+    "The worker reads for ever.",
+    edit(
+      PIECE_IO,
+      "    if (piece.progress >= before + piece.length) return true;\n    if (result === 0) {\n      piece.error = errno.EIO;\n      return true;\n    }\n    this.#submitRead(piece, device);",
+      "    if (piece.progress >= before + piece.length) return true;\n    this.#submitRead(piece, device);",
+    ),
+  ),
+  planted(
+    FAILED,
+    "a write that takes nothing is no failure",
+    "The worker writes for ever.",
+    edit(
+      PIECE_IO,
+      "    if (result === 0) {\n      piece.error = errno.EIO;\n      return true;\n    }\n    if (piece.memory === -1) this.#submitZero(piece, device);",
+      "    if (piece.memory === -1) this.#submitZero(piece, device);",
+    ),
+  ),
+  planted(
+    FAILED,
+    "zeroes that are written short begin again at the same place",
+    "The end of the range keeps its data.",
+    edit(PIECE_IO, "    const from = piece.position + piece.progress;\n", "    const from = piece.position;\n"),
+  ),
+  planted(
+    COPY_TEST,
+    "a copy whose read gives nothing is no failure",
+    "The copy never ends, and the origin write waits.",
+    edit(COPY, "    if (result <= 0) {\n      job.readError", "    if (result < 0) {\n      job.readError"),
+  ),
+  planted(
+    COPY_TEST,
+    "a copy whose write takes nothing is no failure",
+    "As before.",
+    edit(COPY, "    if (result <= 0) {\n      job.failedTargets", "    if (result < 0) {\n      job.failedTargets"),
+  ),
+  planted(
+    COPY_TEST,
+    "the second target that fails hides the first",
+    "An exception of the first counts as copied.",
+    edit(COPY, "job.failedTargets |= 1 << target;", "job.failedTargets = 1 << target;"),
+  ),
+  planted(
+    METADATA_TEST,
+    "a short read of an area counts as whole (S-60)",
+    "What the memory held before is merged.",
+    edit(
+      METADATA,
+      "else if (result >= 0 && result < expected) job.error = errno.EIO;",
+      "else if (result >= 0 && result < expected && job.steps[0].operation !== IoOp.Read) job.error = errno.EIO;",
+    ),
+  ),
+];
+
+const FLUSHES: readonly Planted[] = [
+  planted(
+    "test/unit/workers/export-origin.test.ts",
+    "a flush of the merging volume leaves the origin out (C-38)",
+    "What was acknowledged is in a cache.",
+    edit(
+      ORIGIN,
+      "    if (piece.kind === PieceKind.Flush && piece.error === 0 && piece.file !== ORIGIN_FILE) {\n",
+      "    if (piece.index < 0) {\n",
+    ),
+  ),
+  planted(
+    "test/unit/workers/export-origin.test.ts",
+    "a failed flush of the COW device is forgotten by that of the origin",
+    "A flush is acknowledged that failed.",
+    edit(ORIGIN, "piece.kind === PieceKind.Flush && piece.error === 0 &&", "piece.kind === PieceKind.Flush &&"),
+  ),
+  planted(
+    "test/unit/workers/export-durable.test.ts",
+    "a flush of a snapshot goes to the origin",
+    "What was written to the snapshot is in a cache.",
+    edit(SNAPSHOT, "this.#io.sync(piece, cowFile(this.#snapshot.index));", "this.#io.sync(piece, 0);"),
+  ),
+  planted(
+    "test/unit/core/merge.test.ts",
+    "the flush of a merge goes to the COW device (S-63)",
+    "The exceptions are erased, and the merged data is in a cache.",
+    edit(
+      "src/core/merge-step.ts",
+      'kind: "flush", snapshot: this.#snapshot.index, device: ORIGIN_DEVICE',
+      'kind: "flush", snapshot: this.#snapshot.index, device: this.#snapshot.device',
+    ),
+  ),
+  planted(
+    "test/unit/core/opening.test.ts",
+    "a store that is opened is not flushed (C-49)",
+    "What was read is gone after the next cut, the old data overwritten.",
+    edit("src/core/life-cycle.ts", "[ORIGIN_DEVICE, 1 + config.index]", "[ORIGIN_DEVICE]"),
+  ),
+  planted(
+    "test/unit/core/opening.test.ts",
+    "the origin is not flushed when a store is opened (C-49)",
+    "As before, for what a merge had copied back.",
+    edit("src/core/life-cycle.ts", "[ORIGIN_DEVICE, 1 + config.index]", "[1 + config.index]"),
+  ),
+  planted(
+    GIVEN_BACK,
+    "the flush at the end goes to the origin (E-42)",
+    "What clients wrote to a snapshot is in a cache.",
+    edit("src/core/closing.ts", "device: snapshot.device", "device: 0"),
+  ),
+  planted(
+    GIVEN_BACK,
+    "a failed flush at the end is no failure (E-42)",
+    "The close says that all is well.",
+    edit("src/core/closing.ts", "    if (error !== 0) this.#error = error;\n", ""),
+  ),
+  planted(
+    MERGE_ORDER,
+    "an offline merge erases without a flush behind it",
+    "The exceptions come back after a cut, over what was written since.",
+    edit(
+      SHELL,
+      "    this.#cow.write(position, bytes);\n    this.#cow.sync();",
+      "    this.#cow.write(position, bytes);",
+    ),
+  ),
+  planted(
+    MERGE_ORDER,
+    "an offline merge goes on where the origin cannot be written",
+    "The exceptions are erased, the data is lost.",
+    edit(SHELL, "        failed |= 1 << i;\n", ""),
+    edit(SHELL, "        writeError ||= error;\n", ""),
+  ),
+  planted(
+    MERGE_ORDER,
+    "a new store's area is not flushed before its header (S-31)",
+    "A cut leaves a valid store with what was there before.",
+    edit(
+      CREATE,
+      "  cow.writeZeroes(geometry.areaPosition(0), chunkBytes);\n  cow.sync();\n",
+      "  cow.writeZeroes(geometry.areaPosition(0), chunkBytes);\n",
+    ),
+  ),
+  planted(
+    MERGE_ORDER,
+    "a new store is said to be there before it is durable",
+    "A cut takes it away again.",
+    edit(CREATE, "cow.logicalBlockBytes))),\n  );\n  cow.sync();\n", "cow.logicalBlockBytes))),\n  );\n"),
+  ),
+  planted(
+    MERGE_ORDER,
+    "the old header is not gone before the list behind it is overwritten",
+    "A cut leaves the old header before an empty list.",
+    edit(CREATE, "  if (overContent) cow.writeZeroes(0, chunkBytes);\n", ""),
+  ),
+];
+
+const COUNTS: readonly Planted[] = [
+  planted(
+    COUNTERS,
+    "bytes that a worker has copied itself are not counted",
+    "A figure is too small.",
+    edit("src/core/origin-keeper.ts", "    snapshot.counters.copiedBytes += sectors * SECTOR_BYTES;\n", ""),
+  ),
+  planted(
+    COUNTERS,
+    "chunks that were filled before they were claimed are not counted",
+    "A figure is too small.",
+    edit("src/core/snapshot-writer.ts", "    pending.snapshot.counters.grants += 1;\n", ""),
+  ),
+  planted(
+    COUNTERS,
+    "a copy that has failed is counted",
+    "A figure is too large.",
+    edit(
+      "src/core/copy-ends.ts",
+      "if (error === 0 && pending.error === 0) snapshot.counters.copies += 1;",
+      "snapshot.counters.copies += 1;",
+    ),
+  ),
+  planted(
+    "test/unit/workers/export-counters.test.ts",
+    "a request that fails in a later part is not counted",
+    "A figure is too small.",
+    edit(
+      "workers/export/loop.ts",
+      "if (!more || request.error !== 0) this.#count(request);",
+      "if (!more) this.#count(request);",
+    ),
+  ),
+  planted(
+    "test/unit/workers/export-counters.test.ts",
+    "bytes of a request that failed are counted",
+    "A figure is too large.",
+    edit(
+      "workers/export/loop.ts",
+      "    else if (request.operation === Operation.Read) counters[row + ExportCounter.ReadBytes] += bytes;",
+      "    if (request.operation === Operation.Read) counters[row + ExportCounter.ReadBytes] += bytes;",
+    ),
+  ),
+];
+
+export const PLANTED: readonly Planted[] = [
+  ...THE_FIVE,
+  ...GIVES_BACK,
+  ...LOOKS_AGAIN,
+  ...SHORT,
+  ...FLUSHES,
+  ...COUNTS,
+];

@@ -1,0 +1,64 @@
+/**
+ * One run of Stryker: some places mutated, some tests run for each mutant; the verdicts.
+ *
+ * It is a program of its own, set up on demand (.ci/mutants), and works on a copy of the check-out below var/. Words of messages are not mutated:
+ * asserts and errors are full of them, and a test that repeats them shows nothing.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Mutant, readReport } from "./report.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+/** Of this run alone: there may be others. */
+const FOLDER = `var/mutants/${process.pid}`;
+
+/** What the tests need of the check-out. */
+const COPIED = ["src", "workers", "test", "bench", "native-bindings", "package.json", "tsconfig.json"];
+
+export interface StrykerRun {
+  /** Globs of files, or `file:line:column-line:column`. */
+  readonly mutate: readonly string[];
+  readonly tests: readonly string[];
+  readonly depths: readonly string[];
+  readonly concurrency: number;
+}
+
+/** Undefined: Stryker has failed, and has said why. */
+export function runStryker({ mutate, tests, depths, concurrency }: StrykerRun): Mutant[] | undefined {
+  const report = join(FOLDER, "report.json");
+  const config = join(FOLDER, "stryker.json");
+  mkdirSync(join(ROOT, FOLDER), { recursive: true });
+  rmSync(join(ROOT, report), { force: true });
+  const modules = join(ROOT, ".ci/mutants/node_modules");
+  const options = {
+    mutate,
+    testRunner: "vitest",
+    plugins: [join(modules, "@stryker-mutator/vitest-runner/dist/src/index.js")],
+    vitest: { configFile: "test/mutants/vitest.config.ts" },
+    mutator: { excludedMutations: ["StringLiteral"] },
+    reporters: ["json", "progress-append-only"],
+    jsonReporter: { fileName: report },
+    tempDirName: join(FOLDER, "sandbox"),
+    ignorePatterns: ["*", ...COPIED.flatMap((path) => [`!${path}`, `!${path}/**`])],
+    concurrency,
+    checkers: [],
+    allowConsoleColors: false,
+    // A mutant that loops for ever; a machine that is busy with something else takes longer.
+    timeoutMS: 10_000,
+    timeoutFactor: 3,
+    disableTypeChecks: false,
+    warnings: false,
+  };
+  writeFileSync(join(ROOT, config), JSON.stringify(options, undefined, 2));
+  const bin = join(modules, "@stryker-mutator/core/bin/stryker.js");
+  const env = {
+    ...process.env,
+    SNAPRING_MUTANTS_TESTS: tests.join(";"),
+    SNAPRING_MUTANTS_DEPTHS: depths.join(";"),
+  };
+  const { status } = spawnSync(process.execPath, [bin, "run", config], { cwd: ROOT, env, stdio: ["ignore", 2, 2] });
+  const mutants = status === 0 ? readReport(join(ROOT, report)) : undefined;
+  rmSync(join(ROOT, FOLDER), { recursive: true, force: true });
+  return mutants;
+}

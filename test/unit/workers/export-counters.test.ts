@@ -1,0 +1,116 @@
+/**
+ * What an export worker counts: every kind of request in its own column, whichever way it ends, and what the worker itself holds.
+ */
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Command } from "../../../src/nbd/wire/protocol.ts";
+import { ExportCounter, exportRow, histogramAt, WorkerCounter } from "../../../src/ring/counters.ts";
+import { IoOp } from "../../../src/ring/io-descriptor.ts";
+import { Message } from "../../../src/ring/messages.ts";
+import { dataPattern } from "../../support/data-pattern.ts";
+import { ExportBench } from "../../support/export-bench.ts";
+
+const EIO = 5;
+const MIB = 2 ** 20;
+
+let now = 0;
+beforeEach(() => {
+  now = 1000;
+  vi.spyOn(performance, "now").mockImplementation(() => now);
+});
+afterEach(() => vi.restoreAllMocks());
+
+/** What differs from zero in the row of an export, by name. */
+function counted(bench: ExportBench, exportIndex: number): Record<string, number> {
+  const row = exportRow(exportIndex);
+  const names = Object.entries(ExportCounter).map(([name, at]) => [name, bench.context.counters[row + at]] as const);
+  return Object.fromEntries(names.filter(([, value]) => value !== 0));
+}
+
+describe("a request is counted in its export's row", () => {
+  it.each([
+    ["a read", Command.Read, { Reads: 1, ReadBytes: 512 }],
+    ["a write", Command.Write, { Writes: 1, WrittenBytes: 512 }],
+    ["zeroes", Command.WriteZeroes, { Zeroes: 1 }],
+    ["a trim", Command.Trim, { Trims: 1 }],
+    ["a flush", Command.Flush, { Flushes: 1 }],
+    ["a hint", Command.Cache, { Others: 1 }],
+  ])("%s", (_, command, expected) => {
+    const bench = new ExportBench();
+    const snapshot = bench.addSnapshot(2);
+    bench.publish(snapshot, 0, 3, true);
+    for (const [name, row, other] of [
+      ["", 0, 3],
+      ["s2", 3, 1],
+    ] as const) {
+      const client = bench.connect(name);
+      const payload = command === Command.Write ? dataPattern(512, 2) : new Uint8Array(0);
+      client.request(command, 0, command === Command.Flush ? 0 : 512, 0, payload);
+      bench.run();
+      expect(Object.values(client.errors())).toEqual([0]);
+      expect(counted(bench, row)).toEqual(expected);
+      expect(counted(bench, other)).toEqual({});
+    }
+  });
+
+  it("also where it fails, with its error and without its bytes", () => {
+    const bench = new ExportBench();
+    const client = bench.connect();
+    bench.ring.fault = (o) => (o.file < 100 ? -EIO : undefined);
+    client.read(0, 512);
+    client.write(0, dataPattern(512, 2));
+    client.request(Command.Flush, 0, 0);
+    bench.run();
+    expect(counted(bench, 0)).toEqual({ Reads: 1, Writes: 1, Flushes: 1, Errors: 3 });
+  });
+
+  it("once, and with all of its bytes, where it goes part by part; one that fails in a later part is an error", () => {
+    const bench = new ExportBench({ originBytes: 64 * MIB });
+    const client = bench.connect();
+    client.read(0, 34 * MIB);
+    client.write(0, dataPattern(34 * MIB, 2));
+    bench.run();
+    expect(counted(bench, 0)).toEqual({ Reads: 1, ReadBytes: 34 * MIB, Writes: 1, WrittenBytes: 34 * MIB });
+    bench.ring.fault = (o) => (o.op === IoOp.Read && o.position >= 3 * MIB ? -EIO : undefined);
+    client.read(0, 34 * MIB);
+    bench.run();
+    expect(counted(bench, 0)).toMatchObject({ Reads: 2, ReadBytes: 34 * MIB, Errors: 1 });
+  });
+
+  it("with the time that it took", () => {
+    const bench = new ExportBench();
+    const client = bench.connect();
+    bench.ring.held = (o) => o.op === IoOp.Read;
+    client.read(0, 512);
+    bench.run();
+    now += 3;
+    bench.ring.held = () => false;
+    bench.run();
+    // 3000 µs are less than 2^12 and not less than 2^11.
+    const { counters } = bench.context;
+    const histogram = [...counters.subarray(histogramAt(0, ExportCounter.Reads), histogramAt(0, ExportCounter.Writes))];
+    expect(histogram.map((value, bucket) => [bucket, value]).filter(([, value]) => value > 0)).toEqual([[12, 1]]);
+  });
+});
+
+it("what a worker has under way is told before it sleeps, and how many it serves", () => {
+  const bench = new ExportBench();
+  bench.addSnapshot();
+  const { counters } = bench.context;
+  const client = bench.connect("s0");
+  bench.connect();
+  client.write(100, dataPattern(512, 2));
+  bench.run();
+  const gauges = (): number[] =>
+    [WorkerCounter.Connections, WorkerCounter.Requests, WorkerCounter.Pieces, WorkerCounter.Slots].map(
+      (at) => counters[at]!,
+    );
+  // Its own slot, and one to put the chunk together in.
+  expect(gauges()).toEqual([2, 1, 1, 2]);
+  const [token] = bench.tokens(Message.NeedChunk);
+  bench.release(token, EIO);
+  bench.run();
+  expect(gauges()).toEqual([2, 0, 0, 0]);
+  client.disconnect();
+  bench.run();
+  expect(gauges()).toEqual([1, 0, 0, 0]);
+});
