@@ -1,7 +1,7 @@
 /**
  * What is mutated, and by what it is to be found: the unit tests that concern a folder, and for what they leave lives of the simulator.
  *
- * Tests that need threads, processes or the built dist/ are not among them: they take seconds, and a mutant is to be found in milliseconds. Nor
+ * Tests that need threads, processes, the built dist/ or a million exceptions are not among them: a mutant is to be found in milliseconds. Nor
  * are lives of the exception table alone (test/sim/table-life.ts): they are stepped through by hooks of their own.
  */
 import type { Depth } from "../sim/simulation.ts";
@@ -16,7 +16,7 @@ export interface Folder {
 export const FOLDERS = {
   "src/format": { tests: ["test/unit/format/**/*.test.ts"], depths: ["core"] },
   "src/ring": { tests: ["test/unit/ring/**/*.test.ts"], depths: ["threads"] },
-  "src/table": { tests: ["test/unit/table/**/*.test.ts"], depths: ["threads"] },
+  "src/table": { tests: ["test/unit/table/{leaf-heap,snapshot-words,table*,tracking}.test.ts"], depths: ["threads"] },
   "src/core": { tests: ["test/unit/{core,offline}/**/*.test.ts"], depths: ["core"] },
   "workers/export": { tests: ["test/unit/workers/**/*.test.ts"], depths: ["threads"] },
   "src/offline": { tests: ["test/unit/offline/**/*.test.ts", "test/unit/register/cells.test.ts"], depths: [] },

@@ -22,13 +22,8 @@ const MERGE_ORDER = "test/unit/offline/merge-order.test.ts";
 const COUNTERS = "test/unit/core/counters.test.ts";
 const GIVEN_BACK = "test/unit/core/given-back.test.ts";
 
-const CLAIM = "workers/export/chunk-claim.ts";
 const FILL = "workers/export/chunk-fill.ts";
-const PIECE_IO = "workers/export/piece-io.ts";
-const PIECES = "workers/export/pieces.ts";
 const SNAPSHOT = "workers/export/snapshot-handler.ts";
-const ORIGIN = "workers/export/origin-handler.ts";
-const MERGING = "workers/export/merging-handler.ts";
 const COPY = "workers/copy/copy-loop.ts";
 const METADATA = "workers/metadata/metadata-loop.ts";
 const SHELL = "src/offline/sync-shell.ts";
@@ -44,9 +39,9 @@ const THE_FIVE: readonly Planted[] = [
     "a fill whose read or write fails keeps its slot",
     "After some hundred failures of a device no write has memory any more.",
     edit(
-      CLAIM,
-      "    this.#context.leave(piece);\n    this.#context.giveBackFill(piece);\n    this.giveBack(piece);",
-      "    this.#context.leave(piece);\n    this.giveBack(piece);",
+      "workers/export/context.ts",
+      "      this.slots.give(fill.slot, pieceOwner(piece.index));\n",
+      "      if (piece.transfer.error === 0) this.slots.give(fill.slot, pieceOwner(piece.index));\n",
     ),
   ),
   planted(
@@ -63,7 +58,11 @@ const THE_FIVE: readonly Planted[] = [
     FAILED,
     "a short read of an edge is taken for whole",
     "The bytes around a write get what the memory held.",
-    edit(PIECE_IO, "    else if (result !== this.#devices[piece.index]?.align) piece.error = errno.EIO;\n", ""),
+    edit(
+      "workers/export/piece-io.ts",
+      "    else if (result !== deviceOf(transfer).align) transfer.error = errno.EIO;\n",
+      "",
+    ),
   ),
   planted(
     MERGE_ORDER,
@@ -85,57 +84,57 @@ const GIVES_BACK: readonly Planted[] = [
     "a reserved chunk that could not be filled is lost",
     "Each failure makes a hole in the store.",
     edit(
-      CLAIM,
-      "    this.#context.giveBackFill(piece);\n    this.giveBack(piece);",
-      "    this.#context.giveBackFill(piece);\n    this.done(piece);",
+      "workers/export/first-write.ts",
+      "    this.#claim.giveBack(piece);\n    this.#context.leave(piece);",
+      "    piece.claim.end();\n    piece.claim.may = false;\n    this.#context.leave(piece);",
     ),
   ),
   planted(
     FAILED,
     "a reserved chunk whose claim was refused is lost",
     "Each race makes a hole in the store.",
-    edit(CLAIM, "    piece.claimedIn?.reserve?.giveBack(piece.claimed, piece.claimEpoch);\n", ""),
+    edit("workers/export/chunk-claim.ts", "    piece.fill.snapshot.reserve?.giveBack(claim.chunk, claim.epoch);\n", ""),
   ),
   planted(
     FAILED,
     "a piece that could not fill its reserved chunk tries the next one",
     "All chunks in reserve are written, one after the other, to a device that fails.",
-    edit(CLAIM, "    piece.mayClaim = false;\n", ""),
+    edit("workers/export/chunk-claim.ts", "    claim.end();\n    claim.may = false;", "    claim.end();"),
   ),
   planted(
     FAILED,
     "a piece that could not fill its reserved chunk stays in the gate",
     "A merge, or a removal, waits for ever.",
     edit(
-      CLAIM,
-      "    this.#context.leave(piece);\n    this.#context.giveBackFill(piece);",
-      "    this.#context.giveBackFill(piece);",
+      "workers/export/first-write.ts",
+      "    this.#claim.giveBack(piece);\n    this.#context.leave(piece);",
+      "    this.#claim.giveBack(piece);",
     ),
   ),
   planted(
     "test/unit/workers/export-snapshot.test.ts",
     "a released piece keeps the slot in which its chunk was put together",
     "Every first write costs a slot.",
-    edit(
-      PIECES,
-      "  released(piece: Piece, error: number): void {\n    this.#context.giveBackFill(piece);\n",
-      "  released(piece: Piece, error: number): void {\n",
-    ),
+    edit("workers/export/context.ts", "      this.slots.give(fill.slot, pieceOwner(piece.index));\n", ""),
   ),
   planted(
     "test/unit/workers/export-long.test.ts",
     "zeroes that have ended count among those under way",
     "After 16 MiB of them no zeroes begin.",
-    edit(PIECES, "    if (piece.longBytes > 0) this.#long.ended(piece, request.connection as Connection);\n", ""),
+    edit(
+      "workers/export/pieces.ts",
+      "    if (piece.longBytes > 0) this.#long.ended(piece, context.clientOf(request));\n",
+      "",
+    ),
   ),
   planted(
     "test/unit/workers/export-snapshot.test.ts",
     "a tracked read that fails is tracked for ever (C-5)",
     "The next origin write to its chunks waits for ever.",
     edit(
-      SNAPSHOT,
-      "    this.#untrack(piece);\n    this.#finish(",
-      "    if (piece.error === 0) this.#untrack(piece);\n    this.#finish(",
+      "workers/export/snapshot-handler.ts",
+      "    this.#untrack(piece);\n    const { error }",
+      "    if (piece.transfer.error === 0) this.#untrack(piece);\n    const { error }",
     ),
   ),
   planted(
@@ -158,11 +157,7 @@ const GIVES_BACK: readonly Planted[] = [
     "test/unit/workers/export-limits.test.ts",
     "a slot that comes back still counts as its connection's",
     "A client that has read 12 MiB is not served any more while others wait.",
-    edit(
-      "workers/export/context.ts",
-      "    if (request.connection !== null) request.connection.heldBytes -= request.slotBytes;\n",
-      "",
-    ),
+    edit("workers/export/context.ts", "    client.heldBytes -= request.slotBytes;\n", ""),
   ),
   planted(
     FAILED,
@@ -170,8 +165,8 @@ const GIVES_BACK: readonly Planted[] = [
     "A creation waits for ever.",
     edit(
       "workers/export/context.ts",
-      "    if (pass.enter()) return true;\n    this.leave(piece);\n    piece.stage = Stage.Gate;",
-      "    if (pass.enter()) return true;\n    pass.leave();\n    piece.pass = null;\n    piece.stage = Stage.Gate;",
+      "    if (piece.announcement.enter(pass, gate)) return true;\n    this.leave(piece);",
+      "    if (piece.announcement.enter(pass, gate)) return true;\n    piece.announcement.leave();",
     ),
   ),
   planted(
@@ -179,9 +174,9 @@ const GIVES_BACK: readonly Planted[] = [
     "a copy that has failed keeps its segment",
     "After some dozen failures nothing is copied, and every origin write waits.",
     edit(
-      COPY,
-      "    segment.job = null;\n    this.#segments.give(segment);",
-      "    segment.job = null;\n    if (job.readError === 0) this.#segments.give(segment);",
+      "workers/copy/copy-loop.ts",
+      "    this.#segments.give(segment);",
+      "    if (job.readError === 0) this.#segments.give(segment);",
     ),
   ),
   planted(
@@ -189,9 +184,9 @@ const GIVES_BACK: readonly Planted[] = [
     "a copy whose target has failed keeps its segment",
     "As before.",
     edit(
-      COPY,
-      "    segment.job = null;\n    this.#segments.give(segment);",
-      "    segment.job = null;\n    if (job.writeError === 0) this.#segments.give(segment);",
+      "workers/copy/copy-loop.ts",
+      "    this.#segments.give(segment);",
+      "    if (job.writeError === 0) this.#segments.give(segment);",
     ),
   ),
   planted(
@@ -286,7 +281,7 @@ const LOOKS_AGAIN: readonly Planted[] = [
     "an origin write looks at its first chunk only (C-10)",
     "The old data of the others is lost.",
     edit(
-      ORIGIN,
+      "workers/export/settled.ts",
       "if (!snapshot.table.allSettled(first, chunks)) return false;",
       "if (!snapshot.table.allSettled(first, 1)) return false;",
     ),
@@ -296,7 +291,7 @@ const LOOKS_AGAIN: readonly Planted[] = [
     "an origin write does not mind a snapshot that has overflowed (E-14)",
     "Its view changes under its readers.",
     edit(
-      ORIGIN,
+      "workers/export/settled.ts",
       "    if (state !== SnapshotState.Active && state !== SnapshotState.Overflow) continue;\n",
       "    if (state !== SnapshotState.Active) continue;\n",
     ),
@@ -306,32 +301,40 @@ const LOOKS_AGAIN: readonly Planted[] = [
     "an origin write asks for the whole sectors that it covers, not for those that it touches",
     "The old data of its last chunk is lost.",
     edit(
-      ORIGIN,
-      "const sectors = Math.ceil((piece.offset + piece.length) / SECTOR_BYTES) - sector;",
-      "const sectors = Math.floor((piece.offset + piece.length) / SECTOR_BYTES) - sector;",
+      "workers/export/needs.ts",
+      "Math.ceil((piece.offset + piece.length) / SECTOR_BYTES) - sector",
+      "Math.floor((piece.offset + piece.length) / SECTOR_BYTES) - sector",
     ),
   ),
   planted(
     "test/unit/workers/export-origin.test.ts",
     "a read of the merging volume takes its first chunk's place for all of it",
     "It gets other chunks' data.",
-    edit(MERGING, "  snapshot.clipToRun(piece, snapshot.table.runLength);\n", ""),
+    edit(
+      "workers/export/merging-handler.ts",
+      "  piece.length = snapshot.clippedToRun(piece, snapshot.table.runLength);\n",
+      "",
+    ),
   ),
   planted(
     FAILED,
     "a write on a snapshot takes its first chunk's place for all of it",
     "It overwrites other chunks.",
     edit(
-      SNAPSHOT,
-      "    snapshot.clipToRun(piece, snapshot.table.runLength);\n    const position = snapshot.cowPosition(piece);\n    if (!snapshot.cow",
-      "    const position = snapshot.cowPosition(piece);\n    if (!snapshot.cow",
+      "workers/export/snapshot-handler.ts",
+      "    piece.length = snapshot.clippedToRun(piece, snapshot.table.runLength);\n    const position",
+      "    const position",
     ),
   ),
   planted(
     "test/unit/workers/export-durable.test.ts",
     "a trim with zeroes takes its first chunk's place for all of it",
     "It zeroes other chunks.",
-    edit(SNAPSHOT, "    snapshot.clipToRun(piece, snapshot.table.runLength);\n    piece.step", "    piece.step"),
+    edit(
+      "workers/export/snapshot-handler.ts",
+      "!== EntryState.None;\n    piece.length = snapshot.clippedToRun(piece, snapshot.table.runLength);\n",
+      "!== EntryState.None;\n",
+    ),
   ),
 ];
 
@@ -340,16 +343,20 @@ const SHORT: readonly Planted[] = [
     FAILED,
     "a fill that reads short begins again at the same place",
     "The chunk has its first bytes twice.",
-    edit(FILL, "    const from = piece.fillFrom + piece.progress;", "    const from = piece.fillFrom;"),
+    edit(
+      "workers/export/chunk-fill.ts",
+      "    const from = fill.from + piece.transfer.progress;",
+      "    const from = fill.from;",
+    ),
   ),
   planted(
     FAILED,
     "a short write of a fill counts as whole",
     "The end of the chunk is what the slot had before.",
     edit(
-      FILL,
-      "    if (piece.progress >= piece.fillBytes) return true;\n",
-      "    if (piece.progress > 0) return true;\n",
+      "workers/export/chunk-fill.ts",
+      "    if (transfer.progress >= fill.bytes) return true;\n",
+      "    if (transfer.progress > 0) return true;\n",
     ),
   ),
   planted(
@@ -363,9 +370,9 @@ const SHORT: readonly Planted[] = [
     "a read that gives nothing is no failure",
     "The worker reads for ever.",
     edit(
-      PIECE_IO,
-      "    if (piece.progress >= before + piece.length) return true;\n    if (result === 0) {\n      piece.error = errno.EIO;\n      return true;\n    }\n    this.#submitRead(piece, device);",
-      "    if (piece.progress >= before + piece.length) return true;\n    this.#submitRead(piece, device);",
+      "workers/export/piece-io.ts",
+      "    if (result === 0) {\n      transfer.error = errno.EIO;\n      return true;\n    }\n    this.#submitRead",
+      "    this.#submitRead",
     ),
   ),
   planted(
@@ -373,16 +380,16 @@ const SHORT: readonly Planted[] = [
     "a write that takes nothing is no failure",
     "The worker writes for ever.",
     edit(
-      PIECE_IO,
-      "    if (result === 0) {\n      piece.error = errno.EIO;\n      return true;\n    }\n    if (piece.memory === -1) this.#submitZero(piece, device);",
-      "    if (piece.memory === -1) this.#submitZero(piece, device);",
+      "workers/export/piece-io.ts",
+      "    if (result === 0) {\n      transfer.error = errno.EIO;\n      return true;\n    }\n    this.#writeWhole",
+      "    this.#writeWhole",
     ),
   ),
   planted(
     FAILED,
     "zeroes that are written short begin again at the same place",
     "The end of the range keeps its data.",
-    edit(PIECE_IO, "    const from = piece.position + piece.progress;\n", "    const from = piece.position;\n"),
+    edit("workers/export/piece-io.ts", "length, position + progress);", "length, position);"),
   ),
   planted(
     COPY_TEST,
@@ -420,8 +427,8 @@ const FLUSHES: readonly Planted[] = [
     "a flush of the merging volume leaves the origin out (C-38)",
     "What was acknowledged is in a cache.",
     edit(
-      ORIGIN,
-      "    if (piece.kind === PieceKind.Flush && piece.error === 0 && piece.file !== ORIGIN_FILE) {\n",
+      "workers/export/origin-handler.ts",
+      "    if (piece.kind === PieceKind.Flush && transfer.error === 0 && transfer.file !== ORIGIN_FILE) {\n",
       "    if (piece.index < 0) {\n",
     ),
   ),
@@ -429,7 +436,11 @@ const FLUSHES: readonly Planted[] = [
     "test/unit/workers/export-origin.test.ts",
     "a failed flush of the COW device is forgotten by that of the origin",
     "A flush is acknowledged that failed.",
-    edit(ORIGIN, "piece.kind === PieceKind.Flush && piece.error === 0 &&", "piece.kind === PieceKind.Flush &&"),
+    edit(
+      "workers/export/origin-handler.ts",
+      "piece.kind === PieceKind.Flush && transfer.error === 0 &&",
+      "piece.kind === PieceKind.Flush &&",
+    ),
   ),
   planted(
     "test/unit/workers/export-durable.test.ts",

@@ -33,7 +33,7 @@ describe("a place that there is not", () => {
     expect(slots.address(1)).toBeGreaterThan(slots.address(0));
     expect(() => slots.address(2)).toThrow("a slot of this arena");
     expect(() => slots.give(2)).toThrow("a slot of this arena");
-    expect(() => slots.address(-1)).toThrow();
+    expect(() => slots.address(-1)).toThrow("a slot of this arena");
   });
 
   test.each([
