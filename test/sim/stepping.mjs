@@ -17,7 +17,7 @@ export const STEPPED_FILE =
 const READER = ["lookup", "allSettled", "#lookupOnce", "#allSettledOnce", "#mappedRun", "#unmappedRun", "#leafOf"];
 const SEARCH = ["findEntry", "upperBound", "nextMapped"];
 const WRITER = ["stateOf", "newChunkOf", "publish", "settle", "remove", "makeRoomFor", "loadSettled", "bulkLoad"];
-const WRITER_INSIDE = ["#find", "#foldIfWorth", "#rebuild", "#replace", "put", "putFirst", "#putDirect"];
+const WRITER_INSIDE = ["#find", "#foldIfWorth", "#rebuild", "#verifyLeaf", "#replace", "put", "putFirst", "#putDirect"];
 const HEAP = [
   "allocate",
   "retire",
