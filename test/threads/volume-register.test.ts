@@ -285,7 +285,7 @@ test("one wrong name among those to be given up: nothing is", async () => {
   await refused(
     { folder, snapshots: [{ name: "t", cow: join(folder, "t.cow") }], abandon: ["s"] },
     "ENOENT",
-    /t\.cow does not exist/,
+    /t\.cow of snapshot .t. does not exist/,
   );
   await showsFirstDay(folder);
 });
