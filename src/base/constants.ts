@@ -73,7 +73,7 @@ export const MERGE_STRETCHES_MAX: number = MERGE_RUNS_PER_STEP;
 export const MERGE_WINDOW_CHUNKS = 256;
 export const MERGE_WINDOW_BYTES: number = 4 * 1024 * 1024;
 
-/** Copies of a merge under way at a time: more of them make it hardly faster, and a client's request waits behind each. */
+/** Copies of a merge under way at a time: more of them make a merge alone up to a third faster, and a client's request waits behind each. */
 export const MERGE_COPIES = 8;
 
 /** Attempts to write the header of a snapshot that is being dropped (S-70). */
