@@ -13,8 +13,13 @@ export class AssertionFailure extends Error {
   override readonly name = "AssertionFailure";
 }
 
-export function assert(condition: boolean, message = "assertion failed"): asserts condition {
-  if (!condition) throw new AssertionFailure(message);
+/** So small that a compiler puts it into its callers wherever they are hot, whatever else it has put there: the words are made elsewhere. */
+export function assert(condition: boolean, message?: string): asserts condition {
+  if (!condition) fail(message);
+}
+
+function fail(message = "assertion failed"): never {
+  throw new AssertionFailure(message);
 }
 
 /** For a switch that must be exhaustive. */

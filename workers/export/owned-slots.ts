@@ -32,17 +32,17 @@ export class OwnedSlots {
   readonly #slots: Slots;
   readonly #owner: Int32Array;
   /** Arena addresses: the payload room, the scratch pages, and all of it from the page before to the end. */
-  readonly #address: Float64Array;
-  readonly #scratch: Float64Array;
-  readonly #end: Float64Array;
+  readonly #address: Int32Array;
+  readonly #scratch: Int32Array;
+  readonly #end: Int32Array;
 
   constructor(classes: readonly SlotClass[], base: number) {
     const count = classes.reduce((sum, c) => sum + c.count, 0);
     const slots = new Slots(classes, base);
     this.#slots = slots;
     this.#owner = new Int32Array(count);
-    this.#address = Float64Array.from({ length: count }, (_, slot) => slots.address(slot));
-    this.#scratch = Float64Array.from({ length: count }, (_, slot) => slots.scratch(slot));
+    this.#address = Int32Array.from({ length: count }, (_, slot) => slots.address(slot));
+    this.#scratch = Int32Array.from({ length: count }, (_, slot) => slots.scratch(slot));
     this.#end = this.#scratch.map((scratch) => scratch + 2 * PAGE_BYTES);
   }
 
