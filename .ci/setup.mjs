@@ -13,6 +13,7 @@
  *   Node 24           (tests) as for npm packages, in .ci/node24
  *   clinic            (--clinic: profiles) as for npm packages, in .ci/clinic
  *   Stryker           (--mutants) as for npm packages, in .ci/mutants
+ *   newer peers       (--peers: bench, end-to-end tests) its stamp names what was asked for, in .ci/peers
  *
  * It runs before anything is installed, so it uses node's own modules only, and is plain JavaScript. No step relies on install
  * scripts of dependencies. What the engine can do without (compiler, liburing, addon) is reported in one line and left out;
@@ -23,6 +24,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { setupPeers } from "./peers.mjs";
 
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 
@@ -89,6 +91,13 @@ function setupPackages({ mutants }) {
   checkNode();
   npmPackages(ROOT, "npm packages");
   if (mutants) npmPackages(join(ROOT, ".ci/mutants"), "Stryker for the mutants");
+}
+
+/** Clients and servers of a newer Debian. */
+function newerPeers() {
+  debianPackages(["debootstrap"]);
+  const reason = setupPeers(ROOT, { say, run });
+  if (reason !== undefined) throw new SetupError(reason);
 }
 
 /** The Node 24 binary that the tests use, or undefined where there is none. */
@@ -314,6 +323,7 @@ export function orOneLine(body) {
 if (process.argv[1] === fileURLToPath(import.meta.url))
   orOneLine(() => {
     const has = (/** @type {string} */ option) => process.argv.includes(option);
-    if (has("--packages")) setupPackages({ mutants: has("--mutants") });
+    if (has("--peers")) newerPeers();
+    else if (has("--packages")) setupPackages({ mutants: has("--mutants") });
     else setup({ tests: !has("--build-only"), clinic: has("--clinic") });
   });

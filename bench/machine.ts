@@ -4,6 +4,7 @@
 import { cpus, release, totalmem } from "node:os";
 import { readFileSync } from "node:fs";
 import { CommandError, run } from "./child.ts";
+import { NEWER_SUFFIX, newerProgram } from "./newer-programs.ts";
 import { GIB } from "./workload.ts";
 
 export interface Machine {
@@ -23,6 +24,8 @@ export async function describeMachine(folder: string): Promise<Machine> {
   for (const tool of TOOLS) {
     const version = await firstLine([tool, "--version"]);
     if (version !== undefined) versions[tool] = versionIn(version);
+    const newer = await firstLine([newerProgram(tool), "--version"]);
+    if (newer !== undefined) versions[`${tool}${NEWER_SUFFIX}`] = versionIn(newer);
   }
   return {
     facts: {

@@ -4,8 +4,11 @@
  * qemu-nbd serves up to 16 clients, so it offers several connections. nbdkit's file plugin knows no O_DIRECT: beside servers that
  * do it would measure the page cache, so it runs on tmpfs only. A snapshot of qemu-storage-daemon (copy-before-write)
  * takes no writes of its own; its row is that of origin writes.
+ *
+ * Each is there twice: as the system has it, and as Debian 13 has it (`npm run setup -- --peers`). Their files are the same.
  */
 import { run } from "./child.ts";
+import { NEWER_SUFFIX, newerProgram } from "./newer-programs.ts";
 import type { Place } from "./place.ts";
 import type { ServerKind } from "./server-kind.ts";
 import { SETTING_NAMES } from "./setting.ts";
@@ -14,7 +17,7 @@ const CONNECTIONS_MAX = "16";
 
 const nothing = (): Promise<void> => Promise.resolve();
 
-export const PEERS: readonly ServerKind[] = [
+const OF_THIS_SYSTEM: readonly ServerKind[] = [
   {
     name: "floor",
     role: "floor",
@@ -72,6 +75,24 @@ export const PEERS: readonly ServerKind[] = [
     command: (place) => ["nbdkit", "-f", "-U", place.socket, "file", place.origin],
   },
 ];
+
+/** Those of the system, and where `npm run setup -- --peers` has brought newer ones, these. */
+export const PEERS: readonly ServerKind[] = [...OF_THIS_SYSTEM, ...OF_THIS_SYSTEM.flatMap(newer)];
+
+/** The same of a newer Debian. */
+function newer(kind: ServerKind): ServerKind[] {
+  if (kind.role === "floor") return [];
+  const program = newerProgram(kind.program);
+  return [
+    {
+      ...kind,
+      name: `${kind.name}${NEWER_SUFFIX}`,
+      text: `${kind.text} (Debian 13)`,
+      program,
+      command: (place) => [program, ...kind.command(place).slice(1)],
+    },
+  ];
+}
 
 function overlay(name: string, text: string, options: string): ServerKind {
   return {

@@ -31,6 +31,7 @@ describe("the schedule", () => {
   it("drives the origin's export only where it is served beside a snapshot", () => {
     expect(names("origin-write-cow-4k-qd32")).toEqual([
       "qsd-cbw",
+      "qsd-cbw-debian13",
       "snapring-16k",
       "snapring-4k",
       "snapring-16k-sparse",
