@@ -16,7 +16,10 @@ export interface Folder {
 export const FOLDERS = {
   "src/format": { tests: ["test/unit/format/**/*.test.ts"], depths: ["core"] },
   "src/ring": { tests: ["test/unit/ring/**/*.test.ts"], depths: ["threads"] },
-  "src/table": { tests: ["test/unit/table/{leaf-heap,snapshot-words,table*,tracking}.test.ts"], depths: ["threads"] },
+  "src/table": {
+    tests: ["test/unit/table/{bulk-load,edges,leaf-*,snapshot-words,table*,tracking}.test.ts"],
+    depths: ["threads"],
+  },
   "src/core": { tests: ["test/unit/{core,offline}/**/*.test.ts"], depths: ["core"] },
   "workers/export": { tests: ["test/unit/workers/**/*.test.ts"], depths: ["threads"] },
   "src/offline": { tests: ["test/unit/offline/**/*.test.ts", "test/unit/register/cells.test.ts"], depths: [] },

@@ -9,6 +9,7 @@ export default defineConfig({
   test: {
     include: (process.env["SNAPRING_MUTANTS_TESTS"] ?? "test/unit/**/*.test.ts").split(";"),
     env: { SNAPRING_VERIFY: "1" },
+    setupFiles: ["test/mutants/setup.ts"],
     testTimeout: 120_000,
     // A mutant costs little more than its tests: the sources are loaded once for all files.
     isolate: false,
