@@ -17,7 +17,7 @@ export const FOLDERS = {
   "src/format": { tests: ["test/unit/format/**/*.test.ts"], depths: ["core"] },
   "src/ring": { tests: ["test/unit/ring/**/*.test.ts"], depths: ["threads"] },
   "src/table": {
-    tests: ["test/unit/table/{bulk-load,edges,leaf-*,snapshot-words,table*,tracking}.test.ts"],
+    tests: ["test/unit/table/{bulk-load,edges,group-image,leaf-*,relations,snapshot-words,table*,tracking}.test.ts"],
     depths: ["threads"],
   },
   "src/core": { tests: ["test/unit/{core,offline}/**/*.test.ts"], depths: ["core"] },

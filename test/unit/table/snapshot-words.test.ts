@@ -29,6 +29,14 @@ describe("snapshot words", () => {
     expect(reader.isDurable(2147483647)).toBe(true);
   });
 
+  test("a worker sees the epoch that its reserved chunks must be of", () => {
+    const { main, reader } = make();
+    expect(reader.reserveEpoch()).toBe(0);
+    main.setReserveEpoch(7);
+    expect(reader.reserveEpoch()).toBe(7);
+    expect([reader.state(), reader.visible(), reader.isDurable(0)]).toEqual([SnapshotState.Absent, 0, true]);
+  });
+
   test("what is visible or durable stays so, and nothing is durable that is not visible", () => {
     const { main } = make();
     main.setVisible(5);
@@ -73,7 +81,10 @@ describe("snapshot words", () => {
 
   test("a range is stored whole, in order, and over no other one", () => {
     const { main } = make();
-    expect(() => main.setMergeRange([])).toThrow();
+    expect(() => main.setMergeRange([])).toThrow("the range has room");
+    const tooMany = Array.from({ length: MERGE_STRETCHES_MAX + 1 }, (_, i) => ({ first: 2 * i, count: 1 }));
+    expect(() => main.setMergeRange(tooMany)).toThrow("the range has room");
+    expect(() => main.setMergeRange([{ first: 5, count: 0 }])).toThrow("stretches ascend");
     expect(() =>
       main.setMergeRange([
         { first: 5, count: 1 },
