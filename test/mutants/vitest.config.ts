@@ -4,6 +4,7 @@
  *   SNAPRING_MUTANTS_TESTS   globs of test files, separated by ";"; all unit tests where it is not set
  */
 import { defineConfig } from "vitest/config";
+import { ExamplesFirst } from "./examples-first.ts";
 
 export default defineConfig({
   test: {
@@ -13,6 +14,7 @@ export default defineConfig({
     testTimeout: 120_000,
     // A mutant costs little more than its tests: the sources are loaded once for all files.
     isolate: false,
+    sequence: { sequencer: ExamplesFirst },
     expect: { poll: { timeout: 10_000, interval: 20 } },
   },
 });
