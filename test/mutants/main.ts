@@ -47,14 +47,15 @@ if (options.planted !== undefined) {
 function mutate(name: FolderName): number {
   const { file = "**/*", concurrency } = options;
   const { tests, depths } = FOLDERS[name];
-  const first = runStryker({ mutate: [`${name}/${file}.ts`], tests, depths: [], concurrency });
-  if (first === undefined) {
+  const made = runStryker({ mutate: [`${name}/${file}.ts`], tests, depths: [], concurrency });
+  if (made === undefined) {
     process.exitCode = 1;
     return 0;
   }
+  const first = made.filter(({ weakens }) => !weakens);
   const left = first.filter((mutant) => !mutant.found && unseenOf(mutant) === undefined);
   const bySim = options.sim && depths.length > 0 && left.length > 0 ? askSimulator(left, depths) : new Set<string>();
-  tell(name, first, bySim);
+  tell(name, first, bySim, made.length - first.length);
   return first.length;
 }
 
@@ -68,7 +69,8 @@ function askSimulator(left: readonly Mutant[], depths: readonly string[]): Reado
   return new Set(again.filter(({ found }) => found).map(keyOf));
 }
 
-function tell(name: FolderName, mutants: readonly Mutant[], bySim: ReadonlySet<string>): void {
+/** `weakened`: asserts made weaker; they are not among the mutants. */
+function tell(name: FolderName, mutants: readonly Mutant[], bySim: ReadonlySet<string>, weakened: number): void {
   const byTests = mutants.filter(({ found }) => found).length;
   const bySimOnly = mutants.filter((mutant) => !mutant.found && bySim.has(keyOf(mutant)));
   const rest = mutants.filter((mutant) => !mutant.found && !bySim.has(keyOf(mutant)));
@@ -76,7 +78,7 @@ function tell(name: FolderName, mutants: readonly Mutant[], bySim: ReadonlySet<s
   const found = byTests + bySimOnly.length;
   const percent = (100 * found) / Math.max(1, mutants.length);
   console.log(
-    `${name}: ${mutants.length} mutants, ${found} found (${percent.toFixed(1)} %): ${byTests} by unit tests, ${bySimOnly.length} by the simulator; ${rest.length - alive.length} unseen with a reason, ${alive.length} alive`,
+    `${name}: ${mutants.length} mutants, ${found} found (${percent.toFixed(1)} %): ${byTests} by unit tests, ${bySimOnly.length} by the simulator; ${rest.length - alive.length} unseen with a reason, ${alive.length} alive; left out: ${weakened} that only weaken an assert`,
   );
   for (const mutant of alive) console.log(`  ${described(mutant)}`);
   const stale = options.file === undefined ? staleOf(name, rest) : [];

@@ -4,9 +4,12 @@
  *   Killed, Timeout         found: a test failed, or never ended
  *   Survived, NoCoverage    alive
  *   CompileError, RuntimeError, Ignored, Pending   no mutant: it does not even run
+ *
+ * Those that only weaken an assert (weakened.ts) are known as such, whatever the tests say of them.
  */
 import { readFileSync } from "node:fs";
 import { UNSEEN, type Unseen } from "./unseen.ts";
+import { Weakened } from "./weakened.ts";
 
 interface Place {
   readonly line: number;
@@ -34,23 +37,32 @@ export interface Mutant {
   readonly original: string;
   readonly replacement: string;
   readonly found: boolean;
+  /** It only weakens an assert: no mutant that counts. */
+  readonly weakens: boolean;
 }
 
 export function readReport(path: string): Mutant[] {
   const { files } = JSON.parse(readFileSync(path, "utf8")) as Report;
   return Object.entries(files).flatMap(([file, { source, mutants }]) => {
     const lines = source.split("\n");
-    return mutants.flatMap((mutant) => asMutant(file, lines, mutant) ?? []);
+    const weakened = new Weakened(source);
+    return mutants.flatMap((mutant) => asMutant(file, lines, weakened, mutant) ?? []);
   });
 }
 
-function asMutant(file: string, lines: readonly string[], mutant: ReportedMutant): Mutant | undefined {
+function asMutant(
+  file: string,
+  lines: readonly string[],
+  weakened: Weakened,
+  mutant: ReportedMutant,
+): Mutant | undefined {
   const { mutatorName: mutator, replacement, status, location } = mutant;
   const found = status === "Killed" || status === "Timeout";
   if (!found && status !== "Survived" && status !== "NoCoverage") return undefined;
   const { start, end } = location;
   const original = textBetween(lines, start, end);
-  return { file, mutator, start, end, line: lines[start.line - 1]!.trim(), original, replacement, found };
+  const weakens = weakened.has(start, end, replacement);
+  return { file, mutator, start, end, line: lines[start.line - 1]!.trim(), original, replacement, found, weakens };
 }
 
 function textBetween(lines: readonly string[], start: Place, end: Place): string {
