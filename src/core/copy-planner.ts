@@ -59,7 +59,6 @@ export class CopyPlanner {
   /** Start the copies of all that was added. */
   flush(): void {
     const spans = this.#spans;
-    if (spans.length === 0) return;
     if (this.#mixed) spans.sort((a, b) => a.start - b.start || b.end - a.end);
     this.#mixed = false;
     let first = 0;
@@ -120,7 +119,7 @@ export class CopyPlanner {
       low = Math.min(low, offsetSectors);
       high = Math.max(high, offsetSectors + sectors);
     }
-    if (low > 0) for (const target of targets) target.offsetSectors -= low;
+    for (const target of targets) target.offsetSectors -= low;
     assert(low < high && from + high <= this.#context.originSectors, "what is read lies on the origin");
     this.#jobs.startParts(from + low, high - low, targets as readonly CopyTarget[], parts, partTargets);
   }

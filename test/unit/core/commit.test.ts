@@ -233,3 +233,95 @@ test("an area that was missing behind a full one is zeroed and flushed once the 
   expect(bench.groupOf(bench.metadataDone())).toEqual([[50, 35]]);
   expect(bench.released.get(1)).toBe(0);
 });
+
+test("the timer of S-54 is armed once for all that wait, and again for what comes behind its tick", () => {
+  const bench = new CoreBench(800, { early: true });
+  bench.open();
+  const timers = (): number => bench.take().filter((event) => event === "timer 0").length;
+  for (const chunk of [1, 2]) {
+    bench.core.needChunk(chunk, 0, chunk, ChunkNeed.Copy);
+    bench.copied();
+  }
+  expect(timers()).toBe(1);
+  bench.core.tick(0);
+  expect(bench.groupOf(bench.metadataDone())).toHaveLength(2);
+  bench.core.needChunk(3, 0, 3, ChunkNeed.Copy);
+  bench.copied();
+  expect([timers(), bench.metadataJobs.length]).toEqual([1, 0]);
+});
+
+test("a tick that finds nothing to commit leaves nothing behind: what comes next waits its time (S-54)", () => {
+  const bench = new CoreBench(800, { early: true });
+  const ports = bench.open();
+  bench.core.needChunk(1, 0, 1, ChunkNeed.Copy);
+  bench.copied();
+  bench.core.needDurable(2, 0, ports.visible);
+  bench.metadataDone();
+  bench.core.tick(0);
+  bench.core.needChunk(3, 0, 3, ChunkNeed.Copy);
+  bench.copied();
+  expect(bench.metadataJobs).toEqual([]);
+});
+
+test("a group that is written while its snapshot turns Invalid lets nobody go on before the header is (S-70)", () => {
+  const bench = new CoreBench(800, { early: true });
+  bench.open();
+  bench.core.needOrigin(1, 0, 8);
+  bench.copied();
+  bench.core.needChunk(2, 0, 5, ChunkNeed.Copy);
+  bench.copied(errno.EIO);
+  expect(bench.metadataDone().kind).toBe("commit");
+  expect(bench.released.size).toBe(0);
+  expect(bench.metadataDone().kind).toBe("header");
+  expect([bench.released.get(1), bench.released.get(2)]).toEqual([0, errno.EIO]);
+});
+
+/** A store of 31 exceptions, one short of a full area, and one more copied: the status counts what is visible as committed (S-57). */
+function almostFull(early: boolean): CoreBench {
+  const bench = new CoreBench(800, { early });
+  bench.open({ chunk: 1, cowSectors: 200, exceptions: Array.from({ length: 31 }, (_, i) => [i, 2 + i] as const) });
+  bench.core.needChunk(1, 0, 40, ChunkNeed.Copy);
+  bench.copied();
+  return bench;
+}
+
+test.each([true, false])(
+  "the status says the same before and after a commit of what is visible (S-57: %s)",
+  (early) => {
+    const bench = almostFull(early);
+    if (early) expect(bench.core.status(0).text).toBe("35/200 3");
+    bench.metadataDone();
+    expect(bench.core.status(0).text).toBe("35/200 3");
+    for (let i = 0; i < 40; i++) bench.core.drained(0, 0);
+  },
+);
+
+test("the visible number does not go back where a lower exception is copied later (S-57, C-20)", () => {
+  const bench = new CoreBench(800, { early: true });
+  const ports = bench.open();
+  for (const chunk of [1, 2]) bench.core.needChunk(chunk, 0, chunk, ChunkNeed.Copy);
+  const [lower, higher] = bench.copies.splice(0);
+  bench.core.copied(higher!.id, 0, 0, 0);
+  bench.core.copied(lower!.id, 0, 0, 0);
+  expect(ports.visible).toBe(2);
+});
+
+test("a commit answers the flushes that it covers, and keeps the others in their order (C-23)", () => {
+  const bench = new CoreBench(800, { early: true });
+  bench.open();
+  bench.core.needOrigin(1, 0, 8);
+  bench.copied();
+  bench.core.needChunk(2, 0, 5, ChunkNeed.Copy);
+  bench.copied();
+  for (const [token, sequence] of [
+    [3, 2],
+    [4, 1],
+    [5, 2],
+  ] as const)
+    bench.core.needDurable(token, 0, sequence);
+  bench.metadataDone();
+  expect([3, 4, 5].map((token) => bench.released.get(token))).toEqual([undefined, 0, undefined]);
+  bench.clear();
+  bench.metadataDone();
+  expect(bench.take()).toEqual(["release 3 0", "release 5 0"]);
+});
