@@ -1,7 +1,7 @@
 /**
  * An offline merge on files, as a list of what it does to which: the origin's data is durable before its exceptions are erased (S-63).
  */
-import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, readFileSync, truncateSync, writeFileSync, writeSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { SnapringError } from "../../../src/base/errno.ts";
 import { DeviceFile } from "../../../src/device/device-file.ts";
@@ -58,6 +58,12 @@ function makeStore(exceptions: readonly ExceptionPair[]): void {
   writeFileSync(cow, image);
 }
 
+/** The i-th data chunk of a store: behind header and area, and over the areas that follow. */
+function newChunkOf(i: number, sectors: number): number {
+  const perArea = sectors * 32;
+  return 2 + i + Math.floor(i / perArea);
+}
+
 function open(): OfflineMerge {
   const merge = new OfflineMerge({ origin, cow });
   log.length = 0;
@@ -110,6 +116,55 @@ describe("an offline merge", () => {
     using again = new OfflineMerge({ origin, cow });
     while (!again.isDone) again.step();
     expect([byteOf(3), byteOf(9), storeStatus({ cow }).exceptions]).toEqual([0x42, 0x43, 0]);
+  });
+
+  it("takes 4096 chunks in a step, or 32 MiB", () => {
+    for (const [sectors, count, steps] of [
+      [1, 4100, [4096, 4]],
+      [1, 4096, [4096]],
+      [128, 520, [512, 8]],
+    ] as const) {
+      const pairs = Array.from({ length: count }, (_, i) => [i, newChunkOf(i, sectors)] as const);
+      writeFileSync(origin, "");
+      truncateSync(origin, count * sectors * 512);
+      writeFileSync(cow, "");
+      truncateSync(cow, (newChunkOf(count, sectors) + 1) * sectors * 512);
+      const fd = openSync(cow, "r+");
+      // The areas: at its beginning, or between the chunks where those are small.
+      const listed = (sectors === 1 ? newChunkOf(count, sectors) + 1 : 2) * sectors * 512;
+      writeSync(fd, storeImage(listed, sectors, pairs));
+      closeSync(fd);
+      using merge = new OfflineMerge({ origin, cow });
+      expect([merge.totalChunks, merge.chunksLeft, merge.chunkBytes]).toEqual([count, count, sectors * 512]);
+      const taken: number[] = [];
+      while (!merge.isDone) {
+        const before = merge.chunksLeft;
+        merge.step();
+        if (before > merge.chunksLeft) taken.push(before - merge.chunksLeft);
+      }
+      expect(taken).toEqual(steps);
+    }
+  });
+
+  it("says what people should know of its devices, and how far it is (S-72)", () => {
+    makeStore([
+      [3, 2],
+      [9, 3],
+    ]);
+    writeFileSync(origin, dataPattern(16 * CHUNK + 100, 1));
+    using merge = new OfflineMerge({ origin, cow, chunkSectors: 16 });
+    expect(merge.warnings).toEqual([
+      "chunk size 8 in device metadata overrides table chunk size of 16.",
+      `${origin}: the last 100 bytes fill no sector and are not used`,
+    ]);
+    expect(merge.status).toBe("32/128 16");
+    expect([merge.devices.origin.path, merge.devices.cow.path, merge.devices.loaded.exceptions]).toEqual([
+      origin,
+      cow,
+      2,
+    ]);
+    while (!merge.isDone) merge.step();
+    expect(merge.status).toBe("16/128 16");
   });
 
   it("of a store that has none is done in one step, and writes nothing", () => {
