@@ -8,6 +8,10 @@
  * the ring's own words are such a value; anything else that is thrown is a defect.
  */
 import { errnoOf, SnapringError } from "../src/base/errno.ts";
+import { Message } from "../src/ring/messages.ts";
+import type { Outbox } from "../src/ring/outbox.ts";
+import { ControlTaken } from "../src/ring/to-main.ts";
+import { Control } from "../src/ring/to-workers.ts";
 
 /** 0, or the error number with which something of the machine was refused. */
 export function refused(take: () => void): number {
@@ -18,4 +22,13 @@ export function refused(take: () => void): number {
     if (error instanceof SnapringError) return errnoOf(error);
     throw error;
   }
+}
+
+/** A Control message has come: take its order from the port, and tell main how that went. */
+export function takeControl(outbox: Outbox, words: Int32Array, at: number, control: () => void): void {
+  const sequence = Control.sequence.get(words, at);
+  const error = refused(control);
+  const answer = outbox.begin(Message.ControlTaken, 0);
+  ControlTaken.sequence.set(outbox.words, answer, sequence);
+  ControlTaken.error.set(outbox.words, answer, error);
 }

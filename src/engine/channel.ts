@@ -18,6 +18,7 @@ import { createCounters } from "../ring/counters.ts";
 import { Message } from "../ring/messages.ts";
 import { Outbox } from "../ring/outbox.ts";
 import { createRing, RingConsumer } from "../ring/spsc-ring.ts";
+import { Control } from "../ring/to-workers.ts";
 import type { RingMode, WakeHandle, WorkerData } from "../ring/worker-data.ts";
 
 /** What a thread does: serve clients, copy chunks, or write headers and areas. */
@@ -108,7 +109,8 @@ export class Channel {
     if (this.dead || this.#closed)
       return Promise.reject(new SnapringError("EIO", `${this.role} worker ${this.index} has died`));
     this.#port.postMessage(message);
-    this.outbox.send(Message.Control, 0, this.#sent++);
+    const at = this.outbox.begin(Message.Control, 0);
+    Control.sequence.set(this.outbox.words, at, this.#sent++);
     return new Promise((resolve, reject) => {
       this.#taken.push((error) => (error === undefined ? resolve() : reject(error)));
     });

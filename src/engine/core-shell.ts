@@ -14,14 +14,16 @@
  * once. A token carries the worker that asked: worker × 65536 + piece. The core never sees rings, the workers never decide.
  */
 import { unreachable } from "../base/assert.ts";
-import type { ChunkNeed } from "../base/chunk-need.ts";
 import { errno, errnoOf } from "../base/errno.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
-import { fromWords, highWord, lowWord } from "../base/u64.ts";
 import type { Core } from "../core/core.ts";
 import type { CopyJob, Effects, MetadataJob, NoticeKind, Registration } from "../core/ports.ts";
-import { type CloseCause, EPOCH_SHIFT, Message, SNAPSHOT_MASK } from "../ring/messages.ts";
-import type { RingConsumer } from "../ring/spsc-ring.ts";
+import { kindOf, tokenOf } from "../ring/message-field.ts";
+import { type CloseCause, Message } from "../ring/messages.ts";
+import { Claim, ConnectionClosed, ControlTaken, Copied, Drained, ExclusiveDone, GateDrained } from "../ring/to-main.ts";
+import { MetadataDone, NeedChunk, NeedDurable, NeedExclusive, NeedOrigin } from "../ring/to-main.ts";
+import { NeedRange, NeedReserve, Stopped, Written } from "../ring/to-main.ts";
+import { CopyRead, CopyWrite, ExclusiveGranted, Granted, Released, Reserved } from "../ring/to-workers.ts";
 import type { Channel } from "./channel.ts";
 import { MetadataSender } from "./metadata-sender.ts";
 import type { Threads } from "./threads.ts";
@@ -132,15 +134,19 @@ export class CoreShell implements Effects {
     const { copies } = this.#threads;
     const { outbox } = copies[this.#nextCopy];
     this.#nextCopy = (this.#nextCopy + 1) % copies.length;
-    const { id, source, targets } = job;
-    const position = job.sector * SECTOR_BYTES;
-    const bytes = job.sectors * SECTOR_BYTES;
-    outbox.send(Message.CopyRead, id, source, lowWord(position), highWord(position), bytes, targets.length);
+    const { id, source, sector, sectors, targets } = job;
+    const { words } = outbox;
+    const read = outbox.begin(Message.CopyRead, id);
+    CopyRead.file.set(words, read, source);
+    CopyRead.position.set(words, read, sector * SECTOR_BYTES);
+    CopyRead.bytes.set(words, read, sectors * SECTOR_BYTES);
+    CopyRead.targets.set(words, read, targets.length);
     for (const target of targets) {
-      const at = target.sector * SECTOR_BYTES;
-      const { device, sectors, offsetSectors } = target;
-      const length = sectors * SECTOR_BYTES;
-      outbox.send(Message.CopyWrite, id, device, lowWord(at), highWord(at), length, offsetSectors * SECTOR_BYTES);
+      const at = outbox.begin(Message.CopyWrite, id);
+      CopyWrite.file.set(words, at, target.device);
+      CopyWrite.position.set(words, at, target.sector * SECTOR_BYTES);
+      CopyWrite.bytes.set(words, at, target.sectors * SECTOR_BYTES);
+      CopyWrite.offset.set(words, at, target.offsetSectors * SECTOR_BYTES);
     }
   }
 
@@ -149,27 +155,25 @@ export class CoreShell implements Effects {
   }
 
   grant(token: number, snapshot: number, chunk: number, newChunk: number, whole: boolean): void {
-    const piece = token % TOKEN_WORKER;
     const { outbox } = this.#exportOf(token);
-    const flag = whole ? 1 : 0;
-    outbox.send(
-      Message.Granted,
-      piece,
-      snapshot,
-      lowWord(chunk),
-      highWord(chunk),
-      lowWord(newChunk),
-      highWord(newChunk),
-      flag,
-    );
+    const { words } = outbox;
+    const at = outbox.begin(Message.Granted, token % TOKEN_WORKER);
+    Granted.snapshot.set(words, at, snapshot);
+    Granted.chunk.set(words, at, chunk);
+    Granted.newChunk.set(words, at, newChunk);
+    Granted.whole.set(words, at, whole);
   }
 
   grantExclusive(token: number, gate: number): void {
-    this.#exportOf(token).outbox.send(Message.ExclusiveGranted, token % TOKEN_WORKER, gate);
+    const { outbox } = this.#exportOf(token);
+    const at = outbox.begin(Message.ExclusiveGranted, token % TOKEN_WORKER);
+    ExclusiveGranted.gate.set(outbox.words, at, gate);
   }
 
   release(token: number, error: number): void {
-    this.#exportOf(token).outbox.send(Message.Released, token % TOKEN_WORKER, error);
+    const { outbox } = this.#exportOf(token);
+    const at = outbox.begin(Message.Released, token % TOKEN_WORKER);
+    Released.error.set(outbox.words, at, error);
   }
 
   register(snapshot: number, what: Registration): void {
@@ -248,75 +252,122 @@ export class CoreShell implements Effects {
     const { inbox } = channel;
     inbox.awake();
     for (let at = inbox.peek(); at >= 0; at = inbox.peek()) {
-      if (this.#ended) this.#lastMessage(channel, inbox, at);
-      else this.#message(channel, inbox, at);
+      if (this.#ended) this.#lastMessage(channel, inbox.words, at);
+      else this.#message(channel, inbox.words, at);
       inbox.advance();
       this.heard += 1;
     }
   }
 
-  #lastMessage(channel: Channel, { words }: RingConsumer, at: number): void {
-    if (words[at] === Message.Stopped) return channel.hasStopped(words[at + 2], words[at + 3]);
-    if (words[at] === Message.ConnectionClosed)
-      this.#events.connectionClosed(words[at + 1], words[at + 2] as CloseCause);
+  #lastMessage(channel: Channel, words: Int32Array, at: number): void {
+    const kind = kindOf(words, at);
+    if (kind === Message.Stopped) this.#stopped(channel, words, at);
+    else if (kind === Message.ConnectionClosed) this.#connectionClosed(words, at);
   }
 
   /** Most come from export workers and are about exceptions; the others are about threads and connections. */
-  #message(channel: Channel, { words }: RingConsumer, at: number): void {
-    const kind = words[at];
-    if (kind === Message.Copied) this.core.copied(words[at + 1], words[at + 2], words[at + 3], words[at + 4]);
-    else if (kind === Message.MetadataDone) this.#metadata.done(words[at + 1], words[at + 2]);
+  #message(channel: Channel, words: Int32Array, at: number): void {
+    const kind = kindOf(words, at);
+    if (kind === Message.Copied) this.#copied(words, at);
+    else if (kind === Message.MetadataDone) this.#metadata.done(tokenOf(words, at), MetadataDone.error.get(words, at));
     else if (!this.#request(channel, words, at)) this.#news(channel, words, at);
   }
 
   /** What a request of a client needs, or has done. False: the message is about something else. */
   #request(channel: Channel, words: Int32Array, at: number): boolean {
     const { core } = this;
-    const kind = words[at];
-    const token = channel.index * TOKEN_WORKER + words[at + 1];
-    const w2 = words[at + 2];
-    if (kind === Message.NeedChunk)
-      core.needChunk(token, w2, fromWords(words[at + 3], words[at + 4]), words[at + 5] as ChunkNeed);
-    else if (kind === Message.NeedOrigin) core.needOrigin(token, fromWords(w2, words[at + 3]), words[at + 4]);
-    else if (kind === Message.Claim || kind === Message.ClaimOrigin) this.#claim(kind, token, w2, words, at);
-    else if (kind === Message.NeedReserve) this.#reserve(channel, w2, words[at + 3]);
-    else if (kind === Message.Written) core.written(w2, fromWords(words[at + 3], words[at + 4]), words[at + 5]);
-    else if (kind === Message.NeedDurable) core.needDurable(token, w2, words[at + 3]);
-    else if (kind === Message.NeedRange) core.needRange(token, w2);
-    else if (kind === Message.NeedExclusive) core.needExclusive(token, w2);
-    else if (kind === Message.ExclusiveDone) core.exclusiveDone(token, w2);
-    else if (kind === Message.Drained) core.drained(w2, words[at + 3]);
-    else if (kind === Message.GateDrained) core.gateDrained(w2);
-    else return false;
-    return true;
+    const token = channel.index * TOKEN_WORKER + tokenOf(words, at);
+    switch (kindOf(words, at)) {
+      case Message.NeedChunk:
+        this.#needChunk(token, words, at);
+        return true;
+      case Message.NeedOrigin:
+        core.needOrigin(token, NeedOrigin.sector.get(words, at), NeedOrigin.sectors.get(words, at));
+        return true;
+      case Message.Claim:
+      case Message.ClaimOrigin:
+        this.#claim(token, words, at);
+        return true;
+      case Message.NeedReserve:
+        this.#reserve(channel, NeedReserve.snapshot.get(words, at), NeedReserve.count.get(words, at));
+        return true;
+      case Message.Written:
+        core.written(Written.snapshot.get(words, at), Written.chunk.get(words, at), Written.error.get(words, at));
+        return true;
+      case Message.NeedDurable:
+        core.needDurable(token, NeedDurable.snapshot.get(words, at), NeedDurable.sequence.get(words, at));
+        return true;
+      case Message.NeedRange:
+        core.needRange(token, NeedRange.snapshot.get(words, at));
+        return true;
+      case Message.NeedExclusive:
+        core.needExclusive(token, NeedExclusive.gate.get(words, at));
+        return true;
+      case Message.ExclusiveDone:
+        core.exclusiveDone(token, ExclusiveDone.gate.get(words, at));
+        return true;
+      case Message.Drained:
+        core.drained(Drained.snapshot.get(words, at), Drained.bucket.get(words, at));
+        return true;
+      case Message.GateDrained:
+        core.gateDrained(GateDrained.gate.get(words, at));
+        return true;
+      default:
+        return false;
+    }
   }
 
   /** Of a connection, or of the thread itself. */
   #news(channel: Channel, words: Int32Array, at: number): void {
-    const kind = words[at];
-    const connection = words[at + 1];
-    if (kind === Message.ConnectionClosed) this.#events.connectionClosed(connection, words[at + 2] as CloseCause);
-    else if (kind === Message.Entered) this.#events.entered(connection);
+    const kind = kindOf(words, at);
+    if (kind === Message.ConnectionClosed) this.#connectionClosed(words, at);
+    else if (kind === Message.Entered) this.#events.entered(tokenOf(words, at));
     else if (kind === Message.Waiting) this.#events.waiting(channel);
-    else if (kind === Message.ControlTaken) channel.controlTaken(words[at + 3]);
-    else if (kind === Message.Stopped) channel.hasStopped(words[at + 2], words[at + 3]);
+    else if (kind === Message.ControlTaken) channel.controlTaken(ControlTaken.error.get(words, at));
+    else if (kind === Message.Stopped) this.#stopped(channel, words, at);
     else unreachable(kind as never, `message from ${channel.role} worker ${channel.index}`);
   }
 
+  #needChunk(token: number, words: Int32Array, at: number): void {
+    const snapshot = NeedChunk.snapshot.get(words, at);
+    this.core.needChunk(token, snapshot, NeedChunk.chunk.get(words, at), NeedChunk.how.get(words, at));
+  }
+
   #reserve(channel: Channel, snapshot: number, count: number): void {
-    const tag = snapshot | (this.core.reserveEpoch(snapshot) << EPOCH_SHIFT);
+    const { outbox } = channel;
+    const { words } = outbox;
+    const epoch = this.core.reserveEpoch(snapshot);
     for (const [first, run] of this.core.reserve(snapshot, count)) {
-      channel.outbox.send(Message.Reserved, 0, tag, lowWord(first), highWord(first), run);
+      const at = outbox.begin(Message.Reserved, 0);
+      Reserved.snapshot.set(words, at, snapshot);
+      Reserved.epoch.set(words, at, epoch);
+      Reserved.newChunk.set(words, at, first);
+      Reserved.count.set(words, at, run);
     }
   }
 
-  #claim(kind: number, token: number, tag: number, words: Int32Array, at: number): void {
-    const chunk = fromWords(words[at + 3], words[at + 4]);
-    const newChunk = fromWords(words[at + 5], words[at + 6]);
-    const snapshot = tag & SNAPSHOT_MASK;
-    const epoch = tag >>> EPOCH_SHIFT;
-    if (kind === Message.Claim) this.core.claim(token, snapshot, chunk, newChunk, epoch);
+  /** ClaimOrigin has the same words. */
+  #claim(token: number, words: Int32Array, at: number): void {
+    const snapshot = Claim.snapshot.get(words, at);
+    const epoch = Claim.epoch.get(words, at);
+    const chunk = Claim.chunk.get(words, at);
+    const newChunk = Claim.newChunk.get(words, at);
+    if (kindOf(words, at) === Message.Claim) this.core.claim(token, snapshot, chunk, newChunk, epoch);
     else this.core.claimOrigin(token, snapshot, chunk, newChunk, epoch);
+  }
+
+  #copied(words: Int32Array, at: number): void {
+    const readError = Copied.readError.get(words, at);
+    const writeError = Copied.writeError.get(words, at);
+    this.core.copied(tokenOf(words, at), readError, Copied.failedTargets.get(words, at), writeError);
+  }
+
+  #connectionClosed(words: Int32Array, at: number): void {
+    this.#events.connectionClosed(tokenOf(words, at), ConnectionClosed.cause.get(words, at));
+  }
+
+  #stopped(channel: Channel, words: Int32Array, at: number): void {
+    channel.hasStopped(Stopped.requests.get(words, at), Stopped.clients.get(words, at));
   }
 
   #metadataDone(job: MetadataJob, error: number, bytes: Uint8Array | undefined): void {

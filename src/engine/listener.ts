@@ -19,6 +19,7 @@ import { LISTEN_BACKLOG } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
 import { keepAlive } from "../device/keep-alive.ts";
 import { type CloseCause, Message } from "../ring/messages.ts";
+import { Adopt } from "../ring/to-workers.ts";
 import type { Channel } from "./channel.ts";
 import { ClientLimits, type ClientStats, rethrow } from "./client-limits.ts";
 import { ConnectionIds } from "./connection-ids.ts";
@@ -159,7 +160,8 @@ export class Listener {
     this.#sockets.set(id, { socket, worker });
     this.#limits.began(id, this.#workers[worker]);
     const { outbox } = this.#workers[worker];
-    outbox.send(Message.Adopt, id, fd);
+    const at = outbox.begin(Message.Adopt, id);
+    Adopt.fd.set(outbox.words, at, fd);
     outbox.flush();
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Turns the core's metadata jobs into steps for the metadata worker, with their images in its arena.
  *
- *   core: commit(bytes) ─▶ copy into image slots ─▶ MetadataJob, MetadataStep … ─▶ worker ─▶ MetadataDone ─▶ slots free
+ *   core: commit(bytes) ─▶ copy into image slots ─▶ MetadataBegin, MetadataStep … ─▶ worker ─▶ MetadataDone ─▶ slots free
  *
  *   format   zero header chunk and area 0 │ flush │ header (FUA)                  S-31
  *   header   header (FUA)                                                         S-70
@@ -12,11 +12,11 @@
  * Bytes that are all zero take no slot. A job that finds too few free slots waits; jobs of other stores do not overtake it.
  */
 import { assert } from "../base/assert.ts";
-import { highWord, lowWord } from "../base/u64.ts";
 import type { MetadataJob } from "../core/ports.ts";
 import { IoOp } from "../ring/io-descriptor.ts";
 import { Message } from "../ring/messages.ts";
 import { METADATA_SLOT_BYTES, METADATA_SLOTS, metadataSlotAddress } from "../ring/metadata-arena.ts";
+import { MetadataBegin, MetadataStep } from "../ring/to-workers.ts";
 import type { Channel } from "./channel.ts";
 
 /** Gets a job's end; `bytes` only where the job read an area. */
@@ -94,19 +94,17 @@ export class MetadataSender {
   #transmit(id: number, job: MetadataJob, steps: readonly Step[]): void {
     const { outbox } = this.#channel;
     const file = job.kind === "flush" ? job.device : 1 + job.snapshot;
-    outbox.send(Message.MetadataJob, id, file, steps.length);
-    for (const s of steps) {
-      const { operation, position, bytes, address, durable } = s;
-      outbox.send(
-        Message.MetadataStep,
-        id,
-        operation,
-        lowWord(position),
-        highWord(position),
-        bytes,
-        address,
-        durable ? 1 : 0,
-      );
+    const { words } = outbox;
+    const begun = outbox.begin(Message.MetadataBegin, id);
+    MetadataBegin.file.set(words, begun, file);
+    MetadataBegin.steps.set(words, begun, steps.length);
+    for (const step of steps) {
+      const at = outbox.begin(Message.MetadataStep, id);
+      MetadataStep.operation.set(words, at, step.operation);
+      MetadataStep.position.set(words, at, step.position);
+      MetadataStep.bytes.set(words, at, step.bytes);
+      MetadataStep.address.set(words, at, step.address);
+      MetadataStep.durable.set(words, at, step.durable);
     }
   }
 

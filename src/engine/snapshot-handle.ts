@@ -9,6 +9,7 @@ import type { PlacedFile } from "../device/placed-file.ts";
 import type { StoreKind } from "../format/table-line.ts";
 import { cowFile } from "../ring/file-table.ts";
 import { Message } from "../ring/messages.ts";
+import { GateOpened } from "../ring/to-workers.ts";
 import { snapshotReadGate, snapshotWriteGate } from "../base/gate-numbers.ts";
 import type { VolumeWords } from "../ring/volume-words.ts";
 import type { SnapshotDescription } from "../ring/worker-data.ts";
@@ -127,7 +128,10 @@ export function gatePort(volume: VolumeWords, number: number, exportWorkers: rea
     inFlight: () => gate.inFlight(),
     open: () => {
       gate.open();
-      for (const { outbox } of exportWorkers) outbox.send(Message.GateOpened, 0, number);
+      for (const { outbox } of exportWorkers) {
+        const at = outbox.begin(Message.GateOpened, 0);
+        GateOpened.gate.set(outbox.words, at, number);
+      }
     },
   };
 }

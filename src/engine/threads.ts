@@ -14,6 +14,7 @@ import { COPY_ARENA_BYTES } from "../ring/copy-arena.ts";
 import { EXPORT_ARENA_BYTES } from "../ring/export-arena.ts";
 import { WorkerCounter } from "../ring/counters.ts";
 import { Message, StopHow } from "../ring/messages.ts";
+import { Stop } from "../ring/to-workers.ts";
 import { METADATA_ARENA_BYTES } from "../ring/metadata-arena.ts";
 import type { ExportWorkerData, RingMode, WakeHandle } from "../ring/worker-data.ts";
 import { workerEntry } from "./worker-entry.ts";
@@ -131,8 +132,10 @@ export class Threads {
       for (const channel of ending) {
         channel.told = true;
         if (channel.dead || channel.isClosed) continue;
-        channel.outbox.send(Message.Stop, 0, stop);
-        channel.outbox.flush();
+        const { outbox } = channel;
+        const at = outbox.begin(Message.Stop, 0);
+        Stop.how.set(outbox.words, at, stop);
+        outbox.flush();
       }
     };
     tell(how);

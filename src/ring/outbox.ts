@@ -1,51 +1,77 @@
 /**
  * The sending end of a channel: a ring, and a queue for what the ring has no room for.
  *
+ *   const at = outbox.begin(kind, token) ─▶ each field of the message: set(outbox.words, at, …) ─▶ the next begin … ─▶ flush
+ *
  * The queue is bounded by what may be under way (every message answers or asks for one pooled record), so it is a cushion and
- * not a second ring; order is kept. `flush` publishes once per turn and wakes the consumer at most once.
+ * not a second ring; order is kept. What finds no room is written into the ring's spill, and goes from there into the queue when the next
+ * message begins: so a message's words are always the ring's. `flush` publishes once per turn and wakes the consumer at most once.
+ *
+ * Between `begin` and the last field nothing else is begun, and nothing flushed: whoever has to call others for a value does so before.
  */
-import { assert } from "../base/assert.ts";
-import { RingProducer } from "./spsc-ring.ts";
+import { assert, VERIFY } from "../base/assert.ts";
+import { KIND_WORD, MESSAGE_WORDS, TOKEN_WORD } from "./message-field.ts";
+import { RingProducer, SPILL } from "./spsc-ring.ts";
+
+/** What a field is that nobody has set: a word of an earlier message, or this where it is to be seen. */
+const UNSET = 0x5a5a_5a5a;
 
 export class Outbox {
+  /** The ring's; a message's begin at what `begin` returned. */
+  readonly words: Int32Array;
   readonly #ring: RingProducer;
   readonly #wake: () => void;
   readonly #overflow: Int32Array[] = [];
+  /** The spill holds a message, which is behind those in the queue. */
+  #spilled = false;
 
   constructor(memory: SharedArrayBuffer, wake: () => void) {
     this.#ring = new RingProducer(memory);
+    this.words = this.#ring.words;
     this.#wake = wake;
   }
 
-  send(kind: number, token: number, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0): void {
-    const at = this.#overflow.length === 0 ? this.#ring.reserve() : -1;
-    if (at < 0) {
-      this.#overflow.push(Int32Array.of(kind, token, a, b, c, d, e, f));
-      return;
-    }
-    const words = this.#ring.words;
+  /** A message: its word 0, from which its fields are set, every one of them. */
+  begin(kind: number, token: number): number {
     assert(kind > 0, "a message has a kind");
-    words[at] = kind;
-    words[at + 1] = token;
-    words[at + 2] = a;
-    words[at + 3] = b;
-    words[at + 4] = c;
-    words[at + 5] = d;
-    words[at + 6] = e;
-    words[at + 7] = f;
+    let at = this.#spilled ? -1 : this.#ring.reserve();
+    if (at < 0) at = this.#spill();
+    const { words } = this;
+    if (VERIFY) words.fill(UNSET, at, at + MESSAGE_WORDS);
+    words[at + KIND_WORD] = kind;
+    words[at + TOKEN_WORD] = token;
+    return at;
+  }
+
+  /** A message without fields. */
+  send(kind: number, token: number): void {
+    this.begin(kind, token);
   }
 
   /** Publish what was sent. True where something is still queued: call again in the next turn. */
   flush(): boolean {
+    if (this.#spilled) this.#drain();
+    if (this.#ring.publish()) this.#wake();
+    return this.#spilled;
+  }
+
+  /** Room outside of the ring, which is full, or which others wait for. */
+  #spill(): number {
+    if (this.#spilled) this.#overflow.push(this.words.slice(SPILL, SPILL + MESSAGE_WORDS));
+    this.#spilled = true;
+    return SPILL;
+  }
+
+  /** What has waited goes into the ring, oldest first; the one in the spill is the last. */
+  #drain(): void {
     let moved = 0;
-    while (moved < this.#overflow.length) {
+    for (; moved <= this.#overflow.length; moved++) {
       const at = this.#ring.reserve();
       if (at < 0) break;
-      this.#ring.words.set(this.#overflow[moved], at);
-      moved += 1;
+      if (moved < this.#overflow.length) this.words.set(this.#overflow[moved], at);
+      else this.words.copyWithin(at, SPILL, SPILL + MESSAGE_WORDS);
     }
-    if (moved > 0) this.#overflow.splice(0, moved);
-    if (this.#ring.publish()) this.#wake();
-    return this.#overflow.length > 0;
+    this.#spilled = moved <= this.#overflow.length;
+    this.#overflow.splice(0, moved);
   }
 }

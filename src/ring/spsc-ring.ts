@@ -1,11 +1,11 @@
 /**
  * A single-producer, single-consumer ring of fixed-size messages in shared memory.
  *
- *            word 0      word 16     word 32      word 48 …
- *   ┌───────────┬───────────┬───────────┬──────────────────────────────┐
- *   │ tail      │ head      │ sleeping  │ capacity × MESSAGE_WORDS     │   one cache line between the
- *   │ producer  │ consumer  │ consumer  │ messages, 32 bytes each      │   first three words
- *   └───────────┴───────────┴───────────┴──────────────────────────────┘
+ *     word 0      8           16          32          48 …
+ *   ┌───────────┬───────────┬───────────┬───────────┬──────────────────────────────┐
+ *   │ tail      │ spill     │ head      │ sleeping  │ capacity × MESSAGE_WORDS     │   one cache line between
+ *   │ producer  │ producer  │ consumer  │ consumer  │ messages, 32 bytes each      │   tail, head and sleeping
+ *   └───────────┴───────────┴───────────┴───────────┴──────────────────────────────┘
  *
  *   producer                                  consumer
  *   fill message words                        sleeping = 1
@@ -16,10 +16,11 @@
  * lost. Indices run freely over 32 bits and are compared by difference. A full ring means "not yet".
  */
 import { assert } from "../base/assert.ts";
-
-const MESSAGE_WORDS = 8;
+import { MESSAGE_WORDS } from "./message-field.ts";
 
 const TAIL = 0;
+/** The producer's: room for a message that the ring has no room for (outbox.ts). */
+export const SPILL = 8;
 const HEAD = 16;
 const SLEEPING = 32;
 const MESSAGES = 48;
@@ -121,3 +122,5 @@ export class RingConsumer {
     Atomics.store(this.words, SLEEPING, 0);
   }
 }
+
+assert(TAIL < SPILL && SPILL + MESSAGE_WORDS <= HEAD, "what the producer keeps aside lies beside its tail");

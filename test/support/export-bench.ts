@@ -26,6 +26,7 @@ import { dataPattern } from "./data-pattern.ts";
 import { ExportClient } from "./export-client.ts";
 import { FakeRing } from "./fake-ring.ts";
 import { FakeSocket } from "./fake-socket.ts";
+import { sendWords } from "./raw-message.ts";
 
 const ORIGIN_FD = 100;
 const COW_FD = 200;
@@ -154,8 +155,7 @@ export class ExportBench {
   }
 
   send(kind: number, token: number, ...rest: readonly number[]): void {
-    const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = rest;
-    this.#outbox.send(kind, token, a, b, c, d, e, f);
+    sendWords(this.#outbox, kind, token, ...rest);
     this.#outbox.flush();
   }
 

@@ -18,12 +18,13 @@ import { EntryState } from "../../src/base/states.ts";
 import { fromWords } from "../../src/base/u64.ts";
 import { Command, CommandFlag } from "../../src/nbd/wire/protocol.ts";
 import { IoOp } from "../../src/ring/io-descriptor.ts";
-import { EPOCH_SHIFT, Message, SNAPSHOT_MASK } from "../../src/ring/messages.ts";
+import { Message } from "../../src/ring/messages.ts";
 import { SeededRandom } from "./core/seeded-random.ts";
 import { dataPattern } from "./data-pattern.ts";
 import { type BenchSnapshot, ExportBench } from "./export-bench.ts";
 import type { ExportClient } from "./export-client.ts";
 import type { FakeOperation } from "./fake-ring.ts";
+import { EPOCH_SHIFT, SNAPSHOT_MASK } from "./raw-message.ts";
 
 const CHUNK = 4096;
 const CHUNKS = 64;

@@ -9,6 +9,7 @@ import { Message, StopHow } from "../../src/ring/messages.ts";
 import type { Channel } from "../../src/engine/channel.ts";
 import { dataPattern } from "../support/data-pattern.ts";
 import { LibraryVolume, removeVolumes } from "../support/library-volume.ts";
+import { sendWords } from "../support/raw-message.ts";
 
 afterEach(async () => {
   vi.restoreAllMocks();
@@ -175,7 +176,7 @@ test("a thread that ends without an error has died, too", async () => {
   for (const channel of [threads.exports[0], threads.exports[1]]) {
     const died = death(volume);
     // It takes the order for main's own, and ends.
-    channel.outbox.send(Message.Stop, 0, StopHow.Cut);
+    sendWords(channel.outbox, Message.Stop, 0, StopHow.Cut);
     channel.outbox.flush();
     if (channel === threads.exports[0]) expect((await died).message).toContain("export worker 0 has died: its thread");
   }

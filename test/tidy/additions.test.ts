@@ -7,11 +7,14 @@ import { describe, expect, it } from "vitest";
 import { Command } from "../../src/nbd/wire/protocol.ts";
 import { ExportCounter, WorkerCounter } from "../../src/ring/counters.ts";
 import { Message } from "../../src/ring/messages.ts";
+import * as toMain from "../../src/ring/to-main.ts";
+import * as toWorkers from "../../src/ring/to-workers.ts";
 import { Operation } from "../../workers/export/request.ts";
 import { Cmd } from "../support/nbd-client.ts";
 import { filesBelow, textOf } from "./repository.ts";
 
 const product = ["src", "workers"].flatMap(filesBelow).filter((path) => path.endsWith(".ts"));
+const declared = { ...toMain, ...toWorkers };
 const tests = filesBelow("test").filter((path) => path.endsWith(".ts") && !path.startsWith("test/tidy"));
 
 describe("a statistic", () => {
@@ -93,6 +96,8 @@ describe("an NBD command", () => {
 });
 
 describe("a message", () => {
+  const sides = product.filter((path) => /^(src\/engine|workers)\//.test(path));
+
   it("has a number of its own", () => {
     const numbers = Object.values(Message);
     expect(numbers.filter((number, i) => numbers.indexOf(number) !== i)).toEqual([]);
@@ -102,7 +107,40 @@ describe("a message", () => {
     const files = product.filter((path) => path.startsWith(side));
     expect(Object.keys(Message).filter((name) => !isFound(new RegExp(`\\bMessage\\.${name}\\b`), files))).toEqual([]);
   });
+
+  it("has its fields declared under its name, in one place", () => {
+    expect(Object.keys(declared).toSorted()).toEqual(Object.keys(Message).toSorted());
+  });
+
+  it("is begun with every field that it has", () => {
+    const begun = sides.flatMap((path) =>
+      [...textOf(path).matchAll(/\bbegin\(Message\.(\w+), /g)].map(([, name]) => ({ path, name: name! })),
+    );
+    expect(begun.length).toBeGreaterThan(25);
+    const unset = begun.flatMap(({ path, name }) =>
+      fieldsOf(name)
+        .filter((field) => !isFound(new RegExp(`\\b${name}\\.${field}\\.set\\(`), [path]))
+        .map((field) => `${path}: ${name}.${field}`),
+    );
+    expect(unset).toEqual([]);
+  });
+
+  it("is sent without fields only if it has none", () => {
+    const sent = sides.flatMap((path) =>
+      [...textOf(path).matchAll(/\bsend\(Message\.(\w+), /g)].map(([, name]) => name!),
+    );
+    expect(sent.length).toBeGreaterThan(1);
+    expect(sent.filter((name) => fieldsOf(name).length > 0)).toEqual([]);
+  });
+
+  it("is read and written by its fields: who sends or takes one knows no number of a word", () => {
+    expect(sides.filter((path) => /(?<!#)\bwords\[at\b|\b(in|out)box\.words\[/.test(textOf(path)))).toEqual([]);
+  });
 });
+
+function fieldsOf(name: string): string[] {
+  return Object.keys(declared[name as keyof typeof declared]);
+}
 
 /** The members of an interface, by their names. */
 function membersOf(path: string, type: string): string[] {

@@ -13,17 +13,20 @@ import { assert, AssertionFailure } from "../../src/base/assert.ts";
 import { MAX_COPY_TARGETS } from "../../src/base/constants.ts";
 import { errno } from "../../src/base/errno.ts";
 import { Pool } from "../../src/base/pool.ts";
-import { fromWords } from "../../src/base/u64.ts";
 import type { IoRing } from "../../src/device/port.ts";
 import { COMPLETION_WORDS, IoOp } from "../../src/ring/io-descriptor.ts";
 import { WorkerCounter } from "../../src/ring/counters.ts";
 import { SEGMENT_BYTES } from "../../src/ring/copy-arena.ts";
+import { kindOf, tokenOf } from "../../src/ring/message-field.ts";
 import { Message, StopHow } from "../../src/ring/messages.ts";
 import type { Outbox } from "../../src/ring/outbox.ts";
 import type { RingConsumer } from "../../src/ring/spsc-ring.ts";
 import { Submissions } from "../../src/ring/submissions.ts";
+import { Copied } from "../../src/ring/to-main.ts";
+import { CopyRead, CopyWrite, Stop } from "../../src/ring/to-workers.ts";
 import type { WorkerLoop } from "../drive.ts";
-import { refused } from "../refused.ts";
+import { takeControl } from "../refused.ts";
+import { sayStopped } from "../stopped.ts";
 import { WakeUp } from "../wake-up.ts";
 import { CopyJob } from "./copy-job.ts";
 import { CopySegment } from "./copy-segment.ts";
@@ -112,33 +115,37 @@ export class CopyLoop implements WorkerLoop {
   }
 
   #message(words: Int32Array, at: number): void {
-    const position = fromWords(words[at + 3], words[at + 4]);
-    switch (words[at]) {
-      case Message.CopyRead: {
-        const job = this.#spare.pop() ?? new CopyJob();
-        job.begin(words[at + 1], words[at + 2], position, words[at + 5], words[at + 6]);
-        this.#queue.push(job);
-        return;
-      }
+    switch (kindOf(words, at)) {
+      case Message.CopyRead:
+        return this.#addJob(words, at);
       case Message.CopyWrite:
-        return this.#addTarget(words, at, position);
+        return this.#addTarget(words, at);
       case Message.Control:
-        this.#outbox.send(Message.ControlTaken, 0, words[at + 2], refused(this.#control));
-        return;
+        return takeControl(this.#outbox, words, at, this.#control);
       case Message.Stop:
         this.#stopping = true;
-        if (words[at + 2] === StopHow.Abandon) this.#abandon();
+        if (Stop.how.get(words, at) === StopHow.Abandon) this.#abandon();
         return;
       default:
-        throw new AssertionFailure(`unknown message ${words[at]} from main`);
+        throw new AssertionFailure(`unknown message ${kindOf(words, at)} from main`);
     }
   }
 
+  #addJob(words: Int32Array, at: number): void {
+    const job = this.#spare.pop() ?? new CopyJob();
+    const file = CopyRead.file.get(words, at);
+    const position = CopyRead.position.get(words, at);
+    job.begin(tokenOf(words, at), file, position, CopyRead.bytes.get(words, at), CopyRead.targets.get(words, at));
+    this.#queue.push(job);
+  }
+
   /** The job that a target belongs to is the one that came last. */
-  #addTarget(words: Int32Array, at: number, position: number): void {
+  #addTarget(words: Int32Array, at: number): void {
     const job = this.#queue[this.#queue.length - 1];
-    assert(job !== undefined && job.id === words[at + 1], "a target of a copy that did not come before it");
-    job.addTarget(words[at + 2], position, words[at + 5], words[at + 6]);
+    assert(job !== undefined && job.id === tokenOf(words, at), "a target of a copy that did not come before it");
+    const file = CopyWrite.file.get(words, at);
+    const position = CopyWrite.position.get(words, at);
+    job.addTarget(file, position, CopyWrite.bytes.get(words, at), CopyWrite.offset.get(words, at));
   }
 
   #beginSegments(): void {
@@ -232,8 +239,16 @@ export class CopyLoop implements WorkerLoop {
     this.#underWay -= 1;
     if (job.segments > 0 || job.cursor < job.length) return;
     this.counters[WorkerCounter.Copies] += 1;
-    this.#outbox.send(Message.Copied, job.id, job.readError, job.failedTargets, job.writeError);
+    this.#sendCopied(job);
     this.#spare.push(job);
+  }
+
+  #sendCopied(job: CopyJob): void {
+    const { words } = this.#outbox;
+    const at = this.#outbox.begin(Message.Copied, job.id);
+    Copied.readError.set(words, at, job.readError);
+    Copied.failedTargets.set(words, at, job.failedTargets);
+    Copied.writeError.set(words, at, job.writeError);
   }
 
   /** What is under way ends; nothing further begins. */
@@ -244,7 +259,7 @@ export class CopyLoop implements WorkerLoop {
 
   /** The loop ends when main's ring has taken its last word; of an abandoned one main may take none. */
   #end(): void {
-    if (!this.#saidStopped) this.#outbox.send(Message.Stopped, 0);
+    if (!this.#saidStopped) sayStopped(this.#outbox, 0, 0);
     this.#saidStopped = true;
     this.#backlog = this.#outbox.flush() && !this.#abandoned;
     this.#ended = !this.#backlog;

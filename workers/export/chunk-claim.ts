@@ -8,8 +8,8 @@
  * The claim is sent before the gate is left, so that main has it when it sees the gate empty (C-15, C-18).
  */
 import { assert } from "../../src/base/assert.ts";
-import { highWord, lowWord } from "../../src/base/u64.ts";
-import { EPOCH_SHIFT, Message } from "../../src/ring/messages.ts";
+import { Message } from "../../src/ring/messages.ts";
+import { Claim, NeedReserve } from "../../src/ring/to-main.ts";
 import type { ExportContext } from "./context.ts";
 import { ChunkHolds } from "./fill.ts";
 import type { Piece } from "./piece.ts";
@@ -27,8 +27,15 @@ export class ChunkClaim {
     const { index, reserve } = piece.fill.snapshot;
     if (reserve === null || !piece.claim.may || piece.announcement.exclusive) return false;
     const count = reserve.wanted();
-    if (count > 0) this.#context.outbox.send(Message.NeedReserve, 0, index, count);
+    if (count > 0) this.#needReserve(index, count);
     return true;
+  }
+
+  #needReserve(snapshot: number, count: number): void {
+    const { outbox } = this.#context;
+    const at = outbox.begin(Message.NeedReserve, 0);
+    NeedReserve.snapshot.set(outbox.words, at, snapshot);
+    NeedReserve.count.set(outbox.words, at, count);
   }
 
   /** Inside the write gate. The new chunk, or -1: there is none in reserve. */
@@ -50,11 +57,14 @@ export class ChunkClaim {
     assert(!piece.announcement.isNowhere, "the gate was left before the claim");
     const kind = fill.holds === ChunkHolds.OldData ? Message.ClaimOrigin : Message.Claim;
     const chunk = snapshot.chunkAt(piece.offset);
-    const tag = snapshot.index | (claim.epoch << EPOCH_SHIFT);
-    const newChunk = claim.chunk;
     piece.moveTo(Stage.Claimed);
     const { outbox } = this.#context;
-    outbox.send(kind, piece.index, tag, lowWord(chunk), highWord(chunk), lowWord(newChunk), highWord(newChunk));
+    const { words } = outbox;
+    const at = outbox.begin(kind, piece.index);
+    Claim.snapshot.set(words, at, snapshot.index);
+    Claim.epoch.set(words, at, claim.epoch);
+    Claim.chunk.set(words, at, chunk);
+    Claim.newChunk.set(words, at, claim.chunk);
     this.#context.leave(piece);
   }
 

@@ -16,6 +16,7 @@ import type { IoRing } from "../../src/device/port.ts";
 import type { GatePass } from "../../src/ring/gate.ts";
 import { Message } from "../../src/ring/messages.ts";
 import type { Outbox } from "../../src/ring/outbox.ts";
+import { ExclusiveDone, GateDrained } from "../../src/ring/to-main.ts";
 import { Submissions } from "../../src/ring/submissions.ts";
 import type { VolumeReader } from "../../src/ring/volume-words.ts";
 import { Connection } from "./connection.ts";
@@ -142,10 +143,16 @@ export class ExportContext {
     if (announcement.isNowhere) return;
     if (announcement.exclusive) {
       announcement.leaveExclusive();
-      this.outbox.send(Message.ExclusiveDone, piece.index, announcement.gate);
+      const at = this.outbox.begin(Message.ExclusiveDone, piece.index);
+      ExclusiveDone.gate.set(this.outbox.words, at, announcement.gate);
       return;
     }
-    if (announcement.leave()) this.outbox.send(Message.GateDrained, 0, announcement.gate);
+    if (announcement.leave()) this.#tellDrained(announcement.gate);
+  }
+
+  #tellDrained(gate: number): void {
+    const at = this.outbox.begin(Message.GateDrained, 0);
+    GateDrained.gate.set(this.outbox.words, at, gate);
   }
 
   /** A request is over: its slot and its record. */

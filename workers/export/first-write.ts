@@ -23,8 +23,8 @@ import { ChunkNeed } from "../../src/base/chunk-need.ts";
 import { assert } from "../../src/base/assert.ts";
 import { errno } from "../../src/base/errno.ts";
 import { SnapshotState } from "../../src/base/states.ts";
-import { highWord, lowWord } from "../../src/base/u64.ts";
 import { Message } from "../../src/ring/messages.ts";
+import { NeedChunk, Written } from "../../src/ring/to-main.ts";
 import { ChunkClaim } from "./chunk-claim.ts";
 import { ChunkFill } from "./chunk-fill.ts";
 import type { ExportContext } from "./context.ts";
@@ -104,7 +104,11 @@ export class FirstWrite {
     const chunk = snapshot.chunkAt(piece.offset);
     this.#context.leave(piece);
     piece.moveTo(Stage.Chunk);
-    this.#context.outbox.send(Message.NeedChunk, piece.index, snapshot.index, lowWord(chunk), highWord(chunk), how);
+    const { outbox } = this.#context;
+    const at = outbox.begin(Message.NeedChunk, piece.index);
+    NeedChunk.snapshot.set(outbox.words, at, snapshot.index);
+    NeedChunk.chunk.set(outbox.words, at, chunk);
+    NeedChunk.how.set(outbox.words, at, how);
   }
 
   /** 3. Main has granted the chunk. `how`: as it was asked for. */
@@ -153,7 +157,10 @@ export class FirstWrite {
     const { error } = piece.transfer;
     piece.moveTo(Stage.Written);
     const { outbox } = this.#context;
-    outbox.send(Message.Written, piece.index, snapshot.index, lowWord(chunk), highWord(chunk), error);
+    const at = outbox.begin(Message.Written, piece.index);
+    Written.snapshot.set(outbox.words, at, snapshot.index);
+    Written.chunk.set(outbox.words, at, chunk);
+    Written.error.set(outbox.words, at, error);
   }
 
   /** 6. Main's answer to NeedChunk (it has had the chunk copied), to Written or to a claim. */

@@ -14,15 +14,18 @@
 import { ChunkNeed } from "../../src/base/chunk-need.ts";
 import { assert, AssertionFailure } from "../../src/base/assert.ts";
 import { MAX_CONNECTIONS_PER_WORKER, STILL_READS_MS, TRANSFER_MS } from "../../src/base/constants.ts";
-import { fromWords } from "../../src/base/u64.ts";
 import { COMPLETION_WORDS } from "../../src/ring/io-descriptor.ts";
 import { ExportCounter, exportRow, histogramAt, latencyBucket, WorkerCounter } from "../../src/ring/counters.ts";
 import { FileKind } from "../../src/device/port.ts";
-import { CloseCause, EPOCH_SHIFT, Message, SNAPSHOT_MASK, StopHow } from "../../src/ring/messages.ts";
+import { kindOf, tokenOf } from "../../src/ring/message-field.ts";
+import { CloseCause, Message, StopHow } from "../../src/ring/messages.ts";
 import type { RingConsumer } from "../../src/ring/spsc-ring.ts";
 import type { Submissions } from "../../src/ring/submissions.ts";
+import { ConnectionClosed } from "../../src/ring/to-main.ts";
+import { Adopt, GateOpened, Granted, Released, Reserved, Stop } from "../../src/ring/to-workers.ts";
 import type { WorkerLoop } from "../drive.ts";
-import { refused } from "../refused.ts";
+import { refused, takeControl } from "../refused.ts";
+import { sayStopped } from "../stopped.ts";
 import { WakeUp } from "../wake-up.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionReader } from "./connection-reader.ts";
@@ -117,8 +120,7 @@ export class ExportLoop implements WorkerLoop {
     this.#context.now = performance.now();
     const words = this.#context.ring.completions;
     for (let i = 0; i < completions; i++) {
-      const at = i * COMPLETION_WORDS;
-      this.#complete(words[at], words[at + 1]);
+      this.#complete(words[i * COMPLETION_WORDS], words[i * COMPLETION_WORDS + 1]);
     }
     this.#takeMessages();
     if (this.#open > 0 && this.#context.now - this.#askedAt >= STILL_READS_MS) this.#askAll();
@@ -196,58 +198,61 @@ export class ExportLoop implements WorkerLoop {
   }
 
   #message(words: Int32Array, at: number): void {
-    const token = words[at + 1];
-    if (this.#abandoned && isAnswer(words[at])) return;
-    switch (words[at]) {
+    const kind = kindOf(words, at);
+    const token = tokenOf(words, at);
+    if (this.#abandoned && isAnswer(kind)) return;
+    switch (kind) {
       case Message.Released:
-        return this.pieces.released(this.#piece(token), words[at + 2]);
+        return this.pieces.released(this.#piece(token), Released.error.get(words, at));
       case Message.Granted:
         return this.#granted(words, at);
       case Message.Reserved:
         return this.#reserved(words, at);
       case Message.GateOpened:
-        for (const piece of this.#context.unpark(words[at + 2])) this.pieces.gateOpened(piece);
-        return;
+        return this.#gateOpened(GateOpened.gate.get(words, at));
       case Message.ExclusiveGranted:
         return this.pieces.exclusiveGranted(this.#piece(token));
       case Message.Adopt:
-        return this.#adopt(token, words[at + 2]);
+        return this.#adopt(token, Adopt.fd.get(words, at));
       case Message.Control:
-        this.#context.outbox.send(Message.ControlTaken, 0, words[at + 2], refused(this.#control));
-        return;
+        return takeControl(this.#context.outbox, words, at, this.#control);
       case Message.CutHandshake:
         return this.#cutHandshake(token);
       case Message.Relieve:
         return this.#relieve();
       case Message.Stop:
-        return this.#stop(words[at + 2]);
+        return this.#stop(Stop.how.get(words, at));
       default:
-        throw new AssertionFailure(`unknown message ${words[at]} from main`);
+        throw new AssertionFailure(`unknown message ${kind} from main`);
     }
   }
 
   #granted(words: Int32Array, at: number): void {
-    const newChunk = fromWords(words[at + 5], words[at + 6]);
-    const how = words[at + 7] === 1 ? ChunkNeed.Whole : ChunkNeed.Fill;
-    this.pieces.granted(this.#piece(words[at + 1]), newChunk, how);
+    const how = Granted.whole.get(words, at) ? ChunkNeed.Whole : ChunkNeed.Fill;
+    this.pieces.granted(this.#piece(tokenOf(words, at)), Granted.newChunk.get(words, at), how);
   }
 
   /** Nothing where the snapshot has gone meanwhile. */
   #reserved(words: Int32Array, at: number): void {
-    const snapshot = this.#context.snapshots[words[at + 2] & SNAPSHOT_MASK];
-    snapshot?.reserve?.add(fromWords(words[at + 3], words[at + 4]), words[at + 5], words[at + 2] >>> EPOCH_SHIFT);
+    const snapshot = this.#context.snapshots[Reserved.snapshot.get(words, at)];
+    const first = Reserved.newChunk.get(words, at);
+    snapshot?.reserve?.add(first, Reserved.count.get(words, at), Reserved.epoch.get(words, at));
+  }
+
+  #gateOpened(gate: number): void {
+    for (const piece of this.#context.unpark(gate)) this.pieces.gateOpened(piece);
   }
 
   #adopt(id: number, fd: number): void {
     const connection = this.#connections.find((c) => c.id === -1);
     if (connection === undefined || this.#stopping) {
-      this.#context.outbox.send(Message.ConnectionClosed, id, CloseCause.NoRoom);
+      this.#tellClosed(id, CloseCause.NoRoom);
       return;
     }
     assert(id >= 0 && fd >= 0, "a client without a number or a socket");
     const error = refused(() => this.#context.ring.setFile(connection.file, fd, FileKind.Socket));
     if (error !== 0) {
-      this.#context.outbox.send(Message.ConnectionClosed, id, CloseCause.Shortage);
+      this.#tellClosed(id, CloseCause.Shortage);
       return;
     }
     connection.begin(id);
@@ -266,10 +271,16 @@ export class ExportLoop implements WorkerLoop {
     if (connection.requests > 0 || unsent) return;
     this.#reader.forget(connection);
     this.#context.ring.setFile(connection.file, -1, FileKind.Socket);
-    this.#context.outbox.send(Message.ConnectionClosed, connection.id, connection.cause);
+    this.#tellClosed(connection.id, connection.cause);
     connection.reset();
     this.#open -= 1;
     this.counters[WorkerCounter.Connections] = this.#open;
+  }
+
+  #tellClosed(id: number, cause: CloseCause): void {
+    const { outbox } = this.#context;
+    const at = outbox.begin(Message.ConnectionClosed, id);
+    ConnectionClosed.cause.set(outbox.words, at, cause);
   }
 
   #cutHandshake(id: number): void {
@@ -294,7 +305,7 @@ export class ExportLoop implements WorkerLoop {
     this.#sender.cut(connection);
   }
 
-  #stop(how: number): void {
+  #stop(how: StopHow): void {
     this.#stopping = true;
     if (how === StopHow.Abandon) this.#abandoned = true;
     if (how !== StopHow.Drain) this.#departed.giveUp();
@@ -316,7 +327,7 @@ export class ExportLoop implements WorkerLoop {
   #end(): void {
     // Those who have gone may have left some that are still done, or under way.
     if (this.#context.requests.used() > 0) return;
-    if (!this.#saidStopped) this.#context.outbox.send(Message.Stopped, 0, this.#requestsCut, this.#clientsCut);
+    if (!this.#saidStopped) sayStopped(this.#context.outbox, this.#requestsCut, this.#clientsCut);
     this.#saidStopped = true;
     this.#backlog = this.#context.outbox.flush() && !this.#abandoned;
     this.#ended = !this.#backlog;

@@ -13,6 +13,7 @@
  */
 import { EntryState } from "../../src/base/states.ts";
 import { Message } from "../../src/ring/messages.ts";
+import { NeedRange } from "../../src/ring/to-main.ts";
 import type { ExportContext } from "./context.ts";
 import { needExclusive, needOrigin } from "./needs.ts";
 import { type Piece, PieceKind } from "./piece.ts";
@@ -58,7 +59,9 @@ export class MergingHandler {
     if (inMergeRange(snapshot, piece)) {
       context.leave(piece);
       piece.moveTo(Stage.Main);
-      context.outbox.send(Message.NeedRange, piece.index, snapshot.index);
+      const { outbox } = context;
+      const at = outbox.begin(Message.NeedRange, piece.index);
+      NeedRange.snapshot.set(outbox.words, at, snapshot.index);
       return;
     }
     const mapped = lookup(snapshot, piece);

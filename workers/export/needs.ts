@@ -8,9 +8,9 @@
  * snapshot-handler.ts.
  */
 import { assert } from "../../src/base/assert.ts";
-import { lowWord, highWord } from "../../src/base/u64.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
 import { Message } from "../../src/ring/messages.ts";
+import { NeedExclusive, NeedOrigin } from "../../src/ring/to-main.ts";
 import type { ExportContext } from "./context.ts";
 import type { Piece } from "./piece.ts";
 import { Stage } from "./stage.ts";
@@ -21,7 +21,10 @@ export function needOrigin(context: ExportContext, piece: Piece): void {
   piece.moveTo(Stage.Main);
   const sector = Math.floor(piece.offset / SECTOR_BYTES);
   const sectors = Math.ceil((piece.offset + piece.length) / SECTOR_BYTES) - sector;
-  context.outbox.send(Message.NeedOrigin, piece.index, lowWord(sector), highWord(sector), sectors);
+  const { outbox } = context;
+  const at = outbox.begin(Message.NeedOrigin, piece.index);
+  NeedOrigin.sector.set(outbox.words, at, sector);
+  NeedOrigin.sectors.set(outbox.words, at, sectors);
 }
 
 /** Ask to be the only write of the piece's gate; `look` comes again when it is granted. */
@@ -30,5 +33,7 @@ export function needExclusive(context: ExportContext, piece: Piece): void {
   const { gate } = piece.announcement;
   context.leave(piece);
   piece.moveTo(Stage.Exclusive);
-  context.outbox.send(Message.NeedExclusive, piece.index, gate);
+  const { outbox } = context;
+  const at = outbox.begin(Message.NeedExclusive, piece.index);
+  NeedExclusive.gate.set(outbox.words, at, gate);
 }

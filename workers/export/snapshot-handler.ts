@@ -12,6 +12,7 @@ import { errno } from "../../src/base/errno.ts";
 import { EntryState, SnapshotState } from "../../src/base/states.ts";
 import { cowFile } from "../../src/ring/file-table.ts";
 import { Message } from "../../src/ring/messages.ts";
+import { Drained, NeedDurable } from "../../src/ring/to-main.ts";
 import { ORIGIN_WRITE_GATE } from "../../src/base/gate-numbers.ts";
 import { bucketAt, trackableChunks } from "../../src/table/tracking.ts";
 import type { GatePass } from "../../src/ring/gate.ts";
@@ -144,8 +145,15 @@ export class SnapshotHandler implements ExportHandler {
     let drained = tracking.end();
     for (let i = 0; drained !== 0; i++, drained >>>= 1) {
       if ((drained & 1) === 0) continue;
-      this.#context.outbox.send(Message.Drained, 0, this.#snapshot.index, bucketAt(tracking.chunk, i));
+      this.#tellDrained(bucketAt(tracking.chunk, i));
     }
+  }
+
+  #tellDrained(bucket: number): void {
+    const { outbox } = this.#context;
+    const at = outbox.begin(Message.Drained, 0);
+    Drained.snapshot.set(outbox.words, at, this.#snapshot.index);
+    Drained.bucket.set(outbox.words, at, bucket);
   }
 
   /** C-4: a snapshot that turned Invalid during a read of the origin gives no data. */
@@ -199,6 +207,13 @@ export class SnapshotHandler implements ExportHandler {
     this.#io.write(piece, context.origin, piece.offset, Durability.WhenFlushed);
   }
 
+  #needDurable(piece: Piece, sequence: number): void {
+    const { outbox } = this.#context;
+    const at = outbox.begin(Message.NeedDurable, piece.index);
+    NeedDurable.snapshot.set(outbox.words, at, this.#snapshot.index);
+    NeedDurable.sequence.set(outbox.words, at, sequence);
+  }
+
   /** C-13 for a flush, C-14 for a FUA write (which has its data durable already). */
   #makeDurable(piece: Piece): void {
     const { words } = this.#snapshot;
@@ -207,8 +222,7 @@ export class SnapshotHandler implements ExportHandler {
       piece.step = Step.AskedDurable;
       if (!words.isDurable(visible)) {
         piece.moveTo(Stage.Main);
-        this.#context.outbox.send(Message.NeedDurable, piece.index, this.#snapshot.index, visible);
-        return;
+        return this.#needDurable(piece, visible);
       }
     }
     if (piece.kind === PieceKind.Durable) return this.#finish(piece, this.#isGone() ? errno.EIO : 0);

@@ -2,7 +2,7 @@
  * The loop of the metadata worker: the only one that writes headers and areas (S-56).
  *
  *   main                           metadata worker
- *   MetadataJob, MetadataStep… ───▶ one linked chain: zero area ─▶ fdatasync ─▶ write area with RWF_DSYNC
+ *   MetadataBegin, MetadataStep… ─▶ one linked chain: zero area ─▶ fdatasync ─▶ write area with RWF_DSYNC
  *   ◀────────────── MetadataDone ── all of it, or the first error
  *
  * A job's steps run one after the other, each only if the one before succeeded whole. Main sends at most one job per store at
@@ -15,16 +15,19 @@
 import { assert, AssertionFailure } from "../../src/base/assert.ts";
 import { errno } from "../../src/base/errno.ts";
 import { Pool } from "../../src/base/pool.ts";
-import { fromWords } from "../../src/base/u64.ts";
 import type { IoRing } from "../../src/device/port.ts";
 import { WorkerCounter } from "../../src/ring/counters.ts";
 import { COMPLETION_WORDS, IoArg, IoOp } from "../../src/ring/io-descriptor.ts";
+import { kindOf, tokenOf } from "../../src/ring/message-field.ts";
 import { Message, StopHow } from "../../src/ring/messages.ts";
 import type { Outbox } from "../../src/ring/outbox.ts";
 import type { RingConsumer } from "../../src/ring/spsc-ring.ts";
 import { Submissions } from "../../src/ring/submissions.ts";
+import { MetadataDone } from "../../src/ring/to-main.ts";
+import { MetadataBegin, MetadataStep as Step, Stop } from "../../src/ring/to-workers.ts";
 import type { WorkerLoop } from "../drive.ts";
-import { refused } from "../refused.ts";
+import { takeControl } from "../refused.ts";
+import { sayStopped } from "../stopped.ts";
 import { WakeUp } from "../wake-up.ts";
 import { ImageSlots } from "./image-slots.ts";
 import { MetadataJob, type MetadataStep, ZEROES } from "./metadata-job.ts";
@@ -113,12 +116,12 @@ export class MetadataLoop implements WorkerLoop {
 
   /** False: no job record is free; the message stays in the ring. */
   #message(words: Int32Array, at: number): boolean {
-    switch (words[at]) {
-      case Message.MetadataJob: {
+    switch (kindOf(words, at)) {
+      case Message.MetadataBegin: {
         assert(this.#arriving === null, "a job began before the last one was whole");
         const job = this.#jobs.take();
         if (job === null) return false;
-        job.begin(words[at + 1], words[at + 2], words[at + 3]);
+        job.begin(tokenOf(words, at), MetadataBegin.file.get(words, at), MetadataBegin.steps.get(words, at));
         this.#arriving = job;
         return true;
       }
@@ -126,27 +129,26 @@ export class MetadataLoop implements WorkerLoop {
         this.#arrived(words, at);
         return true;
       case Message.Control:
-        this.#parts.outbox.send(Message.ControlTaken, 0, words[at + 2], refused(this.#parts.control));
+        takeControl(this.#parts.outbox, words, at, this.#parts.control);
         return true;
       case Message.Stop:
         this.#stopping = true;
-        if (words[at + 2] === StopHow.Abandon) this.#abandon();
+        if (Stop.how.get(words, at) === StopHow.Abandon) this.#abandon();
         return true;
       default:
-        throw new AssertionFailure(`unknown message ${words[at]} from main`);
+        throw new AssertionFailure(`unknown message ${kindOf(words, at)} from main`);
     }
   }
 
   #arrived(words: Int32Array, at: number): void {
     const job = this.#arriving;
-    assert(job !== null && job.id === words[at + 1], "a step of a job that did not come before it");
+    assert(job !== null && job.id === tokenOf(words, at), "a step of a job that did not come before it");
     const step: MetadataStep = {
-      operation: words[at + 2] as IoOp,
-      position: fromWords(words[at + 3], words[at + 4]),
-      // Two chunks of a gibibyte are 2^31.
-      bytes: words[at + 5] >>> 0,
-      address: words[at + 6],
-      durable: words[at + 7] === 1,
+      operation: Step.operation.get(words, at),
+      position: Step.position.get(words, at),
+      bytes: Step.bytes.get(words, at),
+      address: Step.address.get(words, at),
+      durable: Step.durable.get(words, at),
     };
     job.add(step);
     this.#images.lend(job, step.address, step.bytes);
@@ -222,7 +224,9 @@ export class MetadataLoop implements WorkerLoop {
     for (const step of job.steps) {
       if (step.operation === IoOp.Write) this.counters[WorkerCounter.MetadataBytes] += step.bytes;
     }
-    this.#parts.outbox.send(Message.MetadataDone, job.id, job.error);
+    const { outbox } = this.#parts;
+    const at = outbox.begin(Message.MetadataDone, job.id);
+    MetadataDone.error.set(outbox.words, at, job.error);
     assert(this.#underWay > 0, "more jobs ended than began");
     this.#underWay -= 1;
     this.#images.giveBack(job);
@@ -238,7 +242,7 @@ export class MetadataLoop implements WorkerLoop {
   /** The loop ends when main's ring has taken its last word; of an abandoned one main may take none. */
   #end(): void {
     const { outbox } = this.#parts;
-    if (!this.#saidStopped) outbox.send(Message.Stopped, 0);
+    if (!this.#saidStopped) sayStopped(outbox, 0, 0);
     this.#saidStopped = true;
     this.#backlog = outbox.flush() && !this.#abandoned;
     this.#ended = !this.#backlog;

@@ -221,7 +221,7 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     "Creation, merge and drop wait for ever.",
     edit(
       "workers/export/context.ts",
-      "if (announcement.leave()) this.outbox.send(Message.GateDrained, 0, announcement.gate);",
+      "if (announcement.leave()) this.#tellDrained(announcement.gate);",
       "announcement.leave();",
     ),
   ),
@@ -328,11 +328,7 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     mutant(
       "the shell loses the error of a granted write (E-9)",
       "The exception is published, its data never arrived.",
-      edit(
-        SHELL,
-        "core.written(w2, fromWords(words[at + 3], words[at + 4]), words[at + 5]);",
-        "core.written(w2, fromWords(words[at + 3], words[at + 4]), 0);",
-      ),
+      edit(SHELL, "Written.chunk.get(words, at), Written.error.get(words, at));", "Written.chunk.get(words, at), 0);"),
     ),
   ),
   mutant(
@@ -340,8 +336,8 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     "As before, for copies.",
     edit(
       SHELL,
-      "this.core.copied(words[at + 1], words[at + 2], words[at + 3], words[at + 4]);",
-      "this.core.copied(words[at + 1], 0, 0, 0);",
+      "this.core.copied(tokenOf(words, at), readError, Copied.failedTargets.get(words, at), writeError);",
+      "this.core.copied(tokenOf(words, at), 0 * readError, 0, 0 * writeError);",
     ),
   ),
 ];

@@ -38,6 +38,7 @@ import type { FakeSocket } from "../../support/fake-socket.ts";
 import type { Swarm } from "../swarm.ts";
 import type { Ask, CowSpec, SimRequest, SimVolume } from "../sim-volume.ts";
 import { SimClients } from "./sim-clients.ts";
+import { sendWords } from "../../support/raw-message.ts";
 import { SimRing, SLOW_TURNS, type SimMachine } from "./sim-ring.ts";
 import { SimShell, type SimThreads } from "./sim-shell.ts";
 import { SimChannel, SimThread } from "./sim-thread.ts";
@@ -324,7 +325,7 @@ export class ThreadsVolume implements SimVolume {
     const id = this.#nextConnection++;
     this.#sockets.set(SOCKET_FD + id, socket);
     const { outbox } = this.#random.pick(this.#channels.exports);
-    outbox.send(Message.Adopt, id, SOCKET_FD + id);
+    sendWords(outbox, Message.Adopt, id, SOCKET_FD + id);
     outbox.flush();
     return id;
   }
@@ -373,7 +374,7 @@ export class ThreadsVolume implements SimVolume {
         left -= 1;
         if (left === 0) then();
       });
-      channel.outbox.send(Message.Control, 0);
+      sendWords(channel.outbox, Message.Control, 0);
     }
     this.#mainAwake = true;
   }

@@ -75,7 +75,7 @@ it("reads an area that is larger than the arena, part by part (S-60)", () => {
     }
     // Another store's commits find slots meanwhile.
     bench.sender.send(commit(0, new Uint8Array(8 * MIB).fill(9)));
-    for (const [kind, id] of bench.sent()) if (kind === Message.MetadataJob) bench.sender.done(id, 0);
+    for (const [kind, id] of bench.sent()) if (kind === Message.MetadataBegin) bench.sender.done(id, 0);
     bench.sender.done(job[1], 0);
   }
   expect(read).toBe(64 * MIB);
@@ -111,14 +111,14 @@ it("jobs that find no slots wait in order, with the bytes that they had when the
   bench.sender.send(commit(2, small));
   bench.sender.send({ kind: "flush", snapshot: 3, device: 0 });
   small.fill(9);
-  const jobs = bench.sent().filter(([kind]) => kind === Message.MetadataJob);
+  const jobs = bench.sent().filter(([kind]) => kind === Message.MetadataBegin);
   expect(jobs.map((job) => job[2])).toEqual([1, 2]);
   bench.sender.done(jobs[0][1], 0);
   const next = bench.sent();
-  expect(next.filter(([kind]) => kind === Message.MetadataJob).map((job) => job[2])).toEqual([3, 0]);
+  expect(next.filter(([kind]) => kind === Message.MetadataBegin).map((job) => job[2])).toEqual([3, 0]);
   const write = next.find((step) => step[0] === Message.MetadataStep && step[6] > 0) as number[];
   expect(new Uint8Array(bench.arena)[write[6]]).toBe(3);
-  for (const [, id] of [jobs[1], ...next.filter(([kind]) => kind === Message.MetadataJob)]) bench.sender.done(id, 5);
+  for (const [, id] of [jobs[1], ...next.filter(([kind]) => kind === Message.MetadataBegin)]) bench.sender.done(id, 5);
   expect(bench.done).toEqual([
     [0, 0],
     [1, 5],
@@ -132,7 +132,7 @@ it("slots of a job that has failed are free again, as those of one that has not"
   const bytes = new Uint8Array(METADATA_SLOT_BYTES).fill(7);
   for (let i = 0; i < METADATA_SLOTS + 3; i++) {
     bench.sender.send(commit(i, bytes));
-    const [job] = bench.sent().filter(([kind]) => kind === Message.MetadataJob);
+    const [job] = bench.sent().filter(([kind]) => kind === Message.MetadataBegin);
     bench.sender.done(job![1]!, 5);
   }
   expect(bench.done).toHaveLength(METADATA_SLOTS + 3);

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { Outbox } from "../../../src/ring/outbox.ts";
 import { createRing, RingConsumer } from "../../../src/ring/spsc-ring.ts";
+import { sendWords } from "../../support/raw-message.ts";
 
 function takeAll(consumer: RingConsumer): number[] {
   const tokens: number[] = [];
@@ -45,9 +46,9 @@ it("brings every word of a message, also of one that had no room at first", () =
   const memory = createRing(1);
   const outbox = new Outbox(memory, () => {});
   const consumer = new RingConsumer(memory);
-  outbox.send(1, 2, 3, 4, 5, 6, 7, 8);
-  outbox.send(11, 12, 13, 14, 15, 16, 17, 18);
-  outbox.send(21, 22);
+  sendWords(outbox, 1, 2, 3, 4, 5, 6, 7, 8);
+  sendWords(outbox, 11, 12, 13, 14, 15, 16, 17, 18);
+  sendWords(outbox, 21, 22);
   const got: number[][] = [];
   const more: boolean[] = [];
   for (let i = 0; i < 4; i++) {

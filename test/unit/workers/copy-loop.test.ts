@@ -8,6 +8,7 @@ import { Outbox } from "../../../src/ring/outbox.ts";
 import { createRing, RingConsumer } from "../../../src/ring/spsc-ring.ts";
 import { CopyLoop } from "../../../workers/copy/copy-loop.ts";
 import { FakeRing } from "../../support/fake-ring.ts";
+import { sendWords } from "../../support/raw-message.ts";
 
 /** Turns without an end are a loop that spins. */
 const TURNS_MAX = 20_000;
@@ -48,8 +49,8 @@ class Bench {
   }
 
   copy(id: number, position: number, bytes: number, targets: readonly Target[]): void {
-    this.main.send(Message.CopyRead, id, 0, position, 0, bytes, targets.length);
-    for (const t of targets) this.main.send(Message.CopyWrite, id, t.file, t.position, 0, t.length, t.offset);
+    sendWords(this.main, Message.CopyRead, id, 0, position, 0, bytes, targets.length);
+    for (const t of targets) sendWords(this.main, Message.CopyWrite, id, t.file, t.position, 0, t.length, t.offset);
     this.main.flush();
   }
 
@@ -135,7 +136,7 @@ describe("copy worker", () => {
   it("ends only when every copy is over", () => {
     const bench = new Bench();
     bench.copy(1, 0, 4096, [{ file: 1, position: 0, length: 4096, offset: 0 }]);
-    bench.main.send(Message.Stop, 0);
+    sendWords(bench.main, Message.Stop, 0);
     bench.main.flush();
     bench.run();
     expect(bench.answers.map((a) => a[0])).toEqual([Message.Copied, Message.Stopped]);
@@ -166,7 +167,7 @@ describe("copy worker", () => {
 it("a volume that has failed: copies that wait are not begun, and the worker ends", () => {
   const bench = new Bench();
   for (let i = 0; i < 200; i++) bench.copy(i, 0, 512, [{ file: 1, position: 0, length: 512, offset: 0 }]);
-  bench.main.send(Message.Stop, 0, StopHow.Abandon);
+  sendWords(bench.main, Message.Stop, 0, StopHow.Abandon);
   bench.main.flush();
   bench.run();
   expect(bench.loop.ended).toBe(true);
@@ -189,8 +190,8 @@ describe("what a copy is checked for", () => {
 
   it("asserts that a target follows its own copy", () => {
     const bench = new Bench();
-    bench.main.send(Message.CopyRead, 1, 0, 0, 0, 4096, 1);
-    bench.main.send(Message.CopyWrite, 2, 1, 0, 0, 4096, 0);
+    sendWords(bench.main, Message.CopyRead, 1, 0, 0, 0, 4096, 1);
+    sendWords(bench.main, Message.CopyWrite, 2, 1, 0, 0, 4096, 0);
     bench.main.flush();
     expect(() => bench.run()).toThrow("did not come before it");
   });

@@ -5,10 +5,11 @@ import { describe, expect, it } from "vitest";
 import { EntryState } from "../../../src/base/states.ts";
 import { Command } from "../../../src/nbd/wire/protocol.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
-import { EPOCH_SHIFT, Message } from "../../../src/ring/messages.ts";
+import { Message } from "../../../src/ring/messages.ts";
 import { snapshotWriteGate } from "../../../src/base/gate-numbers.ts";
 import { type BenchSnapshot, ExportBench } from "../../support/export-bench.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
+import { EPOCH_SHIFT } from "../../support/raw-message.ts";
 
 const CHUNK = 16384;
 const EIO = 5;

@@ -12,6 +12,7 @@ import { Outbox } from "../../../src/ring/outbox.ts";
 import { createRing, RingConsumer } from "../../../src/ring/spsc-ring.ts";
 import { MetadataLoop } from "../../../workers/metadata/metadata-loop.ts";
 import { FakeRing } from "../../support/fake-ring.ts";
+import { sendWords } from "../../support/raw-message.ts";
 
 /** Turns without an end are a loop that spins. */
 const TURNS_MAX = 20_000;
@@ -48,9 +49,9 @@ class Bench {
 
   /** Steps: [operation, position, bytes, address, durable]. */
   job(id: number, steps: readonly (readonly number[])[]): void {
-    this.main.send(Message.MetadataJob, id, 1, steps.length);
+    sendWords(this.main, Message.MetadataBegin, id, 1, steps.length);
     for (const [op, position, bytes, address, durable] of steps) {
-      this.main.send(Message.MetadataStep, id, op, position, 0, bytes, address, durable);
+      sendWords(this.main, Message.MetadataStep, id, op, position, 0, bytes, address, durable);
     }
     this.main.flush();
   }

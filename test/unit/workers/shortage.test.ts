@@ -15,6 +15,7 @@ import { MetadataLoop } from "../../../workers/metadata/metadata-loop.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 import { FakeRing } from "../../support/fake-ring.ts";
+import { sendWords } from "../../support/raw-message.ts";
 
 const SHORTAGES = ["EMFILE", "ENFILE", "ENOMEM", "ENOBUFS", "EAGAIN", "EBADF"] as const;
 
@@ -79,7 +80,7 @@ it.each([
     const refusal = refusals.shift();
     if (refusal !== undefined) throw refusal;
   });
-  for (const sequence of [4, 5]) main.send(Message.Control, 0, sequence);
+  for (const sequence of [4, 5]) sendWords(main, Message.Control, 0, sequence);
   main.flush();
   loop.step(0);
   for (const [sequence, error] of [
@@ -90,7 +91,7 @@ it.each([
     expect([...heard.words.subarray(at, at + 4)]).toEqual([Message.ControlTaken, 0, sequence, error]);
     heard.advance();
   }
-  main.send(Message.Control, 0, 6);
+  sendWords(main, Message.Control, 0, 6);
   main.flush();
   expect(() => loop.step(0)).toThrow("a defect");
 });
