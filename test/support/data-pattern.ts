@@ -20,16 +20,17 @@ export function dataPattern(length: number, seed: number): Buffer {
   const sectors = Math.ceil(length / SECTOR_BYTES);
   const bytes = Buffer.alloc(sectors * SECTOR_BYTES);
   if (seed === 0) return bytes.subarray(0, length);
+  // An allocation of its own begins at a word.
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, sectors * SECTOR_WORDS);
   const base = mix(seed);
-  const block = Buffer.alloc(4 * BLOCK_WORDS);
   for (let sector = 0; sector < sectors; sector++) {
+    const at = sector * SECTOR_WORDS;
     for (let j = 0; j < BLOCK_WORDS; j++) {
-      block.writeUInt32LE(mix((base + Math.imul(BLOCK_WORDS * sector + j, GOLDEN)) >>> 0), 4 * j);
+      words[at + j] = mix((base + Math.imul(BLOCK_WORDS * sector + j, GOLDEN)) >>> 0);
     }
-    const at = sector * SECTOR_BYTES;
-    bytes.fill(block, at, at + SECTOR_BYTES);
-    const last = at + 4 * (SECTOR_WORDS - 1);
-    bytes.writeUInt32LE(~bytes.readUInt32LE(last) >>> 0, last);
+    for (let done = BLOCK_WORDS; done < SECTOR_WORDS; done *= 2) words.copyWithin(at + done, at, at + done);
+    const last = at + SECTOR_WORDS - 1;
+    words[last] = ~words[last];
   }
   return bytes.subarray(0, length);
 }

@@ -54,6 +54,14 @@ export interface BenchSnapshot {
   readonly words: SnapshotWords;
 }
 
+/** What origins begin with, which is asked for again and again. */
+let pattern = dataPattern(1024 * 1024, 1);
+
+function originPattern(bytes: number): Uint8Array {
+  if (pattern.length < bytes) pattern = dataPattern(bytes, 1);
+  return pattern.subarray(0, bytes);
+}
+
 export class ExportBench {
   readonly ring = new FakeRing(EXPORT_ARENA_BYTES, CAPACITY);
   readonly loop: ExportLoop;
@@ -77,7 +85,7 @@ export class ExportBench {
     const { originBytes = 1024 * 1024, chunkBytes = 16384, originAlign = 1, readOnly = false } = options;
     this.#options = options;
     this.chunkBytes = chunkBytes;
-    this.origin = new Uint8Array(dataPattern(originBytes, 1));
+    this.origin = new Uint8Array(originPattern(originBytes));
     this.ring.files.set(0, this.origin);
     this.ring.blockBytes.set(0, originAlign);
     const toWorker = createRing(4096);

@@ -7,8 +7,6 @@
 import { errno } from "../../src/base/errno.ts";
 
 export class FakeSocket {
-  /** What the loop has sent, in order. */
-  sent: Buffer = Buffer.alloc(0);
   /** How many bytes each send had. */
   readonly sends: number[] = [];
   /** The client does not read: sends stay under way. */
@@ -19,10 +17,18 @@ export class FakeSocket {
   ended = false;
   /** The client has closed: nothing more comes, and nothing can be sent. */
   closed = false;
-  #incoming: Buffer = Buffer.alloc(0);
+  /** What the test has pushed and the loop has not received, part by part, and what the loop has sent, in the front of a larger buffer. */
+  readonly #incoming: Uint8Array[] = [];
+  #out: Buffer = Buffer.alloc(0);
+  #outLength = 0;
+
+  /** What the loop has sent, in order. */
+  get sent(): Buffer {
+    return this.#out.subarray(0, this.#outLength);
+  }
 
   push(...parts: readonly Uint8Array[]): void {
-    this.#incoming = Buffer.concat([this.#incoming, ...parts]);
+    for (const part of parts) if (part.length > 0) this.#incoming.push(Buffer.from(part));
   }
 
   /** A receive would end at once. */
@@ -35,12 +41,7 @@ export class FakeSocket {
     if (this.gone) return -errno.ECONNRESET;
     if (this.#incoming.length === 0) return this.ended || this.closed ? 0 : undefined;
     let count = 0;
-    for (const part of into) {
-      const taken = this.#incoming.subarray(0, part.length);
-      part.set(taken);
-      this.#incoming = this.#incoming.subarray(taken.length);
-      count += taken.length;
-    }
+    for (const part of into) count += this.#fill(part);
     return count;
   }
 
@@ -49,9 +50,30 @@ export class FakeSocket {
     if (this.gone || this.closed) return -errno.EPIPE;
     if (parts.every((part) => part.length === 0)) return 0;
     if (this.blocked) return undefined;
-    const before = this.sent.length;
-    this.sent = Buffer.concat([this.sent, ...parts]);
-    this.sends.push(this.sent.length - before);
-    return this.sent.length - before;
+    const before = this.#outLength;
+    for (const part of parts) this.#append(part);
+    this.sends.push(this.#outLength - before);
+    return this.#outLength - before;
+  }
+
+  #fill(into: Uint8Array): number {
+    let done = 0;
+    while (done < into.length) {
+      const first = this.#incoming[0];
+      if (first === undefined) break;
+      const taken = first.subarray(0, into.length - done);
+      into.set(taken, done);
+      done += taken.length;
+      if (taken.length === first.length) this.#incoming.shift();
+      else this.#incoming[0] = first.subarray(taken.length);
+    }
+    return done;
+  }
+
+  #append(part: Uint8Array): void {
+    const length = this.#outLength + part.length;
+    if (length > this.#out.length) this.#out = Buffer.concat([this.sent], 2 * length);
+    this.#out.set(part, this.#outLength);
+    this.#outLength = length;
   }
 }
