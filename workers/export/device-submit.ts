@@ -75,6 +75,5 @@ export function submitAllocate(
 /** An operation without bytes: a flush, or one that does nothing. */
 export function submitBare(context: ExportContext, piece: Piece, op: typeof IoOp.Sync | typeof IoOp.Nop): void {
   piece.transfer.ask(0);
-  const file = op === IoOp.Sync ? piece.transfer.file : 0;
-  context.submissions.push(op, file, User.Piece | piece.index, 0, 0, 0, 0);
+  context.submissions.push(op, piece.transfer.file, User.Piece | piece.index, 0, 0, 0, 0);
 }

@@ -43,5 +43,6 @@ export function beginNextPart(context: ExportContext, request: Request): void {
   request.offset = from;
   request.cursor = from;
   request.end = Math.min(request.last, from + toPieceEnd(from));
-  request.memory = context.slots.address(request.slot) + (from % PAGE_BYTES);
+  assert(from % PAGE_BYTES === 0, "parts meet where pages do");
+  request.memory = context.slots.address(request.slot);
 }

@@ -2,6 +2,7 @@
  * Slots have one owner each, and bytes move only inside of them.
  */
 import { expect, it } from "vitest";
+import { MAX_PIECES_PER_WORKER, MAX_REQUESTS_PER_WORKER } from "../../../src/base/constants.ts";
 import { EXPORT_SLOTS, EXPORT_SLOTS_AT } from "../../../src/ring/export-arena.ts";
 import { PAGE_BYTES, Slots } from "../../../src/ring/slots.ts";
 import { OwnedSlots, pieceOwner, requestOwner, SlotFit } from "../../../workers/export/owned-slots.ts";
@@ -20,6 +21,13 @@ it("lie where the arena's slots lie", () => {
     expect(slot).toBe(plain.take(bytes));
     expect([owned.address(slot), owned.scratch(slot)]).toEqual([plain.address(slot), plain.scratch(slot)]);
   }
+});
+
+it("every request and every piece is an owner of its own, and none of them nobody", () => {
+  const requests = Array.from({ length: MAX_REQUESTS_PER_WORKER }, (_, i) => requestOwner(i));
+  const pieces = Array.from({ length: MAX_PIECES_PER_WORKER }, (_, i) => pieceOwner(i));
+  expect(new Set([...requests, ...pieces, 0]).size).toBe(MAX_REQUESTS_PER_WORKER + MAX_PIECES_PER_WORKER + 1);
+  expect(Math.min(...requests, ...pieces)).toBe(1);
 });
 
 it("a request and a piece of the same number are two owners", () => {

@@ -15,6 +15,12 @@ function begun(operation: Operation = Operation.Write): Request {
 }
 
 describe("a request", () => {
+  it("that nobody has had yet holds nothing, and waits nowhere", () => {
+    const { connection, memory, slot, durable, noHole, starved, deferred, finishing } = new Request(0);
+    expect([connection, memory, slot]).toEqual([-1, -1, -1]);
+    expect([durable, noHole, starved, deferred, finishing]).toEqual([false, false, false, false, false]);
+  });
+
   it("is all of its header's bytes, none of them begun, and holds nothing", () => {
     const request = begun();
     const { offset, cursor, end, first, last, memory, slot, pieces, error, next } = request;

@@ -3,6 +3,7 @@
  */
 import { EntryState } from "../../../src/base/states.ts";
 import { expect, it } from "vitest";
+import { TableReader } from "../../../src/table/table-reader.ts";
 import { TrackedRead } from "../../../workers/export/tracked-read.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 
@@ -38,6 +39,19 @@ it("has the gates, the options and the device that main has said, and no reserve
   expect([view.index, view.discardZeroesCow, view.discardPassdownOrigin, view.reserve]).toEqual([3, true, false, null]);
   expect(new Set([view.writeGate, view.readGate]).size).toBe(2);
   expect(() => bench.context.snapshot(0)).toThrow("was not told of");
+});
+
+it("one that is taken away looks up in a table without chunks, which all of those share (C-19)", () => {
+  bench.addSnapshot(4);
+  const gone = bench.context.snapshot(4);
+  const before = gone.table;
+  gone.forget();
+  expect(gone.table).toBeInstanceOf(TableReader);
+  expect(gone.table).not.toBe(before);
+  bench.addSnapshot(5);
+  const other = bench.context.snapshot(5);
+  other.forget();
+  expect(other.table).toBe(gone.table);
 });
 
 it("a read is tracked once, and ends once (C-1, C-5)", () => {

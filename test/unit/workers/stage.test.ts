@@ -3,8 +3,10 @@
  */
 import { describe, expect, it } from "vitest";
 import { AssertionFailure } from "../../../src/base/assert.ts";
-import { Piece, PieceKind } from "../../../workers/export/piece.ts";
+import { Piece, PieceKind, Step } from "../../../workers/export/piece.ts";
 import { assertFollows, isFilling, isReleasable, Stage, waitsForWord } from "../../../workers/export/stage.ts";
+
+import { Durability } from "../../../workers/export/transfer.ts";
 
 const OWNER = { index: 3, slot: -1, durable: false, noHole: false };
 const STAGES = Object.entries(Stage);
@@ -84,5 +86,45 @@ describe("a piece", () => {
     waiting.transfer.beginSync(0);
     waiting.transfer.ask(0);
     expect(() => waiting.over()).toThrow("before its device operation");
+  });
+});
+
+describe("a piece begins", () => {
+  it("as its request says, with nothing of what had its record before", () => {
+    const fresh = new Piece(0);
+    expect([fresh.slot, fresh.noHole, fresh.memory, fresh.request]).toEqual([-1, false, -1, -1]);
+    const piece = begun();
+    expect([piece.request, piece.slot, piece.noHole, piece.durability]).toEqual([3, -1, false, Durability.WhenFlushed]);
+    expect([piece.offset, piece.length, piece.end, piece.memory]).toEqual([8192, 4096, 12288, 65536]);
+    piece.step = Step.PassDown;
+    piece.claim.may = false;
+    piece.transfer.error = 5;
+    piece.over();
+    expect([piece.request, piece.isFree]).toEqual([-1, true]);
+    piece.begin({ index: 4, slot: 2, durable: true, noHole: true }, PieceKind.Zero, 0, 512, -1);
+    expect([piece.request, piece.slot, piece.noHole, piece.durability]).toEqual([4, 2, true, Durability.AtOnce]);
+    expect([piece.step, piece.claim.may, piece.transfer.error]).toEqual([Step.First, true, 0]);
+  });
+
+  it("again at the bytes behind those that are done, with or without data, up to where it was cut", () => {
+    for (const memory of [-1, 65536]) {
+      const piece = new Piece(0);
+      piece.begin(OWNER, PieceKind.Write, 8192, 4096, memory);
+      expect(() => piece.goOn()).toThrow("beyond its end");
+      piece.length = 1000;
+      piece.step = Step.PassDown;
+      piece.claim.may = false;
+      piece.transfer.error = 5;
+      piece.goOn();
+      expect([piece.offset, piece.length, piece.end]).toEqual([9192, 3096, 12288]);
+      expect(piece.memory).toBe(memory === -1 ? -1 : memory + 1000);
+      expect([piece.step, piece.claim.may, piece.transfer.error]).toEqual([Step.First, true, 0]);
+      piece.length = 96;
+      piece.cutHere();
+      expect(piece.end).toBe(9288);
+      expect(() => piece.goOn()).toThrow("beyond its end");
+      piece.length = 0;
+      expect(() => piece.goOn()).toThrow("beyond its end");
+    }
   });
 });

@@ -56,5 +56,7 @@ describe("a payload", () => {
     expect(memory).toBe(context.slots.address(slot));
     expect([hasMoreParts(request), isLaterPart(request)]).toEqual([false, true]);
     expect(() => beginNextPart(context, request)).toThrow("no part is left");
+    request.last += PAGE_BYTES;
+    expect(() => beginNextPart(context, request)).toThrow("where pages do");
   });
 });

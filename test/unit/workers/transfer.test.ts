@@ -2,6 +2,7 @@
  * What a piece asks of the kernel, and what the kernel may answer.
  */
 import { describe, expect, it } from "vitest";
+import { GATE_COUNT } from "../../../src/base/gate-numbers.ts";
 import { FILE_COUNT } from "../../../src/ring/file-table.ts";
 import { createVolumeWords, VolumeReader, VolumeWords } from "../../../src/ring/volume-words.ts";
 import { Announcement } from "../../../workers/export/announcement.ts";
@@ -44,6 +45,40 @@ describe("a transfer", () => {
     expect(() => new Transfer().begin(DEVICE, -1, Durability.AtOnce)).toThrow("before its first");
   });
 
+  it("begins anew with nothing done, and takes the first byte and every file that there is", () => {
+    const transfer = begun();
+    transfer.progress = 512;
+    transfer.advisory = true;
+    transfer.error = 5;
+    transfer.begin(DEVICE, 0, Durability.AtOnce);
+    expect([transfer.device, transfer.file, transfer.position, transfer.progress]).toEqual([DEVICE, 1, 0, 0]);
+    expect([transfer.advisory, transfer.error, transfer.durability]).toEqual([false, 0, Durability.AtOnce]);
+    for (const file of [0, FILE_COUNT - 1]) {
+      transfer.beginSync(file);
+      const { device, position, durability } = transfer;
+      expect([transfer.file, device, position, durability]).toEqual([file, null, 0, Durability.WhenFlushed]);
+    }
+    expect(() => transfer.beginSync(-1)).toThrow("not in the table");
+    expect(new Transfer().advisory).toBe(false);
+  });
+
+  it("goes on from its beginning, or ends, when nothing of it is under way", () => {
+    const transfer = begun();
+    transfer.progress = 512;
+    transfer.ask(0);
+    expect(() => transfer.restart()).toThrow("had not ended");
+    expect(() => transfer.reset()).toThrow("before its device operation");
+    transfer.answered(0);
+    transfer.restart();
+    expect(transfer.progress).toBe(0);
+    transfer.error = 5;
+    transfer.allocateMode = 1;
+    expect(() => transfer.reset()).toThrow("not been taken note of");
+    transfer.allocateMode = 0;
+    transfer.reset();
+    expect([transfer.device, transfer.error]).toEqual([null, 0]);
+  });
+
   it("has two edges at a time, no more", () => {
     const transfer = begun();
     transfer.ask(512);
@@ -59,6 +94,9 @@ describe("an announcement", () => {
 
   it("is in one gate at a time, entered once and left once", () => {
     const announcement = new Announcement();
+    expect([announcement.gate, announcement.exclusive, announcement.isNowhere]).toEqual([-1, false, true]);
+    expect(() => announcement.enter(pass, -1)).toThrow("a gate that is none");
+    expect(() => announcement.enter(pass, GATE_COUNT)).toThrow("a gate that is none");
     expect(announcement.enter(pass, 2)).toBe(true);
     expect(gate.inFlight()).toBe(1);
     expect(() => announcement.enter(pass, 2)).toThrow("entered a gate and was in one");
@@ -81,7 +119,15 @@ describe("an announcement", () => {
     const announcement = new Announcement();
     announcement.grantExclusive();
     expect(() => announcement.leave()).toThrow("was in none");
+    expect([announcement.exclusive, announcement.isNowhere]).toEqual([true, false]);
     announcement.leaveExclusive();
+    expect([announcement.exclusive, announcement.isNowhere]).toEqual([false, true]);
+    for (const last of [0, GATE_COUNT - 1]) {
+      announcement.enter(pass, last);
+      expect(announcement.gate).toBe(last);
+      expect(() => announcement.leaveExclusive()).toThrow("not alone");
+      announcement.leave();
+    }
     expect(() => announcement.leaveExclusive()).toThrow("not alone");
   });
 });
