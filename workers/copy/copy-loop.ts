@@ -28,7 +28,7 @@ import type { WorkerLoop } from "../drive.ts";
 import { takeControl } from "../refused.ts";
 import { sayStopped } from "../stopped.ts";
 import { WakeUp } from "../wake-up.ts";
-import { CopyJob } from "./copy-job.ts";
+import { SegmentedCopy } from "./segmented-copy.ts";
 import { CopySegment } from "./copy-segment.ts";
 
 const USER_WAKE = 0x7fff_ffff;
@@ -59,8 +59,8 @@ export class CopyLoop implements WorkerLoop {
   readonly #wakeUp: WakeUp;
   readonly #segments: Pool<CopySegment>;
   /** Jobs that have segments to begin, oldest first. */
-  readonly #queue: CopyJob[] = [];
-  readonly #spare: CopyJob[] = [];
+  readonly #queue: SegmentedCopy[] = [];
+  readonly #spare: SegmentedCopy[] = [];
   #underWay = 0;
   #stopping = false;
   /** Main takes nothing more. */
@@ -132,7 +132,7 @@ export class CopyLoop implements WorkerLoop {
   }
 
   #addJob(words: Int32Array, at: number): void {
-    const job = this.#spare.pop() ?? new CopyJob();
+    const job = this.#spare.pop() ?? new SegmentedCopy();
     const file = CopyRead.file.get(words, at);
     const position = CopyRead.position.get(words, at);
     job.begin(tokenOf(words, at), file, position, CopyRead.bytes.get(words, at), CopyRead.targets.get(words, at));
@@ -162,14 +162,14 @@ export class CopyLoop implements WorkerLoop {
     }
   }
 
-  #read(segment: CopySegment, job: CopyJob): void {
+  #read(segment: CopySegment, job: SegmentedCopy): void {
     segment.begin(job);
     this.#underWay += 1;
     this.#submitRead(segment);
   }
 
   #submitRead(segment: CopySegment): void {
-    const job = segment.job as CopyJob;
+    const job = segment.job as SegmentedCopy;
     const at = segment.from + segment.progress;
     const length = segment.length - segment.progress;
     const user = segment.index << TARGET_BITS;
@@ -186,7 +186,7 @@ export class CopyLoop implements WorkerLoop {
   }
 
   #readCompleted(segment: CopySegment, result: number): void {
-    const job = segment.job as CopyJob;
+    const job = segment.job as SegmentedCopy;
     if (result <= 0) {
       job.readError = result < 0 ? -result : errno.EIO;
       return this.#segmentDone(segment);
@@ -202,7 +202,7 @@ export class CopyLoop implements WorkerLoop {
 
   /** Write what the segment holds of a target's range. */
   #submitWrite(segment: CopySegment, target: number): void {
-    const job = segment.job as CopyJob;
+    const job = segment.job as SegmentedCopy;
     const start = Math.max(segment.from, job.targetOffset[target]) + segment.done[target];
     const length = segment.overlap(target) - segment.done[target];
     const position = job.targetPosition[target] + (start - job.targetOffset[target]);
@@ -218,7 +218,7 @@ export class CopyLoop implements WorkerLoop {
   }
 
   #writeCompleted(segment: CopySegment, target: number, result: number): void {
-    const job = segment.job as CopyJob;
+    const job = segment.job as SegmentedCopy;
     assert(segment.writes > 0, "a write ended that was not under way");
     segment.writes -= 1;
     if (result <= 0) {
@@ -243,7 +243,7 @@ export class CopyLoop implements WorkerLoop {
     this.#spare.push(job);
   }
 
-  #sendCopied(job: CopyJob): void {
+  #sendCopied(job: SegmentedCopy): void {
     const { words } = this.#outbox;
     const at = this.#outbox.begin(Message.Copied, job.id);
     Copied.readError.set(words, at, job.readError);

@@ -4,12 +4,12 @@
 import { assert } from "../../src/base/assert.ts";
 import { MAX_COPY_TARGETS } from "../../src/base/constants.ts";
 import { SEGMENT_BYTES } from "../../src/ring/copy-arena.ts";
-import type { CopyJob } from "./copy-job.ts";
+import type { SegmentedCopy } from "./segmented-copy.ts";
 
 export class CopySegment {
   readonly index: number;
   readonly address: number;
-  job: CopyJob | null = null;
+  job: SegmentedCopy | null = null;
   /** Where it begins inside the job's range. */
   from = 0;
   length = 0;
@@ -26,7 +26,7 @@ export class CopySegment {
   }
 
   /** The next bytes of a job that fit into the slot. */
-  begin(job: CopyJob): void {
+  begin(job: SegmentedCopy): void {
     assert(this.job === null, "a slot has two copies");
     assert(job.complete && job.cursor < job.length, "a copy that is not known yet, or has all begun");
     this.job = job;
@@ -39,7 +39,7 @@ export class CopySegment {
   }
 
   /** The slot is free; its job. */
-  end(): CopyJob {
+  end(): SegmentedCopy {
     const { job } = this;
     assert(job !== null && job.segments > 0, "a segment ended twice");
     assert(this.writes === 0, "a slot was given back under a write");
@@ -62,7 +62,7 @@ export class CopySegment {
 
   /** Bytes of target t that lie in this segment. */
   overlap(t: number): number {
-    const job = this.job as CopyJob;
+    const job = this.job as SegmentedCopy;
     const start = Math.max(this.from, job.targetOffset[t]);
     const end = Math.min(this.from + this.length, job.targetOffset[t] + job.targetLength[t]);
     return Math.max(0, end - start);

@@ -25,7 +25,7 @@ import { MergingHandler } from "./merging-handler.ts";
 import { OriginHandler } from "./origin-handler.ts";
 import { OwnedSlots } from "./owned-slots.ts";
 import { SnapshotHandler } from "./snapshot-handler.ts";
-import { SnapshotView } from "./snapshot-view.ts";
+import { ServedSnapshot } from "./served-snapshot.ts";
 
 export function assembleExportLoop(
   data: WorkerData & ExportWorkerData,
@@ -81,7 +81,7 @@ function applyControl(
   context.ring.setFile(snapshot.cow.file, control.fd, snapshot.cow.inline ? FileKind.Inline : FileKind.Async);
   // Of another that had this index before.
   context.counters.fill(0, exportRow(1 + snapshot.index), exportRow(2 + snapshot.index));
-  const view = new SnapshotView(snapshot, context.volume);
+  const view = new ServedSnapshot(snapshot, context.volume);
   context.snapshots[snapshot.index] = view;
   const finish = loop.pieces.finish.bind(loop.pieces);
   const handler = new SnapshotHandler(context, loop.pieceIo, loop.firstWrite, view, finish);

@@ -24,7 +24,7 @@ import type { DeviceView } from "./device-view.ts";
 import { type OwnedSlots, pieceOwner, requestOwner } from "./owned-slots.ts";
 import { Piece } from "./piece.ts";
 import { Request } from "./request.ts";
-import type { SnapshotView } from "./snapshot-view.ts";
+import type { ServedSnapshot } from "./served-snapshot.ts";
 import { Stage } from "./stage.ts";
 
 /** Records that inherit the requests of clients who have gone (departed.ts). */
@@ -63,7 +63,7 @@ export class ExportContext {
   readonly connections: readonly Connection[];
   readonly heirs: readonly Connection[];
   /** By snapshot index. */
-  readonly snapshots: (SnapshotView | undefined)[] = [];
+  readonly snapshots: (ServedSnapshot | undefined)[] = [];
   /** Requests that found no piece, each once, oldest first. */
   readonly starved: Request[] = [];
   /** A slot or a record has come back. */
@@ -95,7 +95,7 @@ export class ExportContext {
     this.heirs = this.#clients.slice(MAX_CONNECTIONS_PER_WORKER);
   }
 
-  snapshot(index: number): SnapshotView {
+  snapshot(index: number): ServedSnapshot {
     const snapshot = this.snapshots[index];
     assert(snapshot !== undefined, "main names a snapshot that the worker was not told of");
     return snapshot;

@@ -2,13 +2,13 @@
  * The exports that a worker serves: the volume under its two names, and each snapshot under its own.
  */
 import { SECTOR_BYTES } from "../../src/base/units.ts";
-import type { ExportInfo, ExportLookup } from "../../src/nbd/wire/export-info.ts";
+import type { OfferedExport, ExportLookup } from "../../src/nbd/wire/offered-export.ts";
 import type { ExportHandler } from "./handler.ts";
 
 /** The name of the live volume; the empty name means it, too. */
 export const ORIGIN_NAME = "origin";
 
-export interface WorkerExport extends ExportInfo {
+export interface WorkerExport extends OfferedExport {
   readonly handler: ExportHandler;
 }
 

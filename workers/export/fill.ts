@@ -9,7 +9,7 @@
  */
 import type { ChunkNeed } from "../../src/base/chunk-need.ts";
 import { assert } from "../../src/base/assert.ts";
-import type { SnapshotView } from "./snapshot-view.ts";
+import type { ServedSnapshot } from "./served-snapshot.ts";
 
 export const ChunkHolds = {
   /** What the origin has, and over it the bytes of a snapshot's write (E-5). */
@@ -20,7 +20,7 @@ export const ChunkHolds = {
 export type ChunkHolds = (typeof ChunkHolds)[keyof typeof ChunkHolds];
 
 export class Fill {
-  #snapshot: SnapshotView | null = null;
+  #snapshot: ServedSnapshot | null = null;
   how: ChunkNeed = 0;
   holds: ChunkHolds = ChunkHolds.Write;
   /** Slot in which it is put together, -1 for none. */
@@ -38,12 +38,12 @@ export class Fill {
     return this.#snapshot !== null;
   }
 
-  get snapshot(): SnapshotView {
+  get snapshot(): ServedSnapshot {
     assert(this.#snapshot !== null, "a piece without a chunk");
     return this.#snapshot;
   }
 
-  begin(snapshot: SnapshotView, holds: ChunkHolds): void {
+  begin(snapshot: ServedSnapshot, holds: ChunkHolds): void {
     assert(this.#snapshot === null, "a piece has a chunk already");
     assert(this.slot === -1, "a slot of the last chunk was kept");
     this.#snapshot = snapshot;

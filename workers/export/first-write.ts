@@ -33,7 +33,7 @@ import { needOrigin } from "./needs.ts";
 import type { Piece } from "./piece.ts";
 import type { PieceIo } from "./piece-io.ts";
 import { soleUnsettled } from "./settled.ts";
-import type { SnapshotView } from "./snapshot-view.ts";
+import type { ServedSnapshot } from "./served-snapshot.ts";
 import { Stage } from "./stage.ts";
 
 /** What becomes of a piece whose chunk has been written, or decided about. */
@@ -61,7 +61,7 @@ export class FirstWrite {
   }
 
   /** 1. A write to a snapshot, in its write gate, has found no exception. */
-  write(piece: Piece, snapshot: SnapshotView): void {
+  write(piece: Piece, snapshot: ServedSnapshot): void {
     const { fill } = piece;
     piece.length = snapshot.clippedToChunk(piece);
     fill.begin(snapshot, ChunkHolds.Write);

@@ -19,7 +19,7 @@ import { needExclusive, needOrigin } from "./needs.ts";
 import { type Piece, PieceKind } from "./piece.ts";
 import type { PieceIo } from "./piece-io.ts";
 import { settledEverywhere } from "./settled.ts";
-import type { SnapshotView } from "./snapshot-view.ts";
+import type { ServedSnapshot } from "./served-snapshot.ts";
 import { Stage } from "./stage.ts";
 import { toPieceEnd, zeroStretch } from "./stretch.ts";
 
@@ -75,13 +75,13 @@ export class MergingHandler {
 }
 
 /** Look the piece's first chunk up and shorten the piece to its run; true: it is on the COW device. */
-function lookup(snapshot: SnapshotView, piece: Piece): boolean {
+function lookup(snapshot: ServedSnapshot, piece: Piece): boolean {
   const mapped = snapshot.table.lookup(snapshot.chunkAt(piece.offset), snapshot.chunksOf(piece)) !== EntryState.None;
   piece.length = snapshot.clippedToRun(piece, snapshot.table.runLength);
   return mapped;
 }
 
 /** C-39.3. A range that is cleared just now may count as met: main sends the piece back to look again. */
-function inMergeRange(snapshot: SnapshotView, piece: Piece): boolean {
+function inMergeRange(snapshot: ServedSnapshot, piece: Piece): boolean {
   return snapshot.words.meetsMergeRange(snapshot.chunkAt(piece.offset), snapshot.chunksOf(piece));
 }

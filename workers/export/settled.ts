@@ -6,7 +6,7 @@
  */
 import { EntryState, SnapshotState } from "../../src/base/states.ts";
 import type { ExportContext } from "./context.ts";
-import type { SnapshotView, VolumeRange } from "./snapshot-view.ts";
+import type { ServedSnapshot, VolumeRange } from "./served-snapshot.ts";
 
 /** True: every snapshot that an origin write must mind has the piece's chunks settled (C-10.3). */
 export function settledEverywhere(context: ExportContext, offset: number, length: number): boolean {
@@ -24,9 +24,9 @@ export function settledEverywhere(context: ExportContext, offset: number, length
 }
 
 /** The only snapshot that misses the piece's old data, if that is one chunk without an exception; else null. */
-export function soleUnsettled(context: ExportContext, range: VolumeRange): SnapshotView | null {
+export function soleUnsettled(context: ExportContext, range: VolumeRange): ServedSnapshot | null {
   const { volume } = context;
-  let sole: SnapshotView | null = null;
+  let sole: ServedSnapshot | null = null;
   for (let i = volume.listCount() - 1; i >= 0; i--) {
     const snapshot = context.snapshot(volume.listed(i));
     const state = snapshot.words.state();

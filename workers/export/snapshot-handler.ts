@@ -22,7 +22,7 @@ import type { ExportHandler } from "./handler.ts";
 import { needExclusive } from "./needs.ts";
 import { type Piece, PieceKind, Step } from "./piece.ts";
 import type { PieceIo } from "./piece-io.ts";
-import type { SnapshotView } from "./snapshot-view.ts";
+import type { ServedSnapshot } from "./served-snapshot.ts";
 import { Stage } from "./stage.ts";
 import { toPieceEnd, zeroStretch } from "./stretch.ts";
 import { Durability } from "./transfer.ts";
@@ -31,14 +31,14 @@ export class SnapshotHandler implements ExportHandler {
   readonly #context: ExportContext;
   readonly #io: PieceIo;
   readonly #firstWrite: FirstWrite;
-  readonly #snapshot: SnapshotView;
+  readonly #snapshot: ServedSnapshot;
   readonly #finish: (piece: Piece, error: number) => void;
 
   constructor(
     context: ExportContext,
     io: PieceIo,
     firstWrite: FirstWrite,
-    snapshot: SnapshotView,
+    snapshot: ServedSnapshot,
     finish: (piece: Piece, error: number) => void,
   ) {
     this.#context = context;

@@ -3,10 +3,10 @@
  * it was counted with.
  */
 import { assert } from "../../src/base/assert.ts";
-import type { SnapshotView } from "./snapshot-view.ts";
+import type { ServedSnapshot } from "./served-snapshot.ts";
 
 export class TrackedRead {
-  #snapshot: SnapshotView | null = null;
+  #snapshot: ServedSnapshot | null = null;
   #chunk = 0;
   #count = 0;
   #parities = 0;
@@ -21,7 +21,7 @@ export class TrackedRead {
   }
 
   /** C-1: before anything else is looked at. */
-  begin(snapshot: SnapshotView, chunk: number, count: number): void {
+  begin(snapshot: ServedSnapshot, chunk: number, count: number): void {
     assert(this.#snapshot === null, "a read was tracked twice");
     this.#parities = snapshot.words.tracking.beginRange(chunk, count);
     this.#snapshot = snapshot;

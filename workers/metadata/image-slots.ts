@@ -7,7 +7,7 @@
  */
 import { assert } from "../../src/base/assert.ts";
 import { METADATA_IMAGES, METADATA_SLOT_BYTES, METADATA_SLOTS } from "../../src/ring/metadata-arena.ts";
-import { type MetadataJob, ZEROES } from "./metadata-job.ts";
+import { type MetadataChain, ZEROES } from "./metadata-chain.ts";
 
 const MAIN = 0;
 
@@ -16,7 +16,7 @@ export class ImageSlots {
   readonly #owner = new Int32Array(METADATA_SLOTS);
 
   /** For a step of the job that has just come. */
-  lend(job: MetadataJob, address: number, bytes: number): void {
+  lend(job: MetadataChain, address: number, bytes: number): void {
     if (address === ZEROES || bytes === 0) return;
     const at = address - METADATA_IMAGES;
     const slot = Math.floor(at / METADATA_SLOT_BYTES);
@@ -27,7 +27,7 @@ export class ImageSlots {
   }
 
   /** The job is done. */
-  giveBack(job: MetadataJob): void {
+  giveBack(job: MetadataChain): void {
     for (const { address, bytes } of job.steps) {
       if (address === ZEROES || bytes === 0) continue;
       const slot = Math.floor((address - METADATA_IMAGES) / METADATA_SLOT_BYTES);

@@ -24,13 +24,13 @@ import type { Outbox } from "../../src/ring/outbox.ts";
 import type { RingConsumer } from "../../src/ring/spsc-ring.ts";
 import { Submissions } from "../../src/ring/submissions.ts";
 import { MetadataDone } from "../../src/ring/to-main.ts";
-import { MetadataBegin, MetadataStep as Step, Stop } from "../../src/ring/to-workers.ts";
+import { MetadataBegin, MetadataStep, Stop } from "../../src/ring/to-workers.ts";
 import type { WorkerLoop } from "../drive.ts";
 import { takeControl } from "../refused.ts";
 import { sayStopped } from "../stopped.ts";
 import { WakeUp } from "../wake-up.ts";
 import { ImageSlots } from "./image-slots.ts";
-import { MetadataJob, type MetadataStep, ZEROES } from "./metadata-job.ts";
+import { MetadataChain, type ChainStep, ZEROES } from "./metadata-chain.ts";
 
 const USER_WAKE = 0x7fff_ffff;
 /** A user word: job record and the number of the operation in its chain. */
@@ -59,10 +59,10 @@ export class MetadataLoop implements WorkerLoop {
   readonly counters: Float64Array;
   readonly #parts: MetadataLoopParts;
   readonly #wakeUp: WakeUp;
-  readonly #jobs: Pool<MetadataJob>;
+  readonly #jobs: Pool<MetadataChain>;
   /** Jobs that are whole and wait, oldest first. */
-  readonly #queue: MetadataJob[] = [];
-  #arriving: MetadataJob | null = null;
+  readonly #queue: MetadataChain[] = [];
+  #arriving: MetadataChain | null = null;
   readonly #images = new ImageSlots();
   #underWay = 0;
   #stopping = false;
@@ -77,7 +77,7 @@ export class MetadataLoop implements WorkerLoop {
     this.submissions = new Submissions(parts.ring.submissions);
     this.counters = parts.counters;
     this.#wakeUp = new WakeUp(this.submissions, USER_WAKE, parts.wakeAddress);
-    this.#jobs = new Pool(parts.jobs, (i) => new MetadataJob(i));
+    this.#jobs = new Pool(parts.jobs, (i) => new MetadataChain(i));
   }
 
   get ended(): boolean {
@@ -92,7 +92,7 @@ export class MetadataLoop implements WorkerLoop {
       else this.#completed(user, words[i * COMPLETION_WORDS + 1]);
     }
     this.#takeMessages();
-    while (this.#queue.length > 0 && this.#fits(this.#queue[0])) this.#start(this.#queue.shift() as MetadataJob);
+    while (this.#queue.length > 0 && this.#fits(this.#queue[0])) this.#start(this.#queue.shift() as MetadataChain);
     this.#backlog = this.#parts.outbox.flush() && !this.#abandoned;
     this.#wakeUp.arm();
     if (this.#stopping && this.#underWay === 0 && this.#queue.length === 0) this.#end();
@@ -143,12 +143,12 @@ export class MetadataLoop implements WorkerLoop {
   #arrived(words: Int32Array, at: number): void {
     const job = this.#arriving;
     assert(job !== null && job.id === tokenOf(words, at), "a step of a job that did not come before it");
-    const step: MetadataStep = {
-      operation: Step.operation.get(words, at),
-      position: Step.position.get(words, at),
-      bytes: Step.bytes.get(words, at),
-      address: Step.address.get(words, at),
-      durable: Step.durable.get(words, at),
+    const step: ChainStep = {
+      operation: MetadataStep.operation.get(words, at),
+      position: MetadataStep.position.get(words, at),
+      bytes: MetadataStep.bytes.get(words, at),
+      address: MetadataStep.address.get(words, at),
+      durable: MetadataStep.durable.get(words, at),
     };
     job.add(step);
     this.#images.lend(job, step.address, step.bytes);
@@ -157,18 +157,18 @@ export class MetadataLoop implements WorkerLoop {
     this.#queue.push(job);
   }
 
-  #operations(step: MetadataStep): number {
+  #operations(step: ChainStep): number {
     return step.address === ZEROES ? Math.ceil(step.bytes / this.#parts.zeroBytes) : 1;
   }
 
-  #fits(job: MetadataJob): boolean {
+  #fits(job: MetadataChain): boolean {
     const needed = job.steps.reduce((sum, step) => sum + this.#operations(step), 0);
     // A job that is too long for any batch goes alone, in parts: #start stops where the batch is full.
     const room = this.#parts.ring.capacity - this.submissions.count - 1;
     return needed <= room || (this.#underWay === 0 && this.submissions.count === 0);
   }
 
-  #start(job: MetadataJob): void {
+  #start(job: MetadataChain): void {
     const bytes = job.steps.reduce((sum, step) => sum + step.bytes, 0);
     job.atOnce = this.#underWay === 0 && this.#queue.length === 0 && bytes <= AT_ONCE_BYTES_MAX;
     this.#underWay += 1;
@@ -176,7 +176,7 @@ export class MetadataLoop implements WorkerLoop {
   }
 
   /** Submit the job's next operations as one linked chain, as many as the batch takes. */
-  #continue(job: MetadataJob): void {
+  #continue(job: MetadataChain): void {
     const most = this.#parts.ring.capacity - this.submissions.count - 2;
     let pushed = 0;
     while (job.step < job.steps.length && pushed < most) {
@@ -188,7 +188,7 @@ export class MetadataLoop implements WorkerLoop {
     job.pending = pushed;
   }
 
-  #push(job: MetadataJob, step: MetadataStep): void {
+  #push(job: MetadataChain, step: ChainStep): void {
     const { zeroAddress, zeroBytes } = this.#parts;
     const rest = step.bytes - job.stepDone;
     const length = step.address === ZEROES ? Math.min(rest, zeroBytes) : rest;
@@ -219,7 +219,7 @@ export class MetadataLoop implements WorkerLoop {
     this.#done(job);
   }
 
-  #done(job: MetadataJob): void {
+  #done(job: MetadataChain): void {
     this.counters[WorkerCounter.MetadataJobs] += 1;
     for (const step of job.steps) {
       if (step.operation === IoOp.Write) this.counters[WorkerCounter.MetadataBytes] += step.bytes;

@@ -26,7 +26,7 @@ import {
   MAX_OPTION_BYTES,
   MAX_SKIPPED_OPTION_BYTES,
 } from "../../base/constants.ts";
-import type { ExportInfo, ExportLookup } from "./export-info.ts";
+import type { OfferedExport, ExportLookup } from "./offered-export.ts";
 import {
   appendAck,
   appendError,
@@ -71,7 +71,7 @@ type Stage = (typeof Stage)[keyof typeof Stage];
 
 const CLIENT_FLAGS = HandshakeFlag.FixedNewstyle | HandshakeFlag.NoZeroes;
 
-export class Handshake<Export extends ExportInfo = ExportInfo> {
+export class Handshake<Export extends OfferedExport = OfferedExport> {
   readonly #exports: ExportLookup<Export>;
   readonly #output = new ReplyBuffer();
   readonly #input = new Uint8Array(MAX_OPTION_BYTES);

@@ -6,8 +6,8 @@
 import { assert } from "../../base/assert.ts";
 import { MAX_PAYLOAD_BYTES } from "../../base/constants.ts";
 import { isPowerOfTwo } from "../../base/units.ts";
-import type { ExportInfo } from "./export-info.ts";
-import { transmissionFlags } from "./export-info.ts";
+import type { OfferedExport } from "./offered-export.ts";
+import { transmissionFlags } from "./offered-export.ts";
 import {
   EXPORT_PADDING_BYTES,
   EXPORT_REPLY_BYTES,
@@ -32,7 +32,7 @@ export function appendGreeting(to: ReplyBuffer): void {
 }
 
 /** The answer to EXPORT_NAME, which has no header. */
-export function appendExport(to: ReplyBuffer, info: ExportInfo, padding: boolean): void {
+export function appendExport(to: ReplyBuffer, info: OfferedExport, padding: boolean): void {
   assert(to.hasRoom(EXPORT_REPLY_BYTES + EXPORT_PADDING_BYTES));
   to.appendU64(info.sizeBytes);
   to.appendU16(transmissionFlags(info.readOnly));
@@ -51,7 +51,7 @@ export function appendError(to: ReplyBuffer, option: number, type: OptionReply, 
 }
 
 /** One entry of a list. False: there is no room for it, and for an acknowledgement after it. */
-export function appendServer(to: ReplyBuffer, option: number, info: ExportInfo): boolean {
+export function appendServer(to: ReplyBuffer, option: number, info: OfferedExport): boolean {
   const name = encodeText(info.name);
   const description = encodeText(info.description ?? "");
   const length = 4 + name.length + description.length;
@@ -63,7 +63,7 @@ export function appendServer(to: ReplyBuffer, option: number, info: ExportInfo):
   return true;
 }
 
-export function appendInfoExport(to: ReplyBuffer, option: number, info: ExportInfo): void {
+export function appendInfoExport(to: ReplyBuffer, option: number, info: OfferedExport): void {
   appendHeader(to, option, OptionReply.Info, 12);
   to.appendU16(InfoKind.Export);
   to.appendU64(info.sizeBytes);
@@ -78,7 +78,7 @@ export function appendInfoText(to: ReplyBuffer, option: number, kind: number, va
   to.appendBytes(text);
 }
 
-export function appendInfoBlockSize(to: ReplyBuffer, option: number, info: ExportInfo): void {
+export function appendInfoBlockSize(to: ReplyBuffer, option: number, info: OfferedExport): void {
   assert(isPowerOfTwo(info.preferredBlockBytes), "preferred block size is not a power of two");
   assert(info.preferredBlockBytes >= PREFERRED_BLOCK_BYTES_MIN && info.preferredBlockBytes <= MAX_PAYLOAD_BYTES);
   appendHeader(to, option, OptionReply.Info, 14);

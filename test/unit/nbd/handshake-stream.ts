@@ -3,17 +3,22 @@
  *
  * The numbers are written out here, not taken from the code under test, so that a wrong constant shows.
  */
-import type { ExportInfo, ExportLookup } from "../../../src/nbd/wire/export-info.ts";
+import type { OfferedExport, ExportLookup } from "../../../src/nbd/wire/offered-export.ts";
 import { Handshake } from "../../../src/nbd/wire/handshake.ts";
 
-export const origin: ExportInfo = {
+export const origin: OfferedExport = {
   name: "origin",
   description: "live volume",
   sizeBytes: 0x1_2345_6789_ab,
   readOnly: false,
   preferredBlockBytes: 4096,
 };
-export const monday: ExportInfo = { name: "monday", sizeBytes: 1_048_576, readOnly: true, preferredBlockBytes: 16384 };
+export const monday: OfferedExport = {
+  name: "monday",
+  sizeBytes: 1_048_576,
+  readOnly: true,
+  preferredBlockBytes: 16384,
+};
 
 export const lookup: ExportLookup = {
   find: (name) => [origin, monday].find((info) => info.name === (name === "" ? "origin" : name)),

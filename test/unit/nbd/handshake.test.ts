@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ExportInfo } from "../../../src/nbd/wire/export-info.ts";
+import type { OfferedExport } from "../../../src/nbd/wire/offered-export.ts";
 import { CloseReason, Handshake } from "../../../src/nbd/wire/handshake.ts";
 import {
   clientFlags,
@@ -108,7 +108,7 @@ describe("LIST", () => {
   test("a list of the most exports with the longest names fits", () => {
     const many = Array.from(
       { length: 258 },
-      (_, i): ExportInfo => ({ ...monday, name: String(i).padStart(4096, "x") }),
+      (_, i): OfferedExport => ({ ...monday, name: String(i).padStart(4096, "x") }),
     );
     const { output } = drive(join(clientFlags(3), option(LIST)), [], { find: () => undefined, list: () => many });
     expect(replyTypes(output).filter((type) => type === 2).length).toBe(258);
@@ -116,7 +116,7 @@ describe("LIST", () => {
   });
 
   test("a list that is longer than any answer may be is refused whole", () => {
-    const many = Array.from({ length: 600 }, (): ExportInfo => ({ ...monday, name: "x".repeat(4096) }));
+    const many = Array.from({ length: 600 }, (): OfferedExport => ({ ...monday, name: "x".repeat(4096) }));
     const { output, handshake } = drive(join(clientFlags(3), option(LIST)), [], {
       find: () => undefined,
       list: () => many,
@@ -196,7 +196,7 @@ describe.each([
 
   test("the longest name is looked up", () => {
     const name = "ä".repeat(2048);
-    const found: ExportInfo = { ...monday, name };
+    const found: OfferedExport = { ...monday, name };
     const { output } = drive(join(clientFlags(3), option(number, infoData(name, 1))), [], {
       find: (asked) => (asked === name ? found : undefined),
       list: () => [found],

@@ -14,7 +14,7 @@ import { ORIGIN_FILE, WAKE_FILE } from "../../src/ring/file-table.ts";
 /** A step's address where it writes zeroes. */
 export const ZEROES = -1;
 
-export interface MetadataStep {
+export interface ChainStep {
   /** Read, Write or Sync. */
   readonly operation: IoOp;
   /** Bytes on the device. */
@@ -26,12 +26,12 @@ export interface MetadataStep {
   readonly durable: boolean;
 }
 
-export class MetadataJob {
+export class MetadataChain {
   readonly index: number;
   id = 0;
   file = 0;
   expected = 0;
-  readonly steps: MetadataStep[] = [];
+  readonly steps: ChainStep[] = [];
   /** The step that is submitted next, and how much of it has been. */
   step = 0;
   stepDone = 0;
@@ -69,7 +69,7 @@ export class MetadataJob {
   }
 
   /** The next step. An image is written durably, and behind whatever was zeroed; its job's zeroes have reached the device before. */
-  add(step: MetadataStep): void {
+  add(step: ChainStep): void {
     const { operation, position, bytes, address, durable } = step;
     assert(!this.complete, "a job has more steps than it was to have");
     assert(position >= 0, "a device has no bytes before its first");

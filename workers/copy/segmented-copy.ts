@@ -6,7 +6,7 @@ import { MAX_COPY_TARGETS } from "../../src/base/constants.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
 import { WAKE_FILE } from "../../src/ring/file-table.ts";
 
-export class CopyJob {
+export class SegmentedCopy {
   id = 0;
   file = 0;
   position = 0;

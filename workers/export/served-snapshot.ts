@@ -26,7 +26,7 @@ function nothing(): TableReader {
   return empty;
 }
 
-export class SnapshotView {
+export class ServedSnapshot {
   readonly index: number;
   readonly chunkBytes: number;
   table: TableReader;

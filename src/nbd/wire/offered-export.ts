@@ -6,7 +6,7 @@
  */
 import { TransmissionFlag } from "./protocol.ts";
 
-export interface ExportInfo {
+export interface OfferedExport {
   /** The canonical name, at most MAX_EXPORT_NAME_BYTES in UTF-8. */
   readonly name: string;
   /** For people, one line; may be absent. */
@@ -17,7 +17,7 @@ export interface ExportInfo {
   readonly preferredBlockBytes: number;
 }
 
-export interface ExportLookup<Export extends ExportInfo = ExportInfo> {
+export interface ExportLookup<Export extends OfferedExport = OfferedExport> {
   /** The export that a client means by `name`; "" is the default export. */
   find(name: string): Export | undefined;
   /** Every export once, by its canonical name. */
