@@ -15,6 +15,15 @@ import { assert, VERIFY } from "../base/assert.ts";
 
 export const PAGE_BYTES = 4096;
 
+/** Which slot a taker may have. */
+export const SlotFit = {
+  /** Of the smallest class that holds the bytes. */
+  Smallest: 0,
+  /** Or, where none of those is free, of the next one. */
+  NextLarger: 1,
+} as const;
+export type SlotFit = (typeof SlotFit)[keyof typeof SlotFit];
+
 export interface SlotClass {
   /** Largest request, in bytes. */
   readonly bytes: number;
@@ -63,9 +72,9 @@ export class Slots {
     return this.#classes.findIndex((c) => c.bytes >= bytes);
   }
 
-  /** A slot for so many bytes, or -1: none is free now. A small request may take a slot of the next class, if `larger`, not of one beyond. */
-  take(bytes: number, larger = true): number {
-    let tried = larger ? 0 : 1;
+  /** A slot for so many bytes, or -1: none is free now. */
+  take(bytes: number, fit: SlotFit): number {
+    let tried = fit === SlotFit.NextLarger ? 0 : 1;
     for (let k = 0; k < this.#classes.length && tried < 2; k++) {
       if (this.#classes[k].bytes < bytes) continue;
       if (this.#freeCount[k] > 0) return this.#free[k][--this.#freeCount[k]];

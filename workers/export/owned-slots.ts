@@ -7,15 +7,7 @@
  */
 import { assert } from "../../src/base/assert.ts";
 import { MAX_REQUESTS_PER_WORKER } from "../../src/base/constants.ts";
-import { PAGE_BYTES, type SlotClass, Slots } from "../../src/ring/slots.ts";
-
-export const SlotFit = {
-  /** Of the smallest class that holds the bytes. */
-  Smallest: 0,
-  /** Or, where there is none, of the next one. */
-  NextLarger: 1,
-} as const;
-export type SlotFit = (typeof SlotFit)[keyof typeof SlotFit];
+import { PAGE_BYTES, type SlotClass, type SlotFit, Slots } from "../../src/ring/slots.ts";
 
 const NOBODY = 0;
 
@@ -61,7 +53,7 @@ export class OwnedSlots {
   /** A slot for so many bytes, or -1: none is free now. */
   take(bytes: number, owner: number, fit: SlotFit): number {
     assert(bytes > 0, "a slot for nothing");
-    const slot = this.#slots.take(bytes, fit === SlotFit.NextLarger);
+    const slot = this.#slots.take(bytes, fit);
     if (slot === -1) return -1;
     assert(this.#owner[slot] === NOBODY, "a free slot has an owner");
     assert(bytes <= this.#scratch[slot] - this.#address[slot] - PAGE_BYTES, "a slot is too small");

@@ -7,7 +7,7 @@ import { Gate, GATE_WORDS, GatePass } from "../../../src/ring/gate.ts";
 import { DESCRIPTOR_WORDS, IoOp } from "../../../src/ring/io-descriptor.ts";
 import { METADATA_SLOTS, metadataSlotAddress } from "../../../src/ring/metadata-arena.ts";
 import { Outbox } from "../../../src/ring/outbox.ts";
-import { PAGE_BYTES, Slots } from "../../../src/ring/slots.ts";
+import { PAGE_BYTES, Slots, SlotFit } from "../../../src/ring/slots.ts";
 import { createRing, RingConsumer, RingProducer } from "../../../src/ring/spsc-ring.ts";
 import { Submissions } from "../../../src/ring/submissions.ts";
 import { createVolumeWords, VolumeReader } from "../../../src/ring/volume-words.ts";
@@ -131,7 +131,7 @@ describe("a ring", () => {
 
 test("a slot that is free is not given back (VERIFY)", () => {
   const slots = new Slots([{ bytes: PAGE_BYTES, count: 3 }], 0);
-  const [first, second] = [slots.take(1), slots.take(1)];
+  const [first, second] = [slots.take(1, SlotFit.NextLarger), slots.take(1, SlotFit.NextLarger)];
   slots.give(first);
   expect(() => slots.give(first)).toThrow("a free slot was given back");
   slots.give(second);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { PAGE_BYTES, Slots, slotArenaBytes } from "../../../src/ring/slots.ts";
+import { PAGE_BYTES, Slots, slotArenaBytes, SlotFit } from "../../../src/ring/slots.ts";
 
 const CLASSES = [
   { bytes: 4 * PAGE_BYTES, count: 3 },
@@ -14,7 +14,7 @@ describe("data slots", () => {
     const ranges: [number, number][] = [];
     for (const { bytes, count } of CLASSES) {
       for (let i = 0; i < count; i++) {
-        const slot = slots.take(bytes);
+        const slot = slots.take(bytes, SlotFit.NextLarger);
         const address = slots.address(slot);
         expect(address % PAGE_BYTES).toBe(0);
         expect(slots.scratch(slot)).toBe(address + bytes + PAGE_BYTES);
@@ -31,19 +31,19 @@ describe("data slots", () => {
 
   it("let a small request have a slot of the next class, but not of one beyond", () => {
     const slots = new Slots(CLASSES, 0);
-    const taken = [1, 2, 3, 4, 5].map(() => slots.take(100));
+    const taken = [1, 2, 3, 4, 5].map(() => slots.take(100, SlotFit.NextLarger));
     expect(taken.every((slot) => slot >= 0)).toBe(true);
-    expect(slots.take(100)).toBe(-1);
-    expect(slots.take(64 * PAGE_BYTES)).toBeGreaterThanOrEqual(0);
+    expect(slots.take(100, SlotFit.NextLarger)).toBe(-1);
+    expect(slots.take(64 * PAGE_BYTES, SlotFit.NextLarger)).toBeGreaterThanOrEqual(0);
   });
 
   it("refuse a request that is larger than every class", () => {
-    expect(new Slots(CLASSES, 0).take(65 * PAGE_BYTES)).toBe(-1);
+    expect(new Slots(CLASSES, 0).take(65 * PAGE_BYTES, SlotFit.NextLarger)).toBe(-1);
   });
 
   it("notice a slot that is given back twice", () => {
     const slots = new Slots(CLASSES, 0);
-    slots.give(slots.take(1));
+    slots.give(slots.take(1, SlotFit.NextLarger));
     expect(() => slots.give(0)).toThrow("twice");
   });
 
@@ -53,7 +53,7 @@ describe("data slots", () => {
         const slots = new Slots(CLASSES, 0);
         const held: number[] = [];
         for (const bytes of sizes) {
-          const slot = bytes % 3 === 0 ? -1 : slots.take(Math.max(1, bytes));
+          const slot = bytes % 3 === 0 ? -1 : slots.take(Math.max(1, bytes), SlotFit.NextLarger);
           if (slot >= 0) {
             expect(held).not.toContain(slot);
             held.push(slot);
@@ -84,16 +84,18 @@ describe("the classes of slots", () => {
 
   it("are handed out in order, and one that came back last is the next", () => {
     const slots = new Slots(CLASSES, 0);
-    expect([slots.take(1), slots.take(1)]).toEqual([0, 1]);
+    expect([slots.take(1, SlotFit.NextLarger), slots.take(1, SlotFit.NextLarger)]).toEqual([0, 1]);
     slots.give(0);
-    expect([slots.take(1), slots.take(1), slots.used()]).toEqual([0, 2, 3]);
+    expect([slots.take(1, SlotFit.NextLarger), slots.take(1, SlotFit.NextLarger), slots.used()]).toEqual([0, 2, 3]);
   });
 
-  it("without `larger`, only the smallest that fits is looked at", () => {
+  it("for `Smallest`, only the smallest that fits is looked at", () => {
     const slots = new Slots(CLASSES, 0);
-    expect([1, 2, 3, 4].map(() => slots.take(100, false))).toEqual([0, 1, 2, -1]);
-    expect([1, 2, 3].map(() => slots.take(5 * PAGE_BYTES, false))).toEqual([3, 4, -1]);
-    expect([slots.take(64 * PAGE_BYTES, false), slots.take(64 * PAGE_BYTES, false)]).toEqual([5, -1]);
+    expect([1, 2, 3, 4].map(() => slots.take(100, SlotFit.Smallest))).toEqual([0, 1, 2, -1]);
+    expect([1, 2, 3].map(() => slots.take(5 * PAGE_BYTES, SlotFit.Smallest))).toEqual([3, 4, -1]);
+    expect([slots.take(64 * PAGE_BYTES, SlotFit.Smallest), slots.take(64 * PAGE_BYTES, SlotFit.Smallest)]).toEqual([
+      5, -1,
+    ]);
   });
 
   it("are whole pages, and so is where they begin", () => {
@@ -103,7 +105,7 @@ describe("the classes of slots", () => {
 
   it("notice that a slot of any class was given back twice", () => {
     const slots = new Slots(CLASSES, 0);
-    slots.take(1);
+    slots.take(1, SlotFit.NextLarger);
     expect(() => slots.give(3)).toThrow("twice");
     expect(() => slots.give(5)).toThrow("twice");
   });
