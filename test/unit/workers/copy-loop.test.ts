@@ -1,17 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { COPY_ARENA_BYTES, COPY_SEGMENTS, COPY_SLOTS_AT, SEGMENT_BYTES } from "../../../src/ring/copy-arena.ts";
-import { createCounters } from "../../../src/ring/counters.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
 import { Message, StopHow } from "../../../src/ring/messages.ts";
-import { Outbox } from "../../../src/ring/outbox.ts";
-import { createRing, RingConsumer } from "../../../src/ring/spsc-ring.ts";
 import { CopyLoop } from "../../../workers/copy/copy-loop.ts";
 import { FakeRing } from "../../support/fake-ring.ts";
 import { sendWords } from "../../support/raw-message.ts";
-
-/** Turns without an end are a loop that spins. */
-const TURNS_MAX = 20_000;
+import { TurnedLoop } from "../../support/turned-loop.ts";
 
 interface Target {
   readonly file: number;
@@ -21,52 +16,18 @@ interface Target {
 }
 
 /** A copy worker on one thread, with an origin (file 0) and two COW devices. */
-class Bench {
-  readonly ring = new FakeRing(COPY_ARENA_BYTES);
-  readonly loop: CopyLoop;
-  readonly main: Outbox;
-  readonly answers: number[][] = [];
-  readonly #inbox: RingConsumer;
-  #completions = 0;
-
+class Bench extends TurnedLoop<CopyLoop> {
   constructor(size = 4 * SEGMENT_BYTES) {
-    const toWorker = createRing(512);
-    const toMain = createRing(512);
-    this.main = new Outbox(toWorker, () => {});
-    this.#inbox = new RingConsumer(toMain);
+    const place = { wakeAddress: 0, slots: COPY_SLOTS_AT, segments: COPY_SEGMENTS };
+    super(new FakeRing(COPY_ARENA_BYTES), 5, (ends) => new CopyLoop({ ...ends, ...place }));
     const origin = Uint8Array.from({ length: size }, (_, i) => (i * 7 + (i >> 8)) & 255);
     this.ring.files.set(0, origin).set(1, new Uint8Array(size)).set(2, new Uint8Array(size));
-    this.loop = new CopyLoop({
-      ring: this.ring,
-      inbox: new RingConsumer(toWorker),
-      outbox: new Outbox(toMain, () => {}),
-      counters: new Float64Array(createCounters(false)),
-      wakeAddress: 0,
-      slots: COPY_SLOTS_AT,
-      segments: COPY_SEGMENTS,
-      control: () => {},
-    });
   }
 
   copy(id: number, position: number, bytes: number, targets: readonly Target[]): void {
     sendWords(this.main, Message.CopyRead, id, 0, position, 0, bytes, targets.length);
     for (const t of targets) sendWords(this.main, Message.CopyWrite, id, t.file, t.position, 0, t.length, t.offset);
     this.main.flush();
-  }
-
-  /** Turn until nothing moves. */
-  run(): void {
-    for (let turns = 0, idle = 0; idle < 3; turns++) {
-      if (turns === TURNS_MAX) throw new Error("the loop never comes to an end");
-      this.loop.step(this.#completions);
-      const count = this.loop.submissions.take();
-      this.#completions = this.ring.turn(count, false);
-      idle = count === 0 && this.#completions === 0 ? idle + 1 : 0;
-      for (let at = this.#inbox.peek(); at >= 0; at = this.#inbox.peek()) {
-        this.answers.push([...this.#inbox.words.subarray(at, at + 5)]);
-        this.#inbox.advance();
-      }
-    }
   }
 
   file(index: number): Uint8Array {

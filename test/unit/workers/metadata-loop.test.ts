@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { createCounters } from "../../../src/ring/counters.ts";
 import { IoArg, IoOp } from "../../../src/ring/io-descriptor.ts";
 import { Message } from "../../../src/ring/messages.ts";
 import {
@@ -8,43 +7,20 @@ import {
   METADATA_ZEROES,
   metadataSlotAddress,
 } from "../../../src/ring/metadata-arena.ts";
-import { Outbox } from "../../../src/ring/outbox.ts";
-import { createRing, RingConsumer } from "../../../src/ring/spsc-ring.ts";
 import { MetadataLoop } from "../../../workers/metadata/metadata-loop.ts";
 import { FakeRing } from "../../support/fake-ring.ts";
 import { sendWords } from "../../support/raw-message.ts";
+import { TurnedLoop } from "../../support/turned-loop.ts";
 
-/** Turns without an end are a loop that spins. */
-const TURNS_MAX = 20_000;
-
-class Bench {
-  readonly ring: FakeRing;
-  readonly loop: MetadataLoop;
-  readonly main: Outbox;
-  readonly answers: number[][] = [];
+class Bench extends TurnedLoop<MetadataLoop> {
   readonly cow: Uint8Array;
-  readonly #inbox: RingConsumer;
-  #completions = 0;
 
   constructor(capacity = 64, jobs = 4) {
-    this.ring = new FakeRing(METADATA_ARENA_BYTES, capacity);
-    const toWorker = createRing(256);
-    const toMain = createRing(256);
-    this.main = new Outbox(toWorker, () => {});
-    this.#inbox = new RingConsumer(toMain);
+    const zeroes = { zeroAddress: METADATA_ZEROES, zeroBytes: METADATA_ZERO_BYTES };
+    const ring = new FakeRing(METADATA_ARENA_BYTES, capacity);
+    super(ring, 3, (ends) => new MetadataLoop({ ...ends, ...zeroes, wakeAddress: 0, jobs }));
     this.cow = new Uint8Array(64 * METADATA_ZERO_BYTES).fill(0xaa);
     this.ring.files.set(1, this.cow);
-    this.loop = new MetadataLoop({
-      ring: this.ring,
-      inbox: new RingConsumer(toWorker),
-      outbox: new Outbox(toMain, () => {}),
-      counters: new Float64Array(createCounters(false)),
-      wakeAddress: 0,
-      zeroAddress: METADATA_ZEROES,
-      zeroBytes: METADATA_ZERO_BYTES,
-      jobs,
-      control: () => {},
-    });
   }
 
   /** Steps: [operation, position, bytes, address, durable]. */
@@ -54,20 +30,6 @@ class Bench {
       sendWords(this.main, Message.MetadataStep, id, op, position, 0, bytes, address, durable);
     }
     this.main.flush();
-  }
-
-  run(): void {
-    for (let turns = 0, idle = 0; idle < 3; turns++) {
-      if (turns === TURNS_MAX) throw new Error("the loop never comes to an end");
-      this.loop.step(this.#completions);
-      const count = this.loop.submissions.take();
-      this.#completions = this.ring.turn(count, false);
-      idle = count === 0 && this.#completions === 0 ? idle + 1 : 0;
-      for (let at = this.#inbox.peek(); at >= 0; at = this.#inbox.peek()) {
-        this.answers.push([...this.#inbox.words.subarray(at, at + 3)]);
-        this.#inbox.advance();
-      }
-    }
   }
 
   /** Operations but the wake-up's read. */
