@@ -30,9 +30,7 @@ export class Closing implements Operation, MetadataOwner {
   }
 
   advance(): boolean {
-    if (this.#stage === "drain") return this.#drain();
-    if (this.#stage === "flush") return this.#end();
-    return false;
+    return this.#stage === "drain" ? this.#drain() : this.#end();
   }
 
   metadataDone(_snapshot: Snapshot, error: number): void {

@@ -59,7 +59,8 @@ export class CoreContext {
   /** Store the list; the origin's write gate is held (C-30). */
   relist(): void {
     const listed = this.snapshots.filter((snapshot) => snapshot?.isListed === true) as Snapshot[];
-    listed.sort((a, b) => b.geometry.chunkSectors - a.geometry.chunkSectors || a.index - b.index);
+    // Of one size in the order of their indices, in which they are already: a sort is stable.
+    listed.sort((a, b) => b.geometry.chunkSectors - a.geometry.chunkSectors);
     for (let i = 1; i < listed.length; i++) {
       const [before, after] = [listed[i - 1]!, listed[i]!];
       assert(before.geometry.chunkSectors >= after.geometry.chunkSectors, "the largest chunk comes first (E-13)");

@@ -91,7 +91,7 @@ export class CopyJobs {
     pendings.length = 0;
     targets.length = 0;
     this.#free.push(id);
-    owner?.copyDone(readError !== 0 ? readError : failedTargets !== 0 ? writeError : 0);
+    owner?.copyDone(readError !== 0 ? readError : writeError);
   }
 
   #take(): number {

@@ -45,7 +45,7 @@ export class MergeStep implements MetadataOwner {
   #window: MergeWindow | undefined;
   #copier: MergeCopier | undefined;
   #rangeSet: boolean;
-  #erasing: boolean;
+  #erasing = false;
   /** Erasing writes have begun, so what ends now is one of them and not the flush. */
   #written = false;
   #error = 0;
@@ -65,7 +65,6 @@ export class MergeStep implements MetadataOwner {
     this.#copies = copies;
     this.#gates = new GateSet(gates, [ORIGIN_WRITE_GATE, snapshotWriteGate(snapshot.index)]);
     this.#rangeSet = open !== undefined;
-    this.#erasing = open !== undefined;
     if (open !== undefined) this.#takeOver(open);
     const area = snapshot.store.area!;
     this.#area = area.area;
@@ -130,7 +129,7 @@ export class MergeStep implements MetadataOwner {
     this.#stage = this.#afterWait;
     if (error !== 0) this.#fail(error);
     else if (bytes !== undefined) this.#areaRead(new MetadataArea(bytes.slice()));
-    else if (this.#afterWait === "erase" && this.#written) this.#erased(snapshot);
+    else if (this.#written) this.#erased(snapshot);
   }
 
   /** An area behind the current one is full: anything else was not written by this store, and must not be copied. */

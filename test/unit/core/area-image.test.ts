@@ -96,3 +96,29 @@ test("what is stale is zeroed to the end of a large area, slice by slice, and wh
   expect(device.subarray(listed.length).every((byte) => byte === 0)).toBe(true);
   expect(image.metadata.bytes.length).toBe(2 * KEPT);
 });
+
+test("an image that is given whole stays as it is, and knows its place in the list (S-2, S-7)", () => {
+  const geometry = new CowGeometry(8);
+  const whole = imageOf(geometry, 3, { area: new Uint8Array(geometry.chunkBytes), currentArea: 2, highWater: [9, 99] });
+  expect([whole.metadata.bytes.length, whole.exceptions, whole.room]).toEqual([geometry.chunkBytes, 515, 253]);
+  expect([whole.stale, imageOf(geometry, 0, { staleTail: true }).stale]).toEqual([false, true]);
+});
+
+test("an exception stands in its slot with both its chunks, or not at all", () => {
+  const image = imageOf(new CowGeometry(8), 1);
+  image.put(0, 7, 20);
+  expect([image.has(0, 7, 20), image.has(0, 8, 20), image.has(0, 7, 21), image.has(1, 7, 20)]).toEqual([
+    true,
+    false,
+    false,
+    false,
+  ]);
+});
+
+test("a merge goes back to where the area was at most (S-64)", () => {
+  const image = imageOf(new CowGeometry(8), 4);
+  image.shrunk(0, image.metadata, 4);
+  expect(() => image.shrunk(0, image.metadata, 5)).toThrow("backwards");
+  image.shrunk(0, image.metadata, 1);
+  expect([image.exceptions, image.nextFree(), image.has(0, 1, 3)]).toEqual([1, 3, false]);
+});

@@ -156,7 +156,7 @@ test("stale bytes behind the end marker are overwritten before the first excepti
   bench.core.needOrigin(1, 80, 8);
   bench.copied();
   const repair = bench.metadataDone();
-  expect(repair).toMatchObject({ kind: "commit", position: 4096 });
+  expect(repair).toMatchObject({ kind: "commit", zeroArea: -1, zeroBytes: 0, position: 4096 });
   expect(bench.groupOf(repair)).toEqual([
     [1, 2],
     [2, 3],

@@ -158,3 +158,31 @@ test("an Invalid snapshot asks nothing of origin writes (E-13)", () => {
   bench.core.needOrigin(1, 0, 8);
   expect(bench.released.get(1)).toBe(0);
 });
+
+test("a drop whose record cannot be written is a drop, and a line in the log (E-41, E-46)", () => {
+  const bench = invalidWithHeader();
+  const operation = bench.operation((id) => bench.core.dropSnapshot(id, 0));
+  bench.metadataDone();
+  bench.clear();
+  bench.core.registered(0, errno.EIO);
+  expect(bench.take()).toEqual(["notice 0 register-failed", "finished 0"]);
+  expect([bench.finishedWith.get(operation), bench.core.snapshots()]).toEqual([0, []]);
+  // It has ended: nothing waits for it any more.
+  const closed = bench.operation((id) => bench.core.close(id));
+  expect(bench.finishedWith.get(closed)).toBe(0);
+});
+
+test("a drop of a snapshot that is turning Invalid waits for that, and goes on from there (E-41, S-70)", () => {
+  const bench = new CoreBench(800);
+  bench.open({ registered: true });
+  bench.core.needOrigin(1, 0, 8);
+  bench.copied(errno.EIO);
+  bench.clear();
+  const operation = bench.operation((id) => bench.core.dropSnapshot(id, 0));
+  expect(bench.take()).toEqual([]);
+  bench.core.registered(0, 0);
+  bench.metadataDone();
+  expect(bench.take()).toEqual(["header 0", "notice 0 invalid", "release 1 0", "register 0 removed"]);
+  bench.core.registered(0, 0);
+  expect([bench.take(), bench.finishedWith.get(operation)]).toEqual([["finished 0"], 0]);
+});

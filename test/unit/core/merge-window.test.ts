@@ -144,3 +144,30 @@ test("a copy that fails amid a window ends its snapshot, and the merge goes on",
   expect(bench.ports[1]!.state).toBe(SnapshotState.Invalid);
   expect(bench.copies.length).toBeGreaterThan(0);
 });
+
+/** Story: that the window was full amid a stretch could have lost the rest of the stretch, and no test would have known. */
+test("a stretch that is longer than the window is kept to its end (C-33)", () => {
+  const stretch = Array.from({ length: 10 }, (_, i): ExceptionPair => [20 + i, 2 + i]);
+  const bench = beside(stretch, { mergeWindow: 4 });
+  const kept: number[] = [];
+  for (let guard = 0; guard < 4 && bench.copies.some((job) => job.source === 0); guard++) {
+    for (const job of bench.copies) kept.push(job.sector / 8, job.sectors / 8);
+    copied(bench, bench.copies.length);
+    committed(bench);
+  }
+  expect(kept).toEqual([20, 4, 24, 4, 28, 2]);
+  expect(bench.ports[1]!.table.count()).toBe(10);
+});
+
+test("what is left of the window bounds the next part, too", () => {
+  const bench = beside(
+    [...Array.from({ length: 6 }, (_, i) => i), ...Array.from({ length: 10 }, (_, i) => 10 + i)].map(
+      (oldChunk, i): ExceptionPair => [oldChunk, 2 + i],
+    ),
+    { mergeWindow: 8 },
+  );
+  expect(bench.copies.map((job) => [job.sector / 8, job.sectors / 8])).toEqual([
+    [0, 6],
+    [10, 2],
+  ]);
+});

@@ -85,3 +85,20 @@ test("an exception that nobody waits for settles, too: later origin writes find 
   bench.metadataDone();
   expect(ports.table.stateOf(6)).toBe(EntryState.Settled);
 });
+
+test("where no reader is about, nobody is asked to say so (C-5)", () => {
+  const { bench } = durable([0, 0]);
+  expect(bench.ports[0]!.tracking.waiting).toEqual([false, false, false, false]);
+});
+
+test("a reader that leaves just before it could have been asked is seen to have left (C-5)", () => {
+  const bench = new CoreBench(800);
+  const ports = bench.open();
+  const counters = ports.tracking.counters[0]!;
+  counters[1] = 1;
+  ports.tracking.awaitDrain = () => void (counters[1] = 0);
+  bench.core.needOrigin(1, 0, 8);
+  bench.copied();
+  bench.metadataDone();
+  expect(ports.table.stateOf(0)).toBe(EntryState.Settled);
+});
