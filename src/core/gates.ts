@@ -64,7 +64,7 @@ export class Gates {
     assert(held !== undefined, "the gate is closed");
     const at = held.queue.indexOf(holder);
     assert(at >= 0, "the holder is in the queue");
-    assert(at > 0 || isDrained(held) || !(holder instanceof Exclusive), "a write leaves a gate that it was alone in");
+    assert(isDrained(held) || !(holder instanceof Exclusive), "a write leaves a gate that it was alone in");
     held.queue.splice(at, 1);
     if (held.queue.length > 0) return;
     this.#held.delete(gate);

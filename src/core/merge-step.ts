@@ -75,11 +75,11 @@ export class MergeStep implements MetadataOwner {
   /** What the failed step has copied and not erased: its range has been closed since, so the copies are still good. */
   #takeOver(failed: MergeStep): void {
     this.#segments.push(...failed.#segments);
-    this.#chosen = failed.#segments.reduce((sum, { from, to }) => sum + to - from, 0);
+    this.#chosen = failed.#chosen;
     this.#stage = "erase";
   }
 
-  /** It has ended, with `error` or with `merged` exceptions (none: the store is empty). */
+  /** It has ended, with `error` or without, or has found nothing to merge (`isEmpty`). */
   get done(): boolean {
     return this.#stage === "done";
   }
@@ -88,8 +88,9 @@ export class MergeStep implements MetadataOwner {
     return this.#error;
   }
 
-  get merged(): number {
-    return this.#error === 0 ? this.#chosen : 0;
+  /** The store holds nothing any more. */
+  get isEmpty(): boolean {
+    return this.#chosen === 0;
   }
 
   /** It failed while it was erasing: nobody knows what is on disk, and its range stays closed to writes. */
@@ -97,11 +98,9 @@ export class MergeStep implements MetadataOwner {
     return this.#erasing && this.#error !== 0;
   }
 
-  /** A write has met the range: it waits for the end of the step; false if there is no range (any more). */
-  wait(need: Need): boolean {
-    if (!this.#rangeSet || this.done) return false;
-    this.#context.needs.wait(this.#writers, need);
-    return true;
+  /** A write has met the range: it waits for the end of the step, unless there is no range (any more). */
+  wait(need: Need): void {
+    if (this.#rangeSet && !this.done) this.#context.needs.wait(this.#writers, need);
   }
 
   advance(): boolean {

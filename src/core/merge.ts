@@ -115,9 +115,9 @@ export class Merge implements Operation, RegisterOwner {
 
   /** A write has met the merging range (E-33). */
   needRange(need: Need): void {
-    if (this.#step === undefined || this.#step.wait(need)) return;
+    this.#step?.wait(need);
     // Nobody knows what is on disk of the range: a write there could be lost (see merge-step.ts).
-    if (this.#step.isOpen) need.error = errno.EIO;
+    if (this.#step?.isOpen === true) need.error = errno.EIO;
   }
 
   /** The rest after a step is over (E-26). */
@@ -264,7 +264,7 @@ export class Merge implements Operation, RegisterOwner {
       this.snapshot.mergeFailed = true;
       effects.notice(index, "merge-failed", step.error);
       this.#report(step.error, "the merge has failed");
-    } else if (step.merged === 0) {
+    } else if (step.isEmpty) {
       this.#stage = "merged";
       effects.notice(index, "merged", 0);
       this.#report(0, "");
