@@ -3,11 +3,11 @@
  */
 import { describe, expect, it } from "vitest";
 import { MAX_PIECE_BYTES, MAX_WHOLE_BYTES } from "../../../src/base/constants.ts";
-import { PAGE_BYTES } from "../../../src/ring/slots.ts";
+import { PAGE_BYTES, SlotFit } from "../../../src/ring/slots.ts";
 import { beginNextPart, hasMoreParts, isLaterPart, partBytes, slotBytesFor } from "../../../workers/export/parts.ts";
 import { Operation, Request } from "../../../workers/export/request.ts";
 import { toPieceEnd, zeroStretch } from "../../../workers/export/stretch.ts";
-import { requestOwner, SlotFit } from "../../../workers/export/owned-slots.ts";
+import { requestOwner } from "../../../workers/export/owned-slots.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 
 describe("a piece", () => {
