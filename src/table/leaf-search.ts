@@ -4,7 +4,7 @@
  * Every word is an atomic load (C-3). A reader may have lost its leaf: then the words are anything, and the functions
  * still end, stay within LEAF_REACH words, and the reader finds out by `tgen`. All loops are bounded by 8-bit fields.
  */
-import { covers, GROUP_CHUNKS, isDirect, isLive, offsetOf, sortedOf, usedOf } from "./table-layout.ts";
+import { covers, isDirect, isLive, offsetOf, sortedOf, usedOf } from "./table-layout.ts";
 
 /** The word index of the B of the live entry that covers `offset`; 0 where there is none. */
 export function findEntry(words: Int32Array, leaf: number, offset: number): number {
@@ -67,7 +67,7 @@ export function nextMapped(words: Int32Array, leaf: number, offset: number, end:
     return at;
   }
   if (findEntry(words, leaf, offset) !== 0) return offset;
-  let nearest = Math.min(end, GROUP_CHUNKS);
+  let nearest = end;
   const sorted = sortedOf(header);
   for (let i = upperBound(words, leaf, sorted, offset); i < sorted; i++) {
     const b = Atomics.load(words, leaf + 2 + 2 * i);

@@ -262,12 +262,11 @@ export class TableWriter {
   /** Build the leaf of the image, and publish it in place of `old`. */
   #rebuild(group: number, old: number): void {
     this.#image.fold();
-    const leafWords = this.#image.leafWords();
-    const leaf = leafWords === 0 ? 0 : this.#heap.allocate(leafWords);
-    if (leaf !== 0) this.#image.put(this.#heap.words, leaf);
+    assert(this.#image.runs > 0, "a leaf has an exception");
+    const leaf = this.#heap.allocate(this.#image.leafWords());
+    this.#image.put(this.#heap.words, leaf);
     this.#replace(group, old, leaf);
-    if (VERIFY && leaf !== 0 && (this.#built = (this.#built + 1) % LEAVES_PER_VERIFY) === 0)
-      this.#verifyLeaf(group, leaf);
+    if (VERIFY && (this.#built = (this.#built + 1) % LEAVES_PER_VERIFY) === 0) this.#verifyLeaf(group, leaf);
   }
 
   /** What was built reads as it should, chunk by chunk. */

@@ -49,10 +49,11 @@ export const TABLE_MUTANTS: readonly Mutant[] = [
     "A reader falls into it half-way.",
     edit(
       WRITER,
-      "const leaf = leafWords === 0 ? 0 : this.#heap.allocate(leafWords);",
-      `const fits = old !== 0 && leafWords > 0 && !isDirect(this.#heap.words[old]) && leafWords <= 1 + 2 * capacityOf(this.#heap.words[old]);
+      "const leaf = this.#heap.allocate(this.#image.leafWords());",
+      `const leafWords = this.#image.leafWords();
+    const fits = old !== 0 && !isDirect(this.#heap.words[old]) && leafWords <= 1 + 2 * capacityOf(this.#heap.words[old]);
     if (fits) return this.#image.put(this.#heap.words, old);
-    const leaf = leafWords === 0 ? 0 : this.#heap.allocate(leafWords);`,
+    const leaf = this.#heap.allocate(leafWords);`,
     ),
   ),
   mutant(
@@ -70,8 +71,8 @@ export const TABLE_MUTANTS: readonly Mutant[] = [
     "A reader finds what the memory held before.",
     edit(
       WRITER,
-      "    if (leaf !== 0) this.#image.put(this.#heap.words, leaf);\n    this.#replace(group, old, leaf);",
-      "    this.#replace(group, old, leaf);\n    if (leaf !== 0) this.#image.put(this.#heap.words, leaf);",
+      "    this.#image.put(this.#heap.words, leaf);\n    this.#replace(group, old, leaf);",
+      "    this.#replace(group, old, leaf);\n    this.#image.put(this.#heap.words, leaf);",
     ),
   ),
   mutant(

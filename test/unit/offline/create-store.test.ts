@@ -1,8 +1,12 @@
 /** Making a new, empty store (S-31), and refusing to destroy what is there. */
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { SnapringError } from "../../../src/base/errno.ts";
+import { DeviceFile } from "../../../src/device/device-file.ts";
 import { createStore } from "../../../src/offline/create-store.ts";
 import { storeStatus } from "../../../src/offline/store-status.ts";
+import { ownMark } from "../../../src/register/known-store.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 import { makeScratch, type Scratch } from "../../support/free-socket.ts";
 
@@ -17,7 +21,10 @@ beforeEach(async () => {
   cow = scratch.file("snap.cow");
 });
 
-afterEach(() => scratch.remove());
+afterEach(() => {
+  vi.restoreAllMocks();
+  return scratch.remove();
+});
 
 describe("a new store", () => {
   it("is a header and an empty area, as the kernel leaves them (S-1, S-31)", async () => {
@@ -56,6 +63,53 @@ describe("a new store", () => {
     expect(statSync(cow).size).toBe(2 * MIB);
   });
 
+  it("has exactly the size that was asked for, also where only a tail is too much", async () => {
+    writeFileSync(cow, Buffer.alloc(MIB + 100));
+    expect((await createStore({ cow, sectors: MIB_SECTORS })).totalSectors).toBe(MIB_SECTORS);
+    expect(statSync(cow).size).toBe(MIB);
+  });
+
+  it("may be as small as three chunks, and a forced one smaller than the file was", async () => {
+    expect((await createStore({ cow, sectors: 96 })).status).toBe("64/96 64");
+    writeFileSync(cow, dataPattern(2 * MIB, 7));
+    expect((await createStore({ cow, sectors: MIB_SECTORS, force: true })).totalSectors).toBe(MIB_SECTORS);
+    expect(statSync(cow).size).toBe(MIB);
+  });
+
+  it("has a header of one block as the page cache reads it, or of its chunk where that is smaller", async () => {
+    const written = vi.spyOn(DeviceFile.prototype, "write");
+    const headers = async (chunkSectors: number): Promise<number[]> => {
+      written.mockClear();
+      await createStore({ cow, sectors: MIB_SECTORS, chunkSectors, force: true });
+      return written.mock.calls.filter(([position]) => position === 0).map(([, bytes]) => bytes.length);
+    };
+    expect((await headers(32)).at(-1)).toBe(4096);
+    expect((await headers(1)).at(-1)).toBe(512);
+  });
+
+  it("is another one than the one that was here, and no register's", async () => {
+    const made = async (): Promise<string> => {
+      await createStore({ cow, sectors: MIB_SECTORS, force: true });
+      using device = new DeviceFile(cow, "look", "COW file");
+      const mark = ownMark(device)!;
+      expect(mark).toMatchObject({ role: "cow", register: "", id: "" });
+      return mark.store ?? "";
+    };
+    const first = await made();
+    expect(first).not.toBe("");
+    expect(await made()).not.toBe(first);
+  });
+
+  it("lets go of the origin that it looked at, made or not", async () => {
+    const origin = scratch.file("origin.img");
+    writeFileSync(origin, Buffer.alloc(MIB));
+    const closed = vi.spyOn(DeviceFile.prototype, Symbol.dispose);
+    await createStore({ cow, sectors: MIB_SECTORS, origin });
+    expect(closed).toHaveBeenCalledTimes(2);
+    await expect(createStore({ cow, sectors: MIB_SECTORS, origin })).rejects.toThrow("holds a snapshot already");
+    expect(closed).toHaveBeenCalledTimes(4);
+  });
+
   it("does not believe stale bytes behind area 0", async () => {
     writeFileSync(cow, dataPattern(4 * MIB, 7));
     await createStore({ cow, force: true });
@@ -68,22 +122,56 @@ describe("a new store", () => {
   });
 });
 
+describe("on a block device", () => {
+  let device: string | undefined;
+
+  beforeEach(({ skip }) => {
+    writeFileSync(cow, Buffer.alloc(MIB));
+    const made = spawnSync("losetup", ["--find", "--show", cow], { encoding: "utf8" });
+    skip(made.status !== 0, "no loop devices here");
+    device = made.stdout.trim();
+  });
+
+  afterEach(() => {
+    if (device !== undefined) spawnSync("losetup", ["--detach", device]);
+    device = undefined;
+  });
+
+  it("a store has the device's size, and no other", async () => {
+    for (const sectors of [MIB_SECTORS - 1, MIB_SECTORS + 1])
+      await expect(createStore({ cow: device!, sectors })).rejects.toMatchObject({
+        code: "EINVAL",
+        message: `block device ${device} has 1 MiB and no other size`,
+        hint: "leave out --size",
+      });
+    expect((await createStore({ cow: device!, sectors: MIB_SECTORS })).totalSectors).toBe(MIB_SECTORS);
+  });
+});
+
 describe("a store is not made", () => {
   const refused = async (
     options: Partial<Parameters<typeof createStore>[0]>,
     code: string,
     words: string,
+    hint?: string,
   ): Promise<void> => {
     const before = existsSync(cow) ? readFileSync(cow) : undefined;
     await expect(createStore({ cow, ...options })).rejects.toThrow(expect.objectContaining({ code }));
     await expect(createStore({ cow, ...options })).rejects.toThrow(words);
+    if (hint !== undefined) await expect(createStore({ cow, ...options })).rejects.toMatchObject({ hint });
     if (before === undefined) expect(existsSync(cow)).toBe(false);
     else expect(readFileSync(cow).equals(before)).toBe(true);
   };
 
-  it("without a size", () => refused({}, "EUSAGE", "does not exist"));
+  it("without a size", () => refused({}, "EUSAGE", "does not exist", "say how large it is to be: --size"));
 
-  it("of fewer than three chunks", () => refused({ sectors: 95 }, "EINVAL", "too small"));
+  it("of fewer than three chunks", () =>
+    refused(
+      { sectors: 95 },
+      "EINVAL",
+      "a COW file of 47.5 KiB is too small for chunks of 16 KiB",
+      "it needs 3 chunks at least: 48 KiB",
+    ));
 
   it("with a chunk size that is no power of two (S-17)", async () => {
     await refused({ sectors: MIB_SECTORS, chunkSectors: 24 }, "EINVAL", "not a power of 2");
@@ -95,7 +183,12 @@ describe("a store is not made", () => {
 
   it("over a store", async () => {
     await createStore({ cow, sectors: MIB_SECTORS });
-    await refused({ sectors: MIB_SECTORS }, "EEXIST", "holds a snapshot already");
+    await refused(
+      { sectors: MIB_SECTORS },
+      "EEXIST",
+      "holds a snapshot already",
+      "--force overwrites it; its content is lost",
+    );
   });
 
   it("over a file whose header is not blank", async () => {
@@ -111,7 +204,7 @@ describe("a store is not made", () => {
   it("by cutting a larger file", async () => {
     writeFileSync(cow, "");
     truncateSync(cow, 2 * MIB);
-    await refused({ sectors: MIB_SECTORS }, "EEXIST", "larger");
+    await refused({ sectors: MIB_SECTORS }, "EEXIST", "larger", "--force cuts it");
   });
 
   it("on the origin itself, by any name (S-21)", async () => {
@@ -123,6 +216,18 @@ describe("a store is not made", () => {
 
   it("for an origin that is not there", async () => {
     await refused({ sectors: MIB_SECTORS, origin: scratch.file("none.img") }, "ENOENT", "cannot open origin");
+  });
+
+  it("by half: a file that was made for it is taken away again", async () => {
+    vi.spyOn(DeviceFile.prototype, "write").mockImplementation(() => {
+      throw new SnapringError("EIO", "no");
+    });
+    await refused({ sectors: MIB_SECTORS }, "EIO", "no");
+  });
+
+  it("of a size that no file can have", async () => {
+    writeFileSync(cow, "");
+    await refused({ sectors: 2 ** 53 / 512 - 1, chunkSectors: 8 }, "EFBIG", `cannot resize COW file ${cow}`);
   });
 
   it("in a folder that is not there", async () => {

@@ -4,12 +4,14 @@ import { once } from "node:events";
 import {
   chmodSync,
   closeSync,
+  constants,
   linkSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  readSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -152,6 +154,33 @@ it("a standard output that takes nothing is said in words", () => {
   } finally {
     closeSync(full);
   }
+});
+
+it("a standard output that nobody reads any more is not put into words, and has no end of its own", async () => {
+  await runOk("mkfifo", path);
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const fd = openSync(path, "w");
+  closeSync(reader);
+  const writer = streamWriter(fd);
+  expect(() => writer.write(0, image)).toThrow(
+    expect.objectContaining({ code: "EPIPE", message: expect.stringMatching(/^EPIPE/) as string }),
+  );
+  await expect(writer.finish()).resolves.toBeUndefined();
+  await expect(writer.abandon()).resolves.toBeUndefined();
+  expect(writer.unfinished).toBeUndefined();
+  closeSync(fd);
+});
+
+it("what is written as it stands is closed at its end, and when it is abandoned", async () => {
+  await runOk("mkfifo", path);
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  for (const end of ["finish", "abandon"] as const) {
+    const writer = await fileWriter(path, source);
+    expect(() => readSync(reader, Buffer.alloc(1))).toThrow("EAGAIN");
+    await writer[end]();
+    expect(readSync(reader, Buffer.alloc(1))).toBe(0);
+  }
+  closeSync(reader);
 });
 
 it("a device is written as it stands, and keeps its rights", async () => {

@@ -117,6 +117,21 @@ describe("a dump", () => {
     expect([begun, runs.length]).toEqual([0, 0]);
   });
 
+  it("lets go of the file, whatever it holds", () => {
+    const closed = vi.spyOn(DeviceFile.prototype, Symbol.dispose);
+    const dump = (): void =>
+      dumpStore(
+        { cow },
+        () => undefined,
+        () => undefined,
+      );
+    writeFileSync(cow, storeImage(MIB, 8));
+    dump();
+    writeFileSync(cow, Buffer.alloc(MIB));
+    expect(dump).toThrow("holds no snapshot");
+    expect(closed).toHaveBeenCalledTimes(2);
+  });
+
   it("begins before the first run, and folds them", () => {
     writeFileSync(
       cow,

@@ -203,6 +203,13 @@ describe("a store that is made", () => {
     expect(done).toEqual(["sync cow", "write cow 1", "sync cow", "write cow 0", "sync cow"]);
   });
 
+  it("on a blank file has nothing to take away first", async () => {
+    writeFileSync(cow, Buffer.alloc(64 * CHUNK));
+    await createStore({ cow, chunkSectors: SECTORS });
+    const done = log.filter((words) => !words.startsWith("read"));
+    expect(done).toEqual(["sync cow", "write cow 1", "sync cow", "write cow 0", "sync cow"]);
+  });
+
   it("over another one has the old header gone before the list behind it is touched", async () => {
     makeStore([[3, 2]]);
     await createStore({ cow, chunkSectors: SECTORS, force: true });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { TABLE_CHUNKS_MAX } from "../../../src/base/constants.ts";
 import { LeafHeap } from "../../../src/table/leaf-heap.ts";
-import { createTable, DIRECT_LEAF_WORDS, LEAF_REACH } from "../../../src/table/table-layout.ts";
+import { createTable, DIRECT_LEAF_WORDS, DIRECTORY_WORD, LEAF_REACH } from "../../../src/table/table-layout.ts";
 
 const STEP_MIN = 256 * 1024;
 const STEP_MAX = 64 * 1024 * 1024;
@@ -116,6 +116,25 @@ describe("a block", () => {
     expect(heap.topWord).toBe(bottom);
     expect(take(heap, [3])).toEqual([bottom + 1]);
   });
+
+  test("joins the wilderness, whatever words are there: they are of blocks that were free", () => {
+    const { heap } = make();
+    const [other, , first, middle, last] = take(heap, [7, 7, 7, 7, 7]);
+    free(heap, [other!, middle!, last!]);
+    expect(heap.topWord).toBe(middle! - 1);
+    free(heap, [first!]);
+    expect(heap.topWord).toBe(first! - 1);
+    expect(take(heap, [7])).toEqual([other]);
+  });
+
+  test("writes nothing before the heap", () => {
+    const { heap } = make();
+    const before = heap.words.slice(DIRECTORY_WORD - 14, DIRECTORY_WORD);
+    const { leaves } = apart(heap, [7, 7, 7]);
+    free(heap, leaves);
+    take(heap, [7, 7, 7]);
+    expect(heap.words.slice(DIRECTORY_WORD - 14, DIRECTORY_WORD)).toEqual(before);
+  });
 });
 
 describe("the memory of a heap", () => {
@@ -132,6 +151,11 @@ describe("the memory of a heap", () => {
     expect([memory.byteLength, heap.words.length]).toEqual([large, large / 4]);
     heap.reserve(2 ** 21 + 1);
     expect(memory.byteLength).toBe(large + Math.floor(large / 32) * 4);
+  });
+
+  test("grows to its very end where so much is asked for", () => {
+    const { heap, memory } = make();
+    expect([heap.reserve(2 ** 30), memory.byteLength]).toEqual([true, memory.maxByteLength]);
   });
 
   test("grows by no more than 64 MiB at a time where it is large", () => {
@@ -151,7 +175,9 @@ describe("the memory of a heap", () => {
     const small = Math.floor(heap.spareWords / 4);
     for (let i = 0; i < small; i++) heap.allocate(3);
     expect(heap.spareWords).toBe((spare % 516) % 4);
-    expect(() => heap.allocate(3)).toThrow(expect.objectContaining({ code: "ENOMEM" }));
+    expect(() => heap.allocate(3)).toThrow(
+      expect.objectContaining({ code: "ENOMEM", hint: "use a larger chunk size" }),
+    );
     expect(heap.reserve(2 ** 20)).toBe(true);
     heap.retire(leaves.at(-1)!);
     heap.retire(leaves[7]!);

@@ -156,6 +156,38 @@ describe("runs", () => {
   });
 });
 
+test("a table that has lost an exception, or a block of its heap, is found", () => {
+  for (const words of [0, -1]) {
+    const table = make(512);
+    table.writer.publish(3, 4, Settled);
+    table.writer.verify();
+    layout.viewOf(table.memory)[table.leaf(0) + words] = 0;
+    expect(() => table.writer.verify()).toThrow(words === 0 ? "count disagrees with the leaves" : "block has no size");
+  }
+});
+
+describe("behind the end of the directory", () => {
+  const loaded = (groups: number, old: readonly number[], fresh: (chunk: number, i: number) => number): number[] => {
+    const { writer } = make(groups * 256);
+    const columns = { oldLow: Uint32Array.from(old), newLow: Uint32Array.from(old, fresh) };
+    expect(writer.loadSettled({ count: old.length, ...columns })).toBe(-1);
+    return [...writer.runs()].map(({ oldChunk }) => oldChunk);
+  };
+  const everyOther = (group: number): number[] => Array.from({ length: 128 }, (_, i) => group * 256 + 2 * i + 1);
+
+  test("new chunks are taken for no leaves, where the last region has no exception", () => {
+    // Word 16 + 8192 is the new chunk of place 233 of group 7; 4129 is the leaf of group 0.
+    const old = Array.from({ length: 10 }, (_, group) => everyOther(group)).flat();
+    expect(loaded(4097, old, (chunk, i) => (chunk === 7 * 256 + 233 ? 4129 : 50_000 + 2 * i))).toEqual(old);
+  });
+
+  test("the tag of a block is taken for no leaf, where the last region is a whole one", () => {
+    // Word 16 + 8192 is the tag of a direct leaf: 519, among the words of the directory.
+    const old = [...everyOther(0), ...Array.from({ length: 900 }, (_, group) => (group + 1) * 256 + 5)];
+    expect(loaded(8192, old, (_, i) => 50_000 + 2 * i)).toEqual(old);
+  });
+});
+
 describe("room", () => {
   test("is a leaf's reach for each exception that may come, and there before it is asked for", () => {
     const { writer, memory } = make(256);
@@ -170,6 +202,15 @@ describe("room", () => {
     expect(writer.makeRoomFor(2 ** 30)).toBe(true);
     expect(memory.byteLength).toBe(memory.maxByteLength);
     expect(writer.memoryBytes()).toBe(32 * 4);
+  });
+
+  test("is enough when it is exactly what is asked for", () => {
+    const { writer, memory } = make(64 * 256);
+    const spare = (): number => memory.maxByteLength / 4 - layout.LEAF_REACH - writer.memoryBytes() / 4;
+    // Leaves of four words, until what is left is whole reaches.
+    for (let group = 0; spare() % layout.LEAF_REACH !== 0; group++) writer.publish(group * 256, group, Settled);
+    const most = spare() / layout.LEAF_REACH;
+    expect([writer.hasRoomFor(most), writer.hasRoomFor(most + 1)]).toEqual([true, false]);
   });
 
   test("a table of the largest size may be full before every chunk has its exception", () => {
