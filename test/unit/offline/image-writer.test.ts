@@ -1,6 +1,7 @@
 /** Where an image goes: a file that is whole or not there, devices and pipes as they stand, nothing through a link. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { createServer } from "node:net";
 import {
   chmodSync,
   closeSync,
@@ -103,6 +104,32 @@ describe("a file", () => {
   });
 });
 
+describe("an output that cannot be written", () => {
+  it("is named, with what is wrong", async () => {
+    const writer = await fileWriter(path, source);
+    try {
+      expect(() => writer.write(2 ** 52, image)).toThrow(`cannot write output ${path}`);
+    } finally {
+      await writer.abandon();
+    }
+    const full = await fileWriter("/dev/full", source);
+    expect(() => full.write(0, image)).toThrow("cannot write output /dev/full: no space left on the file system");
+    await full.abandon();
+  });
+
+  it("below a file that is no folder is refused, and a socket is no pipe", async () => {
+    writeFileSync(path, "");
+    await expect(fileWriter(`${path}/out.img`, source)).rejects.toMatchObject({ code: "ENOTDIR" });
+    const server = createServer().listen(scratch.file("socket"));
+    await once(server, "listening");
+    await expect(fileWriter(scratch.file("socket"), source)).rejects.toMatchObject({
+      code: "ENXIO",
+      message: expect.not.stringContaining("pipe") as string,
+    });
+    server.close();
+  });
+});
+
 describe("a symbolic link", () => {
   it.each(["a file", "nothing"])("to %s is left alone, and so is what it leads to", async (what) => {
     const behind = scratch.file("behind");
@@ -111,6 +138,7 @@ describe("a symbolic link", () => {
     await expect(write(path)).rejects.toMatchObject({
       code: "ELOOP",
       message: expect.stringContaining("behind") as string,
+      hint: "name the file itself, or take the link away",
     });
     expect(readlinkSync(path)).toBe("behind");
     if (what === "a file") expect(readFileSync(behind, "utf8")).toBe("precious");

@@ -98,6 +98,28 @@ describe("a file", () => {
   });
 });
 
+it("what a caller throws of an exception is the caller's, as it was", () => {
+  writeFileSync(cow, storeImage(MIB, 8, [[5, 2]]));
+  using device = new DeviceFile(cow, "look", "COW file");
+  const own = new Error("enough");
+  const refuse = (): never => {
+    throw own;
+  };
+  expect(() => loadStore(device, {}, refuse)).toThrow(own);
+});
+
+it("a store that is broken, where the origin is one too, is not taken for the other way round", () => {
+  writeFileSync(
+    cow,
+    storeImage(MIB, 8, [
+      [5, 2],
+      [5, 3],
+    ]),
+  );
+  writeFileSync(origin, storeImage(MIB, 8));
+  expect(load(true)).toMatchObject({ message: expect.stringContaining("old chunk 5 appears twice") as string });
+});
+
 describe("a dump", () => {
   it("gives nothing of a store that turns out to be broken", () => {
     const image = storeImage(MIB, 8, [

@@ -186,12 +186,24 @@ describe("an offline merge", () => {
     expect([after.length, after[15 * CHUNK], after[15 * CHUNK + 1023]]).toEqual([15 * CHUNK + 1024, 0x42, 0x42]);
   });
 
+  it("of a COW file that is not there says so, and lets go of the origin", () => {
+    const closed = vi.spyOn(DeviceFile.prototype, Symbol.dispose);
+    expect(() => new OfflineMerge({ origin, cow })).toThrow(expect.objectContaining({ code: "ENOENT" }));
+    expect(closed).toHaveBeenCalledTimes(1);
+  });
+
   it("refuses an Invalid store, and lets go of both files", () => {
     const image = storeImage(16 * CHUNK, SECTORS, [[3, 2]]);
     image[4] = 0;
     writeFileSync(cow, image);
     for (let i = 0; i < 2; i++) {
-      expect(() => new OfflineMerge({ origin, cow })).toThrow(/an Invalid snapshot cannot be merged/);
+      expect(() => new OfflineMerge({ origin, cow })).toThrow(
+        expect.objectContaining({
+          code: "EINVAL",
+          message: `${cow}: an Invalid snapshot cannot be merged`,
+          hint: "it was dropped or ran full; the origin stays as it is",
+        }),
+      );
     }
   });
 });

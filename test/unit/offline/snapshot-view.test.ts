@@ -97,7 +97,12 @@ describe("the view", () => {
     const image = readFileSync(cow);
     image.set(encodeHeader(false, 8));
     writeFileSync(cow, image);
-    expect(readView).toThrow("the snapshot is Invalid");
+    expect(readView).toThrow(
+      expect.objectContaining({
+        message: `${cow}: the snapshot is Invalid`,
+        hint: "it was dropped or ran full; what it held is lost",
+      }),
+    );
   });
 
   it("is refused where an exception lies beyond the origin (S-38)", () => {

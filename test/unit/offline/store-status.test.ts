@@ -1,6 +1,7 @@
 /** What is said of a store at rest (S-35, S-71…S-73), and its list of exceptions. */
 import { readFileSync, statSync, writeFileSync } from "node:fs";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { DeviceFile } from "../../../src/device/device-file.ts";
 import { encodeHeader } from "../../../src/format/disk-header.ts";
 import { dumpStore } from "../../../src/offline/dump-store.ts";
 import type { ExceptionRun } from "../../../src/offline/exception-runs.ts";
@@ -71,6 +72,17 @@ describe("the status of a store", () => {
     writeFileSync(origin, Buffer.alloc(MIB));
     writeFileSync(cow, storeImage(MIB, 8));
     expect(storeStatus({ cow, origin }).table).toBe(`${origin} ${cow} P 8`);
+  });
+
+  it("is refused where the origin that it names has no such chunk (S-38), or is not there", () => {
+    const origin = scratch.file("origin.img");
+    writeFileSync(cow, storeImage(MIB, 8, [[5, 2]]));
+    expect(() => storeStatus({ cow, origin })).toThrow(expect.objectContaining({ code: "ENOENT" }));
+    writeFileSync(origin, Buffer.alloc(5 * 4096));
+    const closed = vi.spyOn(DeviceFile.prototype, Symbol.dispose);
+    expect(() => storeStatus({ cow, origin })).toThrow("old chunk 5 is beyond the end of the origin");
+    expect(closed).toHaveBeenCalledTimes(2);
+    closed.mockRestore();
   });
 
   it("is refused for a blank device, which stays blank", () => {
