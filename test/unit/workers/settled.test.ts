@@ -1,0 +1,111 @@
+/**
+ * Whose old data an origin write has to keep, and small looks of a worker at what it knows: devices, exports, what has come back.
+ */
+import { describe, expect, it } from "vitest";
+import { SnapshotState } from "../../../src/base/states.ts";
+import { cowFile } from "../../../src/ring/file-table.ts";
+import { DeviceView } from "../../../workers/export/device-view.ts";
+import { Exports, newExport, ORIGIN_NAME } from "../../../workers/export/exports.ts";
+import { ChunkHolds } from "../../../workers/export/fill.ts";
+import { pieceOwner, requestOwner, SlotFit } from "../../../workers/export/owned-slots.ts";
+import { PieceKind } from "../../../workers/export/piece.ts";
+import { Operation } from "../../../workers/export/request.ts";
+import { settledEverywhere, soleUnsettled } from "../../../workers/export/settled.ts";
+import { ExportBench } from "../../support/export-bench.ts";
+
+const CHUNK = 16384;
+const HANDLER = { exportIndex: 0, stretch: () => 0, look: () => {}, deviceDone: () => {} };
+
+describe("the only snapshot that misses a chunk", () => {
+  const bench = new ExportBench();
+  const [one, other] = [bench.addSnapshot(0), bench.addSnapshot(1)];
+  bench.volume.setList([0, 1]);
+  const { context } = bench;
+  const sole = (offset = 0, length = 512): number => soleUnsettled(context, { offset, length })?.index ?? -1;
+  bench.publish(one, 1, 3, true);
+  bench.publish(other, 2, 3, true);
+  bench.publish(one, 3, 4, true);
+  bench.publish(other, 3, 4, false);
+
+  it("is none where two miss it, where it is more than a chunk, or has an exception on its way", () => {
+    expect([sole(0), sole(CHUNK), sole(2 * CHUNK), sole(3 * CHUNK)]).toEqual([-1, 1, 0, -1]);
+    expect([sole(CHUNK + 512, CHUNK - 512), sole(CHUNK + 513, CHUNK - 512)]).toEqual([1, -1]);
+    expect(settledEverywhere(context, CHUNK, 512)).toBe(false);
+  });
+
+  it("is not one that needs nothing any more, and nobody is while one does without new chunks", () => {
+    one.words.setState(SnapshotState.Invalid);
+    expect([sole(0), sole(2 * CHUNK)]).toEqual([1, -1]);
+    expect(settledEverywhere(context, 2 * CHUNK, CHUNK)).toBe(true);
+    one.words.setState(SnapshotState.Overflow);
+    expect([sole(0), sole(CHUNK), sole(2 * CHUNK)]).toEqual([-1, -1, -1]);
+    expect([settledEverywhere(context, 2 * CHUNK, 512), settledEverywhere(context, CHUNK, 512)]).toEqual([
+      false,
+      false,
+    ]);
+    one.words.setState(SnapshotState.Active);
+  });
+});
+
+it("a range is whole blocks by its place and by its length, and any is on a buffered device", () => {
+  const direct = new DeviceView({ file: 1, align: 512, inline: false });
+  expect([direct.isAligned(512, 1024), direct.isAligned(512, 100), direct.isAligned(100, 512)]).toEqual([
+    ...[true, false, false],
+  ]);
+  expect(new DeviceView({ file: 1, align: 1, inline: true }).isAligned(7, 13)).toBe(true);
+});
+
+it("an export is found by its name, the live volume by none, too, until it is taken away", () => {
+  const exports = new Exports();
+  const origin = newExport(ORIGIN_NAME, 4096, false, 4096, HANDLER);
+  const snapshot = newExport("s0", 4096, true, 1, HANDLER);
+  exports.add(origin);
+  exports.add(snapshot);
+  expect([exports.find(""), exports.find(ORIGIN_NAME), exports.find("s0")]).toEqual([origin, origin, snapshot]);
+  expect([origin.preferredBlockBytes, snapshot.preferredBlockBytes]).toEqual([4096, 512]);
+  expect(origin.description).not.toBe(snapshot.description);
+  exports.remove("s0");
+  expect([exports.find("s0"), [...exports.list()]]).toEqual([undefined, [origin]]);
+});
+
+it("a snapshot that is taken away leaves its place in the file table, and its name", () => {
+  const bench = new ExportBench();
+  bench.addSnapshot(2);
+  expect(bench.ring.files.has(cowFile(2))).toBe(true);
+  bench.volume.setList([]);
+  bench.control({ kind: "forget", index: 2, name: "s2" });
+  expect([bench.ring.files.has(cowFile(2)), bench.context.snapshots[2]]).toEqual([false, undefined]);
+});
+
+describe("those who wait are told", () => {
+  it("when a slot of a request has come back, also while that goes on", () => {
+    const { context } = new ExportBench();
+    const [client] = context.connections;
+    const request = context.requests.take()!;
+    request.begin(0, HANDLER, Operation.Write, { cookieLow: 0, cookieHigh: 0, offset: 0, length: 512 }, 0);
+    context.giveBackSlot(request);
+    expect(context.returned).toBe(false);
+    request.hold(context.slots.take(512, requestOwner(request.index), SlotFit.Smallest), 512, 0);
+    client!.heldBytes = 512;
+    context.giveBackSlot(request);
+    expect([context.returned, request.slot, client!.heldBytes, context.slots.used()]).toEqual([true, -1, 0, 0]);
+    context.returned = false;
+    context.giveBack(request);
+    expect([context.returned, context.requests.used()]).toEqual([true, 0]);
+  });
+
+  it("when that of a chunk has", () => {
+    const bench = new ExportBench();
+    bench.addSnapshot();
+    const { context } = bench;
+    const piece = context.pieces.take()!;
+    piece.begin({ index: 0, slot: -1, durable: false, noHole: false }, PieceKind.Write, 0, 512, -1);
+    piece.fill.begin(context.snapshot(0), ChunkHolds.Write);
+    context.endFill(piece);
+    expect([context.returned, piece.fill.isUnderWay]).toEqual([false, false]);
+    piece.fill.begin(context.snapshot(0), ChunkHolds.Write);
+    piece.fill.slot = context.slots.take(512, pieceOwner(piece.index), SlotFit.Smallest);
+    context.endFill(piece);
+    expect([context.returned, piece.fill.isUnderWay, context.slots.used()]).toEqual([true, false, 0]);
+  });
+});
