@@ -5,21 +5,26 @@ import { describe, expect, it } from "vitest";
 import { ChunkNeed } from "../../../src/base/chunk-need.ts";
 import { Claim } from "../../../workers/export/claim.ts";
 import { ChunkHolds, Fill } from "../../../workers/export/fill.ts";
+import type { SnapshotView } from "../../../workers/export/snapshot-view.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 
-const bench = new ExportBench();
-bench.addSnapshot();
-const SNAPSHOT = bench.context.snapshot(0);
-const CHUNK = SNAPSHOT.chunkBytes;
+const CHUNK = 16384;
+
+function viewed(): SnapshotView {
+  const bench = new ExportBench({ chunkBytes: CHUNK });
+  bench.addSnapshot();
+  return bench.context.snapshot(0);
+}
 
 describe("a fill", () => {
   it("is of one chunk, begun once, ended once, and without a slot at both ends", () => {
     const fill = new Fill();
+    const snapshot = viewed();
     expect(fill.isUnderWay).toBe(false);
     expect(() => fill.snapshot).toThrow("without a chunk");
-    fill.begin(SNAPSHOT, ChunkHolds.OldData);
-    expect([fill.isUnderWay, fill.snapshot, fill.holds]).toEqual([true, SNAPSHOT, ChunkHolds.OldData]);
-    expect(() => fill.begin(SNAPSHOT, ChunkHolds.Write)).toThrow("a chunk already");
+    fill.begin(snapshot, ChunkHolds.OldData);
+    expect([fill.isUnderWay, fill.snapshot, fill.holds]).toEqual([true, snapshot, ChunkHolds.OldData]);
+    expect(() => fill.begin(snapshot, ChunkHolds.Write)).toThrow("a chunk already");
     fill.slot = 0;
     expect(() => fill.end()).toThrow("outlived its chunk");
     fill.slot = -1;
@@ -27,7 +32,7 @@ describe("a fill", () => {
     expect(fill.isUnderWay).toBe(false);
     expect(() => fill.end()).toThrow("done with twice");
     fill.slot = 0;
-    expect(() => fill.begin(SNAPSHOT, ChunkHolds.Write)).toThrow("of the last chunk was kept");
+    expect(() => fill.begin(snapshot, ChunkHolds.Write)).toThrow("of the last chunk was kept");
   });
 
   it("stands inside of its chunk, from the first byte to the last that exists", () => {

@@ -4,6 +4,7 @@
 import { describe, expect, it } from "vitest";
 import { SnapshotState } from "../../../src/base/states.ts";
 import { cowFile } from "../../../src/ring/file-table.ts";
+import type { ExportContext } from "../../../workers/export/context.ts";
 import { DeviceView } from "../../../workers/export/device-view.ts";
 import { Exports, newExport, ORIGIN_NAME } from "../../../workers/export/exports.ts";
 import { ChunkHolds } from "../../../workers/export/fill.ts";
@@ -11,39 +12,47 @@ import { pieceOwner, requestOwner, SlotFit } from "../../../workers/export/owned
 import { PieceKind } from "../../../workers/export/piece.ts";
 import { Operation } from "../../../workers/export/request.ts";
 import { settledEverywhere, soleUnsettled } from "../../../workers/export/settled.ts";
-import { ExportBench } from "../../support/export-bench.ts";
+import { type BenchSnapshot, ExportBench } from "../../support/export-bench.ts";
 
 const CHUNK = 16384;
 const HANDLER = { exportIndex: 0, stretch: () => 0, look: () => {}, deviceDone: () => {} };
 
 describe("the only snapshot that misses a chunk", () => {
-  const bench = new ExportBench();
-  const [one, other] = [bench.addSnapshot(0), bench.addSnapshot(1)];
-  bench.volume.setList([0, 1]);
-  const { context } = bench;
-  const sole = (offset = 0, length = 512): number => soleUnsettled(context, { offset, length })?.index ?? -1;
-  bench.publish(one, 1, 3, true);
-  bench.publish(other, 2, 3, true);
-  bench.publish(one, 3, 4, true);
-  bench.publish(other, 3, 4, false);
+  /** Two snapshots: the second misses chunk 1, the first chunk 2, both chunk 0, and of chunk 3 the second has an exception on its way. */
+  function listed(): {
+    context: ExportContext;
+    first: BenchSnapshot;
+    sole: (offset: number, length?: number) => number;
+  } {
+    const bench = new ExportBench();
+    const [first, second] = [bench.addSnapshot(0), bench.addSnapshot(1)];
+    bench.volume.setList([0, 1]);
+    bench.publish(first, 1, 3, true);
+    bench.publish(second, 2, 3, true);
+    bench.publish(first, 3, 4, true);
+    bench.publish(second, 3, 4, false);
+    const { context } = bench;
+    return { context, first, sole: (offset, length = 512) => soleUnsettled(context, { offset, length })?.index ?? -1 };
+  }
 
   it("is none where two miss it, where it is more than a chunk, or has an exception on its way", () => {
+    const { context, sole } = listed();
     expect([sole(0), sole(CHUNK), sole(2 * CHUNK), sole(3 * CHUNK)]).toEqual([-1, 1, 0, -1]);
     expect([sole(CHUNK + 512, CHUNK - 512), sole(CHUNK + 513, CHUNK - 512)]).toEqual([1, -1]);
     expect(settledEverywhere(context, CHUNK, 512)).toBe(false);
   });
 
   it("is not one that needs nothing any more, and nobody is while one does without new chunks", () => {
-    one.words.setState(SnapshotState.Invalid);
+    const { context, first, sole } = listed();
+    first.words.setState(SnapshotState.Invalid);
     expect([sole(0), sole(2 * CHUNK)]).toEqual([1, -1]);
     expect(settledEverywhere(context, 2 * CHUNK, CHUNK)).toBe(true);
-    one.words.setState(SnapshotState.Overflow);
+    first.words.setState(SnapshotState.Overflow);
     expect([sole(0), sole(CHUNK), sole(2 * CHUNK)]).toEqual([-1, -1, -1]);
     expect([settledEverywhere(context, 2 * CHUNK, 512), settledEverywhere(context, CHUNK, 512)]).toEqual([
       false,
       false,
     ]);
-    one.words.setState(SnapshotState.Active);
   });
 });
 
