@@ -174,10 +174,9 @@ export class ExportContext {
     this.returned = true;
   }
 
-  /** The piece has done with its chunk, if it has one: the slot comes back. */
+  /** The piece has done with its chunk: the slot comes back. */
   endFill(piece: Piece): void {
     const { fill } = piece;
-    if (!fill.isUnderWay) return;
     if (fill.slot !== -1) {
       this.slots.give(fill.slot, pieceOwner(piece.index));
       fill.slot = -1;

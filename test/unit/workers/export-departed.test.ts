@@ -4,7 +4,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { MAX_CONNECTIONS_PER_WORKER, STILL_READS_MS } from "../../../src/base/constants.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
-import { Message } from "../../../src/ring/messages.ts";
+import { Message, StopHow } from "../../../src/ring/messages.ts";
 import { Command } from "../../../src/nbd/wire/protocol.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 import { ExportBench } from "../../support/export-bench.ts";
@@ -153,6 +153,26 @@ it("a worker that stops waits for what those who have gone left under way, and s
   bench.ring.held = () => false;
   bench.run();
   expect([bench.tokens(Message.Stopped).length, bench.loop.ended]).toEqual([1, true]);
+});
+
+it("a worker that stops begins nothing more of what those who have said DISC and gone had asked for", () => {
+  const bench = new ExportBench({ originBytes: 16 * MIB });
+  bench.ring.held = (operation) => operation.op === IoOp.Allocate;
+  const client = bench.connect();
+  client.request(Command.WriteZeroes, 0, 16 * MIB);
+  bench.run();
+  client.disconnect();
+  bench.run();
+  client.socket.closed = true;
+  now += STILL_READS_MS;
+  bench.run();
+  const begun = bench.ring.underWay(IoOp.Allocate);
+  expect([begun > 0, closed(bench)]).toEqual([true, [client.id]]);
+  bench.send(Message.Stop, 0, StopHow.Cut);
+  bench.ring.held = () => false;
+  bench.run();
+  expect(bench.loop.ended).toBe(true);
+  expect(bench.ring.log.filter(({ op }) => op === IoOp.Allocate)).toHaveLength(begun);
 });
 
 it("a cancel and a completion name their client, not only its record", () => {

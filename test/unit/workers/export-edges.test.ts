@@ -46,6 +46,22 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 describe("a write of parts of blocks", () => {
+  it("is durable where it is to be; what stands around it is just read", () => {
+    const bench = new ExportBench({ originAlign: 4096 });
+    const client = bench.connect();
+    client.write(5000, dataPattern(5000, 3), CommandFlag.Fua);
+    bench.run();
+    expect(grantExclusives(bench)).toBe(1);
+    const done = bench.ring.log.filter(({ op, file }) => file === 0 && (op === IoOp.Read || op === IoOp.Write));
+    expect(done.map(({ op, argument }) => [op, argument])).toEqual([
+      ...[
+        [IoOp.Read, 0],
+        [IoOp.Read, 0],
+      ],
+      [IoOp.Write, IoArg.Dsync],
+    ]);
+  });
+
   it.each([
     [1000, 5000],
     [0, 100],

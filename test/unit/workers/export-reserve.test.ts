@@ -3,8 +3,8 @@
  */
 import { describe, expect, it } from "vitest";
 import { EntryState } from "../../../src/base/states.ts";
-import { Command } from "../../../src/nbd/wire/protocol.ts";
-import { IoOp } from "../../../src/ring/io-descriptor.ts";
+import { Command, CommandFlag } from "../../../src/nbd/wire/protocol.ts";
+import { IoArg, IoOp } from "../../../src/ring/io-descriptor.ts";
 import { Message } from "../../../src/ring/messages.ts";
 import { snapshotWriteGate } from "../../../src/base/gate-numbers.ts";
 import { type BenchSnapshot, ExportBench } from "../../support/export-bench.ts";
@@ -90,6 +90,35 @@ describe("chunks in reserve", () => {
     expect(bench.take(Message.Claim)).toEqual([]);
     expect(bench.take(Message.NeedChunk)).toHaveLength(1);
     expect(bench.volume.gate(snapshotWriteGate(0)).inFlight()).toBe(0);
+  });
+
+  it("are asked for with the first write, and not with each", () => {
+    const bench = new ExportBench({ reserves: true });
+    bench.addSnapshot(3);
+    const client = bench.connect("s3");
+    const asked = (): number[][] => bench.take(Message.NeedReserve).map((message) => message.slice(1, 4));
+    client.write(0, dataPattern(512, 6));
+    bench.run();
+    expect(asked()).toEqual([[0, 3, 4]]);
+    client.write(CHUNK, dataPattern(512, 6));
+    bench.run();
+    expect(asked()).toEqual([]);
+    expect(bench.take(Message.NeedChunk)).toHaveLength(2);
+  });
+
+  it("are written durably where the write is to be, and what belongs beside it is just read", () => {
+    for (const [flags, argument] of [
+      [CommandFlag.Fua, IoArg.Dsync],
+      [0, 0],
+    ]) {
+      const { bench } = reserved();
+      const client = bench.connect("s0");
+      client.write(CHUNK + 500, dataPattern(700, 6), flags);
+      bench.run();
+      const arguments_ = (op: number): number[] =>
+        bench.ring.log.filter((o) => o.op === op && o.file < 100).map((o) => o.argument);
+      expect([arguments_(IoOp.Read), arguments_(IoOp.Write)]).toEqual([[0], [argument]]);
+    }
   });
 
   it("serve a whole chunk of zeroes, too", () => {

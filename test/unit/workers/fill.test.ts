@@ -5,12 +5,12 @@ import { describe, expect, it } from "vitest";
 import { ChunkNeed } from "../../../src/base/chunk-need.ts";
 import { Claim } from "../../../workers/export/claim.ts";
 import { ChunkHolds, Fill } from "../../../workers/export/fill.ts";
-import type { SnapshotView } from "../../../workers/export/snapshot-view.ts";
+import type { ServedSnapshot } from "../../../workers/export/served-snapshot.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 
 const CHUNK = 16384;
 
-function viewed(): SnapshotView {
+function viewed(): ServedSnapshot {
   const bench = new ExportBench({ chunkBytes: CHUNK });
   bench.addSnapshot();
   return bench.context.snapshot(0);

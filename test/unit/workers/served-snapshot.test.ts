@@ -5,13 +5,13 @@ import { EntryState } from "../../../src/base/states.ts";
 import { expect, it } from "vitest";
 import type { TableWriter } from "../../../src/table/table-writer.ts";
 import { TableReader } from "../../../src/table/table-reader.ts";
-import type { SnapshotView } from "../../../workers/export/snapshot-view.ts";
+import type { ServedSnapshot } from "../../../workers/export/served-snapshot.ts";
 import { TrackedRead } from "../../../workers/export/tracked-read.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 
 const CHUNK = 4096;
 
-function viewed(): { bench: ExportBench; view: SnapshotView; table: TableWriter } {
+function viewed(): { bench: ExportBench; view: ServedSnapshot; table: TableWriter } {
   const bench = new ExportBench({ chunkBytes: CHUNK });
   const { table } = bench.addSnapshot(3, { zeroes: true });
   return { bench, view: bench.context.snapshot(3), table };
