@@ -12,9 +12,20 @@
 
 namespace snapring {
 
+// What an operation on a file or block device may have to wait for.
+enum Wait : uint8_t {
+  // Nothing but memory: tmpfs. Or it is neither.
+  kNoWait,
+  // The disk, where it is not in the page cache; a read can be told not to wait for it (RWF_NOWAIT).
+  kWaitsForCache,
+  // A server (NFS, FUSE), or whatever cannot be told not to wait.
+  kWaitsAlways,
+};
+
 struct File {
   int fd = -1;
   FileKind kind = kAsync;
+  Wait wait = kNoWait;
   bool block = false;
   uint32_t references = 1;
   // The poll ring's bookkeeping: operations that wait, and the last pass in which the direction was found blocked.

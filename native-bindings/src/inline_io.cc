@@ -94,6 +94,20 @@ int32_t runInline(Op* op) {
   }
 }
 
+bool readCached(Op* op, int32_t* result) {
+  while (op->done < op->total) {
+    const off_t at = static_cast<off_t>(op->request.position + op->done);
+    const ssize_t moved = preadv2(op->file->fd, op->vector, static_cast<int>(op->vectorCount), at, RWF_NOWAIT);
+    if (moved < 0 && errno == EINTR) continue;
+    // What is an error will be one again, where it can be waited for. The end of the file looks like that of what is cached.
+    if (moved <= 0) return false;
+    op->done += static_cast<uint64_t>(moved);
+    advanceVector(op, static_cast<uint64_t>(moved));
+  }
+  *result = static_cast<int32_t>(op->done);
+  return true;
+}
+
 void advanceVector(Op* op, uint64_t bytes) {
   while (op->vectorCount > 0 && bytes >= op->vector->iov_len) {
     bytes -= op->vector->iov_len;

@@ -47,6 +47,12 @@ constexpr bool isShort(int status) { return status == -EAGAIN || status == -EBUS
 // The longest pause of a send whose reader makes no room.
 constexpr uint32_t kPauseMsMax = 16;
 
+// Of an operation whose first bytes were moved within the turn.
+int32_t wholeResult(const Op& op, int32_t rest) {
+  if (op.request.op != kRead || op.done == 0) return rest;
+  return static_cast<int32_t>(op.done) + (rest > 0 ? rest : 0);
+}
+
 class Uring final : public Ring {
  public:
   explicit Uring(const RingMemory& memory) : Ring(memory) {}
@@ -63,7 +69,9 @@ class Uring final : public Ring {
   void registerArena();
   void startChain();
   bool isMixed(size_t i);
+  bool isInTurn(const Op& op) const;
   size_t runInlinePart();
+  bool readAtOnce(uint32_t slot);
   bool sendAtOnce(uint32_t slot);
   void sendEnded(uint32_t slot, int32_t result);
   bool maySendOn(const Op& op) const;
@@ -138,7 +146,7 @@ void Uring::registerArena() {
 int Uring::setFile(uint32_t index, int fd, FileKind kind) {
   const int status = files_.set(index, fd, kind);
   if (status != 0 || !facts_.registeredFiles) return status;
-  int own = fd >= 0 && kind != kInline ? files_.get(index)->fd : -1;
+  int own = fd >= 0 ? files_.get(index)->fd : -1;
   const int updated = io_uring_register_files_update(&ring_, index, &own, 1);
   if (updated == 1) return 0;
   // What is there no more is not there for us; the kernel is asked again. To take a file away is never refused.
@@ -150,10 +158,8 @@ int Uring::setFile(uint32_t index, int fd, FileKind kind) {
 
 void Uring::clearFiles() {
   for (size_t i = uncleared_.size(); i-- > 0;) {
-    const File* file = files_.get(uncleared_[i]);
     int none = -1;
-    const bool isOld = file == nullptr || file->kind == kInline;
-    if (isOld && io_uring_register_files_update(&ring_, uncleared_[i], &none, 1) != 1) continue;
+    if (files_.get(uncleared_[i]) == nullptr && io_uring_register_files_update(&ring_, uncleared_[i], &none, 1) != 1) continue;
     uncleared_.erase(uncleared_.begin() + static_cast<ptrdiff_t>(i));
   }
 }
@@ -186,12 +192,10 @@ int Uring::turn(uint32_t count, bool wait) {
 }
 
 void Uring::startChain() {
-  if (chain_.size() > 1 || isInline(ops_.at(chain_[0]))) {
-    for (size_t i = 1; i < chain_.size(); i++) {
-      if (isMixed(i)) return failChain(0, i, -EINVAL);
-    }
+  for (size_t i = 1; i < chain_.size(); i++) {
+    if (isMixed(i)) return failChain(0, i, -EINVAL);
   }
-  if (chain_.size() == 1 && sendAtOnce(chain_[0])) return;
+  if (chain_.size() == 1 && (sendAtOnce(chain_[0]) || readAtOnce(chain_[0]))) return;
   const size_t first = runInlinePart();
   const size_t rest = chain_.size() - first;
   if (rest == 0) return;
@@ -201,13 +205,31 @@ void Uring::startChain() {
 }
 
 // The kernel cannot start something of ours when its part has ended: inline operations may only lead a chain.
-bool Uring::isMixed(size_t i) { return isInline(ops_.at(chain_[i])) && !isInline(ops_.at(chain_[i - 1])); }
+bool Uring::isMixed(size_t i) { return isInTurn(ops_.at(chain_[i])) && !isInTurn(ops_.at(chain_[i - 1])); }
+
+// Whether an operation is done by a system call within the turn. What may wait for long would hold up everything else that this thread has
+// under way: it goes to the kernel's threads. A write to the page cache does not, as a rule, and is slower there.
+bool Uring::isInTurn(const Op& op) const {
+  if (!isInline(op)) return false;
+  if (op.request.atOnce || op.file->kind != kInline || op.file->wait == kNoWait) return true;
+  if (op.file->wait == kWaitsAlways) return false;
+  if (chain_.size() > 1) return false;
+  switch (op.request.op) {
+    case kWrite:
+    case kWriteVector:
+      return (op.request.argument & kArgDsync) == 0;
+    case kAllocate:
+      return true;
+    default:
+      return false;
+  }
+}
 
 // Returns the index of the first member that is the kernel's; after a failure, the end of the chain.
 size_t Uring::runInlinePart() {
   for (size_t i = 0; i < chain_.size(); i++) {
     Op& op = ops_.at(chain_[i]);
-    if (!isInline(op)) return i;
+    if (!isInTurn(op)) return i;
     counters_.inlined++;
     const int32_t result = runInline(&op);
     const bool stop = !isWhole(op, result);
@@ -218,6 +240,17 @@ size_t Uring::runInlinePart() {
     }
   }
   return chain_.size();
+}
+
+// True: the read is over. What is not in the page cache is the kernel's to fetch; what is has been read by then.
+bool Uring::readAtOnce(uint32_t slot) {
+  Op& op = ops_.at(slot);
+  if (op.request.op != kRead || op.file->kind != kInline || op.file->wait != kWaitsForCache || op.request.atOnce) return false;
+  int32_t result;
+  if (!readCached(&op, &result)) return false;
+  counters_.inlined++;
+  finish(slot, result);
+  return true;
 }
 
 // True: the send is over. What finds no room in the socket goes on in the kernel, behind what went there before.
@@ -313,6 +346,8 @@ void Uring::fill(io_uring_sqe* sqe, uint32_t slot) {
     op.sending = true;
   }
   if (op.request.link) sqe->flags |= IOSQE_IO_LINK;
+  // The kernel asks a file of FUSE whether it is ready, and waits for the answer, and for the operation then: within the submission.
+  if (isFileOp(op.request.op) && op.file->wait == kWaitsAlways) sqe->flags |= IOSQE_ASYNC;
   switch (op.request.op) {
     case kRead:
     case kReadVector:
@@ -352,7 +387,7 @@ void Uring::fill(io_uring_sqe* sqe, uint32_t slot) {
 
 void Uring::fillTransfer(io_uring_sqe* sqe, const Op& op, bool write) {
   const Request& request = op.request;
-  sqe->off = request.op == kEventRead ? 0 : request.position;
+  sqe->off = request.op == kEventRead ? 0 : request.position + op.done;
   sqe->rw_flags = write && (request.argument & kArgDsync) != 0 ? RWF_DSYNC : 0;
   if (request.op == kReadVector || request.op == kWriteVector) {
     sqe->opcode = write ? IORING_OP_WRITEV : IORING_OP_READV;
@@ -361,10 +396,10 @@ void Uring::fillTransfer(io_uring_sqe* sqe, const Op& op, bool write) {
     return;
   }
   sqe->addr = reinterpret_cast<uint64_t>(op.vector->iov_base);
-  sqe->len = static_cast<uint32_t>(op.total);
+  sqe->len = static_cast<uint32_t>(op.total - op.done);
   const uint64_t end = request.offset + op.total;
   const uint64_t piece = request.offset / kPieceBytes;
-  const bool fixed = op.total > 0 && end <= facts_.registeredBytes && (end - 1) / kPieceBytes == piece;
+  const bool fixed = op.total > op.done && end <= facts_.registeredBytes && (end - 1) / kPieceBytes == piece;
   if (fixed && request.op != kEventRead) {
     sqe->opcode = write ? IORING_OP_WRITE_FIXED : IORING_OP_READ_FIXED;
     sqe->buf_index = static_cast<uint16_t>(piece);
@@ -447,7 +482,7 @@ void Uring::harvest(bool everything) {
       if (op.sending) {
         sendEnded(slot, cqe->res);
       } else {
-        finish(slot, cqe->res);
+        finish(slot, wholeResult(op, cqe->res));
       }
     }
     seen++;

@@ -7,8 +7,8 @@
  * What a loop may rely on, in both kinds:
  *   - a descriptor that is out of range (arena, vector entry, file, argument bits) completes with -EINVAL or -EBADF, and nothing
  *     of its chain is started: the other members complete with -ECANCELED;
- *   - a link is a link within one turn; in a chain on io_uring, FileKind.Inline members come first (a chain where one stands behind
- *     an asynchronous member is refused with -EINVAL);
+ *   - a link is a link within one turn; in a chain on io_uring, what is done within the turn comes first (IoFlag.AtOnce, tmpfs; a chain
+ *     where such a member stands behind another is refused with -EINVAL);
  *   - with nothing in flight, a turn never sleeps, and returns 0;
  *   - a turn that sleeps returns 0 when the thread's event loop has something to do, if that was asked for (`watchLoop`): who lets
  *     the loop run then can be ended from outside (`worker.terminate`, `process.exit`);

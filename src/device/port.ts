@@ -14,7 +14,11 @@
 export const FileKind = {
   /** Asynchronous where the ring can: O_DIRECT files, block devices, sockets. */
   Async: 0,
-  /** Done at once, inside `turn`, by preadv2/pwritev2: tmpfs and buffered files, where the kernel would use a slower thread. */
+  /**
+   * The page cache. What does not wait is done at once, inside `turn`, by preadv2/pwritev2, where io_uring would use a slower thread: all on
+   * tmpfs, and elsewhere writes, and reads of what is cached. What waits (a read that is not cached, a flush, any operation of FUSE or NFS) goes
+   * to io_uring. The stand-ins without io_uring do all of it at once.
+   */
   Inline: 1,
   /** A stream socket. */
   Socket: 2,

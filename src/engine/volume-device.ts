@@ -2,7 +2,7 @@
  * A device of a volume, open for its workers: facts, exclusive lock, and the descriptor that does the I/O.
  *
  *   direct (O_DIRECT)   block devices, and files on file systems that know it: io_uring, whole blocks of `align` bytes
- *   buffered            tmpfs, odd sizes, or on request: the page cache, preadv2/pwritev2 inside a worker's turn
+ *   buffered            tmpfs, odd sizes, or on request: the page cache, inside a worker's turn as far as that does not wait
  *
  * Which one is chosen is a fact of the device and its file system (architecture: buffered I/O through io_uring goes to slower
  * kernel threads). The lock is on the descriptor that does the I/O, until `close` (E-42): the kernel may still have requests of a

@@ -133,3 +133,25 @@ test("where a COW device hangs, what was written to the origin is made durable b
   letGo();
   expect(await server.ended()).toBe(1);
 });
+
+test("where a COW device hangs, the origin is read on, by the same client too", async (context) => {
+  requireFuse(context);
+  const place = await mount();
+  await runOk(process.execPath, MAIN, "create", place.path("cow"), "--chunk-size", "4K");
+  const server = await Server.start({
+    origin: place.path("disk"),
+    snapshots: [{ name: "s", cow: place.path("cow") }],
+    listen: scratch.file("socket"),
+    args: ["--workers", "1"],
+  });
+  const client = await NbdClient.open(server.address);
+  await client.write(0, dataPattern(512, 3));
+  const hanging = hang("cow");
+  const late = client.write(8192, dataPattern(512, 3));
+  await hanging;
+  // One thread serves both: io_uring had waited for a FUSE server within the submission, and everybody with it.
+  const other = await NbdClient.open(server.address);
+  for (const reader of [client, other]) expect(await reader.read(0, 512)).toEqual(dataPattern(512, 3));
+  letGo();
+  await late;
+});

@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { errno } from "../../src/base/errno.ts";
 import { FileKind } from "../../src/device/port.ts";
-import { AllocateMode, IoOp } from "../../src/ring/io-descriptor.ts";
+import { AllocateMode, IoFlag, IoOp } from "../../src/ring/io-descriptor.ts";
 import { ARENA_BYTES, PAGE, RingBench, modes, nop } from "./ring-bench.ts";
 import type { Descriptor } from "./ring-bench.ts";
 
@@ -145,13 +145,13 @@ describe.each(kinds)("refused ($name)", ({ mode, kind }) => {
 });
 
 describe("mixed chains", () => {
-  it.runIf(modes().includes("uring"))("on io_uring, an inline member behind an asynchronous one is refused", () => {
+  it.runIf(modes().includes("uring"))("on io_uring, what is done within the turn cannot stand behind another", () => {
     using bench = new RingBench("uring");
     bench.file(0, PAGE, 0x61, FileKind.Async);
     const inline = bench.file(1, PAGE, 0x62, FileKind.Inline);
     const results = bench.results([
       { op: IoOp.Read, file: 0, length: 8, user: 1, link: true },
-      { op: IoOp.Write, file: 1, length: 8, user: 2, link: true },
+      { op: IoOp.Write, file: 1, length: 8, user: 2, flags: IoFlag.AtOnce | IoFlag.Link },
       { op: IoOp.Sync, file: 0, user: 3 },
     ]);
     expect(results).toEqual([-errno.ECANCELED, -errno.EINVAL, -errno.ECANCELED]);
