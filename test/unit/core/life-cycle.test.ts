@@ -146,3 +146,32 @@ test("the gate of a snapshot may be asked for, too", () => {
   bench.core.needExclusive(1, snapshotWriteGate(0));
   expect([bench.exclusives, ports.writeGate.closed]).toEqual([[1], true]);
 });
+
+test("what is not there yet, or is being dropped, takes no orders; a volume that closes merges nothing (E-36, E-41)", () => {
+  const bench = new CoreBench(800);
+  for (let i = 0; i < 2; i++) bench.open({ exceptions: [[1, 2]] });
+  bench.create();
+  const answer = (start: (id: number) => void): readonly unknown[] => {
+    const operation = bench.operation(start);
+    return [bench.finishedWith.get(operation), bench.messages.get(operation)];
+  };
+  const missing = [errno.ENOENT, "no such snapshot"];
+  expect(answer((id) => bench.core.dropSnapshot(id, 2))).toEqual(missing);
+  bench.operation((id) => bench.core.dropSnapshot(id, 0));
+  expect(answer((id) => bench.core.dropSnapshot(id, 0))).toEqual(missing);
+  expect(answer((id) => bench.core.mergeStart(id, 0))).toEqual(missing);
+  bench.operation((id) => bench.core.close(id));
+  expect(answer((id) => bench.core.mergeStart(id, 1))).toEqual([errno.ESHUTDOWN, "the volume is closing"]);
+});
+
+test("a merge that is about to be presented is not asked for it twice (E-36)", () => {
+  const bench = new CoreBench(800);
+  bench.open({ exceptions: [[1, 2]] });
+  bench.originPorts.readGate.count = 1;
+  bench.operation((id) => bench.core.mergePresent(id, 0));
+  const again = bench.operation((id) => bench.core.mergePresent(id, 0));
+  expect([bench.finishedWith.get(again), bench.messages.get(again)]).toEqual([
+    errno.EBUSY,
+    "the snapshot is merging already",
+  ]);
+});
