@@ -69,6 +69,8 @@ export interface ExportStats {
   readonly trims: number;
   /** Writes of zeroes that have ended. */
   readonly zeroes: number;
+  /** Others that have ended: hints to cache, requests of no length, and those that were refused. */
+  readonly others: number;
   /** Bytes of data sent to clients. */
   readonly readBytes: number;
   /** Bytes of data taken from clients. */
@@ -113,13 +115,13 @@ export interface WorkerStats {
   readonly pieces: number;
   /** Buffers of data in use then. */
   readonly slots: number;
-  /** Chunks that it has copied. */
+  /** Copies that have ended, each of one or more chunks that lie side by side. */
   readonly copies: number;
-  /** Bytes that it has copied. */
+  /** Bytes that it has copied, once for each copy, to however many snapshots. */
   readonly copiedBytes: number;
-  /** Writes of headers and areas. */
+  /** Writes of headers and areas that have ended. */
   readonly metadataJobs: number;
-  /** Bytes of these. */
+  /** Bytes of these, of those that did not fail. */
   readonly metadataBytes: number;
 }
 
@@ -155,10 +157,9 @@ export function exportStats(name: string, exportIndex: number, workers: readonly
     Array.from({ length: HISTOGRAM_BUCKETS }, (_, bucket) =>
       workers.reduce((total, w) => total + w.counters[histogramAt(exportIndex, operation) + bucket], 0),
     );
-  const { Others: _, ...told } = ExportCounter;
   return {
     name,
-    ...named<keyof typeof told, ExportStats>(told, (counter) =>
+    ...named<keyof typeof ExportCounter, ExportStats>(ExportCounter, (counter) =>
       workers.reduce((total, w) => total + w.counters[row + counter], 0),
     ),
     readLatency: histogram(ExportCounter.Reads),

@@ -232,8 +232,9 @@ export class CopyLoop implements WorkerLoop {
   }
 
   #segmentDone(segment: CopySegment): void {
-    this.counters[WorkerCounter.CopiedBytes] += segment.length;
+    const bytes = segment.length;
     const job = segment.end();
+    if (job.readError === 0 && job.failedTargets === 0) this.counters[WorkerCounter.CopiedBytes] += bytes;
     this.#segments.give(segment);
     assert(this.#underWay > 0, "more segments ended than began");
     this.#underWay -= 1;

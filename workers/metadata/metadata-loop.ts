@@ -221,7 +221,7 @@ export class MetadataLoop implements WorkerLoop {
 
   #done(job: MetadataChain): void {
     this.counters[WorkerCounter.MetadataJobs] += 1;
-    for (const step of job.steps) {
+    for (const step of job.error === 0 ? job.steps : []) {
       if (step.operation === IoOp.Write) this.counters[WorkerCounter.MetadataBytes] += step.bytes;
     }
     const { outbox } = this.#parts;
