@@ -33,6 +33,8 @@ export class OwnedSlots {
     const slots = new Slots(classes, base);
     this.#slots = slots;
     this.#owner = new Int32Array(count);
+    // Whole numbers of 32 bits stay so, whatever is computed from them: out of an array of doubles each of them would be one.
+    assert(slots.scratch(count - 1) + 2 * PAGE_BYTES < 2 ** 31, "an arena whose addresses are no small numbers");
     this.#address = Int32Array.from({ length: count }, (_, slot) => slots.address(slot));
     this.#scratch = Int32Array.from({ length: count }, (_, slot) => slots.scratch(slot));
     this.#end = this.#scratch.map((scratch) => scratch + 2 * PAGE_BYTES);

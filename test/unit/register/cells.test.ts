@@ -26,6 +26,7 @@ import {
   type World,
 } from "../../support/register-world.ts";
 import { snapring } from "../../support/fake-terminal.ts";
+import { sinkIn } from "../../support/sink.ts";
 
 /** By the columns of THERE; undefined: there is no such cell. */
 type Row = readonly (RegExp | undefined)[];
@@ -145,7 +146,9 @@ describe("in a copy that has been served, and has a register of its own by now",
       for (const words of [[], ["--moved"], ["--unregistered"]]) {
         expect(await command("merge", own.origin, world.cow, ...words)).toMatch(original);
         if (words[0] !== "--unregistered")
-          expect(await command("read", own.origin, world.cow, "--output", "/dev/null", ...words)).toMatch(original);
+          expect(await command("read", own.origin, world.cow, "--output", sinkIn(scratch.path), ...words)).toMatch(
+            original,
+          );
       }
       renameSync(join(scratch.path, "away/s.cow"), own.cow);
       expect(contents(scratch.path)).toEqual(before);
