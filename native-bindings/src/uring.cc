@@ -210,9 +210,8 @@ bool Uring::isMixed(size_t i) { return isInTurn(ops_.at(chain_[i])) && !isInTurn
 // Whether an operation is done by a system call within the turn. What may wait for long would hold up everything else that this thread has
 // under way: it goes to the kernel's threads. A write to the page cache does not, as a rule, and is slower there.
 bool Uring::isInTurn(const Op& op) const {
-  if (!isInline(op)) return false;
+  if (!isInline(op) || op.file->wait == kWaitsAlways) return false;
   if (op.request.atOnce || op.file->kind != kInline || op.file->wait == kNoWait) return true;
-  if (op.file->wait == kWaitsAlways) return false;
   if (chain_.size() > 1) return false;
   switch (op.request.op) {
     case kWrite:

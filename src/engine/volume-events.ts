@@ -76,7 +76,7 @@ export interface VolumeEvents {
 export function noticeWords(event: SnapshotEvent, error: number): string {
   const isFull = Math.abs(error) === errno.ENOSPC;
   if (error === 0 || (event === "overflow" && isFull)) return NOTICES[event];
-  return `${NOTICES[event]}: ${isFull ? "there is no room left in its store, or on the file system of that" : errnoWhy(error)}`;
+  return `${NOTICES[event]}: ${isFull ? "there is no room left in its store, or on the file system that it lies on" : errnoWhy(error)}`;
 }
 
 const NOTICES: Readonly<Record<SnapshotEvent, string>> = {

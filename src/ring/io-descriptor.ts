@@ -56,7 +56,8 @@ export const IoFlag = {
   Link: 1,
   /**
    * An operation of a file is done inside `turn`, as if the file were FileKind.Inline: for a thread that has nothing else to do
-   * meanwhile, and operations that io_uring hands to threads of its own (fdatasync, RWF_DSYNC). Others ignore it.
+   * meanwhile, and operations that io_uring hands to threads of its own (fdatasync, RWF_DSYNC). Others ignore it, and so do files of FUSE
+   * and NFS on io_uring: their server may not answer.
    */
   AtOnce: 2,
 } as const;

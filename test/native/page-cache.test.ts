@@ -125,6 +125,7 @@ describe.runIf(modes().includes("uring"))("a buffered file", () => {
         { op: IoOp.Read, length: PAGE, at: 0, user: 1 },
         { op: IoOp.Write, length: 8, at: PAGE, position: 8, user: 2 },
         { op: IoOp.Nop, user: 3 },
+        { op: IoOp.Write, length: 8, at: PAGE, position: 64, flags: IoFlag.AtOnce, user: 4 },
       ];
       // This thread is the server: had the turn waited for it, it would wait for ever.
       const done = bench.turn(operations, false);
@@ -132,7 +133,7 @@ describe.runIf(modes().includes("uring"))("a buffered file", () => {
       answer();
       await expect
         .poll(() => done.push(...bench.turn([], false)) && done.map(({ user }) => user).sort())
-        .toEqual([1, 2, 3]);
+        .toEqual([1, 2, 3, 4]);
     } finally {
       answer();
       if (descriptor !== -1) closeSync(descriptor);

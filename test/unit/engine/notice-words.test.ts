@@ -12,7 +12,7 @@ test.each([
   [
     "invalid",
     errno.ENOSPC,
-    "the snapshot is invalid now: there is no room left in its store, or on the file system of that",
+    "the snapshot is invalid now: there is no room left in its store, or on the file system that it lies on",
   ],
   ["overflow", errno.ENOSPC, "the store is full, writes to the snapshot fail"],
   ["overflow", errno.EDQUOT, "the store is full, writes to the snapshot fail: the disk quota is used up"],
