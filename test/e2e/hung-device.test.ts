@@ -85,6 +85,23 @@ async function said(server: Server, what: RegExp): Promise<void> {
   while (!what.test(server.stderr)) await new Promise((next) => setTimeout(next, 10));
 }
 
+/** The devices served as origin and snapshot, and a client whose first write the snapshot has kept. */
+async function serveSnapshot(
+  how: Pick<Parameters<typeof Server.start>[0], "args" | "nodeArgs">,
+): Promise<{ server: Server; client: NbdClient }> {
+  const place = await mount();
+  await runOk(process.execPath, MAIN, "create", place.path("cow"), "--chunk-size", "4K");
+  const server = await Server.start({
+    origin: place.path("disk"),
+    snapshots: [{ name: "s", cow: place.path("cow") }],
+    listen: scratch.file("socket"),
+    ...how,
+  });
+  const client = await NbdClient.open(server.address);
+  await client.write(0, dataPattern(512, 3));
+  return { server, client };
+}
+
 test.for(["auto", "sync"])(
   "an origin that hangs is said in the log, and the server ends with 1 (io %s)",
   async (io, context) => {
@@ -113,16 +130,7 @@ test.for(["auto", "sync"])(
 
 test("where a COW device hangs, what was written to the origin is made durable before the end", async (context) => {
   requireFuse(context);
-  const place = await mount();
-  await runOk(process.execPath, MAIN, "create", place.path("cow"), "--chunk-size", "4K");
-  const server = await Server.start({
-    origin: place.path("disk"),
-    snapshots: [{ name: "s", cow: place.path("cow") }],
-    listen: scratch.file("socket"),
-    nodeArgs: ["--import", FAST],
-  });
-  const client = await NbdClient.open(server.address);
-  await client.write(0, dataPattern(512, 3));
+  const { server, client } = await serveSnapshot({ nodeArgs: ["--import", FAST] });
   const hanging = hang("cow");
   client.write(8192, dataPattern(512, 3)).catch(() => {});
   await hanging;
@@ -136,16 +144,7 @@ test("where a COW device hangs, what was written to the origin is made durable b
 
 test("where a COW device hangs, the origin is read on, by the same client too", async (context) => {
   requireFuse(context);
-  const place = await mount();
-  await runOk(process.execPath, MAIN, "create", place.path("cow"), "--chunk-size", "4K");
-  const server = await Server.start({
-    origin: place.path("disk"),
-    snapshots: [{ name: "s", cow: place.path("cow") }],
-    listen: scratch.file("socket"),
-    args: ["--workers", "1"],
-  });
-  const client = await NbdClient.open(server.address);
-  await client.write(0, dataPattern(512, 3));
+  const { server, client } = await serveSnapshot({ args: ["--workers", "1"] });
   const hanging = hang("cow");
   const late = client.write(8192, dataPattern(512, 3));
   await hanging;
