@@ -20,7 +20,7 @@ export const FOLDERS = {
     tests: ["test/unit/table/{bulk-load,edges,group-image,leaf-*,relations,snapshot-words,table*,tracking}.test.ts"],
     depths: ["threads"],
   },
-  "src/core": { tests: ["test/unit/{core,offline}/**/*.test.ts"], depths: ["core"] },
+  "src/core": { tests: ["test/unit/core/**/*.test.ts"], depths: ["core"] },
   "workers/export": { tests: ["test/unit/workers/**/*.test.ts"], depths: ["threads"] },
   "src/offline": { tests: ["test/unit/offline/**/*.test.ts", "test/unit/register/cells.test.ts"], depths: [] },
 } as const satisfies Readonly<Record<string, Folder>>;

@@ -6,10 +6,13 @@
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, matchesGlob } from "node:path";
+import { filesBelow } from "../tidy/repository.ts";
 import { type Mutant, readReport } from "./report.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
+/** What compiles TypeScript as it is loaded, for Stryker and the processes that it starts. */
+const HOOKS = join(ROOT, "test/mutants/runner/register.mjs");
 /** Of this run alone: there may be others. */
 const FOLDER = `var/mutants/${process.pid}`;
 
@@ -33,9 +36,10 @@ export function runStryker({ mutate, tests, depths, concurrency }: StrykerRun): 
   const modules = join(ROOT, ".ci/mutants/node_modules");
   const options = {
     mutate,
-    testRunner: "vitest",
-    plugins: [join(modules, "@stryker-mutator/vitest-runner/dist/src/index.js")],
-    vitest: { configFile: "test/mutants/vitest.config.ts" },
+    testRunner: "in-process",
+    plugins: [join(ROOT, "test/mutants/runner/plugin.ts")],
+    testRunnerNodeArgs: ["--import", HOOKS],
+    checkerNodeArgs: ["--import", HOOKS],
     mutator: { excludedMutations: ["StringLiteral"] },
     reporters: ["json", "progress-append-only"],
     jsonReporter: { fileName: report },
@@ -44,6 +48,8 @@ export function runStryker({ mutate, tests, depths, concurrency }: StrykerRun): 
     concurrency,
     checkers: [],
     allowConsoleColors: false,
+    // Below that it tells of each process that had to be replaced.
+    logLevel: "error",
     // A mutant that loops for ever; a machine that is busy with something else takes longer.
     timeoutMS: 10_000,
     timeoutFactor: 3,
@@ -54,10 +60,20 @@ export function runStryker({ mutate, tests, depths, concurrency }: StrykerRun): 
   const bin = join(modules, "@stryker-mutator/core/bin/stryker.js");
   const env = {
     ...process.env,
-    SNAPRING_MUTANTS_TESTS: tests.join(";"),
+    SNAPRING_VERIFY: "1",
+    // Memory that tests take and drop comes in large pages: where a fault is dear, it is most of what they cost.
+    GLIBC_TUNABLES: "glibc.malloc.hugetlb=1",
+    SNAPRING_MUTANTS_FOLDER: join(ROOT, FOLDER),
+    SNAPRING_MUTANTS_TESTS: filesBelow("test")
+      .filter((path) => tests.some((glob) => matchesGlob(path, glob)))
+      .join(";"),
     SNAPRING_MUTANTS_DEPTHS: depths.join(";"),
   };
-  const { status } = spawnSync(process.execPath, [bin, "run", config], { cwd: ROOT, env, stdio: ["ignore", 2, 2] });
+  const { status } = spawnSync(process.execPath, ["--import", HOOKS, bin, "run", config], {
+    cwd: ROOT,
+    env,
+    stdio: ["ignore", 2, 2],
+  });
   const mutants = status === 0 ? readReport(join(ROOT, report)) : undefined;
   rmSync(join(ROOT, FOLDER), { recursive: true, force: true });
   return mutants;

@@ -85,7 +85,8 @@ export class ExportBench {
     const { originBytes = 1024 * 1024, chunkBytes = 16384, originAlign = 1, readOnly = false } = options;
     this.#options = options;
     this.chunkBytes = chunkBytes;
-    this.origin = new Uint8Array(originPattern(originBytes));
+    this.origin = new Uint8Array(originBytes);
+    this.origin.set(originPattern(originBytes));
     this.ring.files.set(0, this.origin);
     this.ring.blockBytes.set(0, originAlign);
     const toWorker = createRing(4096);
