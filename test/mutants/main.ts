@@ -13,7 +13,7 @@ import { described, keyOf, type Mutant, unseenOf } from "./report.ts";
 import { runStryker } from "./stryker.ts";
 import { UNSEEN } from "./unseen.ts";
 
-/** Percent of a folder's mutants that are found. */
+/** Percent of a folder's mutants that are found, without those that nobody can see. */
 const FOUND_MIN = 95;
 
 interface MutantsOptions {
@@ -47,6 +47,7 @@ if (options.planted !== undefined) {
 function mutate(name: FolderName): number {
   const { file = "**/*", concurrency } = options;
   const { tests, depths } = FOLDERS[name];
+  const begun = performance.now();
   const made = runStryker({ mutate: [`${name}/${file}.ts`], tests, depths: [], concurrency });
   if (made === undefined) {
     process.exitCode = 1;
@@ -55,7 +56,8 @@ function mutate(name: FolderName): number {
   const first = made.filter(({ weakens }) => !weakens);
   const left = first.filter((mutant) => !mutant.found && unseenOf(mutant) === undefined);
   const bySim = options.sim && depths.length > 0 && left.length > 0 ? askSimulator(left, depths) : new Set<string>();
-  tell(name, first, bySim, made.length - first.length);
+  const seconds = Math.round((performance.now() - begun) / 1000);
+  tell(name, first, bySim, { weakened: made.length - first.length, seconds });
   return first.length;
 }
 
@@ -70,15 +72,27 @@ function askSimulator(left: readonly Mutant[], depths: readonly string[]): Reado
 }
 
 /** `weakened`: asserts made weaker; they are not among the mutants. */
-function tell(name: FolderName, mutants: readonly Mutant[], bySim: ReadonlySet<string>, weakened: number): void {
+interface Besides {
+  readonly weakened: number;
+  readonly seconds: number;
+}
+
+function tell(
+  name: FolderName,
+  mutants: readonly Mutant[],
+  bySim: ReadonlySet<string>,
+  { weakened, seconds }: Besides,
+): void {
   const byTests = mutants.filter(({ found }) => found).length;
   const bySimOnly = mutants.filter((mutant) => !mutant.found && bySim.has(keyOf(mutant)));
   const rest = mutants.filter((mutant) => !mutant.found && !bySim.has(keyOf(mutant)));
   const alive = rest.filter((mutant) => unseenOf(mutant) === undefined);
   const found = byTests + bySimOnly.length;
-  const percent = (100 * found) / Math.max(1, mutants.length);
+  const unseen = rest.length - alive.length;
+  const percent = (100 * found) / Math.max(1, mutants.length - unseen);
+  const ofAll = (100 * found) / Math.max(1, mutants.length);
   console.log(
-    `${name}: ${mutants.length} mutants, ${found} found (${percent.toFixed(1)} %): ${byTests} by unit tests, ${bySimOnly.length} by the simulator; ${rest.length - alive.length} unseen with a reason, ${alive.length} alive; left out: ${weakened} that only weaken an assert`,
+    `${name}: ${mutants.length} mutants, ${unseen} of them unseen with a reason; of the others ${found} found (${percent.toFixed(1)} %; of all of them ${ofAll.toFixed(1)} %): ${byTests} by unit tests, ${bySimOnly.length} by the simulator; ${alive.length} alive; left out: ${weakened} that only weaken an assert; ${seconds} s`,
   );
   for (const mutant of alive) console.log(`  ${described(mutant)}`);
   const stale = options.file === undefined ? staleOf(name, rest) : [];

@@ -26,6 +26,16 @@ describe("bulk load", () => {
     expect(writer.count()).toBe(0);
   });
 
+  test("exceptions are ordered although their high words alone fall (S-38)", () => {
+    const writer = new TableWriter(createTable({ originChunks: 2 ** 34 }));
+    const old = [2 ** 32 + 1, 2 ** 33, 2 ** 32 + 2];
+    const columns = { oldLow: Uint32Array.from(old, (chunk) => chunk % 2 ** 32), newLow: Uint32Array.of(1, 2, 3) };
+    const oldHigh = Uint16Array.from(old, (chunk) => Math.floor(chunk / 2 ** 32));
+    expect(writer.loadSettled({ count: 3, ...columns, oldHigh })).toBe(-1);
+    expect(old.map((chunk) => writer.newChunkOf(chunk))).toEqual([1, 2, 3]);
+    writer.verify();
+  });
+
   test("only the first `count` places of the columns are taken, and the columns are not changed", () => {
     const writer = new TableWriter(createTable({ originChunks: 1000 }));
     const oldLow = Uint32Array.of(30, 20, 10, 5000);

@@ -172,6 +172,18 @@ describe("the leaf of an image", () => {
     }
   });
 
+  test("ends where it ends: what lies behind is another's", () => {
+    const direct = Array.from({ length: 256 }, (_, i): Chunk => [i, 3 * i, Settled]);
+    for (const chunks of [direct, direct.slice(0, 1)]) {
+      const words = new Int32Array(LEAF + layout.DIRECT_LEAF_WORDS + 2);
+      const image = imageOf(chunks);
+      image.put(words, LEAF);
+      for (let i = 0; i < chunks.length; i++) words[LEAF + 2 + 2 * i] = layout.REMOVED;
+      words[LEAF + 2 + 2 * chunks.length] = layout.packEntry(Visible, 0, 1, 7);
+      expect([isEmpty(words, LEAF), hasVisible(words, LEAF)]).toEqual([true, false]);
+    }
+  });
+
   test("has room while it is a list with fewer entries than places", () => {
     const rooms = [6, 7].map((used) => hasRoom(layout.packHeader(false, used, 0, 7)));
     expect([...rooms, hasRoom(layout.packHeader(true, 0, 0, 7))]).toEqual([true, false, false]);

@@ -27,6 +27,17 @@ describe("table", () => {
     expect(reader.allSettled(0, 1)).toBe(false);
   });
 
+  test("a group without an exception has none, whatever the words before the directory look like (C-3, C-10)", () => {
+    const { writer, reader, memory } = make(512);
+    // The number of groups reads as a settled entry of a group's first chunk, the generation as where that is.
+    new Int32Array(memory)[1] = 6;
+    writer.publish(255, 5, Settled);
+    expect([reader.lookup(255, 2), reader.runLength]).toEqual([Settled, 1]);
+    expect(reader.allSettled(255, 1)).toBe(true);
+    expect(reader.allSettled(255, 2)).toBe(false);
+    expect(reader.allSettled(256, 1)).toBe(false);
+  });
+
   test("an exception goes from none to visible to settled (C-22, C-24)", () => {
     const { writer, reader } = make(1000);
     writer.publish(300, 77, Visible);
@@ -58,7 +69,7 @@ describe("table", () => {
 
   test("an origin with too many chunks is refused with a hint", () => {
     expect(() => createTable({ originChunks: TABLE_CHUNKS_MAX + 1 })).toThrow(
-      expect.objectContaining({ code: "EFBIG" }),
+      expect.objectContaining({ code: "EFBIG", hint: "use a larger chunk size" }),
     );
     expect(createTable({ originChunks: TABLE_CHUNKS_MAX }).maxByteLength).toBe(TABLE_BYTES_MAX);
   });

@@ -27,6 +27,16 @@ describe("tracking", () => {
     expect(bucketOf(2 ** 31 + TRACK_CHUNKS_PER_BUCKET * 3)).toBe(3);
   });
 
+  test("main counts a chunk where its readers do, and two flips are none (C-24)", () => {
+    const { main, reader } = make();
+    const chunk = TRACK_CHUNKS_PER_BUCKET * 3 + 1;
+    expect(main.bucketOf(chunk)).toBe(bucketOf(chunk));
+    for (const parity of [1, 0, 1]) {
+      main.flip(3);
+      expect([main.parity(3), reader.begin(3)]).toEqual([parity, parity]);
+    }
+  });
+
   test("a read counts with the parity of its beginning, even after a flip (C-1, C-24)", () => {
     const { main, reader } = make();
     const first = reader.begin(5);
