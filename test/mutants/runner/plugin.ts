@@ -145,11 +145,10 @@ class InProcessRunner implements TestRunner {
       this.#limits.begin(test.id, mutant);
       this.#board.hitCount = 0;
       this.#board.hitLimit = this.#limits.hitsOf(test.id, mutant);
-      const failure = await test.run();
-      this.#limits.end();
-      const isEndless = this.#board.hitCount > this.#board.hitLimit;
+      const failure = await test.run((call) => this.#limits.bound(call));
+      const isEndless = this.#limits.end() || this.#board.hitCount > this.#board.hitLimit;
       this.#board.hitCount = undefined;
-      if (isEndless) return { words: `${test.name} comes by it again and again`, test, isEndless };
+      if (isEndless) return { words: `${test.name} does not end`, test, isEndless };
       if (failure !== undefined) return { words: failure.words, test };
     }
     await quiet();

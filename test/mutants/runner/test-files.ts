@@ -24,8 +24,8 @@ export interface LoadedTest {
   readonly id: string;
   readonly name: string;
   readonly file: string;
-  /** Undefined: it was right, or has skipped itself. */
-  run(): Promise<Failure | undefined>;
+  /** Undefined: it was right, or has skipped itself. `bound` calls what it is given, and may end that. */
+  run(bound?: (call: () => unknown) => unknown): Promise<Failure | undefined>;
   /** It is never run. */
   readonly skipped: boolean;
 }
@@ -104,7 +104,7 @@ class Loaded implements LoadedTest {
     }
   }
 
-  async run(): Promise<Failure | undefined> {
+  async run(bound = (call: () => unknown): unknown => call()): Promise<Failure | undefined> {
     const test: Running = this.#test;
     const { context } = test;
     const cleanups: unknown[] = [];
@@ -114,7 +114,7 @@ class Loaded implements LoadedTest {
       for (const suite of this.#suites) {
         for (const hook of getHooks(suite).beforeEach) cleanups.push(await hook(context, suite));
       }
-      await getFn(test)();
+      await bound(getFn(test));
     } catch (error) {
       // A test that skips itself throws, too.
       if (test.result === undefined) failures.push(error);
