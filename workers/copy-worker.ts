@@ -8,6 +8,7 @@ import { COPY_ARENA_BYTES, COPY_SEGMENTS, COPY_SLOTS_AT } from "../src/ring/copy
 import { Outbox } from "../src/ring/outbox.ts";
 import { RingConsumer } from "../src/ring/spsc-ring.ts";
 import { CopyLoop } from "./copy/copy-loop.ts";
+import { SegmentShares } from "./copy/segment-shares.ts";
 import { drive } from "./drive.ts";
 import { openWorkerRing } from "./worker-ring.ts";
 import type { FileControl, WorkerData } from "../src/ring/worker-data.ts";
@@ -18,6 +19,7 @@ const CAPACITY = 4096;
 /** The task: says that it is ready, and ends when it has been stopped. */
 export async function copyWorker(data: WorkerData & { readonly port: MessagePort }): Promise<void> {
   const ring = openWorkerRing(data, CAPACITY, COPY_ARENA_BYTES);
+  const shares = new SegmentShares(COPY_SEGMENTS);
   const loop = new CopyLoop({
     ring,
     inbox: new RingConsumer(data.toWorker),
@@ -26,9 +28,11 @@ export async function copyWorker(data: WorkerData & { readonly port: MessagePort
     wakeAddress: 0,
     slots: COPY_SLOTS_AT,
     segments: COPY_SEGMENTS,
+    shares,
     control: () => {
       const control = receiveMessageOnPort(data.port)?.message as FileControl;
       ring.setFile(control.file, control.fd, control.inline ? FileKind.Inline : FileKind.Async);
+      shares.fileChanged(control.file, control.fd >= 0);
     },
   });
   data.port.postMessage({ ready: ring.kind });

@@ -1,9 +1,13 @@
 /**
  * Copies under way: which exceptions, or which merge, wait for which job (E-18).
  *
- * A job's number is its place in a table of records that are used again. What failed is found by target: a failed read fails
- * all of them, a failed write only its own. A number is free when its job's one answer has come, which the copy worker sends when nothing of it is
- * under way: no answer is left that could meet the next job of that number. A dead worker's never come, and the core ends with it.
+ *   job:  target 0 ──▶ part, part      an answer names the targets that have ended: their parts are over, the others' are not
+ *         target 1 ──▶ part            the last answer of all targets frees the number
+ *
+ * A job's number is its place in a table of records that are used again. Each target ends by itself, so that a device which does not answer
+ * holds up its own snapshot only. What failed is found by target: a failed read fails all that have not ended, a failed write only its own. A
+ * number is free when its last target has ended, which the copy worker says when nothing of it is under way: no answer is left that could meet the
+ * next job of that number. A dead worker's never come, and the core ends with it.
  */
 import { assert, VERIFY } from "../base/assert.ts";
 import type { Sector } from "../base/units.ts";
@@ -69,9 +73,10 @@ export class CopyJobs {
     });
   }
 
-  /** A job has ended. `partDone` gets each part and its error. */
+  /** Targets of a job have ended, bit i for target i. `partDone` gets each of their parts and its error. */
   ended(
     id: number,
+    endedTargets: number,
     readError: number,
     failedTargets: number,
     writeError: number,
@@ -82,14 +87,27 @@ export class CopyJobs {
     const { owner, pendings, targets } = record;
     assert(readError >= 0 && writeError >= 0, "errors are positive");
     assert((failedTargets === 0) === (writeError === 0), "a target that failed says why");
-    record.owner = undefined;
+    assert(endedTargets !== 0 && (failedTargets & ~endedTargets) === 0, "a target that failed has ended");
     if (VERIFY) assert(!this.#free.includes(id), "a job ends once");
+    let known = owner === undefined ? 0 : 1;
+    let kept = 0;
     for (let i = 0; i < pendings.length; i++) {
-      const failed = (failedTargets & (1 << targets[i]!)) !== 0;
-      partDone(pendings[i]!, readError !== 0 ? readError : failed ? writeError : 0);
+      const pending = pendings[i]!;
+      const target = targets[i]!;
+      const bit = 1 << target;
+      known |= bit;
+      if ((endedTargets & bit) !== 0) {
+        partDone(pending, readError !== 0 ? readError : (failedTargets & bit) !== 0 ? writeError : 0);
+        continue;
+      }
+      pendings[kept] = pending;
+      targets[kept++] = target;
     }
-    pendings.length = 0;
-    targets.length = 0;
+    assert((endedTargets & ~known) === 0, "a target ends once");
+    pendings.length = kept;
+    targets.length = kept;
+    if (kept > 0) return;
+    record.owner = undefined;
     this.#free.push(id);
     owner?.copyDone(readError !== 0 ? readError : writeError);
   }

@@ -281,10 +281,13 @@ export class Core {
 
   // ---- what the shell reports ----
 
-  /** A copy has ended: bit i of `failedTargets` is target i, `writeError` the first of their errors. */
-  copied(job: number, readError: number, failedTargets: number, writeError: number): void {
+  /**
+   * Targets of a copy have ended: bit i of `endedTargets` is target i, and of `failedTargets` those that were not written, `writeError` one of
+   * their errors. Each is told once; a copy is over with its last one (E-18).
+   */
+  copied(job: number, endedTargets: number, readError: number, failedTargets: number, writeError: number): void {
     this.#begin();
-    this.#copies.ended(job, readError, failedTargets, writeError, this.#ends.copyPartDone);
+    this.#copies.ended(job, endedTargets, readError, failedTargets, writeError, this.#ends.copyPartDone);
     this.#end();
   }
 

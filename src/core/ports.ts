@@ -22,6 +22,8 @@
  * `registered`: a removal waits for each of them. A slot is not used again before every worker has said, in the same order, that it has forgotten
  * what was there.
  */
+import { assert } from "../base/assert.ts";
+import { MAX_COPY_TARGETS } from "../base/constants.ts";
 import type { Area, Chunk, Sector } from "../base/units.ts";
 import type { EntryState, SnapshotState } from "../base/states.ts";
 
@@ -37,13 +39,19 @@ export interface CopyTarget {
   readonly sectors: Sector;
 }
 
-/** Read one range once, write parts of it to up to MAX_COPY_TARGETS places (E-18, E-27). */
+/** Read one range once, write parts of it to up to MAX_COPY_TARGETS places, each of which ends by itself (E-18, E-27). */
 export interface CopyJob {
   readonly id: number;
   readonly source: DeviceId;
   readonly sector: Sector;
   readonly sectors: Sector;
   readonly targets: readonly CopyTarget[];
+}
+
+/** A bit for each target of a copy. */
+export function allTargets({ targets }: CopyJob): number {
+  assert(targets.length > 0 && targets.length <= MAX_COPY_TARGETS, "the targets of a copy are the bits of a word");
+  return 2 ** targets.length - 1;
 }
 
 /** Chunks of the origin that lie side by side. */

@@ -358,8 +358,9 @@ export class CoreShell implements Effects {
 
   #copied(words: Int32Array, at: number): void {
     const readError = Copied.readError.get(words, at);
-    const writeError = Copied.writeError.get(words, at);
-    this.core.copied(tokenOf(words, at), readError, Copied.failedTargets.get(words, at), writeError);
+    const failed = Copied.failedTargets.get(words, at);
+    const ended = Copied.endedTargets.get(words, at);
+    this.core.copied(tokenOf(words, at), ended, readError, failed, Copied.writeError.get(words, at));
   }
 
   #connectionClosed(words: Int32Array, at: number): void {

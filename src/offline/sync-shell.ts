@@ -12,7 +12,14 @@ import { errnoOf } from "../base/errno.ts";
 import { EntryState } from "../base/states.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import type { Core } from "../core/core.ts";
-import { type CopyJob, type DeviceId, type Effects, type MetadataJob, ORIGIN_DEVICE } from "../core/ports.ts";
+import {
+  allTargets,
+  type CopyJob,
+  type DeviceId,
+  type Effects,
+  type MetadataJob,
+  ORIGIN_DEVICE,
+} from "../core/ports.ts";
 import type { GatePort, NoticeKind, OriginPorts, SnapshotPorts } from "../core/ports.ts";
 import type { DeviceFile } from "../device/device-file.ts";
 import type { ExceptionMap } from "./exception-map.ts";
@@ -96,7 +103,7 @@ export class SyncShell implements Effects {
         writeError ||= error;
       }
     }
-    core.copied(job.id, readError, failed, writeError);
+    core.copied(job.id, allTargets(job), readError, failed, writeError);
   }
 
   #metadata(core: Core, job: MetadataJob): void {

@@ -67,7 +67,15 @@ export const Stopped = message({ requests: word(2), clients: word(3) });
 
 // From copy workers and the metadata worker. The token is the job.
 
-/** An error number each, or 0; a bit for each target that was not written. */
-export const Copied = message({ readError: word(2), failedTargets: word(3), writeError: word(4) });
+/**
+ * A bit for each target that has ended since the job's last answer, and of these for each that was not written; an error number each, or 0. A job
+ * has as many answers as it takes until all its targets have ended, as a rule one.
+ */
+export const Copied = message({
+  endedTargets: word(2),
+  readError: word(3),
+  failedTargets: word(4),
+  writeError: word(5),
+});
 
 export const MetadataDone = message({ error: word(2) });

@@ -39,13 +39,13 @@ afterEach(async () => {
   await scratch.remove();
 });
 
-/** A folder with the devices `disk` and `cow`. */
-async function mount(): Promise<FuseFolder> {
+/** A folder with the devices `disk` and `cow`, or others. */
+async function mount(names: readonly string[] = ["disk", "cow"]): Promise<FuseFolder> {
   const place = await FuseFolder.mount({ makeFile: () => new TextFile() });
   folder = place;
-  ["disk", "cow"].forEach((name, index) => {
+  names.forEach((name, index) => {
     const pause = (): Promise<void> | undefined => {
-      if (hung?.name !== name) return undefined;
+      if (hung === undefined || hung.name !== name) return undefined;
       hung.met();
       return hung.until;
     };
@@ -153,4 +153,32 @@ test("where a COW device hangs, the origin is read on, by the same client too", 
   for (const reader of [client, other]) expect(await reader.read(0, 512)).toEqual(dataPattern(512, 3));
   letGo();
   await late;
+});
+
+test("where one snapshot's COW device hangs, the origin is written on where another one alone has to keep it (E-18)", async (context) => {
+  requireFuse(context);
+  const place = await mount(["disk", "cow", "other"]);
+  for (const name of ["cow", "other"]) {
+    await runOk(process.execPath, MAIN, "create", place.path(name), "--chunk-size", "4K");
+  }
+  const server = await Server.start({
+    origin: place.path("disk"),
+    snapshots: ["cow", "other"].map((name) => ({ name, cow: place.path(name) })),
+    listen: scratch.file("socket"),
+    args: ["--workers", "1"],
+  });
+  const snapshot = await NbdClient.open(server.address, "cow");
+  // What the origin has there need not be kept any more in this one.
+  await snapshot.write(16384, dataPattern(8192, 5));
+  await snapshot.flush();
+  const client = await NbdClient.open(server.address);
+  const hanging = hang("cow");
+  const late = client.write(8192, dataPattern(512, 3));
+  await hanging;
+  for (const at of [16384, 20480]) await client.write(at, dataPattern(512, 3));
+  const other = await NbdClient.open(server.address, "other");
+  expect(await other.read(16384, 512)).toEqual(Buffer.alloc(512));
+  letGo();
+  await late;
+  for (const reader of [snapshot, other]) expect(await reader.read(8192, 512)).toEqual(Buffer.alloc(512));
 });

@@ -186,7 +186,7 @@ const GIVES_BACK: readonly Planted[] = [
     edit(
       "workers/copy/copy-loop.ts",
       "    this.#segments.give(segment);",
-      "    if (job.writeError === 0) this.#segments.give(segment);",
+      "    if (job.failed === 0) this.#segments.give(segment);",
     ),
   ),
   planted(
@@ -394,20 +394,20 @@ const SHORT: readonly Planted[] = [
   planted(
     COPY_TEST,
     "a copy whose read gives nothing is no failure",
-    "The copy never ends, and the origin write waits.",
-    edit(COPY, "    if (result <= 0) {\n      job.readError", "    if (result < 0) {\n      job.readError"),
+    "The exception has what the memory held.",
+    edit(COPY, "    if (result > 0) segment.read(result);", "    if (result >= 0) segment.read(result);"),
   ),
   planted(
     COPY_TEST,
     "a copy whose write takes nothing is no failure",
     "As before.",
-    edit(COPY, "    if (result <= 0) {\n      job.failedTargets", "    if (result < 0) {\n      job.failedTargets"),
+    edit(COPY, "    if (result <= 0) {\n      job.fail", "    if (result < 0) {\n      job.fail"),
   ),
   planted(
     COPY_TEST,
     "the second target that fails hides the first",
     "An exception of the first counts as copied.",
-    edit(COPY, "job.failedTargets |= 1 << target;", "job.failedTargets = 1 << target;"),
+    edit("workers/copy/segmented-copy.ts", "this.failed |= 1 << t;", "this.failed = 1 << t;"),
   ),
   planted(
     METADATA_TEST,

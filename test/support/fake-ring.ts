@@ -49,6 +49,8 @@ export class FakeRing implements IoRing {
   refuses: (fd: number) => number = () => 0;
   turns = 0;
   readonly #socketAt = new Map<number, FakeSocket>();
+  /** Timeouts that are under way end. */
+  #timeIsOver = false;
   /** Operations that wait for bytes, for a reader, or for the test. */
   #underWay: FakeOperation[] = [];
 
@@ -75,12 +77,18 @@ export class FakeRing implements IoRing {
     return this.#underWay.filter((operation) => operation.op === op).length;
   }
 
+  /** The time of every timeout that is under way is over. */
+  passTime(): void {
+    this.#timeIsOver = true;
+  }
+
   turn(count: number, _wait: boolean): number {
     this.turns += 1;
     const results: [number, number][] = [];
     const before = this.#underWay;
     this.#underWay = [];
     for (const operation of before) this.#attempt(operation, results);
+    this.#timeIsOver = false;
     let broken = false;
     for (let i = 0; i < count; i++) {
       const operation = this.#decode(i);
@@ -147,6 +155,8 @@ export class FakeRing implements IoRing {
     switch (operation.op) {
       case IoOp.EventRead:
         return undefined;
+      case IoOp.Timeout:
+        return this.#timeIsOver ? -errno.ETIME : undefined;
       case IoOp.Cancel:
         return this.#cancel(operation.argument, results);
       case IoOp.Receive:

@@ -4,10 +4,11 @@
  *   main                      copy worker
  *   CopyRead, CopyWrite… ────▶ job: [from ……………………………… to)
  *                               segment: read ─▶ write target 0, write target 1 … ─▶ next segment
- *   ◀───────────── Copied ──── every segment is over
+ *   ◀───────────── Copied ──── every target is over, or those whose devices answer (copy-answers.ts)
  *
- * A job longer than a slot goes in segments, up to the slots that are free; jobs wait in order when no slot is. A failed read
- * fails the job, a failed write only its target. The worker decides nothing: it moves bytes.
+ * A job longer than a slot goes in segments, up to the slots that are free; jobs wait when no slot is (copy-queue.ts). A failed read
+ * fails the job, a failed write only its target, and a device that does not answer holds up its own (segment-shares.ts). The worker decides nothing
+ * about exceptions: it moves bytes.
  */
 import { assert, AssertionFailure } from "../../src/base/assert.ts";
 import { MAX_COPY_TARGETS } from "../../src/base/constants.ts";
@@ -22,16 +23,22 @@ import { Message, StopHow } from "../../src/ring/messages.ts";
 import type { Outbox } from "../../src/ring/outbox.ts";
 import type { RingConsumer } from "../../src/ring/spsc-ring.ts";
 import { Submissions } from "../../src/ring/submissions.ts";
-import { Copied } from "../../src/ring/to-main.ts";
 import { CopyRead, CopyWrite, Stop } from "../../src/ring/to-workers.ts";
 import type { WorkerLoop } from "../drive.ts";
 import { takeControl } from "../refused.ts";
 import { sayStopped } from "../stopped.ts";
 import { WakeUp } from "../wake-up.ts";
-import { SegmentedCopy } from "./segmented-copy.ts";
+import { CopyAnswers } from "./copy-answers.ts";
+import { CopyQueue } from "./copy-queue.ts";
 import { CopySegment } from "./copy-segment.ts";
+import type { CopyStretch } from "./copy-stretch.ts";
+import { NO_SHARE, type SegmentShares } from "./segment-shares.ts";
+import { SegmentedCopy } from "./segmented-copy.ts";
+import { SlowClock } from "./slow-clock.ts";
+import { SlowDevices } from "./slow-devices.ts";
 
 const USER_WAKE = 0x7fff_ffff;
+const USER_CLOCK = 0x7fff_fffe;
 /** A user word: segment index, and target + 1, or 0 for the read. */
 const TARGET_BITS = 5;
 const TARGET_MASK: number = (1 << TARGET_BITS) - 1;
@@ -46,6 +53,8 @@ export interface CopyLoopParts {
   /** Arena address of `segments` × SEGMENT_BYTES, page-aligned. */
   readonly slots: number;
   readonly segments: number;
+  /** Of these segments; `control` tells them which COW devices there are. */
+  readonly shares: SegmentShares;
   readonly control: () => void;
 }
 
@@ -58,9 +67,16 @@ export class CopyLoop implements WorkerLoop {
   readonly #control: () => void;
   readonly #wakeUp: WakeUp;
   readonly #segments: Pool<CopySegment>;
-  /** Jobs that have segments to begin, oldest first. */
-  readonly #queue: SegmentedCopy[] = [];
+  readonly #shares: SegmentShares;
+  readonly #queue = new CopyQueue();
+  readonly #clock: SlowClock;
+  readonly #slow: SlowDevices;
+  readonly #answers: CopyAnswers;
+  /** A job whose last target may still be in the ring behind its CopyRead. */
+  #arriving: SegmentedCopy | null = null;
   readonly #spare: SegmentedCopy[] = [];
+  readonly #begin: (stretch: CopyStretch) => void;
+  readonly #told: (job: SegmentedCopy) => void;
   #underWay = 0;
   #stopping = false;
   /** Main takes nothing more. */
@@ -78,6 +94,12 @@ export class CopyLoop implements WorkerLoop {
     this.#control = parts.control;
     this.#wakeUp = new WakeUp(this.submissions, USER_WAKE, parts.wakeAddress);
     this.#segments = new Pool(parts.segments, (i) => new CopySegment(i, parts.slots + i * SEGMENT_BYTES));
+    this.#shares = parts.shares;
+    this.#clock = new SlowClock(this.submissions, USER_CLOCK);
+    this.#slow = new SlowDevices(this.#clock);
+    this.#answers = new CopyAnswers(parts.outbox, this.#clock, this.#slow);
+    this.#begin = (stretch) => this.#beginSegments(stretch);
+    this.#told = (job) => this.#maybeOver(job);
   }
 
   get ended(): boolean {
@@ -89,13 +111,16 @@ export class CopyLoop implements WorkerLoop {
     for (let i = 0; i < completions; i++) {
       const user = words[i * COMPLETION_WORDS];
       if (user === USER_WAKE) this.#wakeUp.fired();
+      else if (user === USER_CLOCK) this.#tick();
       else this.#completed(user, words[i * COMPLETION_WORDS + 1]);
     }
     this.#takeMessages();
-    this.#beginSegments();
+    this.#queue.begin(this.#begin);
+    this.#answers.flush(this.#told);
+    if (this.#answers.wait || this.#queue.severalWait || this.#slow.some) this.#clock.start();
     this.#backlog = this.#outbox.flush() && !this.#abandoned;
     this.#wakeUp.arm();
-    if (this.#stopping && this.#underWay === 0 && this.#queue.length === 0) this.#end();
+    if (this.#stopping && this.#underWay === 0 && this.#queue.isEmpty) this.#end();
   }
 
   prepareSleep(): boolean {
@@ -132,40 +157,40 @@ export class CopyLoop implements WorkerLoop {
   }
 
   #addJob(words: Int32Array, at: number): void {
+    assert(this.#arriving === null, "a copy began before the last one was whole");
     const job = this.#spare.pop() ?? new SegmentedCopy();
     const file = CopyRead.file.get(words, at);
     const position = CopyRead.position.get(words, at);
     job.begin(tokenOf(words, at), file, position, CopyRead.bytes.get(words, at), CopyRead.targets.get(words, at));
-    this.#queue.push(job);
+    this.#arriving = job;
   }
 
-  /** The job that a target belongs to is the one that came last. */
   #addTarget(words: Int32Array, at: number): void {
-    const job = this.#queue[this.#queue.length - 1];
-    assert(job !== undefined && job.id === tokenOf(words, at), "a target of a copy that did not come before it");
+    const job = this.#arriving;
+    assert(job !== null && job.id === tokenOf(words, at), "a target of a copy that did not come before it");
     const file = CopyWrite.file.get(words, at);
     const position = CopyWrite.position.get(words, at);
     job.addTarget(file, position, CopyWrite.bytes.get(words, at), CopyWrite.offset.get(words, at));
+    if (!job.complete) return;
+    this.#arriving = null;
+    this.#queue.add(job);
   }
 
-  #beginSegments(): void {
-    while (this.#queue.length > 0) {
-      const job = this.#queue[0];
-      // A job's last target may still be in the ring behind its CopyRead.
-      if (!job.complete) return;
-      while (job.cursor < job.length) {
-        const segment = this.#segments.take();
-        if (segment === null) return;
-        this.#read(segment, job);
-      }
-      this.#queue.shift();
+  /** As many segments of it as it may have now. */
+  #beginSegments(stretch: CopyStretch): void {
+    while (!stretch.isOver && this.#segments.free() > 0) {
+      const share = this.#shares.take(stretch.device);
+      if (share === NO_SHARE) return;
+      const segment = this.#segments.take() as CopySegment;
+      segment.begin(stretch, share, this.#clock.now);
+      this.#underWay += 1;
+      this.#submitRead(segment);
     }
   }
 
-  #read(segment: CopySegment, job: SegmentedCopy): void {
-    segment.begin(job);
-    this.#underWay += 1;
-    this.#submitRead(segment);
+  #tick(): void {
+    this.#clock.fired();
+    this.#queue.setApart(this.#slow.look(this.#segments.all, this.#shares));
   }
 
   #submitRead(segment: CopySegment): void {
@@ -187,15 +212,14 @@ export class CopyLoop implements WorkerLoop {
 
   #readCompleted(segment: CopySegment, result: number): void {
     const job = segment.job as SegmentedCopy;
-    if (result <= 0) {
-      job.readError = result < 0 ? -result : errno.EIO;
-      return this.#segmentDone(segment);
-    }
-    segment.read(result);
-    if (segment.progress < segment.length) return this.#submitRead(segment);
+    if (result > 0) segment.read(result);
+    else job.readError = result < 0 ? -result : errno.EIO;
+    if (result > 0 && !segment.isRead) return this.#submitRead(segment);
     for (let t = 0; t < job.targetCount; t++) {
       segment.done[t] = 0;
-      if (segment.overlap(t) > 0) this.#submitWrite(segment, t);
+      if (segment.overlap(t) === 0) continue;
+      if (result > 0) this.#submitWrite(segment, t);
+      else this.#targetDone(segment, t);
     }
     if (segment.writes === 0) this.#segmentDone(segment);
   }
@@ -222,40 +246,44 @@ export class CopyLoop implements WorkerLoop {
     assert(segment.writes > 0, "a write ended that was not under way");
     segment.writes -= 1;
     if (result <= 0) {
-      job.failedTargets |= 1 << target;
-      job.writeError = result < 0 ? -result : errno.EIO;
+      job.fail(target, result < 0 ? -result : errno.EIO);
     } else {
       segment.wrote(target, result);
       if (segment.done[target] < segment.overlap(target)) return this.#submitWrite(segment, target);
     }
+    this.#targetDone(segment, target);
     if (segment.writes === 0) this.#segmentDone(segment);
+  }
+
+  /** What the segment has of a target is written, or will not be. */
+  #targetDone(segment: CopySegment, target: number): void {
+    const job = segment.job as SegmentedCopy;
+    segment.over |= 1 << target;
+    if (job.over(target, segment.overlap(target))) this.#answers.targetEnded(job);
   }
 
   #segmentDone(segment: CopySegment): void {
     const bytes = segment.length;
     const job = segment.end();
-    if (job.readError === 0 && job.failedTargets === 0) this.counters[WorkerCounter.CopiedBytes] += bytes;
+    if (job.readError === 0 && job.failed === 0) this.counters[WorkerCounter.CopiedBytes] += bytes;
+    this.#shares.give(segment.share);
     this.#segments.give(segment);
     assert(this.#underWay > 0, "more segments ended than began");
     this.#underWay -= 1;
-    if (job.segments > 0 || job.cursor < job.length) return;
-    this.counters[WorkerCounter.Copies] += 1;
-    this.#sendCopied(job);
-    this.#spare.push(job);
+    this.#maybeOver(job);
   }
 
-  #sendCopied(job: SegmentedCopy): void {
-    const { words } = this.#outbox;
-    const at = this.#outbox.begin(Message.Copied, job.id);
-    Copied.readError.set(words, at, job.readError);
-    Copied.failedTargets.set(words, at, job.failedTargets);
-    Copied.writeError.set(words, at, job.writeError);
+  /** Its record is free when main knows of all its targets, and nothing names it. */
+  #maybeOver(job: SegmentedCopy): void {
+    if (!job.isOver) return;
+    this.counters[WorkerCounter.Copies] += 1;
+    this.#spare.push(job);
   }
 
   /** What is under way ends; nothing further begins. */
   #abandon(): void {
     this.#abandoned = true;
-    this.#queue.length = 0;
+    this.#queue.clear();
   }
 
   /** The loop ends when main's ring has taken its last word; of an abandoned one main may take none. */

@@ -1,15 +1,24 @@
 /**
- * A stretch of a copy that fits one slot of the copy worker's arena: read once, then written to every target that overlaps it.
+ * A stretch of a copy that fits one slot of the copy worker's arena: read once, then written to those of its targets that overlap it. The slot is free
+ * when the last write has ended, for a device reads from it until then.
  */
 import { assert } from "../../src/base/assert.ts";
 import { MAX_COPY_TARGETS } from "../../src/base/constants.ts";
 import { SEGMENT_BYTES } from "../../src/ring/copy-arena.ts";
+import type { CopyStretch } from "./copy-stretch.ts";
 import type { SegmentedCopy } from "./segmented-copy.ts";
 
 export class CopySegment {
   readonly index: number;
   readonly address: number;
   job: SegmentedCopy | null = null;
+  /** Whose share the slot is of: a device's file, or COMMON. */
+  share = 0;
+  /** In ticks of the loop's clock. */
+  begunAt = 0;
+  /** A bit for each target that it is for, and for each whose part of it is over. */
+  targets = 0;
+  over = 0;
   /** Where it begins inside the job's range. */
   from = 0;
   length = 0;
@@ -25,16 +34,21 @@ export class CopySegment {
     this.address = address;
   }
 
-  /** The next bytes of a job that fit into the slot. */
-  begin(job: SegmentedCopy): void {
+  /** The next bytes of a stretch that fit into the slot. */
+  begin(stretch: CopyStretch, share: number, now: number): void {
+    const job = stretch.job as SegmentedCopy;
     assert(this.job === null, "a slot has two copies");
-    assert(job.complete && job.cursor < job.length, "a copy that is not known yet, or has all begun");
+    assert(job.complete && !stretch.isOver, "a copy that is not known yet, or has all begun");
     this.job = job;
-    this.from = job.cursor;
-    this.length = Math.min(SEGMENT_BYTES, job.length - job.cursor);
+    this.share = share;
+    this.begunAt = now;
+    this.targets = stretch.targets;
+    this.over = 0;
+    this.from = stretch.cursor;
+    this.length = Math.min(SEGMENT_BYTES, stretch.end - stretch.cursor);
     this.progress = 0;
     this.writes = 0;
-    job.cursor += this.length;
+    stretch.cursor += this.length;
     job.segments += 1;
   }
 
@@ -46,6 +60,10 @@ export class CopySegment {
     this.job = null;
     job.segments -= 1;
     return job;
+  }
+
+  get isRead(): boolean {
+    return this.progress === this.length;
   }
 
   /** So many more bytes have been read. */
@@ -60,8 +78,9 @@ export class CopySegment {
     assert(this.done[t] <= this.overlap(t), "more was written than was asked for");
   }
 
-  /** Bytes of target t that lie in this segment. */
+  /** Bytes of target t that lie in this segment, and are for it to write. */
   overlap(t: number): number {
+    if ((this.targets & (1 << t)) === 0) return 0;
     const job = this.job as SegmentedCopy;
     const start = Math.max(this.from, job.targetOffset[t]);
     const end = Math.min(this.from + this.length, job.targetOffset[t] + job.targetLength[t]);

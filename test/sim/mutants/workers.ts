@@ -264,7 +264,42 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
   mutant(
     "a short read of a copy counts as whole",
     "The exception has what the slot had before.",
-    edit(COPY, "    if (segment.progress < segment.length) return this.#submitRead(segment);\n", ""),
+    edit(COPY, "    if (result > 0 && !segment.isRead) return this.#submitRead(segment);\n", ""),
+  ),
+  mutant(
+    "a target of a copy is told before its write has ended (E-18)",
+    "The exception is published and committed, and its data is still on its way.",
+    edit(
+      COPY,
+      "      if (result > 0) this.#submitWrite(segment, t);\n",
+      "      if (result > 0) this.#submitWrite(segment, t), this.#targetDone(segment, t);\n",
+    ),
+    edit(
+      COPY,
+      "    this.#targetDone(segment, target);\n    if (segment.writes === 0)",
+      "    if (segment.writes === 0)",
+    ),
+  ),
+  mutant(
+    "a target of a copy has ended when the first one has (E-18)",
+    "As before, for a snapshot whose device is slower than another's.",
+    edit("workers/copy/copy-answers.ts", "const fresh = job.ended & ~job.told;", "const fresh = job.all & ~job.told;"),
+    edit("workers/copy/copy-answers.ts", "    job.told = job.ended;\n", "    job.told = job.all;\n"),
+    edit(
+      "workers/copy/copy-answers.ts",
+      "return underWay === 0 || ",
+      "if (job.told !== 0) return false;\n    return underWay !== -1 || ",
+    ),
+  ),
+  mutant(
+    "a segment is given back when its first target has ended (E-18)",
+    "The next copy reads into it what another device is still to write.",
+    edit(
+      COPY,
+      "    this.#targetDone(segment, target);\n    if (segment.writes === 0) this.#segmentDone(segment);",
+      "    this.#targetDone(segment, target);\n    if (segment.job === job) this.#segmentDone(segment);",
+    ),
+    edit("workers/copy/copy-segment.ts", 'assert(this.writes === 0, "a slot was given back under a write");', ""),
   ),
   mutant(
     "a short write of a copy counts as whole",
@@ -336,8 +371,8 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     "As before, for copies.",
     edit(
       SHELL,
-      "this.core.copied(tokenOf(words, at), readError, Copied.failedTargets.get(words, at), writeError);",
-      "this.core.copied(tokenOf(words, at), 0 * readError, 0, 0 * writeError);",
+      "this.core.copied(tokenOf(words, at), ended, readError, failed, Copied.writeError.get(words, at));",
+      "this.core.copied(tokenOf(words, at), ended, 0 * readError, 0 * failed, 0);",
     ),
   ),
 ];

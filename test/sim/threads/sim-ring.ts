@@ -147,12 +147,14 @@ export class SimRing implements IoRing {
     return {
       ...{ op, file: w[1]!, user: w[2]!, address: w[3]! >>> 0, length },
       ...{ position: (w[5]! >>> 0) + w[6]! * 2 ** 32, argument: w[7]! },
-      ...{ behind, half: false, result: undefined, heldUntil: this.#hold(w[1]!) },
+      ...{ behind, half: false, result: undefined, heldUntil: this.#hold(op, w[1]!) },
     };
   }
 
-  #hold(file: number): number {
+  /** A timeout comes at any time. */
+  #hold(op: number, file: number): number {
     const { random, slowPercent, turns } = this.#machine;
+    if (op === IoOp.Timeout) return turns + 1 + random.below(SLOW_TURNS);
     const slow = slowPercent > 0 && this.#disks.has(file) && random.chance(slowPercent);
     return slow ? turns + random.below(SLOW_TURNS) : 0;
   }
@@ -182,6 +184,7 @@ export class SimRing implements IoRing {
     if (op === IoOp.Receive || op === IoOp.ReceiveVector) return this.#sockets.get(file)?.readable ?? true;
     if (op === IoOp.Send || op === IoOp.SendVector) return this.#sockets.get(file)?.blocked !== true;
     if (operation.heldUntil > this.#machine.turns) return false;
+    if (op === IoOp.Timeout) return true;
     const disk = this.#disks.get(file);
     return disk === undefined || disk !== this.#machine.stalled;
   }
@@ -213,6 +216,8 @@ export class SimRing implements IoRing {
     switch (op) {
       case IoOp.Nop:
         return 0;
+      case IoOp.Timeout:
+        return -errno.ETIME;
       case IoOp.EventRead:
         this.signaled = false;
         return 8;

@@ -29,6 +29,7 @@ import type { Channel } from "../../../src/engine/channel.ts";
 import { gatePort } from "../../../src/engine/snapshot-handle.ts";
 import type { WorkerLoop } from "../../../workers/drive.ts";
 import { CopyLoop } from "../../../workers/copy/copy-loop.ts";
+import { SegmentShares } from "../../../workers/copy/segment-shares.ts";
 import { assembleExportLoop } from "../../../workers/export/assembly.ts";
 import { MetadataLoop } from "../../../workers/metadata/metadata-loop.ts";
 import type { FakeDisk } from "../../support/core/fake-disk.ts";
@@ -289,11 +290,13 @@ export class ThreadsVolume implements SimVolume {
 
   #copyThread(): SimChannel {
     const { channel, ring } = this.#channel("copy", 0, COPY_ARENA_BYTES, 5);
+    const segments = Math.min(COPY_SEGMENTS, 1 + this.#random.below(8));
+    const shares = new SegmentShares(segments);
     const loop = new CopyLoop({
       ring,
       ...this.#ends(channel),
-      ...{ wakeAddress: 0, slots: COPY_SLOTS_AT, segments: Math.min(COPY_SEGMENTS, 1 + this.#random.below(8)) },
-      control: () => takeFile(channel, ring),
+      ...{ wakeAddress: 0, slots: COPY_SLOTS_AT, segments, shares },
+      control: () => takeFile(channel, ring, shares),
     });
     return this.#add(channel, ring, loop);
   }
@@ -395,8 +398,9 @@ function nameOf(index: number): string {
   return `s${index}`;
 }
 
-function takeFile(channel: SimChannel, ring: SimRing): void {
+function takeFile(channel: SimChannel, ring: SimRing, shares?: SegmentShares): void {
   const { file, fd } = channel.controls.shift() as FileControl;
+  shares?.fileChanged(file, fd >= 0);
   ring.setFile(file, fd, FileKind.Async);
 }
 

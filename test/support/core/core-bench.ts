@@ -7,7 +7,7 @@ import { EntryState } from "../../../src/base/states.ts";
 import { Core } from "../../../src/core/core.ts";
 import type { CoreOptions } from "../../../src/core/core-options.ts";
 import { transientStore } from "../../../src/core/loaded-store.ts";
-import type { CopyJob, Effects, MetadataJob, NoticeKind } from "../../../src/core/ports.ts";
+import { allTargets, type CopyJob, type Effects, type MetadataJob, type NoticeKind } from "../../../src/core/ports.ts";
 import type { StoreKind } from "../../../src/format/table-line.ts";
 import { openImage, storeImage, type ExceptionPair } from "../store-image.ts";
 import { FakeOriginPorts, FakeSnapshotPorts } from "./fake-ports.ts";
@@ -97,7 +97,13 @@ export class CoreBench implements Effects {
   /** The oldest copy that has not been answered ends well. */
   copied(...failures: [readError: number, mask?: number, writeError?: number] | []): void {
     const job = this.copies.shift()!;
-    this.core.copied(job.id, failures[0] ?? 0, failures[1] ?? 0, failures[2] ?? 0);
+    this.core.copied(job.id, allTargets(job), failures[0] ?? 0, failures[1] ?? 0, failures[2] ?? 0);
+  }
+
+  /** Some targets of the oldest copy end; the others are under way. */
+  targetsCopied(endedTargets: number, ...failures: [readError: number, mask?: number, writeError?: number] | []): void {
+    const [readError = 0, mask = 0, writeError = 0] = failures;
+    this.core.copied(this.copies[0]!.id, endedTargets, readError, mask, writeError);
   }
 
   /** The oldest metadata job of the snapshot ends. */

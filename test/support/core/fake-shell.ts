@@ -11,7 +11,8 @@
 import { Core } from "../../../src/core/core.ts";
 import type { CoreOptions } from "../../../src/core/core-options.ts";
 import type { LoadedStore } from "../../../src/core/loaded-store.ts";
-import type { CopyJob, Effects, MetadataJob, NoticeKind, Registration } from "../../../src/core/ports.ts";
+import { allTargets, type CopyJob, type Effects, type MetadataJob } from "../../../src/core/ports.ts";
+import type { NoticeKind, Registration } from "../../../src/core/ports.ts";
 import type { StoreKind } from "../../../src/format/table-line.ts";
 import { SECTOR_BYTES } from "../../../src/base/units.ts";
 import type { FakeDisk } from "./fake-disk.ts";
@@ -270,7 +271,7 @@ export class FakeShell implements Effects {
     }
     this.later(() => {
       const { error, bytes } = this.disk(source).read(sector * SECTOR_BYTES, sectors * SECTOR_BYTES);
-      if (error !== 0) return this.core.copied(id, error, 0, 0);
+      if (error !== 0) return this.core.copied(id, allTargets(job), error, 0, 0);
       this.#writeTargets(job, bytes);
     }, source);
   }
@@ -398,8 +399,9 @@ export class FakeShell implements Effects {
     }, device);
   }
 
-  /** The targets, in any order; the job ends with the last of them. */
+  /** The targets, in any order, each of which ends by itself or together with others. */
   #writeTargets(job: CopyJob, bytes: Uint8Array): void {
+    let written = 0;
     let mask = 0;
     let firstError = 0;
     let left = job.targets.length;
@@ -409,10 +411,14 @@ export class FakeShell implements Effects {
       if (part.length !== target.sectors * SECTOR_BYTES) throw new Error("a target is larger than what was read");
       this.later(() => {
         const error = this.disk(target.device).write(target.sector * SECTOR_BYTES, part);
+        written |= 1 << i;
         if (error !== 0) mask |= 1 << i;
         firstError ||= error;
         left -= 1;
-        if (left === 0) this.core.copied(job.id, 0, mask, firstError);
+        if (left > 0 && this.#options.random?.chance(50) !== true) return;
+        const [ended, failed, why] = [written, mask, firstError];
+        [written, mask, firstError] = [0, 0, 0];
+        this.core.copied(job.id, ended, 0, failed, why);
       }, target.device);
     });
   }

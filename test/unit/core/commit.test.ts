@@ -15,10 +15,10 @@ test("copies that end out of order are committed in allocation order (S-41, C-20
   ] as const)
     bench.core.needChunk(token, 0, chunk, ChunkNeed.Copy);
   const [first, second, third] = bench.copies.splice(0);
-  bench.core.copied(third!.id, 0, 0, 0);
-  bench.core.copied(second!.id, 0, 0, 0);
+  bench.core.copied(third!.id, 1, 0, 0, 0);
+  bench.core.copied(second!.id, 1, 0, 0, 0);
   expect(bench.metadataJobs).toHaveLength(0);
-  bench.core.copied(first!.id, 0, 0, 0);
+  bench.core.copied(first!.id, 1, 0, 0, 0);
   expect(bench.groupOf(bench.metadataDone())).toEqual([
     [9, 2],
     [3, 3],
@@ -77,11 +77,11 @@ test("a flush waits for a lower exception that is still being copied (C-13, comm
   bench.core.needChunk(1, 0, 1, ChunkNeed.Copy);
   bench.core.needChunk(2, 0, 2, ChunkNeed.Copy);
   const [lower, higher] = bench.copies.splice(0);
-  bench.core.copied(higher!.id, 0, 0, 0);
+  bench.core.copied(higher!.id, 1, 0, 0, 0);
   expect(ports.visible).toBe(2);
   bench.core.needDurable(3, 0, 2);
   expect(bench.metadataJobs).toHaveLength(0);
-  bench.core.copied(lower!.id, 0, 0, 0);
+  bench.core.copied(lower!.id, 1, 0, 0, 0);
   bench.metadataDone();
   expect(bench.released.get(3)).toBe(0);
 });
@@ -301,8 +301,8 @@ test("the visible number does not go back where a lower exception is copied late
   const ports = bench.open();
   for (const chunk of [1, 2]) bench.core.needChunk(chunk, 0, chunk, ChunkNeed.Copy);
   const [lower, higher] = bench.copies.splice(0);
-  bench.core.copied(higher!.id, 0, 0, 0);
-  bench.core.copied(lower!.id, 0, 0, 0);
+  bench.core.copied(higher!.id, 1, 0, 0, 0);
+  bench.core.copied(lower!.id, 1, 0, 0, 0);
   expect(ports.visible).toBe(2);
 });
 

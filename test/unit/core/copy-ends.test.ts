@@ -47,12 +47,12 @@ test("a job's number is used again, and counted once (E-18)", () => {
   const copy = (): void => jobs.startRange(owner, 1, 0, 0, 8, 8);
   for (let i = 0; i < 2; i++) copy();
   expect(bench.copies.map(({ id }) => id)).toEqual([0, 1]);
-  jobs.ended(1, 0, 0, 0, () => {});
+  jobs.ended(1, 1, 0, 0, 0, () => {});
   copy();
   expect([bench.copies.at(-1)!.id, jobs.underWay]).toEqual([1, 2]);
-  for (const id of [0, 1]) jobs.ended(id, 0, 0, 0, () => {});
+  for (const id of [0, 1]) jobs.ended(id, 1, 0, 0, 0, () => {});
   expect([ends, jobs.underWay]).toEqual([[0, 0, 0], 0]);
-  expect(() => jobs.ended(1, 0, 0, 0, () => {})).toThrow("the job is under way");
+  expect(() => jobs.ended(1, 1, 0, 0, 0, () => {})).toThrow("the job is under way");
 });
 
 test("a target gets no more than what is read (E-18)", () => {

@@ -66,20 +66,20 @@ describe("a copy", () => {
   it("reads once, and writes each target its part", () => {
     shell.copy(job);
     expect(log).toEqual([]);
-    expect(run()).toEqual(["read origin 1536 2048", ...written, "copied 9 0 0 0"]);
+    expect(run()).toEqual(["read origin 1536 2048", ...written, "copied 9 7 0 0 0"]);
     expect([run(), shell.deviceError]).toEqual([[], undefined]);
   });
 
   it("writes nothing of what could not be read", () => {
     fails = (words) => words.startsWith("read");
     shell.copy(job);
-    expect(run()).toEqual(["read origin 1536 2048", "copied 9 5 0 0"]);
+    expect(run()).toEqual(["read origin 1536 2048", "copied 9 7 5 0 0"]);
   });
 
   it("says which targets failed, and the first error; the others are written", () => {
     fails = (words) => words === written[0] || words === written[2];
     shell.copy(job);
-    expect(run()).toEqual(["read origin 1536 2048", ...written, "copied 9 0 5 28"]);
+    expect(run()).toEqual(["read origin 1536 2048", ...written, "copied 9 7 0 5 28"]);
     expect((shell.deviceError as Error).message).toBe(`${written[0]} failed`);
     fails = () => true;
     shell.copy(job);

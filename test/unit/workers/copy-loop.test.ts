@@ -4,6 +4,7 @@ import { COPY_ARENA_BYTES, COPY_SEGMENTS, COPY_SLOTS_AT, SEGMENT_BYTES } from ".
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
 import { Message, StopHow } from "../../../src/ring/messages.ts";
 import { CopyLoop } from "../../../workers/copy/copy-loop.ts";
+import { SegmentShares } from "../../../workers/copy/segment-shares.ts";
 import { FakeRing } from "../../support/fake-ring.ts";
 import { sendWords } from "../../support/raw-message.ts";
 import { TurnedLoop } from "../../support/turned-loop.ts";
@@ -18,8 +19,11 @@ interface Target {
 /** A copy worker on one thread, with an origin (file 0) and two COW devices. */
 class Bench extends TurnedLoop<CopyLoop> {
   constructor(size = 4 * SEGMENT_BYTES) {
+    const shares = new SegmentShares(COPY_SEGMENTS);
+    shares.fileChanged(1, true);
+    shares.fileChanged(2, true);
     const place = { wakeAddress: 0, slots: COPY_SLOTS_AT, segments: COPY_SEGMENTS };
-    super(new FakeRing(COPY_ARENA_BYTES), 5, (ends) => new CopyLoop({ ...ends, ...place }));
+    super(new FakeRing(COPY_ARENA_BYTES), 6, (ends) => new CopyLoop({ ...ends, ...place, shares }));
     const origin = Uint8Array.from({ length: size }, (_, i) => (i * 7 + (i >> 8)) & 255);
     this.ring.files.set(0, origin).set(1, new Uint8Array(size)).set(2, new Uint8Array(size));
   }
@@ -40,7 +44,7 @@ describe("copy worker", () => {
     const bench = new Bench();
     bench.copy(5, 4096, 16384, [{ file: 1, position: 32768, length: 16384, offset: 0 }]);
     bench.run();
-    expect(bench.answers).toEqual([[Message.Copied, 5, 0, 0, 0]]);
+    expect(bench.answers).toEqual([[Message.Copied, 5, 1, 0, 0, 0]]);
     expect(bench.file(1).subarray(32768, 49152)).toEqual(bench.file(0).subarray(4096, 20480));
   });
 
@@ -60,7 +64,7 @@ describe("copy worker", () => {
     bench.ring.fault = (o) => (o.op === IoOp.Read ? -5 : undefined);
     bench.copy(1, 0, 4096, [{ file: 1, position: 0, length: 4096, offset: 0 }]);
     bench.run();
-    expect(bench.answers).toEqual([[Message.Copied, 1, 5, 0, 0]]);
+    expect(bench.answers).toEqual([[Message.Copied, 1, 1, 5, 0, 0]]);
     expect(bench.ring.log.some((o) => o.op === IoOp.Write)).toBe(false);
   });
 
@@ -72,7 +76,7 @@ describe("copy worker", () => {
       { file: 1, position: 0, length: 4096, offset: 0 },
     ]);
     bench.run();
-    expect(bench.answers).toEqual([[Message.Copied, 9, 0, 0b10, 28]]);
+    expect(bench.answers).toEqual([[Message.Copied, 9, 0b11, 0, 0b10, 28]]);
     expect(bench.file(2).subarray(0, 4096)).toEqual(bench.file(0).subarray(0, 4096));
   });
 
@@ -81,7 +85,7 @@ describe("copy worker", () => {
     bench.ring.fault = (o) => (o.length > 512 ? 512 : undefined);
     bench.copy(1, 0, 8192, [{ file: 1, position: 0, length: 8192, offset: 0 }]);
     bench.run();
-    expect(bench.answers).toEqual([[Message.Copied, 1, 0, 0, 0]]);
+    expect(bench.answers).toEqual([[Message.Copied, 1, 1, 0, 0, 0]]);
     expect(bench.file(1).subarray(0, 8192)).toEqual(bench.file(0).subarray(0, 8192));
   });
 
@@ -90,7 +94,7 @@ describe("copy worker", () => {
     const bench = new Bench(size);
     bench.copy(1, 0, size, [{ file: 1, position: 0, length: size, offset: 0 }]);
     bench.run();
-    expect(bench.answers).toEqual([[Message.Copied, 1, 0, 0, 0]]);
+    expect(bench.answers).toEqual([[Message.Copied, 1, 1, 0, 0, 0]]);
     expect(Buffer.compare(bench.file(1), bench.file(0))).toBe(0);
   });
 
@@ -183,8 +187,8 @@ describe("copies that fail, one after the other, more of them than there are seg
     bench.ring.fault = () => undefined;
     bench.copy(999, 0, 512, [{ file: 1, position: 0, length: 512, offset: 0 }]);
     bench.run();
-    expect(bench.answers.at(-2)).toEqual([Message.Copied, COPY_SEGMENTS + 1, ...expected]);
-    expect(bench.answers.at(-1)).toEqual([Message.Copied, 999, 0, 0, 0]);
+    expect(bench.answers.at(-2)).toEqual([Message.Copied, COPY_SEGMENTS + 1, 1, ...expected]);
+    expect(bench.answers.at(-1)).toEqual([Message.Copied, 999, 1, 0, 0, 0]);
     expect(bench.answers).toHaveLength(COPY_SEGMENTS + 3);
   });
 });
@@ -200,7 +204,7 @@ it("every target that has failed is named, in any order of completions", () => {
       { file: 2, position: 0, length: 512, offset: 0 },
     ]);
     bench.run();
-    expect(bench.answers).toEqual([[Message.Copied, 1, 0, 0b101, 5]]);
+    expect(bench.answers).toEqual([[Message.Copied, 1, 0b111, 0, 0b101, 5]]);
   }
 });
 
@@ -210,7 +214,7 @@ it("a target whose write fails in the middle of a long copy has failed as a whol
   bench.ring.fault = (o) => (o.op === IoOp.Write && o.position === SEGMENT_BYTES ? -5 : undefined);
   bench.copy(1, 0, size, [{ file: 1, position: 0, length: size, offset: 0 }]);
   bench.run();
-  expect(bench.answers).toEqual([[Message.Copied, 1, 0, 1, 5]]);
+  expect(bench.answers).toEqual([[Message.Copied, 1, 1, 0, 1, 5]]);
 });
 
 it("a record of a copy that failed serves another one, which has not", () => {
@@ -227,9 +231,9 @@ it("a record of a copy that failed serves another one, which has not", () => {
   bench.copy(4, 0, 512, [{ file: 2, position: 0, length: 512, offset: 0 }]);
   bench.run();
   expect(bench.answers.map((answer) => answer.slice(1))).toEqual([
-    [1, 0, 1, 28],
-    [2, 0, 0, 0],
-    [3, 5, 0, 0],
-    [4, 0, 0, 0],
+    [1, 1, 0, 1, 28],
+    [2, 1, 0, 0, 0],
+    [3, 1, 5, 0, 0],
+    [4, 1, 0, 0, 0],
   ]);
 });

@@ -9,6 +9,7 @@ import { CloseCause, Message } from "../../../src/ring/messages.ts";
 import { METADATA_ARENA_BYTES, METADATA_ZERO_BYTES, METADATA_ZEROES } from "../../../src/ring/metadata-arena.ts";
 import { Outbox } from "../../../src/ring/outbox.ts";
 import { createRing, RingConsumer } from "../../../src/ring/spsc-ring.ts";
+import { SegmentShares } from "../../../workers/copy/segment-shares.ts";
 import { CopyLoop } from "../../../workers/copy/copy-loop.ts";
 import type { WorkerLoop } from "../../../workers/drive.ts";
 import { MetadataLoop } from "../../../workers/metadata/metadata-loop.ts";
@@ -62,7 +63,7 @@ function metadata(ring: FakeRing, inbox: RingConsumer, outbox: Outbox, control: 
 }
 
 function copies(ring: FakeRing, inbox: RingConsumer, outbox: Outbox, control: Control): WorkerLoop {
-  const slots = { slots: COPY_SLOTS_AT, segments: COPY_SEGMENTS };
+  const slots = { slots: COPY_SLOTS_AT, segments: COPY_SEGMENTS, shares: new SegmentShares(COPY_SEGMENTS) };
   const counters = new Float64Array(createCounters(false));
   return new CopyLoop({ ring, inbox, outbox, control, counters, wakeAddress: 0, ...slots });
 }
