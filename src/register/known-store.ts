@@ -2,7 +2,8 @@
  * What is known of a store before the table decides (tie.ts): its entry in the register, and what stands at the path that was given.
  *
  * The register is asked by the name and by the store itself (its path, its file). A good entry is believed before an Invalid one, the name's
- * before the store's: a store that was renamed is found, and one that two entries call Invalid does not come back under the other name.
+ * before the store's: a store that was renamed is found, and one that two entries call Invalid does not come back under the other name. But what
+ * stands at another's place and is the name's own file is the name's.
  */
 import { closeSync, constants, existsSync, fstatSync, openSync } from "node:fs";
 import { deviceFacts } from "../device/device-facts.ts";
@@ -38,7 +39,17 @@ export function knownStore(
     .filter(([, one]) => isPlaced(one, cow, identity))
     .map(([other, one]) => ({ name: other, entry: one, standing }));
   const all = named === undefined ? placed : [named, ...placed];
-  return all.find((one) => one.entry.state !== "invalid") ?? placed[0] ?? named;
+  const good = all.find((one) => one.entry.state !== "invalid");
+  if (named !== undefined && good !== undefined && isOfNamed(named.entry, good.entry, identity)) return named;
+  return good ?? placed[0] ?? named;
+}
+
+/** The file is the name's own, Invalid as it is, and stands where another one, which is good, should: the two were exchanged. */
+function isOfNamed(named: RegisteredSnapshot, good: RegisteredSnapshot, identity: Identity | undefined): boolean {
+  if (identity === undefined || named === good) return false;
+  return (
+    compareIdentities(named.identity, identity) === "same" && compareIdentities(good.identity, identity) === "different"
+  );
 }
 
 function isPlaced(entry: RegisteredSnapshot, cow: string, identity: Identity | undefined): boolean {
@@ -50,6 +61,24 @@ function isPlaced(entry: RegisteredSnapshot, cow: string, identity: Identity | u
 function isStoreOf(entry: RegisteredSnapshot, cow: string, identity: Identity): boolean {
   const likeness = compareIdentities(entry.identity, identity);
   return likeness === "same" || (likeness === "unknown" && isPlaced(entry, cow, undefined));
+}
+
+/**
+ * What stands at the path is the Invalid store of another snapshot, and not that of the one whose entry is good. Where its mark, or else its list
+ * (`isIts`), says that it has become that one's since, it is. Where files cannot be told apart nothing is said: anything may stand at a path.
+ */
+function isInvalidStoreOf(
+  entry: RegisteredSnapshot,
+  known: Known | undefined,
+  identity: Identity,
+  mark: Mark | undefined,
+  isIts: boolean,
+): boolean {
+  if (entry.state !== "invalid" || compareIdentities(entry.identity, identity) !== "same") return false;
+  if (known === undefined || known.entry.state === "invalid") return false;
+  if (compareIdentities(known.entry.identity, identity) === "same") return false;
+  if (mark?.store !== undefined && known.entry.store !== "") return mark.store !== known.entry.store;
+  return !isIts || (known.entry.seen?.exceptions ?? 0) === 0;
 }
 
 export function identityOfStore(file: DeviceFile): Identity {
@@ -86,10 +115,10 @@ export async function findStore(
   const mark = ownMark(file, anyMark);
   const identity = identityOfStore(file);
   const chunkBytes = read.chunkSectors * SECTOR_BYTES;
-  const { snapshots } = found.register;
-  const another = [...snapshots].find(
-    ([name, one]) => name !== known?.name && one.state !== "invalid" && isStoreOf(one, file.path, identity),
-  );
+  const others = [...found.register.snapshots].filter(([name]) => name !== known?.name);
+  const another = others.find(([, one]) => one.state !== "invalid" && isStoreOf(one, file.path, identity));
+  const isIts = read.state === "active" && digest.matches;
+  const invalid = others.find(([, one]) => isInvalidStoreOf(one, known, identity, mark, isIts));
   return {
     path: file.path,
     identity,
@@ -104,6 +133,7 @@ export async function findStore(
     registeredIsThere: known !== undefined && existsSync(known.entry.cow) && identityAt(known.entry.cow) !== identity,
     isAtItsPlace: known !== undefined && realPath(known.entry.cow) === realPath(lastingPath(file.path)),
     anotherSnapshot: another?.[0],
+    anotherInvalid: invalid?.[0],
     claim: await claimOf(mark, found.register, fstatSync(file.fd).uid),
   };
 }

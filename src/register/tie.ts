@@ -19,7 +19,7 @@
  *
  * In a folder that was copied (origin-register.ts) the store beside the origin is the copy's own, and what is outside of the folder, or is
  * the registered file itself, is the original's; in a clone of a whole file system what is beside it is its own although the numbers of the
- * files are the same. The store of one snapshot is never taken for another's, nor, whatever is said, one whose mark leads to another register
+ * files are the same. The store of one snapshot is never taken for another's, also that of an Invalid one, nor, whatever is said, one whose mark leads to another register
  * that has it: a copy that has been served once has a register of its own, and the original is still the original's.
  */
 import { advice, say } from "../base/advice.ts";
@@ -64,6 +64,8 @@ export interface FoundStore {
   readonly isAtItsPlace: boolean;
   /** It is the store of this other snapshot of the same origin. */
   readonly anotherSnapshot: string | undefined;
+  /** Or of this one, which is Invalid, while the one that is asked for is not. */
+  readonly anotherInvalid: string | undefined;
   readonly claim: Claim;
 }
 
@@ -71,8 +73,8 @@ export type OpenAs = "new" | "active" | "merging" | "invalid";
 
 /** Throws a SnapringError; else how the store is opened. */
 export function tieStore(name: string, known: Known | undefined, found: FoundStore, words: Words): OpenAs {
-  if (found.anotherSnapshot !== undefined)
-    throw ofAnother(name, found, `snapshot '${found.anotherSnapshot}' of the same origin`);
+  if (found.anotherSnapshot !== undefined) throw exchanged(name, found, found.anotherSnapshot, "");
+  if (found.anotherInvalid !== undefined) throw exchanged(name, found, found.anotherInvalid, ", which is Invalid");
   if (known === undefined || known.entry.state === "invalid") return openUnknown(name, known, found, words);
   const { entry, standing } = known;
   if (found.state === "new") throw notTheStore(name, found, known, "has no store in it");
@@ -108,6 +110,17 @@ function ofAnother(name: string, found: FoundStore, whose: string): SnapringErro
     `COW device ${found.path}, given for snapshot '${name}', is the store of ${whose}`,
     {
       hint: "name another file, or give that snapshot up there",
+    },
+  );
+}
+
+/** Not the one that was asked for, whatever is said: as this one's it would be the end of it. */
+function exchanged(name: string, { path }: FoundStore, other: string, whichIs: string): SnapringError {
+  return new SnapringError(
+    "EBUSY",
+    `COW device ${path}, given for snapshot '${name}', is the store of snapshot '${other}' of the same origin${whichIs}`,
+    {
+      hint: advice`were the two exchanged? Give each snapshot its own store (this one with ${say.snapshot(other, path)}), or put the files back`,
     },
   );
 }

@@ -565,6 +565,52 @@ test("the stores of two snapshots that were exchanged are told, also where their
   );
 });
 
+test.each([false, true])(
+  "the stores of two snapshots that were exchanged, one of which is Invalid, are told (the files were: %s)",
+  async (files) => {
+    const folder = scratch.file("a");
+    const both = ["s", "t"].map((name) => ({ ...daily(folder), name, cow: join(folder, `${name}.cow`) }));
+    mkdirSync(folder);
+    writeFileSync(join(folder, "disk.img"), BEFORE);
+    await use(await openVolume(options(folder, both)), write(2));
+    const [s, t, kept, register] = ["s.cow", "t.cow", "kept", "disk.img.snapshots"].map((name) => join(folder, name));
+    const header = readFileSync(t);
+    header.writeUInt32LE(0, 4);
+    writeFileSync(t, header);
+    await use(await openVolume(options(folder, both)));
+    expect(JSON.parse(readFileSync(register, "utf8")).snapshots).toMatchObject({
+      s: { state: "active" },
+      t: { state: "invalid" },
+    });
+    if (files)
+      for (const [from, to] of [
+        [s, kept],
+        [t, s],
+        [kept, t],
+      ] as const)
+        renameSync(from, to);
+    const given = files
+      ? both
+      : [
+          { ...both[0], cow: t },
+          { ...both[1], cow: s },
+        ];
+    for (const moved of [false, true])
+      await refused(
+        { folder, snapshots: given, moved },
+        "EBUSY",
+        /of snapshot 't' of the same origin, which is Invalid/,
+      );
+    const own = files
+      ? [
+          { ...both[0], cow: t },
+          { ...both[1], cow: s },
+        ]
+      : both;
+    await servesFirstDay(await openVolume(options(folder, own)));
+  },
+);
+
 test("a store in memory does not stand for a registered snapshot, by its name or on its COW file", async () => {
   const folder = scratch.file("a");
   await firstDay(folder);

@@ -34,6 +34,7 @@ const FOUND: FoundStore = {
   registeredIsThere: false,
   isAtItsPlace: true,
   anotherSnapshot: undefined,
+  anotherInvalid: undefined,
   claim: "none",
 };
 const ELSEWHERE = { path: "/w/s.cow", isAtItsPlace: false };
@@ -177,6 +178,15 @@ describe("whatever is said", () => {
   it("the store of one snapshot is not another's", () => {
     for (const who of [undefined, known(), known({ state: "merging" }), known({ state: "invalid" })])
       expect(tie(who, { anotherSnapshot: "t" }, MOVED)).toMatch(/^EBUSY: .*store of snapshot 't' of the same origin/);
+  });
+
+  it("nor is that of one which is Invalid: it was called a copy, and would have been the end of this one", () => {
+    const exchanged = { ...ELSEWHERE, identity: OTHER_FILE, state: "invalid", anotherInvalid: "t" } as const;
+    for (const words of [SILENT, MOVED])
+      for (const state of ["active", "merging"] as const)
+        expect(tie(known({ state }), exchanged, words)).toMatch(
+          /^EBUSY: .*store of snapshot 't' of the same origin, which is Invalid \(were the two exchanged\? .*--snapshot t=\/w\/s\.cow/,
+        );
   });
 
   it("a store that was made anew is not the one that was registered", () => {
