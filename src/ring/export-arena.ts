@@ -25,9 +25,10 @@ const SMALL_SLOTS: readonly SlotClass[] = [
   { bytes: 16 * 1024, count: 512 },
   { bytes: 128 * 1024, count: 64 },
 ];
+/** Those that nobody uses cost nothing but addresses. So many that one client alone has 12 of them, one export two of the largest, and others find some. */
 const LARGE_SLOTS: readonly SlotClass[] = [
-  { bytes: 1024 * 1024, count: 16 },
-  { bytes: MAX_WHOLE_BYTES, count: 2 },
+  { bytes: 1024 * 1024, count: 24 },
+  { bytes: MAX_WHOLE_BYTES, count: 3 },
 ];
 export const EXPORT_SLOTS: readonly SlotClass[] = [...SMALL_SLOTS, ...LARGE_SLOTS];
 

@@ -24,6 +24,9 @@ export const SlotFit = {
 } as const;
 export type SlotFit = (typeof SlotFit)[keyof typeof SlotFit];
 
+/** A bit for each. */
+export const ALL_CLASSES = -1;
+
 export interface SlotClass {
   /** Largest request, in bytes. */
   readonly bytes: number;
@@ -72,19 +75,24 @@ export class Slots {
     return this.#classes.findIndex((c) => c.bytes >= bytes);
   }
 
-  /** A slot for so many bytes, or -1: none is free now. */
-  take(bytes: number, fit: SlotFit): number {
+  /** Slots of a size class that are free. */
+  free(sizeClass: number): number {
+    return this.#freeCount[sizeClass];
+  }
+
+  /** A slot for so many bytes, of the classes whose bit is set, or -1: none of them is free now. */
+  take(bytes: number, fit: SlotFit, classes: number = ALL_CLASSES): number {
     let tried = fit === SlotFit.NextLarger ? 0 : 1;
     for (let k = 0; k < this.#classes.length && tried < 2; k++) {
       if (this.#classes[k].bytes < bytes) continue;
-      if (this.#freeCount[k] > 0) return this.#free[k][--this.#freeCount[k]];
+      if (this.#freeCount[k] > 0 && (classes & (1 << k)) !== 0) return this.#free[k][--this.#freeCount[k]];
       tried += 1;
     }
     return -1;
   }
 
   give(slot: number): void {
-    const k = this.#classOf(slot);
+    const k = this.classOf(slot);
     assert(this.#freeCount[k] < this.#classes[k].count, "a slot was given back twice");
     if (VERIFY) assert(!this.#free[k].subarray(0, this.#freeCount[k]).includes(slot), "a free slot was given back");
     this.#free[k][this.#freeCount[k]++] = slot;
@@ -92,13 +100,13 @@ export class Slots {
 
   /** Arena address of the slot's payload room (page-aligned). */
   address(slot: number): number {
-    const k = this.#classOf(slot);
+    const k = this.classOf(slot);
     return this.#firstAddress[k] + (slot - this.#firstSlot[k]) * strideOf(this.#classes[k].bytes) + PAGE_BYTES;
   }
 
   /** Arena address of the two scratch pages. */
   scratch(slot: number): number {
-    return this.address(slot) + this.#classes[this.#classOf(slot)].bytes + PAGE_BYTES;
+    return this.address(slot) + this.#classes[this.classOf(slot)].bytes + PAGE_BYTES;
   }
 
   /** Slots in use. */
@@ -106,7 +114,7 @@ export class Slots {
     return this.#classes.reduce((sum, c, k) => sum + c.count - this.#freeCount[k], 0);
   }
 
-  #classOf(slot: number): number {
+  classOf(slot: number): number {
     let k = this.#classes.length - 1;
     assert(slot >= 0 && slot < this.#firstSlot[k] + this.#classes[k].count, "a slot of this arena");
     while (slot < this.#firstSlot[k]) k -= 1;

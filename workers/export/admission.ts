@@ -15,7 +15,8 @@ import { Verdict } from "../../src/nbd/wire/validate.ts";
 import { Message } from "../../src/ring/messages.ts";
 import { PAGE_BYTES, SlotFit } from "../../src/ring/slots.ts";
 import type { Connection } from "./connection.ts";
-import type { ExportContext } from "./context.ts";
+import { type ExportContext, SHARE_USED } from "./context.ts";
+import { type ExportShare, mayHave } from "./export-share.ts";
 import type { WorkerExport } from "./exports.ts";
 import { requestOwner } from "./owned-slots.ts";
 import { partBytes, slotBytesFor } from "./parts.ts";
@@ -39,20 +40,24 @@ export class Admission {
   /** The request of a header; null: there is no room for it now, and its connection stands in the line. */
   admit(connection: Connection, target: WorkerExport, verdict: number, fields: RequestFields): Request | null {
     if (connection.requests >= MAX_REQUESTS_PER_CONNECTION) return this.#waits(connection, NO_SIZE_CLASS);
-    const request = this.#context.requests.take();
-    if (request === null) return this.#waitsForOthers(connection, NO_SIZE_CLASS);
+    const { requests } = this.#context;
+    const { share } = target.handler;
+    const mayBegin = mayHave(requests.free(), share.requests, connection.requests);
+    const request = mayBegin ? requests.take() : null;
+    if (request === null) return this.#waitsForOthers(connection, NO_SIZE_CLASS, null);
     const operation = verdict === Verdict.Execute ? operationOf(fields.type) : Operation.Nothing;
     const error = verdict === Verdict.Execute ? 0 : verdict;
     request.begin(connection.index, target.handler, operation, fields, error);
     request.durable = (fields.flags & CommandFlag.Fua) !== 0;
     request.noHole = (fields.flags & CommandFlag.NoHole) !== 0;
     request.startedAt = this.#context.now;
-    if (!this.#provide(connection, request)) {
+    if (!this.#provide(connection, request, share)) {
       request.over();
-      this.#context.requests.give(request);
+      requests.give(request);
       return null;
     }
     connection.requests += 1;
+    share.requests += 1;
     return request;
   }
 
@@ -87,7 +92,7 @@ export class Admission {
   }
 
   /** The slot that the request needs, if any. False: its connection waits for one. */
-  #provide(connection: Connection, request: Request): boolean {
+  #provide(connection: Connection, request: Request, share: ExportShare): boolean {
     const { slots, ring } = this.#context;
     const { offset } = request;
     const length = request.last - offset;
@@ -95,44 +100,44 @@ export class Admission {
     const bytes = request.hasPayload ? slotBytesFor(length) : endsPage ? PAGE_BYTES : 0;
     if (request.hasPayload) request.end = offset + partBytes(offset, length);
     if (bytes === 0) return true;
-    const slot = this.#takeSlot(connection, request, bytes);
-    if (slot === -1) return false;
+    const slot = this.#takeSlot(connection, request, bytes, share);
+    if (slot < 0) return false;
     request.hold(slot, bytes, slots.address(slot) + (offset % PAGE_BYTES));
     connection.heldBytes += bytes;
     if (endsPage) ring.zero(slots.address(slot), ZERO_PAGES * PAGE_BYTES);
     return true;
   }
 
-  /** A slot, or -1: there is none, the connection has as much as it may, or somebody who has none waits for one. */
-  #takeSlot(connection: Connection, request: Request, bytes: number): number {
+  /** A slot, or less: there is none, connection or export have as much as they may, or somebody who has none waits for one. */
+  #takeSlot(connection: Connection, request: Request, bytes: number, share: ExportShare): number {
     const { slots } = this.#context;
     const { heldBytes } = connection;
     const emptyHanded = heldBytes === 0;
     const sizeClass = slots.sizeClass(bytes);
     assert(sizeClass !== -1, "a payload that no slot is large enough for");
     const tooMuch = !emptyHanded && heldBytes + bytes > MAX_HELD_BYTES_PER_CONNECTION;
-    if (tooMuch || this.#line.isFor(connection, sizeClass)) {
+    if (tooMuch || this.#line.isFor(connection, sizeClass, share)) {
       this.#waits(connection, NO_SIZE_CLASS);
       return -1;
     }
     // The next larger ones are for those who have nothing.
     const fit = emptyHanded ? SlotFit.NextLarger : SlotFit.Smallest;
-    const slot = slots.take(bytes, requestOwner(request.index), fit);
-    if (slot === -1) this.#waitsForOthers(connection, sizeClass);
+    const slot = this.#context.takeSlot(bytes, requestOwner(request.index), fit, share, connection);
+    if (slot < 0) this.#waitsForOthers(connection, sizeClass, slot === SHARE_USED ? share : null);
     return slot;
   }
 
   /** The header stays where it is until the connection's turn comes. */
-  #waits(connection: Connection, sizeClass: number): null {
-    this.#line.add(connection, sizeClass);
+  #waits(connection: Connection, sizeClass: number, share: ExportShare | null = null): null {
+    this.#line.add(connection, sizeClass, share);
     return null;
   }
 
   /** What the connection needs is held by others, or lies in replies that nobody reads. */
-  #waitsForOthers(connection: Connection, sizeClass: number): null {
+  #waitsForOthers(connection: Connection, sizeClass: number, share: ExportShare | null): null {
     connection.waitsForOthers = true;
     if (!this.#waitingTold) this.#tellWaiting();
-    return this.#waits(connection, sizeClass);
+    return this.#waits(connection, sizeClass, share);
   }
 
   #tellWaiting(): void {

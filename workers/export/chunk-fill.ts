@@ -17,7 +17,7 @@ import { errno } from "../../src/base/errno.ts";
 import { alignDown, alignUp } from "../../src/base/units.ts";
 import { IoOp } from "../../src/ring/io-descriptor.ts";
 import { SlotFit } from "../../src/ring/slots.ts";
-import type { ExportContext } from "./context.ts";
+import { type ExportContext, handlerOf } from "./context.ts";
 import { submitFill } from "./device-submit.ts";
 import { ChunkHolds } from "./fill.ts";
 import { pieceOwner } from "./owned-slots.ts";
@@ -41,8 +41,13 @@ export class ChunkFill {
     const { chunkBytes } = fill.snapshot;
     assert(fill.slot === -1, "a chunk has a slot already");
     if (chunkBytes > FILL_BYTES_MAX) return false;
-    fill.slot = this.#context.slots.take(chunkBytes, pieceOwner(piece.index), SlotFit.NextLarger);
-    return fill.slot !== -1;
+    const request = this.#context.requestOf(piece);
+    const { share } = handlerOf(request);
+    const client = this.#context.clientOf(request);
+    const slot = this.#context.takeSlot(chunkBytes, pieceOwner(piece.index), SlotFit.NextLarger, share, client);
+    if (slot < 0) return false;
+    fill.slot = slot;
+    return true;
   }
 
   /** Put the chunk together, and write it at the new chunk. */

@@ -8,9 +8,10 @@
  */
 import { MAX_CONNECTIONS_PER_WORKER, MAX_SEND_BYTES } from "../../src/base/constants.ts";
 import type { Handshake } from "../../src/nbd/wire/handshake.ts";
-import { CONNECTION_BYTES, OUTPUT, RECEIVE_VECTOR, SEND_VECTOR } from "../../src/ring/export-arena.ts";
+import { CONNECTION_BYTES, EXPORT_SLOTS, OUTPUT, RECEIVE_VECTOR, SEND_VECTOR } from "../../src/ring/export-arena.ts";
 import { FIRST_CONNECTION_FILE } from "../../src/ring/file-table.ts";
 import { CloseCause } from "../../src/ring/messages.ts";
+import type { ExportShare } from "./export-share.ts";
 import type { WorkerExport } from "./exports.ts";
 import type { Request } from "./request.ts";
 import { USER_INDEX_MASK } from "./user-words.ts";
@@ -54,6 +55,8 @@ export class Connection {
   waitsForOthers = false;
   /** … a slot of this size class, while it has none of any; else -1. */
   waitsFor = -1;
+  /** … which its export has too many of; null: there is none. */
+  waitsIn: ExportShare | null = null;
   /** It has read a reply. */
   hasRead = false;
   /** What it sends has ended while parsing waited: what has come is still to be parsed. */
@@ -74,6 +77,12 @@ export class Connection {
   heldBytes = 0;
   /** Requests that have been parsed and whose reply has not left. */
   requests = 0;
+  /** Slots that its requests and their pieces have, by size class, and pieces. */
+  readonly slots = new Int32Array(EXPORT_SLOTS.length);
+  pieces = 0;
+  /** Requests that found no piece, each once, oldest first; and whether it stands in the list of those who have some. */
+  readonly starved: Request[] = [];
+  isStarving = false;
   replyFirst: Request | null = null;
   replyLast: Request | null = null;
   /** Bytes of the first of them that have left, or are leaving. */
@@ -146,6 +155,7 @@ export class Connection {
     this.stalled = false;
     this.waitsForOthers = false;
     this.waitsFor = -1;
+    this.waitsIn = null;
     this.hasRead = false;
     this.replyAt = 0;
     this.streaming = null;

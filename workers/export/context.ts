@@ -17,15 +17,21 @@ import type { GatePass } from "../../src/ring/gate.ts";
 import { Message } from "../../src/ring/messages.ts";
 import type { Outbox } from "../../src/ring/outbox.ts";
 import { ExclusiveDone, GateDrained } from "../../src/ring/to-main.ts";
+import { SlotFit } from "../../src/ring/slots.ts";
 import { Submissions } from "../../src/ring/submissions.ts";
 import type { VolumeReader } from "../../src/ring/volume-words.ts";
 import { Connection } from "./connection.ts";
 import type { DeviceView } from "./device-view.ts";
 import { type OwnedSlots, pieceOwner, requestOwner } from "./owned-slots.ts";
+import { type ExportShare, mayHave } from "./export-share.ts";
+import type { ExportHandler } from "./handler.ts";
 import { Piece } from "./piece.ts";
 import { Request } from "./request.ts";
 import type { ServedSnapshot } from "./served-snapshot.ts";
 import { Stage } from "./stage.ts";
+
+/** Slots are free, and the export, or the client, has as many as it may. */
+export const SHARE_USED = -2;
 
 /** Records that inherit the requests of clients who have gone (departed.ts). */
 const HEIRS = 2;
@@ -64,8 +70,8 @@ export class ExportContext {
   readonly heirs: readonly Connection[];
   /** By snapshot index. */
   readonly snapshots: (ServedSnapshot | undefined)[] = [];
-  /** Requests that found no piece, each once, oldest first. */
-  readonly starved: Request[] = [];
+  /** Clients with requests that found no piece, each once. */
+  readonly starving: Connection[] = [];
   /** A slot or a record has come back. */
   returned = false;
   /** Milliseconds, taken once per turn. */
@@ -158,6 +164,9 @@ export class ExportContext {
   /** A request is over: its slot and its record. */
   giveBack(request: Request): void {
     this.giveBackSlot(request);
+    const { share } = handlerOf(request);
+    share.requests -= 1;
+    assert(share.requests >= 0, "more requests of an export ended than began");
     request.over();
     this.requests.give(request);
     this.returned = true;
@@ -167,18 +176,48 @@ export class ExportContext {
     if (request.slot === -1) return;
     assert(request.pieces === 0, "a slot was given back under a request's pieces");
     const client = this.clientOf(request);
-    this.slots.give(request.slot, requestOwner(request.index));
+    this.#giveSlot(request.slot, requestOwner(request.index), request, client);
     client.heldBytes -= request.slotBytes;
     assert(client.heldBytes >= 0, "a client gave back more than it held");
     request.slot = -1;
     this.returned = true;
   }
 
+  /** A slot for a request, or for one of its pieces, of `client` and of this export: -1: none is free, SHARE_USED: of those that are they may have none. */
+  takeSlot(bytes: number, owner: number, fit: SlotFit, share: ExportShare, client: Connection): number {
+    const { slots } = this;
+    let classes = 0;
+    let isFree = false;
+    const first = slots.sizeClass(bytes);
+    const last = Math.min(fit === SlotFit.NextLarger ? first + 1 : first, slots.sizeClasses - 1);
+    for (let k = first; k <= last; k++) {
+      const free = slots.free(k);
+      if (free > 0) isFree = true;
+      if (mayHave(free, share.slots[k], client.slots[k])) classes |= 1 << k;
+    }
+    if (classes === 0) return isFree ? SHARE_USED : -1;
+    const slot = slots.take(bytes, owner, fit, classes);
+    const k = slots.classOf(slot);
+    share.slots[k] += 1;
+    client.slots[k] += 1;
+    return slot;
+  }
+
+  #giveSlot(slot: number, owner: number, request: Request, client: Connection): void {
+    const { share } = handlerOf(request);
+    const k = this.slots.classOf(slot);
+    this.slots.give(slot, owner);
+    share.slots[k] -= 1;
+    client.slots[k] -= 1;
+    assert(share.slots[k] >= 0 && client.slots[k] >= 0, "more slots came back than were taken");
+  }
+
   /** The piece has done with its chunk: the slot comes back. */
   endFill(piece: Piece): void {
     const { fill } = piece;
     if (fill.slot !== -1) {
-      this.slots.give(fill.slot, pieceOwner(piece.index));
+      const request = this.requestOf(piece);
+      this.#giveSlot(fill.slot, pieceOwner(piece.index), request, this.clientOf(request));
       fill.slot = -1;
       this.returned = true;
     }
@@ -191,4 +230,9 @@ export class ExportContext {
     this.#parked.delete(gate);
     return parked;
   }
+}
+
+export function handlerOf(request: Request): ExportHandler {
+  assert(request.handler !== null, "a request of no export");
+  return request.handler;
 }

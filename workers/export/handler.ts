@@ -1,11 +1,14 @@
 /**
  * What an export does with a piece: the origin, a snapshot, or the merging volume.
  */
+import type { ExportShare } from "./export-share.ts";
 import type { Piece, PieceKind } from "./piece.ts";
 
 export interface ExportHandler {
   /** Row in the counters: 0 the origin, 1 + snapshot index. */
   readonly exportIndex: number;
+  /** What its requests have of the worker's memory. */
+  readonly share: ExportShare;
   /** How many bytes a piece of this kind that begins at `from` may have at most, of a request that ends at `end`. Looks nothing up. */
   stretch(kind: PieceKind, from: number, end: number): number;
   /**

@@ -5,7 +5,7 @@
  *                                      ▲ as many bytes as may be under way
  *
  * Nothing else bounds them as payloads and slots bound reads and writes. So a connection, and a worker, have so many bytes of them
- * under way at a time, and so many pieces, for what one costs is not only its length; beyond that the first of a connection's requests
+ * under way at a time, and so many pieces, for what one costs is not only its length, and none of them takes what an export may have (export-share.ts); beyond that the first of a connection's requests
  * goes on alone, and connections take turns. Pieces that end as soon as they are looked at (a trim of
  * nothing) take only time, and so many of them have it in one turn of the worker.
  *
@@ -21,6 +21,8 @@ import {
   MAX_LONG_PIECES_PER_WORKER,
 } from "../../src/base/constants.ts";
 import type { Connection } from "./connection.ts";
+import { handlerOf } from "./context.ts";
+import { mayHave } from "./export-share.ts";
 import type { Piece } from "./piece.ts";
 import { Operation, type Request } from "./request.ts";
 
@@ -36,7 +38,7 @@ export class LongRequests {
   mayBegin(request: Request, connection: Connection): boolean {
     const { longWaiting } = connection;
     const first = longWaiting.length === 0 || longWaiting[0] === request;
-    if (first && this.#mayBegin && this.#hasRoom(connection)) return true;
+    if (first && this.#mayBegin && this.#hasRoom(connection, request)) return true;
     if (longWaiting.length === 0) this.#waiting.push(connection);
     if (longWaiting[0] !== request) longWaiting.push(request);
     request.deferred = true;
@@ -44,9 +46,12 @@ export class LongRequests {
   }
 
   /** A piece has begun, and is under way. */
-  began(piece: Piece, connection: Connection): void {
+  began(piece: Piece, request: Request, connection: Connection): void {
     assert(piece.longBytes === 0, "a piece counts twice");
+    const { share } = handlerOf(request);
     piece.longBytes = piece.length;
+    share.longBytes += piece.length;
+    share.longPieces += 1;
     connection.longBytes += piece.length;
     connection.longPieces += 1;
     this.#bytes += piece.length;
@@ -59,7 +64,10 @@ export class LongRequests {
   }
 
   /** A piece has ended. */
-  ended(piece: Piece, connection: Connection): void {
+  ended(piece: Piece, request: Request, connection: Connection): void {
+    const { share } = handlerOf(request);
+    share.longBytes -= piece.longBytes;
+    share.longPieces -= 1;
     connection.longBytes -= piece.longBytes;
     connection.longPieces -= 1;
     this.#bytes -= piece.longBytes;
@@ -85,31 +93,42 @@ export class LongRequests {
 
   /** Somebody waits who could go on. */
   get canResume(): boolean {
-    const { length } = this.#waiting;
-    return length > 0 && (this.#waiting[0].givesUp || this.#waiting.some((connection) => this.#hasRoom(connection)));
+    const waiting = this.#waiting;
+    return waiting.length > 0 && waiting.some((connection) => this.#goesOn(connection));
   }
 
   /** Once in a turn: let requests go on that waited. `visit` sees every connection that has some. */
   resume(advance: (request: Request) => void, visit: (connection: Connection) => void): void {
     this.#atOnce = 0;
     for (const connection of this.#waiting) visit(connection);
-    // Those who have no turn in this one are the first in the next.
-    for (let n = this.#waiting.length; n > 0 && (this.#mayBegin || this.#waiting[0].givesUp); n--) {
-      const connection = this.#waiting.shift() as Connection;
+    const waiting = this.#waiting;
+    // Those who have no turn in this one, or may have none, are the first in the next.
+    for (let n = waiting.length, at = 0; n > 0 && (this.#mayBegin || waiting[at].givesUp); n--) {
+      const connection = waiting[at];
+      if (!this.#goesOn(connection)) {
+        at += 1;
+        continue;
+      }
+      waiting.splice(at, 1);
       this.#resumeOne(connection, advance);
-      if (connection.longWaiting.length > 0) this.#waiting.push(connection);
+      if (connection.longWaiting.length > 0) waiting.push(connection);
     }
   }
 
   #resumeOne(connection: Connection, advance: (request: Request) => void): void {
     const { longWaiting } = connection;
-    while (longWaiting.length > 0 && (connection.givesUp || this.#hasRoom(connection))) {
+    while (longWaiting.length > 0 && this.#goesOn(connection)) {
       const request = longWaiting[0];
       request.deferred = false;
       advance(request);
       if (request.deferred) return;
       longWaiting.shift();
     }
+  }
+
+  /** The first of its requests that wait. */
+  #goesOn(connection: Connection): boolean {
+    return connection.givesUp || this.#hasRoom(connection, connection.longWaiting[0]);
   }
 
   get #mayBegin(): boolean {
@@ -120,9 +139,13 @@ export class LongRequests {
     return this.#bytes < MAX_LONG_BYTES_PER_WORKER && this.#pieces < MAX_LONG_PIECES_PER_WORKER;
   }
 
-  #hasRoom({ longBytes, longPieces }: Connection): boolean {
-    const has = longBytes < MAX_LONG_BYTES_PER_CONNECTION && longPieces < MAX_LONG_PIECES_PER_CONNECTION;
-    return has && this.#workerHasRoom;
+  #hasRoom({ longBytes, longPieces }: Connection, request: Request): boolean {
+    if (longBytes >= MAX_LONG_BYTES_PER_CONNECTION || longPieces >= MAX_LONG_PIECES_PER_CONNECTION) return false;
+    const { share } = handlerOf(request);
+    return (
+      mayHave(MAX_LONG_BYTES_PER_WORKER - this.#bytes, share.longBytes, longBytes) &&
+      mayHave(MAX_LONG_PIECES_PER_WORKER - this.#pieces, share.longPieces, longPieces)
+    );
   }
 }
 

@@ -16,6 +16,7 @@
 import { cowFile, ORIGIN_FILE } from "../../src/ring/file-table.ts";
 import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../../src/base/gate-numbers.ts";
 import type { ExportContext } from "./context.ts";
+import { ExportShare } from "./export-share.ts";
 import type { FirstWrite } from "./first-write.ts";
 import type { ExportHandler } from "./handler.ts";
 import type { MergingHandler } from "./merging-handler.ts";
@@ -27,6 +28,7 @@ import { toPieceEnd, zeroStretch } from "./stretch.ts";
 
 export class OriginHandler implements ExportHandler {
   readonly exportIndex = 0;
+  readonly share = new ExportShare();
   readonly #context: ExportContext;
   readonly #io: PieceIo;
   readonly #firstWrite: FirstWrite;

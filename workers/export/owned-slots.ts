@@ -7,7 +7,7 @@
  */
 import { assert } from "../../src/base/assert.ts";
 import { MAX_REQUESTS_PER_WORKER } from "../../src/base/constants.ts";
-import { PAGE_BYTES, type SlotClass, type SlotFit, Slots } from "../../src/ring/slots.ts";
+import { ALL_CLASSES, PAGE_BYTES, type SlotClass, type SlotFit, Slots } from "../../src/ring/slots.ts";
 
 const NOBODY = 0;
 
@@ -52,10 +52,18 @@ export class OwnedSlots {
     return this.#slots.used();
   }
 
-  /** A slot for so many bytes, or -1: none is free now. */
-  take(bytes: number, owner: number, fit: SlotFit): number {
+  free(sizeClass: number): number {
+    return this.#slots.free(sizeClass);
+  }
+
+  classOf(slot: number): number {
+    return this.#slots.classOf(slot);
+  }
+
+  /** A slot for so many bytes, of these size classes, or -1: none is free now. */
+  take(bytes: number, owner: number, fit: SlotFit, classes: number = ALL_CLASSES): number {
     assert(bytes > 0, "a slot for nothing");
-    const slot = this.#slots.take(bytes, fit);
+    const slot = this.#slots.take(bytes, fit, classes);
     if (slot === -1) return -1;
     assert(this.#owner[slot] === NOBODY, "a free slot has an owner");
     assert(bytes <= this.#scratch[slot] - this.#address[slot] - PAGE_BYTES, "a slot is too small");

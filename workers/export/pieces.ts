@@ -20,9 +20,9 @@ import { errno, isNoRoom } from "../../src/base/errno.ts";
 import { alignDown, alignUp } from "../../src/base/units.ts";
 import { PAGE_BYTES } from "../../src/ring/slots.ts";
 import type { Connection } from "./connection.ts";
-import type { ExportContext } from "./context.ts";
+import { type ExportContext, handlerOf } from "./context.ts";
+import { type ExportShare, mayHave } from "./export-share.ts";
 import { type FirstWrite, Outcome } from "./first-write.ts";
-import type { ExportHandler } from "./handler.ts";
 import { isLong, LongRequests } from "./long-requests.ts";
 import { hasMoreParts } from "./parts.ts";
 import { type Piece, PieceKind } from "./piece.ts";
@@ -169,26 +169,43 @@ export class Pieces {
     }
     // That there is no room is the word that helps; other parts of the request fail for that very reason, and may do so earlier.
     if (error !== 0 && (request.error === 0 || isNoRoom(error))) request.error = error;
-    if (piece.longBytes > 0) this.#long.ended(piece, context.clientOf(request));
+    if (piece.longBytes > 0) this.#long.ended(piece, request, context.clientOf(request));
     piece.over();
     context.pieces.give(piece);
+    const { share } = handlerOf(request);
+    const client = context.clientOf(request);
+    share.pieces -= 1;
+    client.pieces -= 1;
+    assert(share.pieces >= 0 && client.pieces >= 0, "more pieces ended than began");
     request.pieces -= 1;
     if (request.cursor < request.end && request.error === 0) this.advance(request);
     else this.#maybeEnd(request);
   }
 
   /**
-   * A piece; null: there is none, or others have waited longer. The request then stands in the list of the starved, once, and
+   * A piece; null: there is none for it, or others of its client have waited longer. The request then stands in the list of the starved, once, and
    * goes on, or ends, only from there: a request that ended meanwhile would be a stale record in that list.
    */
   #takePiece(request: Request): Piece | null {
-    const { pieces, starved } = this.#context;
-    const piece = starved.length > 0 && !this.#resuming ? null : pieces.take();
-    if (piece === null) {
-      request.starved = true;
-      starved.push(request);
+    const { pieces, starving } = this.#context;
+    const { share } = handlerOf(request);
+    const client = this.#context.clientOf(request);
+    const hasTurn = client.starved.length === 0 || this.#resuming;
+    const piece = hasTurn && this.#mayHavePiece(share, client) ? pieces.take() : null;
+    if (piece !== null) {
+      share.pieces += 1;
+      client.pieces += 1;
+      return piece;
     }
-    return piece;
+    request.starved = true;
+    client.starved.push(request);
+    if (!client.isStarving) starving.push(client);
+    client.isStarving = true;
+    return null;
+  }
+
+  #mayHavePiece(share: ExportShare, client: Connection): boolean {
+    return mayHave(this.#context.pieces.free(), share.pieces, client.pieces);
   }
 
   #begin(piece: Piece, request: Request): void {
@@ -205,7 +222,7 @@ export class Pieces {
     request.cursor = endedAtOnce ? from + stretch : piece.end;
     if (!isLong(request)) return;
     if (endedAtOnce) this.#long.endedAtOnce();
-    else this.#long.began(piece, this.#context.clientOf(request));
+    else this.#long.began(piece, request, this.#context.clientOf(request));
   }
 
   #giveUp(request: Request): void {
@@ -287,20 +304,46 @@ export class Pieces {
       to.heldBytes += request.slotBytes;
     }
     assert(from.requests === 0 && from.heldBytes === 0, "requests of a client who has gone were left behind");
+    to.pieces += from.pieces;
+    from.pieces = 0;
+    for (let k = 0; k < from.slots.length; k++) to.slots[k] += from.slots[k];
+    from.slots.fill(0);
+    this.#handOverStarved(from, to);
     this.#long.handOver(from, to);
+  }
+
+  #handOverStarved(from: Connection, to: Connection): void {
+    if (!from.isStarving) return;
+    const { starving } = this.#context;
+    for (const request of from.starved) to.starved.push(request);
+    from.starved.length = 0;
+    from.isStarving = false;
+    starving.splice(starving.indexOf(from), 1);
+    if (!to.isStarving) starving.push(to);
+    to.isStarving = true;
   }
 
   /** Pieces have come back: let the requests that found none go on. */
   resumeStarved(): void {
-    const { starved, pieces } = this.#context;
+    const { starving } = this.#context;
     this.#resuming = true;
-    while (starved.length > 0 && pieces.free() > 0) {
-      const request = starved.shift() as Request;
-      request.starved = false;
-      if (request.operation === Operation.Flush) this.#flush(request);
-      else this.advance(request);
+    for (let n = starving.length; n > 0; n--) {
+      const client = starving.shift() as Connection;
+      while (this.#canResume(client)) {
+        const request = client.starved.shift() as Request;
+        request.starved = false;
+        if (request.operation === Operation.Flush) this.#flush(request);
+        else this.advance(request);
+      }
+      client.isStarving = client.starved.length > 0;
+      if (client.isStarving) starving.push(client);
     }
     this.#resuming = false;
+  }
+
+  #canResume(client: Connection): boolean {
+    const { starved } = client;
+    return starved.length > 0 && (client.givesUp || this.#mayHavePiece(handlerOf(starved[0]).share, client));
   }
 
   /** Zeroes and trims that waited for their turn go on. `visit` sees every connection that has some. */
@@ -310,18 +353,13 @@ export class Pieces {
 
   /** Somebody waits who could go on without a completion. */
   get canResume(): boolean {
-    const { starved, pieces } = this.#context;
-    // Where no piece is free, all of them are under way: one that ends wakes this worker.
-    return (starved.length > 0 && pieces.free() > 0) || this.#long.canResume;
+    // Where nobody may have a piece, pieces are under way: one that ends wakes this worker.
+    for (const client of this.#context.starving) if (this.#canResume(client)) return true;
+    return this.#long.canResume;
   }
 
   /** Its client has gone, or was cut: nobody waits for it. Or main has ended: it cannot be done as it must. */
   #isGivenUp(request: Request): boolean {
     return this.#context.clientOf(request).givesUp;
   }
-}
-
-function handlerOf(request: Request): ExportHandler {
-  assert(request.handler !== null, "a request of no export");
-  return request.handler;
 }

@@ -17,6 +17,7 @@ import { ORIGIN_WRITE_GATE } from "../../src/base/gate-numbers.ts";
 import { bucketAt, trackableChunks } from "../../src/table/tracking.ts";
 import type { GatePass } from "../../src/ring/gate.ts";
 import type { ExportContext } from "./context.ts";
+import { ExportShare } from "./export-share.ts";
 import type { FirstWrite } from "./first-write.ts";
 import type { ExportHandler } from "./handler.ts";
 import { needExclusive } from "./needs.ts";
@@ -28,6 +29,7 @@ import { toPieceEnd, zeroStretch } from "./stretch.ts";
 import { Durability } from "./transfer.ts";
 
 export class SnapshotHandler implements ExportHandler {
+  readonly share = new ExportShare();
   readonly #context: ExportContext;
   readonly #io: PieceIo;
   readonly #firstWrite: FirstWrite;

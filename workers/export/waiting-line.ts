@@ -10,6 +10,7 @@
  */
 import { assert } from "../../src/base/assert.ts";
 import type { Connection } from "./connection.ts";
+import type { ExportShare } from "./export-share.ts";
 
 const RANKS = 3;
 
@@ -29,12 +30,13 @@ export class WaitingLine {
     return this.#waiting.length;
   }
 
-  /** Parsing stops here. `sizeClass`: of the slot that there is none of, or NO_SIZE_CLASS. */
-  add(connection: Connection, sizeClass: number): void {
+  /** Parsing stops here. `sizeClass`: of the slot that there is none of, or NO_SIZE_CLASS; `share`: of the export that has too many of them already. */
+  add(connection: Connection, sizeClass: number, share: ExportShare | null = null): void {
     assert(!connection.stalled, "a connection stands in the line twice");
     connection.stalled = true;
     connection.waitsFor = connection.heldBytes === 0 ? sizeClass : NO_SIZE_CLASS;
-    if (connection.waitsFor !== NO_SIZE_CLASS) this.#emptyHanded[connection.waitsFor] += 1;
+    connection.waitsIn = share;
+    if (connection.waitsFor !== NO_SIZE_CLASS) this.#emptyHandedOf(connection)[connection.waitsFor] += 1;
     this.#waiting.push(connection);
   }
 
@@ -46,9 +48,10 @@ export class WaitingLine {
     this.#left(connection);
   }
 
-  /** True: the connection has a slot, and somebody who has none waits for one of this size. */
-  isFor(others: Connection, sizeClass: number): boolean {
-    return this.#waiting.length > 0 && others.heldBytes > 0 && this.#emptyHanded[sizeClass] > 0;
+  /** True: the connection has a slot, and somebody who has none waits for one of this size, of all or of those of its export. */
+  isFor(others: Connection, sizeClass: number, share: ExportShare | null = null): boolean {
+    if (this.#waiting.length === 0 || others.heldBytes === 0) return false;
+    return this.#emptyHanded[sizeClass] > 0 || (share !== null && share.waiting[sizeClass] > 0);
   }
 
   /** Everybody tries once more, by rank; who finds nothing stands in the line again. */
@@ -70,11 +73,17 @@ export class WaitingLine {
     return this.#waiting.some(test);
   }
 
+  #emptyHandedOf({ waitsIn }: Connection): Int32Array {
+    return waitsIn === null ? this.#emptyHanded : waitsIn.waiting;
+  }
+
   #left(connection: Connection): void {
     if (connection.waitsFor !== NO_SIZE_CLASS) {
-      this.#emptyHanded[connection.waitsFor] -= 1;
-      assert(this.#emptyHanded[connection.waitsFor] >= 0, "more left the line than stood in it");
+      const emptyHanded = this.#emptyHandedOf(connection);
+      emptyHanded[connection.waitsFor] -= 1;
+      assert(emptyHanded[connection.waitsFor] >= 0, "more left the line than stood in it");
     }
+    connection.waitsIn = null;
     connection.waitsFor = NO_SIZE_CLASS;
     connection.stalled = false;
     connection.waitsForOthers = false;

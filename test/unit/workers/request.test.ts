@@ -4,8 +4,15 @@
 import { describe, expect, it } from "vitest";
 import type { ExportHandler } from "../../../workers/export/handler.ts";
 import { Operation, Request } from "../../../workers/export/request.ts";
+import { ExportShare } from "../../../workers/export/export-share.ts";
 
-const HANDLER: ExportHandler = { exportIndex: 0, stretch: () => 0, look: () => {}, deviceDone: () => {} };
+const HANDLER: ExportHandler = {
+  exportIndex: 0,
+  share: new ExportShare(),
+  stretch: () => 0,
+  look: () => {},
+  deviceDone: () => {},
+};
 const HEADER = { cookieLow: 7, cookieHigh: 8, offset: 4096, length: 512 };
 
 function begun(operation: Operation = Operation.Write): Request {

@@ -13,10 +13,11 @@ import { SlotFit } from "../../../src/ring/slots.ts";
 import { PieceKind } from "../../../workers/export/piece.ts";
 import { Operation } from "../../../workers/export/request.ts";
 import { settledEverywhere, soleUnsettled } from "../../../workers/export/settled.ts";
+import { ExportShare } from "../../../workers/export/export-share.ts";
 import { type BenchSnapshot, ExportBench } from "../../support/export-bench.ts";
 
 const CHUNK = 16384;
-const HANDLER = { exportIndex: 0, stretch: () => 0, look: () => {}, deviceDone: () => {} };
+const HANDLER = { exportIndex: 0, share: new ExportShare(), stretch: () => 0, look: () => {}, deviceDone: () => {} };
 
 describe("the only snapshot that misses a chunk", () => {
   /** Two snapshots: the second misses chunk 1, the first chunk 2, both chunk 0, and of chunk 3 the second has an exception on its way. */
@@ -95,7 +96,9 @@ describe("those who wait are told", () => {
     request.begin(0, HANDLER, Operation.Write, { cookieLow: 0, cookieHigh: 0, offset: 0, length: 512 }, 0);
     context.giveBackSlot(request);
     expect(context.returned).toBe(false);
-    request.hold(context.slots.take(512, requestOwner(request.index), SlotFit.Smallest), 512, 0);
+    HANDLER.share.requests += 1;
+    const owner = requestOwner(request.index);
+    request.hold(context.takeSlot(512, owner, SlotFit.Smallest, HANDLER.share, client!), 512, 0);
     client!.heldBytes = 512;
     context.giveBackSlot(request);
     expect([context.returned, request.slot, client!.heldBytes, context.slots.used()]).toEqual([true, -1, 0, 0]);
@@ -109,12 +112,15 @@ describe("those who wait are told", () => {
     bench.addSnapshot();
     const { context } = bench;
     const piece = context.pieces.take()!;
-    piece.begin({ index: 0, slot: -1, durable: false, noHole: false }, PieceKind.Write, 0, 512, -1);
+    const request = context.requests.all[0]!;
+    request.begin(0, HANDLER, Operation.Write, { cookieLow: 0, cookieHigh: 0, offset: 0, length: 512 }, 0);
+    piece.begin(request, PieceKind.Write, 0, 512, -1);
     piece.fill.begin(context.snapshot(0), ChunkHolds.Write);
     context.endFill(piece);
     expect([context.returned, piece.fill.isUnderWay]).toEqual([false, false]);
     piece.fill.begin(context.snapshot(0), ChunkHolds.Write);
-    piece.fill.slot = context.slots.take(512, pieceOwner(piece.index), SlotFit.Smallest);
+    const owner = pieceOwner(piece.index);
+    piece.fill.slot = context.takeSlot(512, owner, SlotFit.Smallest, HANDLER.share, context.connections[0]!);
     context.endFill(piece);
     expect([context.returned, piece.fill.isUnderWay, context.slots.used()]).toEqual([true, false, 0]);
   });

@@ -8,6 +8,7 @@ import { beginNextPart, hasMoreParts, isLaterPart, partBytes, slotBytesFor } fro
 import { Operation, Request } from "../../../workers/export/request.ts";
 import { toPieceEnd, zeroStretch } from "../../../workers/export/stretch.ts";
 import { requestOwner } from "../../../workers/export/owned-slots.ts";
+import { ExportShare } from "../../../workers/export/export-share.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 
 describe("a piece", () => {
@@ -39,7 +40,13 @@ describe("a payload", () => {
     const { context } = new ExportBench();
     const request = new Request(0);
     const length = MAX_PIECE_BYTES + 100;
-    const handler = { exportIndex: 0, stretch: () => 0, look: () => {}, deviceDone: () => {} };
+    const handler = {
+      exportIndex: 0,
+      share: new ExportShare(),
+      stretch: () => 0,
+      look: () => {},
+      deviceDone: () => {},
+    };
     request.begin(0, handler, Operation.Read, { cookieLow: 0, cookieHigh: 0, offset: 7, length }, 0);
     expect([hasMoreParts(request), isLaterPart(request)]).toEqual([false, false]);
     request.end = MAX_PIECE_BYTES;
