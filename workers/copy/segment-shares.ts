@@ -1,5 +1,5 @@
 /**
- * Whose a copy worker's segments are: common to all, but for a few that each COW device has for itself.
+ * Whose a copy worker's segments are: common to all, but for a few that each COW device has for itself (E-25).
  *
  *   ├──────────── common: 96 ────────────┤─ a: 10 ─┤─ b: 10 ─┤─ 10 ─┤      two devices, and one that may come
  *   ├──────────── common: 96 ────────────┤──── a: 16 ────┤──── 16 ────┤      a lone one has nearly all

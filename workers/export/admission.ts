@@ -44,7 +44,10 @@ export class Admission {
     const { share } = target.handler;
     const mayBegin = mayHave(requests.free(), share.requests, connection.requests);
     const request = mayBegin ? requests.take() : null;
-    if (request === null) return this.#waitsForOthers(connection, NO_SIZE_CLASS, null);
+    if (request === null) {
+      if (isMostOf(connection.requests, share.requests)) return this.#waits(connection, NO_SIZE_CLASS);
+      return this.#waitsForOthers(connection, NO_SIZE_CLASS, null);
+    }
     const operation = verdict === Verdict.Execute ? operationOf(fields.type) : Operation.Nothing;
     const error = verdict === Verdict.Execute ? 0 : verdict;
     request.begin(connection.index, target.handler, operation, fields, error);
@@ -123,7 +126,10 @@ export class Admission {
     // The next larger ones are for those who have nothing.
     const fit = emptyHanded ? SlotFit.NextLarger : SlotFit.Smallest;
     const slot = this.#context.takeSlot(bytes, requestOwner(request.index), fit, share, connection);
-    if (slot < 0) this.#waitsForOthers(connection, sizeClass, slot === SHARE_USED ? share : null);
+    if (slot >= 0) return slot;
+    const isOwn = slot === SHARE_USED && isMostOf(connection.slots[sizeClass], share.slots[sizeClass]);
+    if (isOwn) this.#waits(connection, sizeClass, share);
+    else this.#waitsForOthers(connection, sizeClass, slot === SHARE_USED ? share : null);
     return slot;
   }
 
@@ -144,6 +150,11 @@ export class Admission {
     this.#waitingTold = true;
     this.#context.outbox.send(Message.Waiting, 0);
   }
+}
+
+/** A client that has half of what its export has waits for itself. */
+function isMostOf(ofClient: number, ofExport: number): boolean {
+  return ofClient > 0 && 2 * ofClient >= ofExport;
 }
 
 function isUnalignedZero(request: Request): boolean {

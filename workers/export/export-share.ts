@@ -1,6 +1,6 @@
 /**
  * What the requests of one export have of a worker's records and memory, and how much an export, or a client, may have: so that one whose
- * device hangs, and whose requests come to no end, leaves the others enough to go on.
+ * device hangs, and whose requests come to no end, leaves the others enough to go on (E-28).
  *
  *   ├────────────── a ───────────────┤ free ────┤        alone: until it has three times what is left
  *   ├────────────── a ───────────────┤─ b ──┤───┤        the next one: the same, of the rest

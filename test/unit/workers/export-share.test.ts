@@ -1,5 +1,5 @@
 /**
- * One export's requests come to no end, for its device hangs: the others find records, pieces and memory. Found was that 128 reads of a mebibyte
+ * Shares of a worker's memory (E-28). One export's requests come to no end, for its device hangs: the others find records, pieces and memory. Found was that 128 reads of a mebibyte
  * of such a snapshot took every large slot of the worker.
  */
 import { expect, it } from "vitest";
@@ -45,7 +45,7 @@ it.each([
   [4 * MIB, 2, 4],
   [512, 40, 40],
 ])(
-  "reads of %i bytes of a snapshot that hangs, %i by each of %i clients, leave others enough",
+  "reads of %i bytes of a snapshot that hangs, %i by each of %i clients, leave others enough (E-28)",
   (bytes, depth, count) => {
     const bench = hung();
     const clients = crowd(bench, count, "s0", (client) => {
@@ -86,6 +86,23 @@ it("who waits for memory of an export that hangs keeps none from the clients of 
   client!.socket.blocked = false;
   bench.run();
   expect(Object.values(client!.errors())).toEqual([0, 0, 0]);
+});
+
+it("a client that has as much as it may waits for itself: nobody else is to leave for it", () => {
+  const bench = hung();
+  const [client] = crowd(bench, 1, "s0", (one) => {
+    for (let i = 0; i < 60; i++) one.read(0, 128 * 1024);
+  });
+  const has = bench.context.requests.all.filter(({ slot }) => slot !== -1).length;
+  expect(has).toBe(32);
+  expect(bench.take(Message.Waiting)).toEqual([]);
+  crowd(bench, 1, "s0", (one) => {
+    for (let i = 0; i < 60; i++) one.read(0, 128 * 1024);
+  });
+  expect(bench.take(Message.Waiting)).toHaveLength(1);
+  bench.ring.held = () => false;
+  bench.run();
+  expect(Object.values(client!.errors())).toEqual(Array(60).fill(0));
 });
 
 it("a client that has gone leaves what hangs to its export, not to the next client at its place", () => {
