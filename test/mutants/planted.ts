@@ -40,8 +40,8 @@ const THE_FIVE: readonly Planted[] = [
     "After some hundred failures of a device no write has memory any more.",
     edit(
       "workers/export/context.ts",
-      "      this.slots.give(fill.slot, pieceOwner(piece.index));\n",
-      "      if (piece.transfer.error === 0) this.slots.give(fill.slot, pieceOwner(piece.index));\n",
+      "      this.#giveSlot(fill.slot, pieceOwner(piece.index), request",
+      "      if (piece.transfer.error === 0) this.#giveSlot(fill.slot, pieceOwner(piece.index), request",
     ),
   ),
   planted(
@@ -115,7 +115,11 @@ const GIVES_BACK: readonly Planted[] = [
     "test/unit/workers/export-snapshot.test.ts",
     "a released piece keeps the slot in which its chunk was put together",
     "Every first write costs a slot.",
-    edit("workers/export/context.ts", "      this.slots.give(fill.slot, pieceOwner(piece.index));\n", ""),
+    edit(
+      "workers/export/context.ts",
+      "      this.#giveSlot(fill.slot, pieceOwner(piece.index), request, this.clientOf(request));\n",
+      "      void request;\n",
+    ),
   ),
   planted(
     "test/unit/workers/export-long.test.ts",
@@ -123,7 +127,7 @@ const GIVES_BACK: readonly Planted[] = [
     "After 16 MiB of them no zeroes begin.",
     edit(
       "workers/export/pieces.ts",
-      "    if (piece.longBytes > 0) this.#long.ended(piece, context.clientOf(request));\n",
+      "    if (piece.longBytes > 0) this.#long.ended(piece, request, context.clientOf(request));\n",
       "",
     ),
   ),

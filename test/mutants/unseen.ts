@@ -57,7 +57,7 @@ export const UNSEEN: readonly Unseen[] = [
   },
   {
     file: "workers/export/waiting-line.ts",
-    line: "if (connection.waitsFor !== NO_SIZE_CLASS) this.#emptyHanded[connection.waitsFor] += 1;",
+    line: "if (connection.waitsFor !== NO_SIZE_CLASS) this.#emptyHandedOf(connection)[connection.waitsFor] += 1;",
     instead: "true",
     why: "a typed array has no place -1: nothing is counted there",
   },
