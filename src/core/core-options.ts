@@ -11,6 +11,7 @@ import {
   MERGE_CHUNKS_PER_STEP,
   MERGE_COPIES,
   MERGE_RUNS_PER_STEP,
+  MERGE_SLICE_BYTES,
   MERGE_WINDOW_CHUNKS,
 } from "../base/constants.ts";
 
@@ -43,6 +44,8 @@ export interface CoreOptions {
   readonly mergeWindow: number;
   /** Copies of a merge under way at a time. */
   readonly mergeCopies: number;
+  /** Bytes that a merge copies from one flush of the origin to the next while clients are about: whole blocks of every device. */
+  readonly mergeSliceBytes: number;
   /** Nothing may be written: a snapshot that merges is presented, and its merge rests. */
   readonly readOnly: boolean;
   /** The origin is only read, of a medium that may have no flush. */
@@ -65,6 +68,7 @@ export const DEFAULT_CORE_OPTIONS: CoreOptions = {
   mergePaced: false,
   mergeWindow: MERGE_WINDOW_CHUNKS,
   mergeCopies: MERGE_COPIES,
+  mergeSliceBytes: MERGE_SLICE_BYTES,
   readOnly: false,
   originReadOnly: false,
 };

@@ -2,7 +2,7 @@
  * One step of a merge: from choosing the exceptions to their end (E-32, C-33…C-37, S-60…S-64, S-68, S-69).
  *
  *   choose (read areas) ──▶ keep in the other snapshots ──▶ close the gates, drain, store the range, open
- *     ──▶ copy COW → origin ──▶ flush origin ──▶ erase on disk, last area first ──▶ entries none, last first
+ *     ──▶ copy COW → origin, flush origin, slice by slice ──▶ erase on disk, last area first ──▶ entries none, last first
  *     ──▶ clear the range ──▶ release the writes that met it
  *
  * Nothing in memory changes before the write that it stands for has succeeded. A failure before the first erasing write
@@ -18,6 +18,7 @@ import type { CopyJobs } from "./copy-jobs.ts";
 import { ORIGIN_WRITE_GATE, snapshotWriteGate } from "../base/gate-numbers.ts";
 import { GateSet, type Gates } from "./gates.ts";
 import { MergeCopier } from "./merge-copier.ts";
+import type { MergePace } from "./merge-pace.ts";
 import { lastRun, mergeWork, type MergeSegment, type MergeWork } from "./merge-plan.ts";
 import { MergeWindow } from "./merge-window.ts";
 import { NeedList, type Need } from "./need.ts";
@@ -30,11 +31,15 @@ export class MergeStep implements MetadataOwner {
   readonly #snapshot: Snapshot;
   readonly #keeper: OriginKeeper;
   readonly #copies: CopyJobs;
+  readonly #pace: MergePace;
   readonly #gates: GateSet;
   readonly #writers = new NeedList();
   readonly #segments: MergeSegment[] = [];
-  #stage: "choose" | "keep" | "gates" | "copy" | "flush" | "erase" | "wait" | "done" = "choose";
-  #afterWait: "choose" | "erase" = "choose";
+  #stage: "choose" | "keep" | "gates" | "slice" | "copy" | "flush" | "erase" | "wait" | "done" = "choose";
+  #afterWait: "choose" | "slice" | "erase" = "choose";
+  /** What it takes at most. */
+  readonly #chunksMax: number;
+  readonly #runsMax: number;
   /** Slots before which the next segment ends, in this area; its content, once it has been read. */
   #area: number;
   #to: number;
@@ -56,6 +61,7 @@ export class MergeStep implements MetadataOwner {
     gates: Gates,
     keeper: OriginKeeper,
     copies: CopyJobs,
+    pace: MergePace,
     snapshot: Snapshot,
     open: MergeStep | undefined,
   ) {
@@ -63,6 +69,10 @@ export class MergeStep implements MetadataOwner {
     this.#snapshot = snapshot;
     this.#keeper = keeper;
     this.#copies = copies;
+    this.#pace = pace;
+    pace.look();
+    this.#chunksMax = pace.stepChunks(snapshot.geometry.chunkSectors);
+    this.#runsMax = pace.stepRuns;
     this.#gates = new GateSet(gates, [ORIGIN_WRITE_GATE, snapshotWriteGate(snapshot.index)]);
     this.#rangeSet = open !== undefined;
     if (open !== undefined) this.#takeOver(open);
@@ -111,6 +121,8 @@ export class MergeStep implements MetadataOwner {
         return this.#keep();
       case "gates":
         return this.#setRange();
+      case "slice":
+        return this.#slice();
       case "copy":
         return this.#copy();
       case "flush":
@@ -138,22 +150,20 @@ export class MergeStep implements MetadataOwner {
   }
 
   #choose(): boolean {
-    const { options } = this.#context;
     if (this.#to === 0) return this.#stepBack();
     if (this.#image === undefined) return this.#readArea();
     const chosen = this.#chosen;
-    const runs = options.mergeBatches ? options.mergeRuns : 1;
     let from = this.#to;
-    while (from > 0 && this.#runs < runs && this.#chosen < options.mergeChunks) {
+    while (from > 0 && this.#runs < this.#runsMax && this.#chosen < this.#chunksMax) {
       const end = from;
-      from = lastRun(this.#image, end, options.mergeChunks - this.#chosen);
+      from = lastRun(this.#image, end, this.#chunksMax - this.#chosen);
       this.#chosen += end - from;
       this.#runs += 1;
     }
     assert(this.#chosen > chosen, "a step goes on while it has room");
     this.#segments.push({ area: this.#area, image: this.#image, from, to: this.#to });
     this.#to = from;
-    if (this.#runs === runs || this.#chosen === options.mergeChunks) this.#plan();
+    if (this.#runs === this.#runsMax || this.#chosen === this.#chunksMax) this.#plan();
     return true;
   }
 
@@ -197,7 +207,7 @@ export class MergeStep implements MetadataOwner {
     const window = this.#window!;
     const changed = window.advance();
     if (!window.done) return changed;
-    this.#copier = new MergeCopier(this.#context, this.#copies, this.#snapshot, this.#work!.runs);
+    this.#copier = new MergeCopier(this.#context, this.#copies, this.#snapshot, this.#pace, this.#work!.runs);
     this.#stage = "gates";
     return true;
   }
@@ -208,6 +218,13 @@ export class MergeStep implements MetadataOwner {
     this.#snapshot.config.ports.words.setMergeRange(this.#work!.stretches);
     this.#rangeSet = true;
     this.#gates.release();
+    this.#stage = "slice";
+    return true;
+  }
+
+  /** One flush behind the other, where clients are about: none of them waits long behind any (E-26). */
+  #slice(): boolean {
+    this.#copier!.beginSlice();
     this.#stage = "copy";
     return true;
   }
@@ -221,11 +238,11 @@ export class MergeStep implements MetadataOwner {
     return true;
   }
 
-  /** What was copied must be durable on the origin before its exceptions are erased (S-63). */
+  /** What was copied must be durable on the origin before its exceptions are erased (S-63): each slice of it. */
   #flush(): boolean {
     if (this.#snapshot.channel.isBusy) return false;
     this.#stage = "wait";
-    this.#afterWait = "erase";
+    this.#afterWait = this.#copier!.isWhole ? "erase" : "slice";
     this.#snapshot.channel.start(this, { kind: "flush", snapshot: this.#snapshot.index, device: ORIGIN_DEVICE });
     return true;
   }

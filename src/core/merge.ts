@@ -24,6 +24,7 @@ import type { CopyJobs } from "./copy-jobs.ts";
 import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE, snapshotReadGate, snapshotWriteGate } from "../base/gate-numbers.ts";
 import { GateSet, type Gates } from "./gates.ts";
 import type { Invalidations } from "./invalidation.ts";
+import { MergePace } from "./merge-pace.ts";
 import { MergeStep } from "./merge-step.ts";
 import type { Need } from "./need.ts";
 import type { OriginKeeper } from "./origin-keeper.ts";
@@ -47,6 +48,7 @@ export class Merge implements Operation, RegisterOwner {
   readonly #context: CoreContext;
   readonly #parts: MergeParts;
   readonly #gates: GateSet;
+  readonly #pace: MergePace;
   /** It is only to be presented: the first step waits for `resume`. */
   readonly #rests: boolean;
   #stage: Stage = "gates";
@@ -63,6 +65,7 @@ export class Merge implements Operation, RegisterOwner {
     this.#context = context;
     this.#parts = parts;
     this.#rests = rests;
+    this.#pace = new MergePace(context);
     this.#started = operation;
     this.snapshot = snapshot;
     const { index } = snapshot;
@@ -243,7 +246,7 @@ export class Merge implements Operation, RegisterOwner {
     const { gates, keeper, copies } = this.#parts;
     const open = this.#step?.isOpen === true ? this.#step : undefined;
     if (this.#mayNotGoOn()) return;
-    this.#step = new MergeStep(this.#context, gates, keeper, copies, this.snapshot, open);
+    this.#step = new MergeStep(this.#context, gates, keeper, copies, this.#pace, this.snapshot, open);
     this.#stage = "step";
   }
 

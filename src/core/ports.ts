@@ -180,4 +180,6 @@ export interface OriginPorts {
   setList(snapshots: readonly number[]): void;
   /** Snapshot that is presented in place of the origin (E-30), -1 for none: changes only while both gates are closed and drained. */
   setMerging(snapshot: number): void;
+  /** Requests of clients, to the origin or to a listed snapshot, that have ended: a number that another one makes another number. */
+  requests(): number;
 }

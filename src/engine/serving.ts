@@ -5,16 +5,14 @@
  *
  * Here a volume's options become those of its threads and of its core.
  */
-import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../base/gate-numbers.ts";
 import { divExact, SECTOR_BYTES } from "../base/units.ts";
 import { Core } from "../core/core.ts";
-import type { OriginPorts } from "../core/ports.ts";
 import { ORIGIN_FILE } from "../ring/file-table.ts";
 import { VolumeWords } from "../ring/volume-words.ts";
 import type { CompleteOptions } from "./complete-options.ts";
 import { CoreShell, type ShellEvents } from "./core-shell.ts";
 import type { MainWake } from "./main-wake.ts";
-import { gatePort } from "./snapshot-handle.ts";
+import { originPorts } from "./origin-ports.ts";
 import { Threads } from "./threads.ts";
 import type { VolumeDevice } from "./volume-device.ts";
 
@@ -48,7 +46,7 @@ export async function serve(
     },
     died,
   });
-  const ports = originPorts(new VolumeWords(volume), threads);
+  const ports = originPorts(new VolumeWords(volume), threads.exports);
   const sectors = divExact(origin.file.sizeBytes, SECTOR_BYTES);
   const shell = new CoreShell(threads, events, options.groupWaitMs, (effects) => {
     return new Core(effects, ports, sectors, {
@@ -63,13 +61,4 @@ export async function serve(
     });
   });
   return { threads, shell };
-}
-
-function originPorts(words: VolumeWords, { exports }: Threads): OriginPorts {
-  return {
-    writeGate: gatePort(words, ORIGIN_WRITE_GATE, exports),
-    readGate: gatePort(words, ORIGIN_READ_GATE, exports),
-    setList: (snapshots) => words.setList(snapshots),
-    setMerging: (snapshot) => words.setMerging(snapshot),
-  };
 }

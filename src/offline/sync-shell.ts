@@ -165,6 +165,7 @@ export const quietOriginPorts: OriginPorts = {
   readGate: openGate,
   setList: () => undefined,
   setMerging: () => undefined,
+  requests: () => 0,
 };
 
 /** Of a snapshot without clients; every exception in `exceptions` is settled. */

@@ -58,6 +58,14 @@ export function histogramAt(exportIndex: number, operation: number): number {
   return exportRow(exportIndex) + HISTOGRAMS + operation * HISTOGRAM_BUCKETS;
 }
 
+/** Requests of an export that a worker has ended, of whatever kind. */
+export function requestsIn(counters: Float64Array, exportIndex: number): number {
+  const row = exportRow(exportIndex);
+  let requests = 0;
+  for (let operation = 0; operation < OPERATIONS; operation++) requests += counters[row + operation]!;
+  return requests;
+}
+
 /** The histogram bucket of a latency in milliseconds. */
 export function latencyBucket(milliseconds: number): number {
   const bucket = 32 - Math.clz32(milliseconds * 1000);

@@ -136,12 +136,14 @@ export function drawSwarm(random: SeededRandom, plain: boolean, { without, havin
 function drawOptions(random: SeededRandom, plain: boolean, on: ReadonlySet<Switch>, blockBytes: number): ShellOptions {
   const cowThreshold = random.pick([1, 3, 2048]);
   const chunksPerNeed = random.pick([1, 4, 256]);
+  const copyBytes = Math.max(blockBytes, random.pick([1024, 4096, 1 << 20]));
   const limits = {
     cowThreshold,
     chunksPerNeed,
     mergeWindow: chunksPerNeed,
     mergeRuns: chunksPerNeed,
-    copyBytes: Math.max(blockBytes, random.pick([1024, 4096, 1 << 20])),
+    copyBytes,
+    mergeSliceBytes: copyBytes,
     copyTargets: random.pick([1, 2, 31]),
     mergeChunks: random.pick([1, 5, 40]),
     mergeCopies: random.pick([1, 4]),

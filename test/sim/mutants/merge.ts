@@ -14,9 +14,29 @@ export const MERGE_MUTANTS: readonly Mutant[] = [
     edit(
       STEP,
       `    this.#stage = "wait";
-    this.#afterWait = "erase";
+    this.#afterWait = this.#copier!.isWhole ? "erase" : "slice";
     this.#snapshot.channel.start(this, { kind: "flush", snapshot: this.#snapshot.index, device: ORIGIN_DEVICE });`,
-      '    this.#stage = "erase";',
+      '    this.#stage = this.#copier!.isWhole ? "erase" : "slice";',
+    ),
+  ),
+  inLivesWith(
+    ["merges", "limits", "mergeBatches"],
+    mutant(
+      "a step is erased behind its first slice",
+      "The exceptions of the others are gone, and their data was never copied.",
+      edit(STEP, 'this.#afterWait = this.#copier!.isWhole ? "erase" : "slice";', 'this.#afterWait = "erase";'),
+    ),
+  ),
+  inLivesWith(
+    ["merges", "limits", "mergeBatches"],
+    mutant(
+      "the last slice of a step is erased without a flush (S-63)",
+      "The flush before it says nothing of what has been copied since.",
+      edit(
+        STEP,
+        'if (copier.error === 0) this.#stage = "flush";',
+        'if (copier.error === 0) this.#stage = copier.isWhole && this.#afterWait === "slice" ? "erase" : "flush";',
+      ),
     ),
   ),
   inLivesWith(

@@ -4,6 +4,7 @@
  * One turn is one step of the loop and one turn of its ring. While it sleeps only a completion can wake it, the one of the
  * eventfd among them: a wake-up that is lost is a request that is never answered.
  */
+import { createCounters } from "../../../src/ring/counters.ts";
 import { Outbox } from "../../../src/ring/outbox.ts";
 import { createRing, RingConsumer } from "../../../src/ring/spsc-ring.ts";
 import type { WorkerLoop } from "../../../workers/drive.ts";
@@ -18,6 +19,7 @@ export class SimChannel {
   readonly outbox: Outbox;
   readonly toWorker: SharedArrayBuffer;
   readonly toMain: SharedArrayBuffer;
+  readonly counters: Float64Array<SharedArrayBuffer>;
   /** Control messages that the worker has not taken. */
   readonly controls: unknown[] = [];
   readonly #taken: (() => void)[] = [];
@@ -28,6 +30,7 @@ export class SimChannel {
     this.arena = arena;
     this.toWorker = createRing(capacity);
     this.toMain = createRing(capacity);
+    this.counters = new Float64Array(createCounters(role === "export"));
     this.inbox = new RingConsumer(this.toMain);
     this.outbox = new Outbox(this.toWorker, wake);
   }

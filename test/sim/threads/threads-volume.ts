@@ -8,7 +8,6 @@
  * until it is woken by the words that the real threads use. Tables, shared words, gates and message rings are the product's.
  */
 import { TRACK_CHUNKS_PER_BUCKET } from "../../../src/base/constants.ts";
-import { createCounters } from "../../../src/ring/counters.ts";
 import { COPY_ARENA_BYTES, COPY_SEGMENTS, COPY_SLOTS_AT } from "../../../src/ring/copy-arena.ts";
 import { EXPORT_ARENA_BYTES } from "../../../src/ring/export-arena.ts";
 import { cowFile, ORIGIN_FILE } from "../../../src/ring/file-table.ts";
@@ -16,7 +15,6 @@ import { Message } from "../../../src/ring/messages.ts";
 import { METADATA_ARENA_BYTES, METADATA_ZERO_BYTES, METADATA_ZEROES } from "../../../src/ring/metadata-arena.ts";
 import { Outbox } from "../../../src/ring/outbox.ts";
 import { RingConsumer } from "../../../src/ring/spsc-ring.ts";
-import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../../../src/base/gate-numbers.ts";
 import { createVolumeWords, VolumeWords } from "../../../src/ring/volume-words.ts";
 import type { ExportControl, FileControl } from "../../../src/ring/worker-data.ts";
 import { SECTOR_BYTES } from "../../../src/base/units.ts";
@@ -26,7 +24,7 @@ import type { LoadedStore } from "../../../src/core/loaded-store.ts";
 import type { OriginPorts } from "../../../src/core/ports.ts";
 import { FileKind } from "../../../src/device/port.ts";
 import type { Channel } from "../../../src/engine/channel.ts";
-import { gatePort } from "../../../src/engine/snapshot-handle.ts";
+import { originPorts } from "../../../src/engine/origin-ports.ts";
 import type { WorkerLoop } from "../../../workers/drive.ts";
 import { CopyLoop } from "../../../workers/copy/copy-loop.ts";
 import { SegmentShares } from "../../../workers/copy/segment-shares.ts";
@@ -272,12 +270,12 @@ export class ThreadsVolume implements SimVolume {
 
   #exportThread(worker: number): SimChannel {
     const { channel, ring } = this.#channel("export", worker, EXPORT_ARENA_BYTES, 5);
-    const { arena: memory, toWorker, toMain } = channel;
+    const { arena: memory, toWorker, toMain, counters } = channel;
     const wake = { fd: -1, word: new SharedArrayBuffer(4) };
     const origin = { file: ORIGIN_FILE, align: this.origin.blockBytes, inline: false };
     const loop = assembleExportLoop(
       {
-        ...{ arena: memory, toWorker, toMain, counters: createCounters(true), wakeWorker: wake, wakeMain: wake },
+        ...{ arena: memory, toWorker, toMain, counters: counters.buffer, wakeWorker: wake, wakeMain: wake },
         ...{ mode: "auto", originFd: ORIGIN_FD, originInline: false, worker, volume: this.#words, origin },
         ...{ originBytes: this.origin.bytes.length, readOnly: false, busyPollUs: 0 },
       },
@@ -316,7 +314,7 @@ export class ThreadsVolume implements SimVolume {
     return {
       inbox: new RingConsumer(channel.toWorker),
       outbox: new Outbox(channel.toMain, () => this.#wakeMain()),
-      counters: new Float64Array(createCounters(false)),
+      counters: channel.counters,
     };
   }
 
@@ -339,9 +337,7 @@ export class ThreadsVolume implements SimVolume {
     const words = this.#volumeWords;
     const workers = this.#channels.exports as unknown as readonly Channel[];
     return {
-      writeGate: gatePort(words, ORIGIN_WRITE_GATE, workers),
-      readGate: gatePort(words, ORIGIN_READ_GATE, workers),
-      setList: (snapshots) => words.setList(snapshots),
+      ...originPorts(words, workers),
       setMerging: (snapshot) => {
         this.#merging = snapshot;
         words.setMerging(snapshot);

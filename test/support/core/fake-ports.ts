@@ -132,6 +132,12 @@ export class FakeOriginPorts implements OriginPorts {
   readonly readGate = new FakeGate();
   list: readonly number[] = [];
   merging = -1;
+  /** Requests that have ended. */
+  ended = 0;
+
+  requests(): number {
+    return this.ended;
+  }
 
   setList(snapshots: readonly number[]): void {
     if (!this.writeGate.closed || this.writeGate.inside > 0) throw new Error("the list changes under origin writes");

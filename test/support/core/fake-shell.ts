@@ -248,6 +248,7 @@ export class FakeShell implements Effects {
   /** A request has ended. */
   leave(gate: FakeGate, number: number): void {
     gate.inside -= 1;
+    this.originPorts.ended += 1;
     this.withdraw(gate, number);
   }
 
