@@ -13,6 +13,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Script } from "node:vm";
 import { Worker } from "node:worker_threads";
+import type { Failure, LoadedTest } from "./test-files.ts";
 
 const FOLDER = process.env["SNAPRING_MUTANTS_FOLDER"] ?? ".";
 const SEEN = join(FOLDER, "seen.json");
@@ -20,10 +21,10 @@ const SEEN = join(FOLDER, "seen.json");
 /** Stryker's own factor, for each test by itself instead of for all of them. */
 const HITS = 100;
 const HITS_MIN = 1000;
-const TIMES = 20;
+const TIMES = 5;
 const EXTRA_MS = 500;
-/** By the clock, before it is asked what was computed. */
-const PATIENCE = 5;
+/** The thread comes later than the virtual machine. */
+const SECOND_GUARD = 4;
 
 /** How a function is called with a limit of time: as a script. */
 const CALL = new Script("__snapringCalls.current()");
@@ -40,10 +41,7 @@ export interface Seen {
 export class Limits {
   readonly #shared = new Int32Array(new SharedArrayBuffer(8));
   #seen: Seen | undefined;
-  /** Of the test that is running: what it may compute, and the process by then. */
-  #allowed = 0;
-  #until = 0;
-  #ended = false;
+  #isEnded = false;
 
   constructor() {
     if (existsSync(SEEN)) this.#seen = JSON.parse(readFileSync(SEEN, "utf8")) as Seen;
@@ -73,36 +71,38 @@ export class Limits {
     return existsSync(join(FOLDER, "endless", mutant));
   }
 
-  begin(test: string, mutant: string): void {
-    this.#ended = false;
-    this.#allowed = EXTRA_MS + TIMES * this.durationOf(test);
-    this.#until = used() + this.#allowed;
+  /** Runs a test; `isEnded`: it had computed for too long. */
+  async run(
+    test: LoadedTest,
+    mutant: string,
+  ): Promise<{ readonly failure: Failure | undefined; readonly isEnded: boolean }> {
+    const allowed = EXTRA_MS + TIMES * this.durationOf(test.id);
     Atomics.store(this.#shared, 1, Number(mutant));
-    // The thread is the second guard.
-    Atomics.store(this.#shared, 0, this.#until + EXTRA_MS);
-  }
-
-  /** Call, and throw when that computes for too long. */
-  bound(call: () => unknown): unknown {
-    calls.current = call;
-    try {
-      return CALL.runInThisContext({ timeout: Math.ceil(this.#allowed * PATIENCE) });
-    } catch (error) {
-      if ((error as { code?: string }).code === "ERR_SCRIPT_EXECUTION_TIMEOUT") this.#ended = true;
-      throw error;
+    // Where the machine was busy with something else meanwhile, once more, with more patience.
+    for (let patience = 1; ; patience *= 3) {
+      const begun = computed();
+      Atomics.store(this.#shared, 0, begun + SECOND_GUARD * allowed);
+      this.#isEnded = false;
+      const failure = await test.run((call) => this.#bound(call, patience * allowed));
+      Atomics.store(this.#shared, 0, 0);
+      if (!this.#isEnded || computed() - begun >= allowed) return { failure, isEnded: this.#isEnded };
     }
   }
 
-  /** Whether the test had to be ended. Throws where the machine was busy with something else meanwhile. */
-  end(): boolean {
-    Atomics.store(this.#shared, 0, 0);
-    if (this.#ended && used() < this.#until) throw new Error("the machine is busy: the mutant is tried again");
-    return this.#ended;
+  /** Call, and throw when that takes too long. */
+  #bound(call: () => unknown, milliseconds: number): unknown {
+    calls.current = call;
+    try {
+      return CALL.runInThisContext({ timeout: Math.ceil(milliseconds) });
+    } catch (error) {
+      if ((error as { code?: string }).code === "ERR_SCRIPT_EXECUTION_TIMEOUT") this.#isEnded = true;
+      throw error;
+    }
   }
 }
 
 /** Milliseconds that this process has computed. */
-function used(): number {
+export function computed(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
 }

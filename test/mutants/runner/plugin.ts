@@ -20,7 +20,7 @@
 import { join } from "node:path";
 import "../setup.ts";
 import { Imports } from "./imports.ts";
-import { Limits } from "./limits.ts";
+import { computed, Limits } from "./limits.ts";
 import { Order } from "./order.ts";
 import type {
   DryRunResult,
@@ -88,10 +88,10 @@ class InProcessRunner implements TestRunner {
       const failure = skipped ? undefined : await test.run();
       this.#board.counting = false;
       this.#board.currentTestId = undefined;
-      const begun = performance.now();
+      const [begun, before] = [performance.now(), computed()];
       if (!skipped) await test.run();
       const timeSpentMs = performance.now() - begun;
-      durations[id] = timeSpentMs;
+      durations[id] = computed() - before;
       const status = skipped ? TestStatus.Skipped : failure === undefined ? TestStatus.Success : TestStatus.Failed;
       tests.push({ id, name, fileName, timeSpentMs, status, ...(failure && { failureMessage: failure.words }) });
     }
@@ -142,11 +142,10 @@ class InProcessRunner implements TestRunner {
   async #run(tests: readonly LoadedTest[], mutant: string): Promise<Found | undefined> {
     for (const test of tests) {
       if (test.skipped) continue;
-      this.#limits.begin(test.id, mutant);
       this.#board.hitCount = 0;
       this.#board.hitLimit = this.#limits.hitsOf(test.id, mutant);
-      const failure = await test.run((call) => this.#limits.bound(call));
-      const isEndless = this.#limits.end() || this.#board.hitCount > this.#board.hitLimit;
+      const { failure, isEnded } = await this.#limits.run(test, mutant);
+      const isEndless = isEnded || this.#board.hitCount > this.#board.hitLimit;
       this.#board.hitCount = undefined;
       if (isEndless) return { words: `${test.name} does not end`, test, isEndless };
       if (failure !== undefined) return { words: failure.words, test };
