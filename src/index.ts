@@ -1,13 +1,16 @@
 /**
- * The library: `openVolume` serves an origin and its snapshots, as `snapring serve` does.
+ * The library: `openVolume` serves an origin and its snapshots, as `snapring serve` does; `openEngine` many of them.
  *
  * Numbers in the declarations, such as S-72, E-36 or C-24, are rows of docs/spec (store.md, engine.md, protocol.md), which this package has.
  */
 export { SnapringError } from "./base/errno.ts";
+export { type Engine, type EngineStats, openEngine } from "./engine/engine.ts";
 export {
   type AbortOptions,
   type ClientStats,
   type CloseOptions,
+  type EngineOptions,
+  type EngineVolumeOptions,
   type ExportInfo,
   type ExportStats,
   type MergeOptions,

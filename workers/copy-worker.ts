@@ -2,7 +2,6 @@
  * Entry of a copy worker: a piscina task that turns a copy loop until main stops it.
  */
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
-import { FileKind } from "../src/device/port.ts";
 import { waker } from "../src/device/wake-handle.ts";
 import { COPY_ARENA_BYTES, COPY_SEGMENTS, COPY_SLOTS_AT } from "../src/ring/copy-arena.ts";
 import { Outbox } from "../src/ring/outbox.ts";
@@ -10,6 +9,7 @@ import { RingConsumer } from "../src/ring/spsc-ring.ts";
 import { CopyLoop } from "./copy/copy-loop.ts";
 import { SegmentShares } from "./copy/segment-shares.ts";
 import { drive } from "./drive.ts";
+import { takeFiles } from "./take-files.ts";
 import { openWorkerRing } from "./worker-ring.ts";
 import type { FileControl, WorkerData } from "../src/ring/worker-data.ts";
 
@@ -31,8 +31,8 @@ export async function copyWorker(data: WorkerData & { readonly port: MessagePort
     shares,
     control: () => {
       const control = receiveMessageOnPort(data.port)?.message as FileControl;
-      ring.setFile(control.file, control.fd, control.inline ? FileKind.Inline : FileKind.Async);
-      shares.fileChanged(control.file, control.fd >= 0);
+      takeFiles(ring, control);
+      shares.filesChanged(control);
     },
   });
   data.port.postMessage({ ready: ring.kind });

@@ -4,13 +4,13 @@
  *   arena: │ wake 8 B … page │ zeroes │ image slots, filled and read by main │
  */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { FileKind } from "../src/device/port.ts";
 import { waker } from "../src/device/wake-handle.ts";
 import { METADATA_IMAGES, METADATA_ZERO_BYTES, METADATA_ZEROES } from "../src/ring/metadata-arena.ts";
 import { Outbox } from "../src/ring/outbox.ts";
 import { RingConsumer } from "../src/ring/spsc-ring.ts";
 import { drive } from "./drive.ts";
 import { MetadataLoop } from "./metadata/metadata-loop.ts";
+import { takeFiles } from "./take-files.ts";
 import { openWorkerRing } from "./worker-ring.ts";
 import type { FileControl, WorkerData } from "../src/ring/worker-data.ts";
 
@@ -28,10 +28,7 @@ const loop = new MetadataLoop({
   zeroAddress: METADATA_ZEROES,
   zeroBytes: METADATA_ZERO_BYTES,
   jobs: JOBS,
-  control: () => {
-    const control = receiveMessageOnPort(data.port)?.message as FileControl;
-    ring.setFile(control.file, control.fd, control.inline ? FileKind.Inline : FileKind.Async);
-  },
+  control: () => takeFiles(ring, receiveMessageOnPort(data.port)?.message as FileControl),
 });
 parentPort?.postMessage({ ready: ring.kind });
 await drive(loop, ring);

@@ -28,7 +28,7 @@ export function refused(take: () => void): number {
 export function takeControl(outbox: Outbox, words: Int32Array, at: number, control: () => void): void {
   const sequence = Control.sequence.get(words, at);
   const error = refused(control);
-  const answer = outbox.begin(Message.ControlTaken, 0);
+  const answer = outbox.begin(Message.ControlTaken, 0, 0);
   ControlTaken.sequence.set(outbox.words, answer, sequence);
   ControlTaken.error.set(outbox.words, answer, error);
 }

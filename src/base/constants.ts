@@ -6,6 +6,12 @@ import { assert } from "./assert.ts";
 /** Export workers of one volume: a gate has one cache line for each. */
 export const MAX_EXPORT_WORKERS = 16;
 
+/** Volumes of one engine: their numbers fit beside a message's kind, and each has its place in every worker. */
+export const MAX_VOLUMES = 1024;
+
+/** Devices that one engine has open, origins and COW devices: each takes a descriptor on main and one in every thread, so that few limits allow as many. */
+export const MAX_DEVICE_FILES = 8192;
+
 /** Snapshots of one origin: an origin write looks its chunk up in each of them. */
 export const MAX_SNAPSHOTS = 256;
 

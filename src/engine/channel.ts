@@ -46,8 +46,6 @@ export interface ChannelOptions {
   readonly arenaBytes: number;
   readonly mode: RingMode;
   readonly wakeMain: WakeHandle;
-  readonly originFd: number;
-  readonly originInline: boolean;
 }
 
 export class Channel {
@@ -64,8 +62,6 @@ export class Channel {
   dead = false;
   /** It has been told to stop: its thread may end. */
   told = false;
-  /** What it has given up in order to stop (StopHow.Cut). */
-  cut = { requests: 0, clients: 0 };
   /** The kind of the worker's ring, once it has said so. */
   ringKind = "";
   readonly #port: MessagePort;
@@ -79,13 +75,13 @@ export class Channel {
   readonly stopped: Promise<void>;
 
   constructor(options: ChannelOptions) {
-    const { role, index, mode, wakeMain, originFd, originInline } = options;
+    const { role, index, mode, wakeMain } = options;
     this.role = role;
     this.index = index;
     this.arena = newSharedPages(options.arenaBytes);
     const toWorker = createRing(RING_CAPACITY);
     const toMain = createRing(RING_CAPACITY);
-    const counters = createCounters(role === "export");
+    const counters = createCounters();
     const wakeWorker = newWakeHandle();
     this.counters = new Float64Array(counters);
     this.inbox = new RingConsumer(toMain);
@@ -95,7 +91,7 @@ export class Channel {
     this.#port = port1;
     this.workerPort = port2;
     const { arena } = this;
-    this.workerData = { arena, toWorker, toMain, counters, wakeWorker, wakeMain, mode, originFd, originInline };
+    this.workerData = { arena, toWorker, toMain, counters, wakeWorker, wakeMain, mode };
     this.stopped = new Promise((resolve) => {
       this.#stopped = resolve;
     });
@@ -109,7 +105,7 @@ export class Channel {
     if (this.dead || this.#closed)
       return Promise.reject(new SnapringError("EIO", `${this.role} worker ${this.index} has died`));
     this.#port.postMessage(message);
-    const at = this.outbox.begin(Message.Control, 0);
+    const at = this.outbox.begin(Message.Control, 0, 0);
     Control.sequence.set(this.outbox.words, at, this.#sent++);
     return new Promise((resolve, reject) => {
       this.#taken.push((error) => (error === undefined ? resolve() : reject(error)));
@@ -138,13 +134,12 @@ export class Channel {
   /** `error`: 0, or with what the machine has refused it. */
   controlTaken(error = 0): void {
     const refusal =
-      error === 0 ? undefined : errnoError(error, `${this.role} worker ${this.index} cannot take the COW device`);
+      error === 0 ? undefined : errnoError(error, `${this.role} worker ${this.index} cannot take a device`);
     this.#taken.shift()?.(refusal);
   }
 
-  /** `requests` of `clients` had to be given up. */
-  hasStopped(requests: number, clients: number): void {
-    this.cut = { requests, clients };
+  /** Its loop has ended, and nothing is under way. */
+  hasStopped(): void {
     this.#quiet = true;
     this.#stopped?.();
   }

@@ -98,7 +98,7 @@ export class ClientLimits {
     );
   }
 
-  /** The volume is open, `waiting` clients are there. Throws a SnapringError (EMFILE) where no client could be served. */
+  /** A volume is open, `waiting` clients are there or served. Throws a SnapringError (EMFILE) where no client could be served. */
   serve(workers: number, waiting = 0): void {
     const own = Math.min(MAX_CONNECTIONS, workers * MAX_CONNECTIONS_PER_WORKER);
     const { limit, free } = this.#room();
@@ -109,10 +109,15 @@ export class ClientLimits {
         hint: "raise it (ulimit -n, LimitNOFILE= of systemd)",
       });
     }
+    const before = this.#most;
     this.#most = Math.min(own, possible);
-    if (possible >= own) return;
+    if (possible >= own) {
+      this.#because = "";
+      return;
+    }
+    const isKnown = this.#because !== "" && before === this.#most;
     this.#because = ` for a limit of ${limit} descriptors`;
-    this.#log(`at most ${connections(possible)}${this.#because} (ulimit -n)`);
+    if (!isKnown) this.#log(`at most ${connections(possible)}${this.#because} (ulimit -n)`);
   }
 
   /** One more, where `present` are open? */
@@ -215,7 +220,7 @@ export class ClientLimits {
   #send(worker: Channel, kind: Message, connection: number): void {
     if (worker.dead || worker.isClosed) return;
     try {
-      worker.outbox.send(kind, connection);
+      worker.outbox.send(kind, 0, connection);
       worker.outbox.flush();
     } catch (error) {
       this.#failed(error);

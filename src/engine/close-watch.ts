@@ -68,12 +68,7 @@ export class CloseWatch {
   }
 
   /** Export workers have stopped, and what was not answered or not read by then was cut. `asked`: before its time. */
-  sayCut(
-    workers: readonly { readonly cut: { readonly requests: number; readonly clients: number } }[],
-    asked: boolean,
-  ): void {
-    const requests = workers.reduce((sum, { cut }) => sum + cut.requests, 0);
-    const clients = workers.reduce((sum, { cut }) => sum + cut.clients, 0);
+  sayCut({ requests, clients }: { readonly requests: number; readonly clients: number }, asked: boolean): void {
     if (clients === 0) return;
     const what = `${requests} request${requests === 1 ? "" : "s"} of ${clients} client${clients === 1 ? "" : "s"}`;
     this.#log(`closing: gave up ${what} ${asked ? "as its signal has asked for" : `after ${CLOSE_GRACE_MS / 1000} s`}`);

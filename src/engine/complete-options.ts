@@ -10,7 +10,7 @@
 import { availableParallelism } from "node:os";
 import { GROUP_COUNT_MAX, GROUP_WAIT_MS } from "../base/constants.ts";
 import type { RingMode } from "../ring/worker-data.ts";
-import { type CheckedOptions, checkVolumeOptions } from "./option-schema.ts";
+import { type CheckedOptions, checkEngineOptions, checkEngineVolume, checkVolumeOptions } from "./option-schema.ts";
 import { SafeLog } from "./safe-log.ts";
 
 /** All of them are there. */
@@ -27,6 +27,18 @@ export interface CompleteOptions extends Defaults {
   readonly log: (line: string) => void;
   /** Lines that `log` could not write. */
   readonly droppedLines: () => number;
+}
+
+/** Of an engine. */
+export interface CompleteEngine
+  extends Pick<CompleteOptions, "listen" | "io" | "mode" | "workers" | "copyWorkers" | "busyPoll"> {
+  /** Never throws. */
+  readonly log: (line: string) => void;
+}
+
+export interface NamedVolume {
+  readonly name: string;
+  readonly options: CompleteOptions;
 }
 
 const DEFAULT_WORKERS_MAX = 4;
@@ -54,16 +66,45 @@ const DEFAULTS: Defaults = {
   unlocked: false,
 };
 
-/** Throws an OptionError that names the option. */
+/** Of `openVolume`. Throws an OptionError that names the option. */
 export function completeOptions(given: unknown): CompleteOptions {
-  const { origin, workers, log, ...said } = checkVolumeOptions(given);
+  return completed(checkVolumeOptions(given));
+}
+
+/** Of a volume of an engine, whose threads are not its own. Throws an OptionError that names the option. */
+export function completeEngineVolume(
+  given: unknown,
+  { io, workers, copyWorkers, busyPoll }: CompleteEngine,
+): NamedVolume {
+  const { name, ...said } = checkEngineVolume(given);
+  return { name, options: completed({ ...said, io, workers, copyWorkers, busyPoll }) };
+}
+
+/** Throws an OptionError that names the option. */
+export function completeEngine(given: unknown): CompleteEngine {
+  const { workers, log, ...said } = checkEngineOptions(given);
+  const { listen, io, copyWorkers, busyPoll } = { ...DEFAULTS, ...withoutUndefined(said) };
+  const mode = modeOf(io);
+  return {
+    listen,
+    io,
+    mode,
+    copyWorkers,
+    busyPoll,
+    workers: workers ?? defaultWorkers(),
+    log: new SafeLog(log ?? (() => {})).write,
+  };
+}
+
+function completed(checked: CheckedOptions): CompleteOptions {
+  const { origin, workers, log, ...said } = checked;
   const options = { ...DEFAULTS, ...withoutUndefined(said) };
   const safe = new SafeLog(log ?? (() => {}));
   return {
     ...options,
     origin,
-    workers: workers ?? Math.min(DEFAULT_WORKERS_MAX, availableParallelism()),
-    mode: options.io === "sync" ? "poll" : options.io,
+    workers: workers ?? defaultWorkers(),
+    mode: modeOf(options.io),
     // A read-only volume writes neither.
     originReadOnly: options.readOnly || options.originReadOnly,
     // Who fills no chunk has no use for one in reserve.
@@ -71,6 +112,14 @@ export function completeOptions(given: unknown): CompleteOptions {
     log: safe.write,
     droppedLines: () => safe.dropped,
   };
+}
+
+function defaultWorkers(): number {
+  return Math.min(DEFAULT_WORKERS_MAX, availableParallelism());
+}
+
+function modeOf(io: Defaults["io"]): RingMode {
+  return io === "sync" ? "poll" : io;
 }
 
 /** What was left out may have been said to be undefined, too. */

@@ -1,61 +1,74 @@
 /**
- * The shell around the core: worker messages become events, the core's effects become messages. Runs on main.
+ * The shell around a volume's core: messages of workers become events, the core's effects become messages. Runs on main.
  *
- *   workers                shell                                  core
- *     │ NEED… ────────────▶ turn: drain every inbox ── event ────▶ │
- *     │                       effects ◀──────────────────────────  │
- *     │ ◀── RELEASED, COPY… ─ one publish, one wake per worker     │
+ *   workers ──▶ switchboard            shell                                  core
+ *     │ NEED… ──────────────────────▶ message ─── event ───────────────────▶ │
+ *     │                               effects ◀────────────────────────────  │
+ *     │ ◀── RELEASED, COPY… ───────── in the outboxes
  *
- * Whatever comes from outside (a wake-up, a timer, an order, an answer of the register) comes in through `#enter` or `turn`. What it throws
- * is a defect of ours, and after it the core cannot be trusted: the shell ends, what was ordered fails, and the volume is told, once. What
- * the program around us wants to hear (`notice`) is told after the turn, when the core may be called again.
+ * Whatever comes from outside comes in through `message`, or (a timer, an order, an answer of the register) through `#enter`. What the core throws
+ * is a defect of ours, and after it the core cannot be trusted: the shell ends, what was ordered fails, and its volume is told, once; other
+ * volumes go on. What the program around us wants to hear (`notice`) is told after the turn, when the core may be called again.
  *
- * One turn handles whatever has come from all workers, lets the core form its commits once, then rings each doorbell
- * once. A token carries the worker that asked: worker × 65536 + piece. The core never sees rings, the workers never decide.
+ * A token carries the worker that asked: worker × 65536 + piece. The core never sees rings, the workers never decide. The core numbers
+ * its devices (0 the origin, 1 + snapshot); what stands in messages is their number in the rings' file tables.
  */
 import { unreachable } from "../base/assert.ts";
 import { errno, errnoOf } from "../base/errno.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import type { Core } from "../core/core.ts";
-import type { CopyJob, Effects, MetadataJob, NoticeKind, Registration } from "../core/ports.ts";
-import { kindOf, tokenOf } from "../ring/message-field.ts";
-import { type CloseCause, Message } from "../ring/messages.ts";
-import { Claim, ConnectionClosed, ControlTaken, Copied, Drained, ExclusiveDone, GateDrained } from "../ring/to-main.ts";
-import { MetadataDone, NeedChunk, NeedDurable, NeedExclusive, NeedOrigin } from "../ring/to-main.ts";
-import { NeedRange, NeedReserve, Stopped, Written } from "../ring/to-main.ts";
+import {
+  type CopyJob,
+  type DeviceId,
+  type Effects,
+  type MetadataJob,
+  type NoticeKind,
+  ORIGIN_DEVICE,
+  type Registration,
+} from "../core/ports.ts";
+import { tokenOf } from "../ring/message-field.ts";
+import { Message } from "../ring/messages.ts";
+import { Claim, Copied, Drained, ExclusiveDone, GateDrained, NeedChunk, NeedDurable } from "../ring/to-main.ts";
+import { NeedExclusive, NeedOrigin, NeedRange, NeedReserve, VolumeStopped, Written } from "../ring/to-main.ts";
 import { CopyRead, CopyWrite, ExclusiveGranted, Granted, Released, Reserved } from "../ring/to-workers.ts";
 import type { Channel } from "./channel.ts";
-import { MetadataSender } from "./metadata-sender.ts";
-import type { Threads } from "./threads.ts";
+import type { MetadataClient, MetadataSender } from "./metadata-sender.ts";
+import type { Station, Switchboard } from "./switchboard.ts";
 
 const TOKEN_WORKER = 65536;
-
-/** Rounds of a turn before the event loop has its turn again. */
-const ROUNDS_PER_TURN = 16;
-/** After the end nothing is urgent, and a ring that nobody empties stays full. */
-const LAST_ROUND_MS = 10;
 
 export interface ShellEvents {
   /** Record it in the register; resolves when it is durable (E-46). */
   register(snapshot: number, what: Registration): Promise<void>;
   notice(snapshot: number, event: NoticeKind, error: number): void;
-  /** The worker has finished with a connection. */
-  connectionClosed(connection: number, cause: CloseCause): void;
   /** A group of exceptions is durable. */
   committed?(snapshot: number): void;
-  /** A client's handshake is over. */
-  entered(connection: number): void;
-  /** A client of this worker waits for memory that others hold. */
-  waiting(worker: Channel): void;
+  /** Nobody is the volume's client in this worker any more, and nothing of it is under way there; what had to be cut for that. */
+  stopped(worker: Channel, requests: number, clients: number): void;
   /** Something has thrown; the shell does nothing any more. */
   failed(error: unknown): void;
 }
 
-export class CoreShell implements Effects {
-  readonly #threads: Threads;
+export interface CoreShellParts {
+  readonly switchboard: Switchboard;
+  /** The volume's number. */
+  readonly volume: number;
+  readonly exports: readonly Channel[];
+  readonly copies: readonly Channel[];
+  readonly metadata: MetadataSender;
+  /** The number of a device in every ring. */
+  readonly fileOf: (device: DeviceId) => number;
+  readonly events: ShellEvents;
+  /** The time of S-54. */
+  readonly groupWaitMs: number;
+  /** The core and its shell know each other, so one makes the other. */
+  readonly newCore: (effects: Effects) => Core;
+}
+
+export class CoreShell implements Effects, Station, MetadataClient {
+  readonly volume: number;
+  readonly #parts: CoreShellParts;
   readonly #events: ShellEvents;
-  readonly #metadata: MetadataSender;
-  readonly #groupWaitMs: number;
   readonly #operations = new Map<number, (error: number, message: string) => void>();
   readonly #timers = new Map<number, NodeJS.Timeout>();
   readonly #notices: (() => void)[] = [];
@@ -63,19 +76,19 @@ export class CoreShell implements Effects {
   readonly core: Core;
   #nextOperation = 1;
   #nextCopy = 0;
-  #turning = false;
-  #again = false;
+  /** Copies and metadata jobs under way. */
+  #jobs = 0;
+  #idle: (() => void) | undefined;
   #ended = false;
   /** Messages of workers so far: requests, and ends of what they did. */
   heard = 0;
 
-  /** `groupWaitMs`: the time of S-54. `newCore`: the core and its shell know each other, so one makes the other. */
-  constructor(threads: Threads, events: ShellEvents, groupWaitMs: number, newCore: (effects: Effects) => Core) {
-    this.#threads = threads;
-    this.#events = events;
-    this.#groupWaitMs = groupWaitMs;
-    this.#metadata = new MetadataSender(threads.metadata, (job, error, bytes) => this.#metadataDone(job, error, bytes));
-    this.core = newCore(this);
+  constructor(parts: CoreShellParts) {
+    this.#parts = parts;
+    this.volume = parts.volume;
+    this.#events = parts.events;
+    this.core = parts.newCore(this);
+    parts.switchboard.join(parts.volume, this);
   }
 
   /** Run an event of the core that ends with `finished`: resolves then, or when the shell ends. `message` names what failed. */
@@ -88,24 +101,56 @@ export class CoreShell implements Effects {
     });
   }
 
-  /** Handle everything that workers have sent; called by the wake-up, and after events from outside. */
-  turn(): void {
-    if (this.#turning) {
-      this.#again = true;
-      return;
-    }
-    if (this.#ended) return this.#hearLast();
-    this.#turning = true;
+  /** A message of a worker, for this volume. */
+  message(channel: Channel, kind: number, words: Int32Array, at: number): void {
+    this.heard += 1;
+    if (this.#ended) return this.#lastMessage(channel, kind, words, at);
     try {
-      for (let round = 0; round === 0 || (this.#again && round < ROUNDS_PER_TURN); round++) this.#round();
+      if (kind === Message.Copied) this.#copied(words, at);
+      else if (kind === Message.VolumeStopped) this.#stopped(channel, words, at);
+      else this.#request(channel, kind, words, at);
     } catch (error) {
       this.#fail(error);
     }
-    this.#turning = false;
+  }
+
+  metadataDone(job: MetadataJob, error: number, bytes: Uint8Array | undefined): void {
+    this.heard += 1;
+    this.#jobEnded();
+    this.#parts.switchboard.touch(this);
+    if (this.#ended) return;
+    try {
+      if (job.kind === "readArea") this.core.areaRead(job.snapshot, error, bytes ?? new Uint8Array(0));
+      else this.core.metadataDone(job.snapshot, error);
+      if (job.kind === "commit" && error === 0) this.#events.committed?.(job.snapshot);
+    } catch (cause) {
+      this.#fail(cause);
+    }
+  }
+
+  turn(): void {
+    if (this.#ended) return;
+    try {
+      this.core.turn();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  afterTurn(): void {
     for (const notice of this.#notices.splice(0)) notice();
-    if (this.#ended) this.#hearLast();
-    // The event loop has its turn, too: more messages, or a ring that was full, come after it.
-    if (this.#again && !this.#ended) setImmediate(() => this.turn());
+  }
+
+  fileOf(device: DeviceId): number {
+    return this.#parts.fileOf(device);
+  }
+
+  /** Resolves when no copy and no metadata job is under way. */
+  async idle(): Promise<void> {
+    if (this.#jobs > 0)
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve;
+      });
   }
 
   /** The COW device has another size: 0 or an error number; undefined: the core has failed (E-45). */
@@ -131,19 +176,24 @@ export class CoreShell implements Effects {
   }
 
   copy(job: CopyJob): void {
-    const { copies } = this.#threads;
+    const { copies } = this.#parts;
+    const { volume } = this;
     const { outbox } = copies[this.#nextCopy];
     this.#nextCopy = (this.#nextCopy + 1) % copies.length;
     const { id, source, sector, sectors, targets } = job;
     const { words } = outbox;
-    const read = outbox.begin(Message.CopyRead, id);
-    CopyRead.file.set(words, read, source);
+    this.#jobs += 1;
+    const from = this.fileOf(source);
+    const read = outbox.begin(Message.CopyRead, volume, id);
+    CopyRead.file.set(words, read, from);
     CopyRead.position.set(words, read, sector * SECTOR_BYTES);
     CopyRead.bytes.set(words, read, sectors * SECTOR_BYTES);
     CopyRead.targets.set(words, read, targets.length);
+    CopyRead.cow.set(words, read, source !== ORIGIN_DEVICE);
     for (const target of targets) {
-      const at = outbox.begin(Message.CopyWrite, id);
-      CopyWrite.file.set(words, at, target.device);
+      const file = this.fileOf(target.device);
+      const at = outbox.begin(Message.CopyWrite, volume, id);
+      CopyWrite.file.set(words, at, file);
       CopyWrite.position.set(words, at, target.sector * SECTOR_BYTES);
       CopyWrite.bytes.set(words, at, target.sectors * SECTOR_BYTES);
       CopyWrite.offset.set(words, at, target.offsetSectors * SECTOR_BYTES);
@@ -151,13 +201,14 @@ export class CoreShell implements Effects {
   }
 
   metadata(job: MetadataJob): void {
-    this.#metadata.send(job);
+    this.#jobs += 1;
+    this.#parts.metadata.send(this, job);
   }
 
   grant(token: number, snapshot: number, chunk: number, newChunk: number, whole: boolean): void {
     const { outbox } = this.#exportOf(token);
     const { words } = outbox;
-    const at = outbox.begin(Message.Granted, token % TOKEN_WORKER);
+    const at = outbox.begin(Message.Granted, this.volume, token % TOKEN_WORKER);
     Granted.snapshot.set(words, at, snapshot);
     Granted.chunk.set(words, at, chunk);
     Granted.newChunk.set(words, at, newChunk);
@@ -166,13 +217,13 @@ export class CoreShell implements Effects {
 
   grantExclusive(token: number, gate: number): void {
     const { outbox } = this.#exportOf(token);
-    const at = outbox.begin(Message.ExclusiveGranted, token % TOKEN_WORKER);
+    const at = outbox.begin(Message.ExclusiveGranted, this.volume, token % TOKEN_WORKER);
     ExclusiveGranted.gate.set(outbox.words, at, gate);
   }
 
   release(token: number, error: number): void {
     const { outbox } = this.#exportOf(token);
-    const at = outbox.begin(Message.Released, token % TOKEN_WORKER);
+    const at = outbox.begin(Message.Released, this.volume, token % TOKEN_WORKER);
     Released.error.set(outbox.words, at, error);
   }
 
@@ -198,44 +249,33 @@ export class CoreShell implements Effects {
     const timer = setTimeout(() => {
       this.#timers.delete(snapshot);
       this.#enter(() => this.core.tick(snapshot));
-    }, this.#groupWaitMs);
+    }, this.#parts.groupWaitMs);
     timer.unref();
     this.#timers.set(snapshot, timer);
   }
 
-  #round(): void {
-    this.#again = false;
-    for (const channel of this.#threads.all) this.#drain(channel);
-    this.core.turn();
-    for (const channel of this.#threads.all) {
-      if (channel.outbox.flush()) this.#again = true;
-    }
-    for (const channel of this.#threads.all) {
-      if (!channel.inbox.prepareSleep()) this.#again = true;
-    }
+  /** The core is not asked any more. That a worker has done with the volume, and what has ended, is heard all the same. */
+  #lastMessage(channel: Channel, kind: number, words: Int32Array, at: number): void {
+    if (kind === Message.VolumeStopped) this.#stopped(channel, words, at);
+    else if (kind === Message.Copied) this.#jobEnded();
   }
 
-  /** The core is not asked any more. That a client's stream may end, and that a worker has, is heard all the same. */
-  #hearLast(): void {
-    let again = false;
-    for (const channel of this.#threads.all) {
-      if (channel.isClosed) continue;
-      this.#drain(channel);
-      if (!channel.dead && channel.outbox.flush()) again = true;
-      if (!channel.inbox.prepareSleep()) again = true;
-    }
-    if (again) setTimeout(() => this.turn(), LAST_ROUND_MS);
+  #jobEnded(): void {
+    this.#jobs -= 1;
+    if (this.#jobs === 0) this.#idle?.();
   }
 
-  /** The way in for everything but the wake-up. */
+  /** The way in for what no worker has sent. */
   #enter(event: () => void): void {
     if (this.#ended) return;
+    const { switchboard } = this.#parts;
+    switchboard.touch(this);
     try {
       event();
     } catch (error) {
       this.#fail(error);
     }
-    this.turn();
+    switchboard.turn();
   }
 
   #fail(error: unknown): void {
@@ -245,87 +285,51 @@ export class CoreShell implements Effects {
   }
 
   #exportOf(token: number): Channel {
-    return this.#threads.exports[Math.floor(token / TOKEN_WORKER)];
+    return this.#parts.exports[Math.floor(token / TOKEN_WORKER)];
   }
 
-  #drain(channel: Channel): void {
-    const { inbox } = channel;
-    inbox.awake();
-    for (let at = inbox.peek(); at >= 0; at = inbox.peek()) {
-      if (this.#ended) this.#lastMessage(channel, inbox.words, at);
-      else this.#message(channel, inbox.words, at);
-      inbox.advance();
-      this.heard += 1;
-    }
-  }
-
-  #lastMessage(channel: Channel, words: Int32Array, at: number): void {
-    const kind = kindOf(words, at);
-    if (kind === Message.Stopped) this.#stopped(channel, words, at);
-    else if (kind === Message.ConnectionClosed) this.#connectionClosed(words, at);
-  }
-
-  /** Most come from export workers and are about exceptions; the others are about threads and connections. */
-  #message(channel: Channel, words: Int32Array, at: number): void {
-    const kind = kindOf(words, at);
-    if (kind === Message.Copied) this.#copied(words, at);
-    else if (kind === Message.MetadataDone) this.#metadata.done(tokenOf(words, at), MetadataDone.error.get(words, at));
-    else if (!this.#request(channel, words, at)) this.#news(channel, words, at);
-  }
-
-  /** What a request of a client needs, or has done. False: the message is about something else. */
-  #request(channel: Channel, words: Int32Array, at: number): boolean {
+  /** What a request of a client needs, or has done. */
+  #request(channel: Channel, kind: number, words: Int32Array, at: number): void {
     const { core } = this;
     const token = channel.index * TOKEN_WORKER + tokenOf(words, at);
-    switch (kindOf(words, at)) {
+    switch (kind) {
       case Message.NeedChunk:
         this.#needChunk(token, words, at);
-        return true;
+        return;
       case Message.NeedOrigin:
         core.needOrigin(token, NeedOrigin.sector.get(words, at), NeedOrigin.sectors.get(words, at));
-        return true;
+        return;
       case Message.Claim:
       case Message.ClaimOrigin:
-        this.#claim(token, words, at);
-        return true;
+        this.#claim(token, kind, words, at);
+        return;
       case Message.NeedReserve:
         this.#reserve(channel, NeedReserve.snapshot.get(words, at), NeedReserve.count.get(words, at));
-        return true;
+        return;
       case Message.Written:
         core.written(Written.snapshot.get(words, at), Written.chunk.get(words, at), Written.error.get(words, at));
-        return true;
+        return;
       case Message.NeedDurable:
         core.needDurable(token, NeedDurable.snapshot.get(words, at), NeedDurable.sequence.get(words, at));
-        return true;
+        return;
       case Message.NeedRange:
         core.needRange(token, NeedRange.snapshot.get(words, at));
-        return true;
+        return;
       case Message.NeedExclusive:
         core.needExclusive(token, NeedExclusive.gate.get(words, at));
-        return true;
+        return;
       case Message.ExclusiveDone:
         core.exclusiveDone(token, ExclusiveDone.gate.get(words, at));
-        return true;
+        return;
       case Message.Drained:
         core.drained(Drained.snapshot.get(words, at), Drained.bucket.get(words, at));
-        return true;
+        return;
       case Message.GateDrained:
         core.gateDrained(GateDrained.gate.get(words, at));
-        return true;
+        return;
       default:
-        return false;
+        unreachable(kind as never, `message from ${channel.role} worker ${channel.index}`);
     }
-  }
-
-  /** Of a connection, or of the thread itself. */
-  #news(channel: Channel, words: Int32Array, at: number): void {
-    const kind = kindOf(words, at);
-    if (kind === Message.ConnectionClosed) this.#connectionClosed(words, at);
-    else if (kind === Message.Entered) this.#events.entered(tokenOf(words, at));
-    else if (kind === Message.Waiting) this.#events.waiting(channel);
-    else if (kind === Message.ControlTaken) channel.controlTaken(ControlTaken.error.get(words, at));
-    else if (kind === Message.Stopped) this.#stopped(channel, words, at);
-    else unreachable(kind as never, `message from ${channel.role} worker ${channel.index}`);
   }
 
   #needChunk(token: number, words: Int32Array, at: number): void {
@@ -338,7 +342,7 @@ export class CoreShell implements Effects {
     const { words } = outbox;
     const epoch = this.core.reserveEpoch(snapshot);
     for (const [first, run] of this.core.reserve(snapshot, count)) {
-      const at = outbox.begin(Message.Reserved, 0);
+      const at = outbox.begin(Message.Reserved, this.volume, 0);
       Reserved.snapshot.set(words, at, snapshot);
       Reserved.epoch.set(words, at, epoch);
       Reserved.newChunk.set(words, at, first);
@@ -347,33 +351,24 @@ export class CoreShell implements Effects {
   }
 
   /** ClaimOrigin has the same words. */
-  #claim(token: number, words: Int32Array, at: number): void {
+  #claim(token: number, kind: number, words: Int32Array, at: number): void {
     const snapshot = Claim.snapshot.get(words, at);
     const epoch = Claim.epoch.get(words, at);
     const chunk = Claim.chunk.get(words, at);
     const newChunk = Claim.newChunk.get(words, at);
-    if (kindOf(words, at) === Message.Claim) this.core.claim(token, snapshot, chunk, newChunk, epoch);
+    if (kind === Message.Claim) this.core.claim(token, snapshot, chunk, newChunk, epoch);
     else this.core.claimOrigin(token, snapshot, chunk, newChunk, epoch);
   }
 
   #copied(words: Int32Array, at: number): void {
+    this.#jobEnded();
     const readError = Copied.readError.get(words, at);
     const failed = Copied.failedTargets.get(words, at);
     const ended = Copied.endedTargets.get(words, at);
     this.core.copied(tokenOf(words, at), ended, readError, failed, Copied.writeError.get(words, at));
   }
 
-  #connectionClosed(words: Int32Array, at: number): void {
-    this.#events.connectionClosed(tokenOf(words, at), ConnectionClosed.cause.get(words, at));
-  }
-
   #stopped(channel: Channel, words: Int32Array, at: number): void {
-    channel.hasStopped(Stopped.requests.get(words, at), Stopped.clients.get(words, at));
-  }
-
-  #metadataDone(job: MetadataJob, error: number, bytes: Uint8Array | undefined): void {
-    if (job.kind === "readArea") this.core.areaRead(job.snapshot, error, bytes ?? new Uint8Array(0));
-    else this.core.metadataDone(job.snapshot, error);
-    if (job.kind === "commit" && error === 0) this.#events.committed?.(job.snapshot);
+    this.#events.stopped(channel, VolumeStopped.requests.get(words, at), VolumeStopped.clients.get(words, at));
   }
 }

@@ -9,18 +9,25 @@
  *   flush    flush
  *   readArea read into slots, copied out, and again until the area is whole          S-60
  *
- * Bytes that are all zero take no slot. A job that finds too few free slots waits; jobs of other stores do not overtake it.
+ * Bytes that are all zero take no slot. A job that finds too few free slots waits; jobs of other stores do not overtake it. One sender serves all
+ * volumes whose stores are written by its worker.
  */
 import { assert } from "../base/assert.ts";
-import type { MetadataJob } from "../core/ports.ts";
+import type { DeviceId, MetadataJob } from "../core/ports.ts";
 import { IoOp } from "../ring/io-descriptor.ts";
 import { Message } from "../ring/messages.ts";
 import { METADATA_SLOT_BYTES, METADATA_SLOTS, metadataSlotAddress } from "../ring/metadata-arena.ts";
 import { MetadataBegin, MetadataStep } from "../ring/to-workers.ts";
 import type { Channel } from "./channel.ts";
 
-/** Gets a job's end; `bytes` only where the job read an area. */
-export type MetadataAnswer = (job: MetadataJob, error: number, bytes: Uint8Array | undefined) => void;
+/** The volume whose job it is. */
+export interface MetadataClient {
+  readonly volume: number;
+  /** The number of its device in every ring. */
+  fileOf(device: DeviceId): number;
+  /** The job's end; `bytes` only where it read an area. */
+  metadataDone(job: MetadataJob, error: number, bytes: Uint8Array | undefined): void;
+}
 
 interface Step {
   readonly operation: IoOp;
@@ -35,6 +42,7 @@ interface Step {
 const READ_SLOTS_MAX: number = METADATA_SLOTS / 2;
 
 interface Sent {
+  readonly client: MetadataClient;
   readonly job: MetadataJob;
   readonly slots: number[];
   /** What has been read of an area, and how much that is. */
@@ -45,26 +53,24 @@ interface Sent {
 export class MetadataSender {
   readonly #channel: Channel;
   readonly #arena: Uint8Array;
-  readonly #answer: MetadataAnswer;
   readonly #free: number[] = Array.from({ length: METADATA_SLOTS }, (_, i) => METADATA_SLOTS - 1 - i);
   readonly #sent = new Map<number, Sent>();
   /** Jobs that wait for slots; their bytes have been copied aside. */
-  readonly #waiting: MetadataJob[] = [];
+  readonly #waiting: { readonly client: MetadataClient; readonly job: MetadataJob }[] = [];
   #nextId = 1;
 
-  constructor(channel: Channel, answer: MetadataAnswer) {
+  constructor(channel: Channel) {
     this.#channel = channel;
     this.#arena = new Uint8Array(channel.arena);
-    this.#answer = answer;
   }
 
-  send(job: MetadataJob): void {
+  send(client: MetadataClient, job: MetadataJob): void {
     if (this.#waiting.length > 0 || slotsNeeded(job) > this.#free.length) {
       assert(slotsNeeded(job) <= METADATA_SLOTS, "metadata job is larger than the arena");
-      this.#waiting.push(job.kind === "commit" ? { ...job, bytes: job.bytes.slice() } : job);
+      this.#waiting.push({ client, job: job.kind === "commit" ? { ...job, bytes: job.bytes.slice() } : job });
       return;
     }
-    this.#sendNow(job);
+    this.#sendNow(client, job);
   }
 
   /** The worker's answer. */
@@ -72,34 +78,38 @@ export class MetadataSender {
     const sent = this.#sent.get(id) as Sent;
     if (sent.job.kind === "readArea" && error === 0) {
       this.#gather(sent);
-      if (sent.read < sent.job.length) return this.#transmit(id, sent.job, readSteps(sent, sent.job));
+      if (sent.read < sent.job.length) return this.#transmit(id, sent, readSteps(sent, sent.job));
     }
     this.#sent.delete(id);
     this.#free.push(...sent.slots);
-    while (this.#waiting.length > 0 && slotsNeeded(this.#waiting[0]) <= this.#free.length) {
-      this.#sendNow(this.#waiting.shift() as MetadataJob);
+    for (let next = this.#waiting[0]; next !== undefined && slotsNeeded(next.job) <= this.#free.length; ) {
+      this.#waiting.shift();
+      this.#sendNow(next.client, next.job);
+      next = this.#waiting[0];
     }
-    this.#answer(sent.job, error, error === 0 ? sent.area : undefined);
+    sent.client.metadataDone(sent.job, error, error === 0 ? sent.area : undefined);
   }
 
-  #sendNow(job: MetadataJob): void {
+  #sendNow(client: MetadataClient, job: MetadataJob): void {
     const area = job.kind === "readArea" ? new Uint8Array(job.length) : undefined;
-    const sent: Sent = { job, slots: [], area, read: 0 };
+    const sent: Sent = { client, job, slots: [], area, read: 0 };
     const id = this.#nextId;
     this.#nextId = (this.#nextId + 1) & 0x3fff_ffff;
     this.#sent.set(id, sent);
-    this.#transmit(id, job, this.#steps(job, sent));
+    this.#transmit(id, sent, this.#steps(job, sent));
   }
 
-  #transmit(id: number, job: MetadataJob, steps: readonly Step[]): void {
+  #transmit(id: number, { client, job }: Sent, steps: readonly Step[]): void {
     const { outbox } = this.#channel;
-    const file = job.kind === "flush" ? job.device : 1 + job.snapshot;
+    const device = job.kind === "flush" ? job.device : 1 + job.snapshot;
+    const { volume } = client;
     const { words } = outbox;
-    const begun = outbox.begin(Message.MetadataBegin, id);
+    const file = client.fileOf(device);
+    const begun = outbox.begin(Message.MetadataBegin, volume, id);
     MetadataBegin.file.set(words, begun, file);
     MetadataBegin.steps.set(words, begun, steps.length);
     for (const step of steps) {
-      const at = outbox.begin(Message.MetadataStep, id);
+      const at = outbox.begin(Message.MetadataStep, volume, id);
       MetadataStep.operation.set(words, at, step.operation);
       MetadataStep.position.set(words, at, step.position);
       MetadataStep.bytes.set(words, at, step.bytes);

@@ -7,13 +7,17 @@
  *
  * A name and a COW device are one snapshot's only, and the slots of the core are given out here. Runs on main.
  */
+import { assert } from "../base/assert.ts";
 import { throwIfAborted } from "../base/abort-error.ts";
 import { MAX_SNAPSHOTS } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import { type DeviceFile, refuseOtherCows } from "../device/device-file.ts";
+import type { DeviceId } from "../core/ports.ts";
 import type { CompleteOptions } from "./complete-options.ts";
+import type { DeviceFiles } from "./device-files.ts";
 import type { RegisteredSet } from "./registered-set.ts";
+import { ExportCounter } from "../ring/counters.ts";
 import { SnapshotHandle } from "./snapshot-handle.ts";
 import { type OpenedStore, openStore, removeMade, type StoreSurroundings } from "./store-opening.ts";
 import type { VolumeDevice } from "./volume-device.ts";
@@ -23,16 +27,35 @@ export class OpenedSnapshots {
   readonly #options: CompleteOptions;
   readonly #origin: VolumeDevice;
   readonly #registered: RegisteredSet;
+  readonly #files: DeviceFiles;
+  readonly #originFile: number;
   readonly #handles = new Map<number, SnapshotHandle>();
   /** Those that the register has been told of when the volume was opened. */
   readonly recorded: Set<SnapshotHandle> = new Set();
   /** … which it has written. */
   isSettled = false;
 
-  constructor(options: CompleteOptions, origin: VolumeDevice, registered: RegisteredSet) {
+  /** `files`: the engine's; `originFile`: the origin's number among them. */
+  constructor(
+    options: CompleteOptions,
+    origin: VolumeDevice,
+    registered: RegisteredSet,
+    files: DeviceFiles,
+    originFile: number,
+  ) {
     this.#options = options;
     this.#origin = origin;
     this.#registered = registered;
+    this.#files = files;
+    this.#originFile = originFile;
+  }
+
+  /** A device of the core's, by its number in every ring. */
+  fileOf(device: DeviceId): number {
+    if (device === 0) return this.#originFile;
+    const handle = this.#handles.get(device - 1);
+    assert(handle !== undefined, "the core names a COW device that is open");
+    return handle.file;
   }
 
   all(): SnapshotHandle[] {
@@ -41,6 +64,12 @@ export class OpenedSnapshots {
 
   at(index: number): SnapshotHandle | undefined {
     return this.#handles.get(index);
+  }
+
+  /** Device operations that have ended for their exports. */
+  get operations(): number {
+    const all = this.all().flatMap(({ counters }) => counters);
+    return all.reduce((sum, counters) => sum + counters[ExportCounter.Operations], 0);
   }
 
   /** Open every store of the options; nothing is written yet. */
@@ -96,12 +125,12 @@ export class OpenedSnapshots {
   close(handle: SnapshotHandle): void {
     this.recorded.delete(handle);
     // The volume may have closed it meanwhile.
-    if (this.#handles.delete(handle.index)) handle.close(true);
+    if (this.#handles.delete(handle.index)) this.#close(handle, true);
   }
 
   /** `quiet`: no worker has died with requests under way. */
   closeAll(quiet: boolean): void {
-    for (const handle of this.all()) handle.close(quiet);
+    for (const handle of this.all()) this.#close(handle, quiet);
     this.#handles.clear();
   }
 
@@ -121,6 +150,11 @@ export class OpenedSnapshots {
     removeMade(handle);
   }
 
+  #close(handle: SnapshotHandle, quiet: boolean): void {
+    handle.close(quiet);
+    this.#files.give(handle.file);
+  }
+
   /** Copies read whole chunks of the origin: they must be whole device blocks there. */
   #fitOrigin(chunkBytes: number): void {
     const warning = chunkBytes % this.#origin.align === 0 ? undefined : this.#origin.useBuffered();
@@ -131,6 +165,8 @@ export class OpenedSnapshots {
     const handle = new SnapshotHandle({
       ...opened,
       index: this.#freeIndex(),
+      workers: this.#options.workers,
+      file: this.#files.take(),
       name: options.name,
       store: options.store ?? "P",
       reserves: this.#options.reserves,

@@ -18,14 +18,32 @@ import { isPowerOfTwo, SECTOR_BYTES } from "../base/units.ts";
 import { STORE_KINDS } from "../format/table-line.ts";
 import { type ListenAddress, readAddress } from "./listen-address.ts";
 import { optionError, type OptionErrorCode, received } from "./option-error.ts";
-import type { AbortOptions, MergeOptions, SnapshotOptions, VolumeOptions } from "./volume-options.ts";
+import type {
+  AbortOptions,
+  EngineOptions,
+  EngineVolumeOptions,
+  MergeOptions,
+  SnapshotOptions,
+  VolumeOptions,
+} from "./volume-options.ts";
 
 const CHUNK_BYTES_MAX: number = 2 ** 30;
+const VOLUME_NAME_BYTES_MAX = 255;
 
 /** Why no snapshot can be called so; undefined: one can. */
 export function nameFault(name: string): string | undefined {
   if (name === "" || name === "origin") return `cannot be ${received(name)}: that is the live volume`;
   if (Buffer.byteLength(name) > MAX_EXPORT_NAME_BYTES) return `is too long: at most ${MAX_EXPORT_NAME_BYTES} bytes`;
+  if (name.includes("\0") || !name.isWellFormed())
+    return "must be text without zero bytes, for clients ask for it in UTF-8";
+  return undefined;
+}
+
+/** Why no volume of an engine can be called so; undefined: one can. */
+export function volumeNameFault(name: string): string | undefined {
+  if (name === "") return "cannot be empty";
+  if (name.includes("@")) return "has an @, which divides the name of a volume from that of a snapshot";
+  if (Buffer.byteLength(name) > VOLUME_NAME_BYTES_MAX) return `is too long: at most ${VOLUME_NAME_BYTES_MAX} bytes`;
   if (name.includes("\0") || !name.isWellFormed())
     return "must be text without zero bytes, for clients ask for it in UTF-8";
   return undefined;
@@ -62,34 +80,54 @@ const snapshot = v.strictObject(
   "must be an object",
 );
 
+const THREADS = {
+  io: v.optional(v.picklist(["auto", "uring", "sync"], 'must be "auto", "uring" or "sync"')),
+  workers: whole(1, MAX_EXPORT_WORKERS),
+  copyWorkers: whole(1, MAX_EXPORT_WORKERS),
+  busyPoll: whole(0, BUSY_POLL_US_MAX),
+};
+const LISTEN = list(address(), "must be an array of addresses");
+const LOG = v.optional(v.function("must be a function"));
+
+const engine = v.strictObject(
+  { ...THREADS, listen: LISTEN, log: LOG } satisfies Record<keyof EngineOptions, v.GenericSchema>,
+  "must be an object",
+);
+
+const VOLUME = {
+  origin: path,
+  snapshots: list(snapshot, "must be an array of objects, one for each snapshot"),
+  listen: LISTEN,
+  direct: v.optional(v.union([v.boolean(), v.literal("auto")], 'must be true, false or "auto"')),
+  readOnly: flag,
+  originReadOnly: flag,
+  early: flag,
+  fills: flag,
+  reserves: flag,
+  mergeBatches: flag,
+  mergePercent: number("must be a number from 1 to 100", (value) =>
+    value >= 1 && value <= 100 ? undefined : "must be a number from 1 to 100",
+  ),
+  groupWaitMs: whole(0, GROUP_WAIT_MS_MAX),
+  groupCount: whole(1, GROUP_COUNT_MAX),
+  noMerge: flag,
+  abandon: list(text("must be a string"), "must be an array of names"),
+  moved: flag,
+  unregistered: flag,
+  unlocked: flag,
+  log: LOG,
+};
+
 const volume = v.strictObject(
-  {
-    origin: path,
-    snapshots: list(snapshot, "must be an array of objects, one for each snapshot"),
-    listen: list(address(), "must be an array of addresses"),
-    direct: v.optional(v.union([v.boolean(), v.literal("auto")], 'must be true, false or "auto"')),
-    io: v.optional(v.picklist(["auto", "uring", "sync"], 'must be "auto", "uring" or "sync"')),
-    readOnly: flag,
-    originReadOnly: flag,
-    workers: whole(1, MAX_EXPORT_WORKERS),
-    copyWorkers: whole(1, MAX_EXPORT_WORKERS),
-    early: flag,
-    fills: flag,
-    reserves: flag,
-    mergeBatches: flag,
-    mergePercent: number("must be a number from 1 to 100", (value) =>
-      value >= 1 && value <= 100 ? undefined : "must be a number from 1 to 100",
-    ),
-    groupWaitMs: whole(0, GROUP_WAIT_MS_MAX),
-    groupCount: whole(1, GROUP_COUNT_MAX),
-    busyPoll: whole(0, BUSY_POLL_US_MAX),
-    noMerge: flag,
-    abandon: list(text("must be a string"), "must be an array of names"),
-    moved: flag,
-    unregistered: flag,
-    unlocked: flag,
-    log: v.optional(v.function("must be a function")),
-  } satisfies Record<keyof VolumeOptions, v.GenericSchema>,
+  { ...VOLUME, ...THREADS } satisfies Record<keyof VolumeOptions, v.GenericSchema>,
+  "must be an object",
+);
+
+const engineVolume = v.strictObject(
+  { ...VOLUME, name: text("must be a string", volumeNameFault) } satisfies Record<
+    keyof EngineVolumeOptions,
+    v.GenericSchema
+  >,
   "must be an object",
 );
 
@@ -133,9 +171,25 @@ export function checkMergeOptions(options: unknown): MergeOptions {
 /** As the program gave them, but for the addresses, which have been read. */
 export type CheckedOptions = Omit<VolumeOptions, "listen"> & { readonly listen?: readonly ListenAddress[] | undefined };
 
+export type CheckedEngine = Omit<EngineOptions, "listen"> & { readonly listen?: readonly ListenAddress[] | undefined };
+
+/** Throws an OptionError. */
+export function checkEngineOptions(options: unknown): CheckedEngine {
+  return run(engine, options) as CheckedEngine;
+}
+
 /** Throws an OptionError. */
 export function checkVolumeOptions(options: unknown): CheckedOptions {
-  const checked = run(volume, options) as CheckedOptions;
+  return fitting(run(volume, options) as CheckedOptions);
+}
+
+/** Of a volume of an engine. Throws an OptionError. */
+export function checkEngineVolume(options: unknown): CheckedOptions & { readonly name: string } {
+  return fitting(run(engineVolume, options) as CheckedOptions & { readonly name: string });
+}
+
+/** Rules between options. */
+function fitting<T extends CheckedOptions>(checked: T): T {
   const { snapshots = [], abandon = [], noMerge = false, readOnly = false, originReadOnly = false } = checked;
   if (snapshots.length > MAX_SNAPSHOTS) wrong("options.snapshots", `has more than ${MAX_SNAPSHOTS} snapshots`);
   const before = new Map<string, number>();

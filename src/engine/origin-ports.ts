@@ -11,25 +11,31 @@ import type { VolumeWords } from "../ring/volume-words.ts";
 import type { Channel } from "./channel.ts";
 import { gatePort } from "./snapshot-handle.ts";
 
-/** Row 0 of the counters is the origin's. */
-const ORIGIN_EXPORT = 0;
+export interface OriginParts {
+  /** The volume's number. */
+  readonly volume: number;
+  readonly words: VolumeWords;
+  readonly exportWorkers: readonly Channel[];
+  /** Of the live volume's export, in each export worker. */
+  readonly counters: readonly Float64Array[];
+  /** Of a snapshot's export. */
+  readonly countersOf: (snapshot: number) => readonly Float64Array[];
+}
 
-export function originPorts(words: VolumeWords, exportWorkers: readonly Channel[]): OriginPorts {
+export function originPorts({ volume, words, exportWorkers, counters, countersOf }: OriginParts): OriginPorts {
   let listed: readonly number[] = [];
   return {
-    writeGate: gatePort(words, ORIGIN_WRITE_GATE, exportWorkers),
-    readGate: gatePort(words, ORIGIN_READ_GATE, exportWorkers),
+    writeGate: gatePort(volume, words, ORIGIN_WRITE_GATE, exportWorkers),
+    readGate: gatePort(volume, words, ORIGIN_READ_GATE, exportWorkers),
     setList: (snapshots) => {
       listed = snapshots;
       words.setList(snapshots);
     },
     setMerging: (snapshot) => words.setMerging(snapshot),
-    requests: () => exportWorkers.reduce((total, { counters }) => total + requestsOf(counters, listed), 0),
+    requests: () => listed.reduce((sum, snapshot) => sum + requestsOf(countersOf(snapshot)), requestsOf(counters)),
   };
 }
 
-function requestsOf(counters: Float64Array, snapshots: readonly number[]): number {
-  let requests = requestsIn(counters, ORIGIN_EXPORT);
-  for (const index of snapshots) requests += requestsIn(counters, 1 + index);
-  return requests;
+function requestsOf(workers: readonly Float64Array[]): number {
+  return workers.reduce((sum, counters) => sum + requestsIn(counters), 0);
 }

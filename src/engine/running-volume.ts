@@ -1,11 +1,13 @@
 /**
- * A volume that runs: an origin, its snapshots, and the threads that serve them. A program holds it through a `Volume` (volume.ts).
+ * A volume that runs: an origin, its snapshots, and its part in the engine whose threads serve them. A program holds it through a `Volume`
+ * (volume.ts).
  *
  *   openVolume
- *     open and lock origin ─▶ open every store (E-46: the whole set, before the first write) ─▶ threads ─▶ core
+ *     open and lock origin ─▶ open every store (E-46: the whole set, before the first write) ─▶ threads know it ─▶ core
  *     ─▶ snapshots: memory to every worker, open in the core, one that merges presented (E-36) ─▶ listen
  *   close
- *     stop listening ─▶ export workers drain ─▶ core: commit all, flush ─▶ metadata, copy workers ─▶ locks released
+ *     stop listening ─▶ its clients drain ─▶ core: commit all, flush ─▶ its copies and commits end ─▶ threads forget it ─▶ locks released
+ *   its core fails: the volume alone ends    a thread dies: every volume of the engine
  *
  * Everything here runs on the main thread. It holds no rule of its own about exceptions: that is core's.
  */
@@ -16,14 +18,12 @@ import { throwIfAborted, whenAborted } from "../base/abort-error.ts";
 import { errnoName, SnapringError } from "../base/errno.ts";
 import { errnoWhy } from "../base/errno-words.ts";
 import type { NoticeKind } from "../core/ports.ts";
+import { createExportCounters } from "../ring/counters.ts";
 import { createVolumeWords, VolumeWords } from "../ring/volume-words.ts";
 import { CloseWatch } from "./close-watch.ts";
 import type { CompleteOptions } from "./complete-options.ts";
-import type { CoreShell, ShellEvents } from "./core-shell.ts";
-import { NO_CLIENTS } from "./client-limits.ts";
 import { uriOf } from "./listen-address.ts";
 import { Listener } from "./listener.ts";
-import { MainWake } from "./main-wake.ts";
 import { MergePacer } from "./merge-pacer.ts";
 import { sayWhatIsMissing } from "./missing.ts";
 import { checkSnapshotOptions } from "./option-schema.ts";
@@ -32,25 +32,29 @@ import { Orders } from "./orders.ts";
 import { coreError, defect, inWords } from "./refusal.ts";
 import { canKeepRegister } from "../register/register-place.ts";
 import { RegisteredSet } from "./registered-set.ts";
-import { type Served, serve } from "./serving.ts";
+import type { Member, RunningEngine } from "./running-engine.ts";
+import { Serving, type ServingParts } from "./serving.ts";
 import type { SnapshotHandle } from "./snapshot-handle.ts";
 import { SnapshotSet } from "./snapshot-set.ts";
 import { exportStats, type VolumeStats, workerStats } from "./stats.ts";
-import type { Threads } from "./threads.ts";
 import { guarded } from "./user-callback.ts";
 import { VolumeDevice } from "./volume-device.ts";
 import { type ExportInfo, noticeWords, type SnapshotStatus, type VolumeEvents } from "./volume-events.ts";
 import type { MergeOptions, SnapshotOptions } from "./volume-options.ts";
 
-export class RunningVolume extends EventEmitter<VolumeEvents> {
+export class RunningVolume extends EventEmitter<VolumeEvents> implements Member {
+  readonly name: string;
+  readonly #engine: RunningEngine;
+  readonly #number: number;
+  readonly #left: () => Promise<void>;
   readonly #options: CompleteOptions;
   readonly #words = createVolumeWords();
+  readonly #counters: SharedArrayBuffer;
   readonly #orders = new Orders();
   #origin: VolumeDevice | undefined;
-  #wake: MainWake | undefined;
-  #threads: Threads | undefined;
-  #shell: CoreShell | undefined;
-  #listener: Listener | undefined;
+  #originFile: number | undefined;
+  #serving: Serving | undefined;
+  readonly #listener: Listener;
   readonly #pacer: MergePacer;
   #opened: OpenedSnapshots | undefined;
   #set: SnapshotSet | undefined;
@@ -59,18 +63,27 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
   #isOpen = false;
   readonly #closeWatch: CloseWatch;
   #dead: Error | undefined;
-  /** After a death: resolves when its clients are cut off and its threads have ended. */
+  /** It has failed alone: resolves when its clients are cut off, and nothing of it is under way. */
   #cut: Promise<void> | undefined;
   /** Resolves when a worker dies, or anything of ours throws, if that happens. */
   readonly #death: Promise<void>;
   #died: (() => void) | undefined;
 
-  /** Use `openVolume`. */
-  constructor(options: CompleteOptions) {
+  /**
+   * Joins the engine, until it is closed. `name`: as clients know it at addresses of the engine. `left`: it has left the engine, which the last of its
+   * volumes may end.
+   */
+  constructor(options: CompleteOptions, engine: RunningEngine, name: string, left: () => Promise<void>) {
     super();
+    this.name = name;
     this.#options = options;
-    this.#closeWatch = new CloseWatch(options.log, () => (this.#threads?.ended ?? 0) + (this.#shell?.heard ?? 0));
-    this.#pacer = new MergePacer(options.mergePercent, () => this.#shell?.mergeContinue());
+    this.#engine = engine;
+    this.#left = left;
+    this.#counters = createExportCounters(options.workers);
+    this.#number = engine.join(this);
+    this.#listener = new Listener(engine.front, this.#number, (error) => this.fail(defect(error)));
+    this.#closeWatch = new CloseWatch(options.log, () => (this.#serving?.ended ?? 0) + (this.#opened?.operations ?? 0));
+    this.#pacer = new MergePacer(options.mergePercent, () => this.#serving?.shell.mergeContinue());
     this.#death = new Promise((resolve) => {
       this.#died = resolve;
     });
@@ -85,7 +98,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
   get exports(): readonly ExportInfo[] {
     const sizeBytes = this.#originDevice.file.sizeBytes;
     const { readOnly, originReadOnly } = this.#options;
-    const addresses = this.#listener?.addresses ?? [];
+    const { addresses } = this.#listener;
     const snapshots = this.#snapshots
       .served()
       .map((handle) => [handle.name, this.#snapshots.stats(handle).state] as const);
@@ -99,16 +112,13 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
   }
 
   stats(): VolumeStats {
-    const workers = this.#threads?.exports ?? [];
+    const counters = this.#serving?.counters ?? [];
     const handles = this.#snapshots.served();
     return {
       snapshots: handles.map((handle) => this.#snapshots.stats(handle)),
-      exports: [
-        exportStats("origin", 0, workers),
-        ...handles.map((handle) => exportStats(handle.name, 1 + handle.index, workers)),
-      ],
-      workers: (this.#threads?.all ?? []).map(workerStats),
-      clients: this.#listener?.stats() ?? NO_CLIENTS,
+      exports: [exportStats("origin", counters), ...handles.map((handle) => exportStats(handle.name, handle.counters))],
+      workers: (this.#engine.threads?.all ?? []).map(workerStats),
+      clients: this.#engine.front.stats(),
       droppedLines: this.#options.droppedLines(),
     };
   }
@@ -161,7 +171,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
   /** E-42: drain, commit, flush, release (volume.ts). `signal`, of any of its calls, ends the draining. */
   close(signal?: AbortSignal): Promise<void> {
     this.#closing ??= this.#closeWatch.watch(this.#close(), () => this.#flushAtLast());
-    if (signal !== undefined) whenAborted(signal, () => this.#threads?.cut(), this.#closing);
+    if (signal !== undefined) whenAborted(signal, () => this.#serving?.stop.cut(), this.#closing);
     return this.#closing;
   }
 
@@ -175,18 +185,21 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
     for (const line of this.#origin.remarks()) options.log(line);
     await this.#listen();
     this.#registered = await RegisteredSet.open(this.#origin, options);
-    const opened = new OpenedSnapshots(options, this.#origin, this.#registered);
+    this.#originFile = this.#engine.files.take();
+    const { files } = this.#engine;
+    const opened = new OpenedSnapshots(options, this.#origin, this.#registered, files, this.#originFile);
     this.#opened = opened;
     throwIfAborted(signal);
-    const { shell, threads } = await this.#openStores(opened, this.#origin, signal);
+    await this.#openStores(opened, signal);
+    const serving = await this.#serve(opened, this.#origin);
     throwIfAborted(signal);
     const set = new SnapshotSet({
       options,
       origin: this.#origin,
       registered: this.#registered,
       opened,
-      shell,
-      threads,
+      serving,
+      volume: this.#number,
       words: new VolumeWords(this.#words),
       merging: { notice: (index, event, error) => this.#tell(index, event, error), began: () => this.#pacer.began() },
     });
@@ -195,24 +208,23 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
     await Promise.race([attached, this.#death]);
     if (this.#dead !== undefined) throw this.#dead;
     throwIfAborted(signal);
-    this.#listener?.serve(threads.exports);
+    this.#listener.serve(serving.threads.exports);
     this.#isOpen = true;
     set.merges.opened();
   }
 
   /** The whole set opens before the origin accepts its first write (E-46). Threads start beside a store that takes its time. */
-  async #openStores(opened: OpenedSnapshots, origin: VolumeDevice, signal: AbortSignal | undefined): Promise<Served> {
-    let served: Promise<Served> | undefined;
+  async #openStores(opened: OpenedSnapshots, signal: AbortSignal | undefined): Promise<void> {
+    let started: Promise<unknown> | undefined;
     try {
       await opened.openAll(() => {
         // A store that is refused may be read twice, to say why.
-        served ??= this.#startThreads(origin);
-        served.catch(() => {});
+        started ??= this.#engine.start();
+        started.catch(() => {});
       }, signal);
     } finally {
-      await served?.catch(() => {});
+      await started?.catch(() => {});
     }
-    return await (served ?? this.#startThreads(origin));
   }
 
   get #originDevice(): VolumeDevice {
@@ -223,79 +235,95 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
     return there(this.#set);
   }
 
-  async #startThreads(origin: VolumeDevice): Promise<Served> {
-    this.#wake = new MainWake(() => this.#shell?.turn());
-    const events: ShellEvents = {
+  async #serve(opened: OpenedSnapshots, origin: VolumeDevice): Promise<Serving> {
+    const threads = await this.#engine.start();
+    if (this.#dead !== undefined) throw this.#dead;
+    const events: ServingParts["events"] = {
       register: (index, what) => this.#snapshots.register(index, what),
       committed: (index) => this.#set?.committed(index),
       notice: (index, event, error) => this.#notice(index, event, error),
-      connectionClosed: (id, cause) => this.#listener?.connectionClosed(id, cause),
-      entered: (id) => this.#listener?.entered(id),
-      waiting: (worker) => this.#listener?.waiting(worker),
-      failed: (error) => this.#fail(defect(error)),
+      failed: (error) => this.fail(defect(error)),
     };
-    const served = await serve(this.#options, origin, this.#words, this.#wake, events, (error) => this.#fail(error));
-    this.#threads = served.threads;
-    this.#shell = served.shell;
-    served.shell.turn();
-    return served;
+    const fileOf = (device: number): number => opened.fileOf(device);
+    const [engine, number, name] = [this.#engine, this.#number, this.name];
+    const countersOf = (snapshot: number): readonly Float64Array[] => opened.at(snapshot)?.counters ?? [];
+    const memory = { words: this.#words, counters: this.#counters, countersOf };
+    const parts = { ...memory, engine, threads, number, name, options: this.#options, origin, fileOf, events };
+    try {
+      this.#serving = await Serving.begin(parts);
+      return this.#serving;
+    } catch (error) {
+      // A worker that has died refuses what it is told, and why it died is what there is to say.
+      throw this.#dead ?? error;
+    }
   }
 
   async #listen(): Promise<void> {
-    this.#listener = new Listener(this.#options.log, (error) => this.#fail(defect(error)));
     for (const address of this.#options.listen) await this.#listener.listen(address);
   }
 
   async #close(): Promise<void> {
     this.#closeWatch.step("orders under way");
     const merges = this.#set?.merges.close();
-    await this.#listener?.stop();
+    await this.#listener.stop();
     await Promise.race([merges, this.#death]);
     await this.#orders.over();
-    const threads = this.#threads;
-    const shell = this.#shell;
-    if (threads !== undefined && shell !== undefined) {
-      if (this.#dead === undefined) await Promise.race([this.#drain(threads, shell), this.#death]);
-      this.#closeWatch.step("threads to end");
+    const serving = this.#serving;
+    if (serving !== undefined) {
+      if (this.#dead === undefined) await Promise.race([this.#drain(serving), this.#death]);
+      this.#closeWatch.step("what is under way to end");
     }
     await this.#cut;
-    // They may have come up after that.
-    if (this.#dead !== undefined) await threads?.abandon();
-    this.#closeWatch.step("devices to be released");
     this.#pacer.close();
-    shell?.end();
-    this.#listener?.close();
-    this.#wake?.close();
-    const quiet = this.#dead === undefined;
+    serving?.shell.end();
+    await this.#forgotten(serving);
+    this.#listener.close();
+    this.#engine.leave(this.#number);
+    this.#closeWatch.step("threads to end");
+    await this.#left();
+    const quiet = this.#engine.dead === undefined;
+    this.#closeWatch.step("devices to be released");
     try {
       if (!this.#isOpen) await this.#opened?.takeBack();
       await this.#set?.looked();
       this.#opened?.closeAll(quiet);
     } finally {
       this.#origin?.close(quiet);
+      if (this.#originFile !== undefined) this.#engine.files.give(this.#originFile);
     }
     guarded(() => this.emit("close"))();
   }
 
-  async #drain(threads: Threads, shell: CoreShell): Promise<void> {
+  /** The threads have let go of everything; those of an engine that is dead by ending. */
+  async #forgotten(serving: Serving | undefined): Promise<void> {
+    const engine = this.#engine;
+    try {
+      if (engine.dead === undefined) await serving?.end((this.#opened?.all() ?? []).map(({ file }) => file));
+    } catch (error) {
+      if (engine.dead === undefined) throw error;
+    }
+    await engine.gone();
+  }
+
+  async #drain({ stop, shell }: Serving): Promise<void> {
     const watch = this.#closeWatch;
     watch.step("requests of clients");
-    await threads.stop(threads.exports);
+    await stop.drain();
     if (this.#dead !== undefined) return;
-    watch.sayCut(threads.exports, threads.wasCut);
+    watch.sayCut(stop.cutClients, stop.wasCut);
     watch.step("commits and flushes of the snapshots", CLOSE_FLUSH_MS);
     const { error, message } = await shell.operate((operation) => shell.core.close(operation));
     if (this.#dead !== undefined) return;
     if (error !== 0) this.#options.log(coreError("closing", error, message).message);
     watch.step("copies and commits under way");
-    await threads.stop([threads.metadata, ...threads.copies]);
+    await shell.idle();
     if (this.#options.readOnly || this.#dead !== undefined) return;
     watch.step("a flush of the origin", CLOSE_FLUSH_MS);
     // What clients wrote to the origin and did not flush: the core has flushed only the COW devices.
     const flushError = this.#options.originReadOnly ? 0 : await this.#originDevice.flush();
     if (flushError !== 0) this.#options.log(`closing: cannot flush the origin: ${errnoWhy(flushError)}`);
     watch.step("the register");
-    if (error === 0 && flushError === 0) await this.#see();
+    if (error === 0 && flushError === 0) await this.#set?.see();
   }
 
   /** A device hangs. Exceptions are committed while their devices answer; what clients wrote to the origin and did not flush is flushed. */
@@ -304,25 +332,16 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
     await Promise.race([this.#origin.flush(), new Promise((resolve) => setTimeout(resolve, CLOSE_GRACE_MS))]);
   }
 
-  /** What cannot be noted is not lost: the register knows an older state of stores that only grow. */
-  async #see(): Promise<void> {
-    try {
-      await this.#set?.see();
-    } catch (error) {
-      this.#options.log(`closing: ${(error as Error).message}`);
-    }
-  }
-
   /**
    * The one way in which a volume fails: a worker has died, or something of ours has thrown. Nothing can be promised any more; what is
    * durable stays so. Orders are rejected, requests that wait get EIO, streams end, nobody is accepted any longer; the user closes the rest.
    */
-  #fail(error: Error): void {
+  fail(error: Error): void {
     if (this.#dead !== undefined) return;
     this.#dead = error;
     this.#died?.();
     this.#orders.abandon(error);
-    this.#shell?.end();
+    this.#serving?.shell.end();
     this.#cut = this.#cutClients();
     // An opening that fails says so itself.
     if (!this.#isOpen) return;
@@ -330,18 +349,27 @@ export class RunningVolume extends EventEmitter<VolumeEvents> {
     process.nextTick(() => this.emit("error", error));
   }
 
-  /** The threads answer what waits, end the streams, and themselves; main ends the streams of those that cannot. */
+  /** The workers answer what waits, and end the streams; main ends those that they cannot. */
   async #cutClients(): Promise<void> {
-    const late = setTimeout(() => this.#listener?.endStreams(), 2 * ABANDON_GRACE_MS);
+    const serving = this.#serving;
+    const late = setTimeout(() => this.#engine.front.endStreamsOf(this.#number), 2 * ABANDON_GRACE_MS);
     try {
-      await this.#listener?.stop();
-      for (const { dead, index } of this.#threads?.exports ?? []) if (dead) this.#listener?.endStreams(index);
-      await this.#threads?.abandon();
+      await this.#listener.stop();
+      // Of an engine that is dead the threads end, with all that is theirs.
+      if (serving !== undefined && this.#engine.dead === undefined) {
+        await Promise.race([this.#nothingLeft(serving), this.#engine.died]);
+      }
     } catch (error) {
-      this.#options.log(`ending the threads: ${defect(error).message}`);
+      this.#options.log(`ending the volume: ${defect(error).message}`);
     }
     clearTimeout(late);
-    this.#listener?.close();
+    serving?.stop.close();
+    this.#listener.close();
+  }
+
+  async #nothingLeft({ stop, shell }: Serving): Promise<void> {
+    await stop.abandon();
+    await shell.idle();
   }
 
   #refuseDead(): void {

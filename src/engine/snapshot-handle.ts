@@ -7,7 +7,7 @@ import type { GatePort, NoticeKind, SnapshotPorts } from "../core/ports.ts";
 import { returnMemory } from "../device/cleared-memory.ts";
 import type { PlacedFile } from "../device/placed-file.ts";
 import type { StoreKind } from "../format/table-line.ts";
-import { cowFile } from "../ring/file-table.ts";
+import { createExportCounters, exportCounters } from "../ring/counters.ts";
 import { Message } from "../ring/messages.ts";
 import { GateOpened } from "../ring/to-workers.ts";
 import { snapshotReadGate, snapshotWriteGate } from "../base/gate-numbers.ts";
@@ -22,6 +22,10 @@ import type { SnapshotEvent } from "./volume-events.ts";
 
 export interface SnapshotHandleParts {
   readonly index: number;
+  /** Export workers, each of which counts its requests. */
+  readonly workers: number;
+  /** Its COW device's number in every ring. */
+  readonly file: number;
   readonly name: string;
   readonly store: StoreKind;
   readonly cow: VolumeDevice;
@@ -39,12 +43,15 @@ export interface SnapshotHandleParts {
 
 export class SnapshotHandle {
   readonly index: number;
+  readonly file: number;
   readonly name: string;
   readonly store: StoreKind;
   readonly cow: VolumeDevice;
   readonly loaded: LoadedStore;
   readonly table: TableWriter;
   readonly words: SnapshotWords;
+  /** Of its export, in each export worker. */
+  readonly counters: readonly Float64Array[];
   readonly description: SnapshotDescription;
   readonly merging: boolean;
   readonly made: PlacedFile | undefined;
@@ -56,6 +63,7 @@ export class SnapshotHandle {
 
   constructor(parts: SnapshotHandleParts) {
     this.index = parts.index;
+    this.file = parts.file;
     this.name = parts.name;
     this.store = parts.store;
     this.cow = parts.cow;
@@ -65,6 +73,8 @@ export class SnapshotHandle {
     this.seeAt = Math.max(1, 2 * parts.loaded.exceptions);
     this.merging = parts.merging;
     const words = createSnapshotWords();
+    const counters = createExportCounters(parts.workers);
+    this.counters = Array.from({ length: parts.workers }, (_, worker) => exportCounters(counters, worker));
     this.words = new SnapshotWords(words);
     this.description = {
       index: parts.index,
@@ -72,7 +82,8 @@ export class SnapshotHandle {
       chunkBytes: parts.loaded.chunkSectors * SECTOR_BYTES,
       table: parts.tableMemory,
       words,
-      cow: parts.cow.describe(cowFile(parts.index)),
+      counters,
+      cow: parts.cow.describe(parts.file),
       reserves: parts.reserves,
       discardZeroesCow: parts.discardZeroesCow,
       discardPassdownOrigin: parts.discardPassdownOrigin,
@@ -108,28 +119,34 @@ export class SnapshotHandle {
     if (quiet) returnMemory(this.description.table);
   }
 
-  ports(volume: VolumeWords, exportWorkers: readonly Channel[]): SnapshotPorts {
+  /** `volume`: its number, and its words. */
+  ports(volume: number, volumeWords: VolumeWords, exportWorkers: readonly Channel[]): SnapshotPorts {
     const { table, words } = this;
     return {
       table,
       tracking: words.tracking,
       words,
-      writeGate: gatePort(volume, snapshotWriteGate(this.index), exportWorkers),
-      readGate: gatePort(volume, snapshotReadGate(this.index), exportWorkers),
+      writeGate: gatePort(volume, volumeWords, snapshotWriteGate(this.index), exportWorkers),
+      readGate: gatePort(volume, volumeWords, snapshotReadGate(this.index), exportWorkers),
     };
   }
 }
 
 /** A gate that wakes the requests which are parked at it, in every export worker, when it opens. */
-export function gatePort(volume: VolumeWords, number: number, exportWorkers: readonly Channel[]): GatePort {
-  const gate = volume.gate(number);
+export function gatePort(
+  volume: number,
+  words: VolumeWords,
+  number: number,
+  exportWorkers: readonly Channel[],
+): GatePort {
+  const gate = words.gate(number);
   return {
     close: () => gate.close(),
     inFlight: () => gate.inFlight(),
     open: () => {
       gate.open();
       for (const { outbox } of exportWorkers) {
-        const at = outbox.begin(Message.GateOpened, 0);
+        const at = outbox.begin(Message.GateOpened, volume, 0);
         GateOpened.gate.set(outbox.words, at, number);
       }
     },

@@ -12,9 +12,7 @@ import { SnapringError } from "../base/errno.ts";
 import { SnapshotState } from "../base/states.ts";
 import type { Registration } from "../core/ports.ts";
 import { formatTableLine } from "../format/table-line.ts";
-import { cowFile } from "../ring/file-table.ts";
 import type { VolumeWords } from "../ring/volume-words.ts";
-import type { ExportControl, FileControl } from "../ring/worker-data.ts";
 import type { CoreShell } from "./core-shell.ts";
 import type { RegisteredState } from "../register/register-text.ts";
 import type { OpenedSnapshots } from "./opened-snapshots.ts";
@@ -24,7 +22,7 @@ import { coreError } from "./refusal.ts";
 import type { SnapshotHandle } from "./snapshot-handle.ts";
 import { snapshotStats, type SnapshotStats } from "./stats.ts";
 import { removeMade } from "./store-opening.ts";
-import type { Threads } from "./threads.ts";
+import type { Serving } from "./serving.ts";
 import type { SnapshotStatus } from "./volume-events.ts";
 import type { VolumeDevice } from "./volume-device.ts";
 import { checkName, refusePassdown } from "./option-schema.ts";
@@ -47,8 +45,9 @@ export interface SnapshotSetParts {
   readonly origin: VolumeDevice;
   readonly registered: RegisteredSet;
   readonly opened: OpenedSnapshots;
-  readonly shell: CoreShell;
-  readonly threads: Threads;
+  readonly serving: Serving;
+  /** The volume's number. */
+  readonly volume: number;
   readonly words: VolumeWords;
   readonly merging: MergeEvents;
 }
@@ -59,24 +58,26 @@ export class SnapshotSet {
   readonly #registered: RegisteredSet;
   readonly #opened: OpenedSnapshots;
   readonly #shell: CoreShell;
-  readonly #threads: Threads;
+  readonly #serving: Serving;
+  readonly #volume: number;
   readonly #words: VolumeWords;
   readonly merges: Merges;
   #seeing: Promise<void> = Promise.resolve();
 
-  /** The threads are there, and have no snapshot yet; `attach` follows. */
-  constructor({ options, origin, registered, opened, shell, threads, words, merging }: SnapshotSetParts) {
+  /** The workers know the volume, and have no snapshot of it yet; `attach` follows. */
+  constructor({ options, origin, registered, opened, serving, volume, words, merging }: SnapshotSetParts) {
     this.#options = options;
     this.#origin = origin;
     this.#registered = registered;
     this.#opened = opened;
-    this.#shell = shell;
-    this.#threads = threads;
+    this.#shell = serving.shell;
+    this.#serving = serving;
+    this.#volume = volume;
     this.#words = words;
     const { originReadOnly } = options;
     this.merges = new Merges({
       ...merging,
-      shell,
+      shell: serving.shell,
       originReadOnly,
       operate: (name, event) => this.#operate(name, event),
     });
@@ -199,14 +200,17 @@ export class SnapshotSet {
     else await this.#registered.record(handle.registrand, what);
   }
 
-  /** The volume closes, and everything is on disk: the register remembers what the stores hold. */
+  /**
+   * The volume closes, and everything is on disk: the register remembers what the stores hold. What cannot be noted is not lost: the register knows an
+   * older state of stores that only grow.
+   */
   async see(): Promise<void> {
     await this.#seeing;
     const persistent = this.#opened.all().filter((handle) => handle.persistent);
-    await this.#registered.see(
-      persistent.map(({ registrand }) => registrand),
-      true,
-    );
+    const registrands = persistent.map(({ registrand }) => registrand);
+    await this.#registered.see(registrands, true).catch((error: Error) => {
+      this.#options.log(`closing: ${error.message}`);
+    });
   }
 
   /**
@@ -254,7 +258,7 @@ export class SnapshotSet {
     return {
       index: handle.index,
       store: handle.store,
-      ports: handle.ports(this.#words, this.#threads.exports),
+      ports: handle.ports(this.#volume, this.#words, this.#serving.threads.exports),
       metadataBlockBytes: handle.cow.metadataBlockBytes,
       registered: handle.persistent && !this.#options.readOnly,
       merging: this.#stateAtOpening(handle) === "merging",
@@ -265,24 +269,16 @@ export class SnapshotSet {
   async #introduce(handle: SnapshotHandle): Promise<void> {
     const { readOnly } = this.#options;
     const { fd } = handle.cow;
-    const control: ExportControl = { kind: "snapshot", snapshot: handle.description, fd, readOnly };
-    await this.#tell(control, { file: cowFile(handle.index), fd, inline: handle.cow.inline });
+    await this.#serving.tell(
+      { kind: "snapshot", volume: this.#volume, snapshot: handle.description, fd, readOnly },
+      { file: handle.file, fd, inline: handle.cow.inline, cow: true },
+    );
   }
 
   async #forget(handle: SnapshotHandle): Promise<void> {
-    const gone = { file: cowFile(handle.index), fd: -1, inline: false };
-    await this.#tell({ kind: "forget", index: handle.index, name: handle.name }, gone);
+    const { index, name, file } = handle;
+    await this.#serving.tell({ kind: "forget", volume: this.#volume, index, name }, { gone: [file] });
     this.#opened.close(handle);
-  }
-
-  async #tell(toExports: ExportControl, toOthers: FileControl): Promise<void> {
-    const { exports, copies, metadata } = this.#threads;
-    const taken = [
-      ...exports.map((channel) => channel.control(toExports)),
-      ...[...copies, metadata].map((channel) => channel.control(toOthers)),
-    ];
-    this.#shell.turn();
-    await Promise.all(taken);
   }
 
   async #operate(name: string, event: (operation: number) => void): Promise<void> {

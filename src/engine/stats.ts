@@ -6,12 +6,10 @@
  *
  * Plain numbers, taken when asked for; a counter of a running worker may be a moment old.
  */
-import { assert } from "../base/assert.ts";
-import { MAX_SNAPSHOTS } from "../base/constants.ts";
 import { SnapshotState } from "../base/states.ts";
 import type { SnapshotCounters } from "../core/counters.ts";
 import type { CoreStatus } from "../core/status.ts";
-import { ExportCounter, exportRow, HISTOGRAM_BUCKETS, histogramAt, WorkerCounter } from "../ring/counters.ts";
+import { ExportCounter, HISTOGRAM_BUCKETS, histogramAt, WorkerCounter } from "../ring/counters.ts";
 import type { Channel, WorkerRole } from "./channel.ts";
 import type { ClientStats } from "./client-limits.ts";
 import type { SnapshotHandle } from "./snapshot-handle.ts";
@@ -77,6 +75,8 @@ export interface ExportStats {
   readonly writtenBytes: number;
   /** Requests that were answered with an error, among the above. */
   readonly errors: number;
+  /** Operations on devices that have ended, those of copy threads not among them. */
+  readonly operations: number;
   /** Of reads, from the arrival of a request to its reply. */
   readonly readLatency: Histogram;
   /** Of writes, likewise. */
@@ -149,18 +149,16 @@ export function workerStats(channel: Channel): WorkerStats {
   };
 }
 
-/** `exportIndex`: 0 the origin, 1 + snapshot index. */
-export function exportStats(name: string, exportIndex: number, workers: readonly Channel[]): ExportStats {
-  assert(exportIndex <= MAX_SNAPSHOTS, "an export has a row of counters");
-  const row = exportRow(exportIndex);
+/** `workers`: the export's counters in each export worker. */
+export function exportStats(name: string, workers: readonly Float64Array[]): ExportStats {
   const histogram = (operation: number): Histogram =>
     Array.from({ length: HISTOGRAM_BUCKETS }, (_, bucket) =>
-      workers.reduce((total, w) => total + w.counters[histogramAt(exportIndex, operation) + bucket], 0),
+      workers.reduce((total, counters) => total + counters[histogramAt(operation) + bucket], 0),
     );
   return {
     name,
     ...named<keyof typeof ExportCounter, ExportStats>(ExportCounter, (counter) =>
-      workers.reduce((total, w) => total + w.counters[row + counter], 0),
+      workers.reduce((total, counters) => total + counters[counter], 0),
     ),
     readLatency: histogram(ExportCounter.Reads),
     writeLatency: histogram(ExportCounter.Writes),

@@ -1,18 +1,18 @@
 /**
- * The threads of a volume: export workers, the metadata worker, and copy workers, each the one thread of a piscina pool.
+ * The threads of an engine, which serve all of its volumes: export workers, the metadata worker, and copy workers, each the one thread of a
+ * piscina pool.
  *
  *   openThreads ─▶ spawn, wait until each has its ring ─▶ … ─▶ stop(role): Stop through the ring, Stopped back, thread ends
  *
  * A worker is always told to stop, and ends by itself, so that it leaves nothing half done. One that is terminated (with the program, or the
- * Worker that opened the volume) ends as in a crash: see docs/RELIABILITY.md. What an opening has begun when one of its steps fails is
+ * Worker that opened the engine) ends as in a crash: see docs/RELIABILITY.md. What an opening has begun when one of its steps fails is
  * taken back: channels are closed, threads that run are ended.
  */
 import { Worker } from "node:worker_threads";
 import type { Piscina } from "piscina";
-import { ABANDON_GRACE_MS, CLOSE_GRACE_MS } from "../base/constants.ts";
+import { ABANDON_GRACE_MS } from "../base/constants.ts";
 import { COPY_ARENA_BYTES } from "../ring/copy-arena.ts";
 import { EXPORT_ARENA_BYTES } from "../ring/export-arena.ts";
-import { WorkerCounter } from "../ring/counters.ts";
 import { Message, StopHow } from "../ring/messages.ts";
 import { Stop } from "../ring/to-workers.ts";
 import { METADATA_ARENA_BYTES } from "../ring/metadata-arena.ts";
@@ -24,22 +24,13 @@ import { Channel, type ChannelOptions, type WorkerRole } from "./channel.ts";
 /** A loop allocates next to nothing: room for garbage would only fill up over the days, in every thread. */
 const WORKER_LIMITS = { maxYoungGenerationSizeMb: 3 };
 
-const ENDS = [
-  WorkerCounter.Completed,
-  WorkerCounter.CopiedBytes,
-  WorkerCounter.MetadataJobs,
-  WorkerCounter.MetadataBytes,
-] as const;
-
 export interface ThreadOptions {
   readonly exportWorkers: number;
   readonly copyWorkers: number;
   readonly mode: RingMode;
   readonly wakeMain: WakeHandle;
-  readonly originFd: number;
-  readonly originInline: boolean;
   readonly exportData: Omit<ExportWorkerData, "worker">;
-  /** A worker has died of an error: the volume cannot go on. */
+  /** A worker has died of an error: the engine cannot go on. */
   readonly died: (error: Error) => void;
 }
 
@@ -50,16 +41,13 @@ export class Threads {
   readonly all: readonly Channel[];
   readonly #exits = new Map<Channel, Promise<unknown>>();
   readonly #pools: Piscina[] = [];
-  /** Clients have no time any more (`cut`). */
-  #isImpatient = false;
-  #graceIsOver = false;
-  #cutNow: (() => void) | undefined;
+  #abandoned: Promise<void> | undefined;
 
   private constructor(options: ThreadOptions) {
-    const { exportWorkers, copyWorkers, mode, wakeMain, originFd, originInline } = options;
+    const { exportWorkers, copyWorkers, mode, wakeMain } = options;
     const made: Channel[] = [];
     const make = (role: WorkerRole, index: number, arenaBytes: number): Channel => {
-      const channel: ChannelOptions = { role, index, arenaBytes, mode, wakeMain, originFd, originInline };
+      const channel: ChannelOptions = { role, index, arenaBytes, mode, wakeMain };
       made.push(new Channel(channel));
       return made[made.length - 1];
     };
@@ -96,65 +84,37 @@ export class Threads {
     return threads;
   }
 
-  /** Grows whenever something has come to an end in a worker (some of it is told late). */
-  get ended(): number {
-    let sum = 0;
-    for (const { counters } of this.all) for (const counter of ENDS) sum += counters[counter];
-    return sum;
-  }
-
-  /** Stop workers that have nothing left to do but what is under way; resolves when their threads have ended. */
-  async stop(channels: readonly Channel[]): Promise<void> {
-    await this.#end(channels, StopHow.Drain, (channel) => channel.stopped);
-  }
-
-  /** Clients have no time, or no more of it, when their workers are stopped. */
-  cut(): void {
-    if (this.#isImpatient || this.#graceIsOver) return;
-    this.#isImpatient = true;
-    this.#cutNow?.();
-  }
-
-  /** It was by `cut` that clients were cut off, not by the end of their time. */
-  get wasCut(): boolean {
-    return this.#isImpatient;
+  /** No volume is served any more: resolves when every thread has ended. */
+  async stop(): Promise<void> {
+    await (this.#abandoned ?? this.#end(StopHow.Drain));
   }
 
   /** A worker has died: nobody waits for it, or for what main would have answered. Resolves when every thread has ended. */
-  async abandon(): Promise<void> {
-    await this.#end(this.all, StopHow.Abandon, () => undefined);
+  abandon(): Promise<void> {
+    this.#abandoned ??= this.#end(StopHow.Abandon);
+    return this.#abandoned;
   }
 
-  /** `said`: what main must have heard from a worker before its thread is let go. */
-  async #end(channels: readonly Channel[], how: StopHow, said: (channel: Channel) => unknown): Promise<void> {
-    const ending = channels.filter((channel) => !channel.isClosed);
+  async #end(how: StopHow): Promise<void> {
+    const ending = this.all.filter((channel) => !channel.isClosed);
     const tell = (stop: StopHow): void => {
       for (const channel of ending) {
         channel.told = true;
         if (channel.dead || channel.isClosed) continue;
         const { outbox } = channel;
-        const at = outbox.begin(Message.Stop, 0);
+        const at = outbox.begin(Message.Stop, 0, 0);
         Stop.how.set(outbox.words, at, stop);
         outbox.flush();
       }
     };
     tell(how);
-    const graceMs = how === StopHow.Abandon ? ABANDON_GRACE_MS : CLOSE_GRACE_MS;
-    const grace = setTimeout(() => {
-      this.#graceIsOver = true;
-      tell(StopHow.Cut);
-    }, graceMs);
-    if (how === StopHow.Drain)
-      this.#cutNow = () => {
-        clearTimeout(grace);
-        tell(StopHow.Cut);
-      };
-    if (this.#isImpatient) this.#cutNow?.();
-    await Promise.all(ending.map(said));
+    // Clients who have entered nothing yet, and those of an engine that has failed.
+    const grace = setTimeout(() => tell(StopHow.Cut), ABANDON_GRACE_MS);
+    // What main must have heard from a worker before its thread is let go.
+    if (how === StopHow.Drain) await Promise.all(ending.map((channel) => channel.stopped));
     await Promise.all(ending.map((channel) => this.#exits.get(channel)));
     clearTimeout(grace);
     for (const channel of ending) channel.close();
-    if (!ending.some((channel) => channel.role === "copy")) return;
     await Promise.all(this.#pools.splice(0).map((pool) => pool.destroy()));
   }
 

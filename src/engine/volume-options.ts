@@ -100,6 +100,31 @@ export interface VolumeOptions {
   readonly log?: ((line: string) => void) | undefined;
 }
 
+/** An engine, for `openEngine`: the threads that its volumes share. An option that is left out or undefined has its default; one that is unknown is refused. */
+export interface EngineOptions {
+  /**
+   * Addresses that serve every volume, as in the options of a volume: there the export `VOLUME` is a live volume, `VOLUME@SNAPSHOT` a snapshot of it, and the
+   * empty name the live volume where the engine has but one. Default: volumes are served by addresses of their own.
+   */
+  readonly listen?: readonly string[] | undefined;
+  /** How I/O is done. "uring": fail (EOPNOTSUPP) where io_uring is refused. "sync": do not use it. Default "auto": io_uring where it works. */
+  readonly io?: "auto" | "uring" | "sync" | undefined;
+  /** Threads that serve clients, 1 to 16. Default: one per processor, 4 at most. */
+  readonly workers?: number | undefined;
+  /** Threads that copy chunks, 1 to 16. Default 1. */
+  readonly copyWorkers?: number | undefined;
+  /** Microseconds (0 to 1000000) that a thread that serves clients polls after its last work before it sleeps. Default 0: it sleeps at once. */
+  readonly busyPoll?: number | undefined;
+  /** Gets one line at a time about the engine (volumes have a `log` of their own), without its end. What it throws is dropped. Default: nobody is told. */
+  readonly log?: ((line: string) => void) | undefined;
+}
+
+/** A volume of an engine, for `Engine.openVolume`: as for `openVolume`, without what is the engine's, and with a name. */
+export interface EngineVolumeOptions extends Omit<VolumeOptions, "io" | "workers" | "copyWorkers" | "busyPoll"> {
+  /** Its name at the engine's addresses: up to 255 bytes of UTF-8, neither empty nor with an `@`, unique in the engine. */
+  readonly name: string;
+}
+
 /** How far a merge is. */
 export interface MergeProgress {
   /** Of what there was when the merge began, or went on: 0 … 1. */

@@ -11,10 +11,11 @@
 import { EventEmitter } from "node:events";
 import { printableLine } from "../base/printable.ts";
 import { answering } from "./answering.ts";
-import { completeOptions } from "./complete-options.ts";
+import { type CompleteOptions, completeOptions } from "./complete-options.ts";
 import { forwardEvents } from "./forward-events.ts";
 import { checkAbortOptions, checkMergeOptions } from "./option-schema.ts";
 import { refusal } from "./refusal.ts";
+import { RunningEngine } from "./running-engine.ts";
 import { RunningVolume } from "./running-volume.ts";
 import type { VolumeStats } from "./stats.ts";
 import { checkSurroundings } from "./surroundings.ts";
@@ -25,6 +26,8 @@ import { checkWorkerEntries } from "./worker-entry.ts";
 export type {
   AbortOptions,
   CloseOptions,
+  EngineOptions,
+  EngineVolumeOptions,
   MergeOptions,
   MergeProgress,
   SnapshotOptions,
@@ -35,6 +38,9 @@ export type { ClientStats } from "./client-limits.ts";
 export type { OptionError, OptionErrorCode } from "./option-error.ts";
 export type { ExportInfo, SnapshotEvent, SnapshotState, SnapshotStatus, VolumeEvents } from "./volume-events.ts";
 export type { ExportStats, Histogram, SnapshotStats, VolumeStats, WorkerStats } from "./stats.ts";
+
+/** The name of a volume whose engine has no addresses, and no other volume: nobody asks for it. */
+const ALONE = "volume";
 
 interface Dropped {
   readonly origin: string;
@@ -67,12 +73,28 @@ export async function openVolume(options: VolumeOptions, abort: AbortOptions = {
   checkWorkerEntries();
   checkSurroundings();
   const complete = completeOptions(options);
+  const engine = new RunningEngine(complete);
+  return await openIn({ engine, name: ALONE, options: complete, left: () => engine.close() }, signal);
+}
+
+/** Where a volume is opened. */
+export interface VolumePlace {
+  readonly engine: RunningEngine;
+  readonly name: string;
+  readonly options: CompleteOptions;
+  /** It has left the engine. */
+  readonly left: () => Promise<void>;
+}
+
+/** As `openVolume`, in this engine. */
+export async function openIn(place: VolumePlace, signal: AbortSignal | undefined): Promise<Volume> {
+  const { engine, name, options, left } = place;
   let running: RunningVolume | undefined;
   try {
-    if (signal !== undefined) await answering([complete.origin, ...complete.snapshots.map(({ cow }) => cow)], signal);
-    running = new RunningVolume(complete);
+    if (signal !== undefined) await answering([options.origin, ...options.snapshots.map(({ cow }) => cow)], signal);
+    running = new RunningVolume(options, engine, name, left);
     await running.open(signal);
-    return new Volume(running, complete.origin);
+    return new Volume(running, options.origin);
   } catch (error) {
     await running?.close().catch(() => {});
     throw refusal(error);

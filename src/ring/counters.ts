@@ -2,14 +2,12 @@
  * Counters that a worker keeps in shared memory: one writer each, read by main for statistics only (a reader may see a
  * value one step old).
  *
- *   64-bit floats
- *   0 … 15                     the worker itself: turns, enters, submitted, …
- *   16 + export × ROW …        per export: totals, then a latency histogram per operation
+ *   of a worker, 64-bit floats     turns, enters, submitted, …
+ *   of an export, 64-bit floats    one part for each export worker, side by side: totals, then a latency histogram per operation
  *
  * Histogram bucket b counts requests that took less than 2^b microseconds; the last one takes the rest.
  */
 import { assert } from "../base/assert.ts";
-import { MAX_SNAPSHOTS } from "../base/constants.ts";
 
 export const WorkerCounter = {
   Turns: 0,
@@ -40,29 +38,25 @@ export const ExportCounter = {
   ReadBytes: 6,
   WrittenBytes: 7,
   Errors: 8,
+  Operations: 9,
 } as const;
 
 export const HISTOGRAM_BUCKETS = 24;
 const HISTOGRAMS = 16;
 const OPERATIONS = 6;
-const ROWS = 16;
-const ROW: number = HISTOGRAMS + OPERATIONS * HISTOGRAM_BUCKETS;
+const WORKER_COUNTERS = 16;
+const EXPORT_COUNTERS: number = HISTOGRAMS + OPERATIONS * HISTOGRAM_BUCKETS;
 
-/** Row of an export: 0 is the origin, 1 + snapshot the snapshot's. */
-export function exportRow(exportIndex: number): number {
-  assert(exportIndex >= 0 && exportIndex <= MAX_SNAPSHOTS, "the origin has a row, and each snapshot");
-  return ROWS + exportIndex * ROW;
-}
-
-export function histogramAt(exportIndex: number, operation: number): number {
-  return exportRow(exportIndex) + HISTOGRAMS + operation * HISTOGRAM_BUCKETS;
+/** Where the histogram of an operation begins. */
+export function histogramAt(operation: number): number {
+  assert(operation >= 0 && operation < OPERATIONS, "each operation has a histogram");
+  return HISTOGRAMS + operation * HISTOGRAM_BUCKETS;
 }
 
 /** Requests of an export that a worker has ended, of whatever kind. */
-export function requestsIn(counters: Float64Array, exportIndex: number): number {
-  const row = exportRow(exportIndex);
+export function requestsIn(counters: Float64Array): number {
   let requests = 0;
-  for (let operation = 0; operation < OPERATIONS; operation++) requests += counters[row + operation]!;
+  for (let operation = 0; operation < OPERATIONS; operation++) requests += counters[operation]!;
   return requests;
 }
 
@@ -72,7 +66,19 @@ export function latencyBucket(milliseconds: number): number {
   return bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1;
 }
 
-/** For an export worker (`withExports`), or a copy or metadata worker. */
-export function createCounters(withExports: boolean): SharedArrayBuffer {
-  return new SharedArrayBuffer(8 * (withExports ? exportRow(MAX_SNAPSHOTS) + ROW : ROWS));
+/** Of a worker. */
+export function createCounters(): SharedArrayBuffer {
+  return new SharedArrayBuffer(8 * WORKER_COUNTERS);
+}
+
+/** Of an export, in so many export workers. */
+export function createExportCounters(workers: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(8 * EXPORT_COUNTERS * workers);
+}
+
+/** The part of one export worker. */
+export function exportCounters(memory: SharedArrayBuffer, worker: number): Float64Array {
+  const at = 8 * EXPORT_COUNTERS * worker;
+  assert(worker >= 0 && at < memory.byteLength, "each export worker has its part");
+  return new Float64Array(memory, at, EXPORT_COUNTERS);
 }

@@ -1,8 +1,9 @@
 /**
  * A gate: a class of requests that main can hold back and wait for, without a lock on the way of the requests.
  *
- *   word 0   closed (main)
- *   word 16  in[0]   word 32  in[1]   …   one cache line per worker, each written by its worker only
+ *   closed  ├─ gate 0, 1, 2 … ─┤ (main)        a block of gates: one word of each for main, and one for each worker. Cache lines are shared
+ *   in[0]   ├─ gate 0, 1, 2 … ─┤ (worker 0)    by gates, never by two writers
+ *   in[1]   ├─ gate 0, 1, 2 … ─┤ (worker 1) …
  *
  *   worker w                          main
  *   in[w] += 1                        closed = 1
@@ -17,18 +18,40 @@
  */
 import { assert } from "../base/assert.ts";
 import { MAX_EXPORT_WORKERS } from "../base/constants.ts";
+import { alignUp } from "../base/units.ts";
 
+/** Words of a cache line. */
 const LINE = 16;
-export const GATE_WORDS: number = LINE * (1 + MAX_EXPORT_WORKERS);
+
+/** Where a block of gates stands. */
+export interface GateBlock {
+  readonly words: Int32Array;
+  /** Word 0 of the block: the first of a cache line. */
+  readonly at: number;
+  /** Gates in it. */
+  readonly count: number;
+}
+
+/** Words of so many gates. */
+export function gateBlockWords(count: number): number {
+  return (1 + MAX_EXPORT_WORKERS) * pitchOf(count);
+}
+
+function pitchOf(count: number): number {
+  return alignUp(count, LINE);
+}
 
 /** Main's side. */
 export class Gate {
   readonly #words: Int32Array;
   readonly #at: number;
+  readonly #pitch: number;
 
-  constructor(words: Int32Array, at: number) {
+  constructor({ words, at, count }: GateBlock, gate: number) {
+    assert(gate >= 0 && gate < count, "a gate of the block");
     this.#words = words;
-    this.#at = at;
+    this.#at = at + gate;
+    this.#pitch = pitchOf(count);
   }
 
   close(): void {
@@ -48,7 +71,7 @@ export class Gate {
   inFlight(): number {
     let sum = 0;
     for (let w = 1; w <= MAX_EXPORT_WORKERS; w++) {
-      const announced = Atomics.load(this.#words, this.#at + w * LINE);
+      const announced = Atomics.load(this.#words, this.#at + w * this.#pitch);
       assert(announced >= 0, "no worker leaves more often than it has entered");
       sum += announced;
     }
@@ -62,11 +85,12 @@ export class GatePass {
   readonly #closed: number;
   readonly #mine: number;
 
-  constructor(words: Int32Array, at: number, worker: number) {
-    assert(worker >= 0 && worker < MAX_EXPORT_WORKERS, "a gate has a line for each export worker");
+  constructor({ words, at, count }: GateBlock, gate: number, worker: number) {
+    assert(gate >= 0 && gate < count, "a gate of the block");
+    assert(worker >= 0 && worker < MAX_EXPORT_WORKERS, "a gate has a word for each export worker");
     this.#words = words;
-    this.#closed = at;
-    this.#mine = at + (1 + worker) * LINE;
+    this.#closed = at + gate;
+    this.#mine = this.#closed + (1 + worker) * pitchOf(count);
   }
 
   /** Announce one request. False: the gate is closed; take the announcement back with `leave`, and wait for GateOpened. */

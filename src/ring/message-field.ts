@@ -2,10 +2,10 @@
  * A field of a message: a name in its declaration (to-main.ts, to-workers.ts), and the words that it stands in. Who sends and who takes
  * the message both go through it, so that no place is written down twice, and a name that is misspelt does not compile.
  *
- *   word 0   word 1   word 2   word 3   word 4   word 5   word 6   word 7      32 bits each
- *   kind     token    ◀──────────────── fields ────────────────────────▶
+ *   word 0           word 1   word 2   word 3   word 4   word 5   word 6   word 7      32 bits each
+ *   kind │ volume    token    ◀──────────────── fields ────────────────────────▶
  *
- *   const at = outbox.begin(Message.Granted, token);            kindOf(words, at) === Message.Granted
+ *   const at = outbox.begin(Message.Granted, volume, token);    kindOf(words, at) === Message.Granted
  *   Granted.newChunk.set(outbox.words, at, newChunk);           Granted.newChunk.get(words, at)
  *
  * Fields are made once, when their file is loaded. To set or get one is an addition and a word, and allocates nothing.
@@ -17,16 +17,21 @@ export const MESSAGE_WORDS = 8;
 export const KIND_WORD = 0;
 export const TOKEN_WORD = 1;
 
+const HALF_MASK = 0xffff;
+
 /** Where a message begins in its ring's words is `at` everywhere. */
 export function kindOf(words: Int32Array, at: number): number {
-  return words[at + KIND_WORD];
+  return words[at + KIND_WORD] & HALF_MASK;
+}
+
+/** The number of the volume that it is about; 0 where it is about none. */
+export function volumeOf(words: Int32Array, at: number): number {
+  return words[at + KIND_WORD] >>> 16;
 }
 
 export function tokenOf(words: Int32Array, at: number): number {
   return words[at + TOKEN_WORD];
 }
-
-const HALF_MASK = 0xffff;
 
 export interface MessageField {
   /** What it takes: bits 2n and 2n + 1 are the low and the high half of word n. */
@@ -160,7 +165,7 @@ export function pair(at: number): PairField {
   return new PairField(at);
 }
 
-/** The fields of one message; no two of them share a bit, and none lies outside of the message or over its kind and token. */
+/** The fields of one message; no two of them share a bit, and none lies outside of the message or over its kind, volume and token. */
 export function message<const F extends Readonly<Record<string, MessageField>>>(fields: F): F {
   let taken = 0b1111;
   for (const [name, { halves }] of Object.entries(fields)) {

@@ -31,6 +31,7 @@ export const Message = {
   // any worker → main
   ControlTaken: 11,
   Stopped: 12,
+  VolumeStopped: 18,
 
   // copy worker, metadata worker → main
   Copied: 20,
@@ -45,6 +46,7 @@ export const Message = {
   Reserved: 47,
   CutHandshake: 48,
   Relieve: 49,
+  StopVolume: 50,
 
   // main → any worker
   Control: 45,
@@ -61,8 +63,8 @@ export const Message = {
 export type Message = (typeof Message)[keyof typeof Message];
 
 /**
- * How a worker stops: when everything is answered and read; when the operations under way have ended, whatever is not answered or not
- * read; without waiting for main, which cannot answer any more because another worker has died.
+ * How a worker stops, or its part in a volume: when everything is answered and read; when the operations under way have ended, whatever is not answered or not
+ * read; without waiting for main, which cannot answer any more because another worker has died, or the volume's core has failed.
  */
 export const StopHow = { Drain: 0, Cut: 1, Abandon: 2 } as const;
 export type StopHow = (typeof StopHow)[keyof typeof StopHow];

@@ -1,7 +1,7 @@
 /**
  * The sending end of a channel: a ring, and a queue for what the ring has no room for.
  *
- *   const at = outbox.begin(kind, token) ─▶ each field of the message: set(outbox.words, at, …) ─▶ the next begin … ─▶ flush
+ *   const at = outbox.begin(kind, volume, token) ─▶ each field of the message: set(outbox.words, at, …) ─▶ the next begin … ─▶ flush
  *
  * The queue is bounded by what may be under way (every message answers or asks for one pooled record), so it is a cushion and
  * not a second ring; order is kept. What finds no room is written into the ring's spill, and goes from there into the queue when the next
@@ -10,6 +10,7 @@
  * Between `begin` and the last field nothing else is begun, and nothing flushed: whoever has to call others for a value does so before.
  */
 import { assert, VERIFY } from "../base/assert.ts";
+import { MAX_VOLUMES } from "../base/constants.ts";
 import { KIND_WORD, MESSAGE_WORDS, TOKEN_WORD } from "./message-field.ts";
 import { RingProducer, SPILL } from "./spsc-ring.ts";
 
@@ -31,21 +32,22 @@ export class Outbox {
     this.#wake = wake;
   }
 
-  /** A message: its word 0, from which its fields are set, every one of them. */
-  begin(kind: number, token: number): number {
+  /** A message: its word 0, from which its fields are set, every one of them. `volume`: 0 where it is about none. */
+  begin(kind: number, volume: number, token: number): number {
     assert(kind > 0, "a message has a kind");
+    assert(volume >= 0 && volume < MAX_VOLUMES, "a message is about a volume, or about none (0)");
     let at = this.#spilled ? -1 : this.#ring.reserve();
     if (at < 0) at = this.#spill();
     const { words } = this;
     if (VERIFY) words.fill(UNSET, at, at + MESSAGE_WORDS);
-    words[at + KIND_WORD] = kind;
+    words[at + KIND_WORD] = kind | (volume << 16);
     words[at + TOKEN_WORD] = token;
     return at;
   }
 
   /** A message without fields. */
-  send(kind: number, token: number): void {
-    this.begin(kind, token);
+  send(kind: number, volume: number, token: number): void {
+    this.begin(kind, volume, token);
   }
 
   /** Publish what was sent. True where something is still queued: call again in the next turn. */

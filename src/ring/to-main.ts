@@ -1,8 +1,8 @@
 /**
  * What workers tell main: one declaration per message, from which the worker writes it and main reads it (message-field.ts).
  *
- * Word 1, the token, is given to `begin`. Of a message about a request it is the piece, which main knows by its worker, too; where it is
- * something else, the message says what.
+ * The volume, which stands beside the kind, and word 1, the token, are given to `begin`. Of a message about a request the token is the piece, which main
+ * knows by its worker, too; where it is something else, the message says what. Snapshots and gates are numbered within their volume.
  */
 import type { ChunkNeed } from "../base/chunk-need.ts";
 import { highHalf, lowHalf, message, pair, word } from "./message-field.ts";
@@ -48,10 +48,10 @@ export const ClaimOrigin: typeof Claim = Claim;
 
 // From export workers: clients. The token is the connection.
 
-/** The worker has finished with it; main closes it. */
+/** The worker has finished with it; main closes it. Of no volume. */
 export const ConnectionClosed = message({ cause: word<CloseCause>(2) });
 
-/** Its handshake is over, it is in transmission. */
+/** Its handshake is over, it is in transmission, to an export of this volume. */
 export const Entered = message({});
 
 /** Of no connection: a client waits for memory that others hold; main answers with Relieve after TRANSFER_MS. Sent once until then. */
@@ -62,8 +62,11 @@ export const Waiting = message({});
 /** A control message from the port has been taken; where the machine refused what it takes, nothing was done. */
 export const ControlTaken = message({ sequence: word(2), error: word(3) });
 
-/** The loop has ended, nothing of this worker is under way; so many requests of so many clients were cut (StopHow.Cut). */
-export const Stopped = message({ requests: word(2), clients: word(3) });
+/** Nothing of a volume is under way in this export worker, and nobody is its client; so many requests of so many were cut (StopHow.Cut). */
+export const VolumeStopped = message({ requests: word(2), clients: word(3) });
+
+/** The loop has ended, nothing of this worker is under way. */
+export const Stopped = message({});
 
 // From copy workers and the metadata worker. The token is the job.
 

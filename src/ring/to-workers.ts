@@ -1,7 +1,8 @@
 /**
  * What main tells workers: one declaration per message, from which main writes it and the worker reads it (message-field.ts).
  *
- * Word 1, the token, is given to `begin`; who it names is said at each.
+ * The volume, which stands beside the kind, and word 1, the token, are given to `begin`; who the token names is said at each. Snapshots and gates are
+ * numbered within their volume, files within the engine (file-table.ts).
  */
 import type { IoOp } from "./io-descriptor.ts";
 import { flag, highHalf, lowHalf, message, pair, unsigned, word } from "./message-field.ts";
@@ -26,8 +27,8 @@ export const ExclusiveGranted = message({ gate: word(2) });
 
 // To export workers: clients. The token is the connection.
 
-/** Serve this socket. */
-export const Adopt = message({ fd: word(2) });
+/** Serve this socket: with the exports of the volume, or with those of all volumes, under longer names. */
+export const Adopt = message({ fd: word(2), all: flag(3) });
 
 /** Its time for a handshake is over; close it, unless it has entered meanwhile. */
 export const CutHandshake = message({});
@@ -40,13 +41,16 @@ export const Relieve = message({});
 /** Take one message from the port (a new snapshot's memory, a file). */
 export const Control = message({ sequence: word(2) });
 
+/** To export workers: the volume's clients end, and so do its requests; answer VolumeStopped. */
+export const StopVolume = message({ how: word<StopHow>(2) });
+
 /** End: drain, answer Stopped, leave the loop. */
 export const Stop = message({ how: word<StopHow>(2) });
 
 // To copy workers. The token is the job.
 
-/** So many CopyWrites follow. */
-export const CopyRead = message({ file: word(2), position: pair(3), bytes: word(5), targets: word(6) });
+/** So many CopyWrites follow. `cow`: it reads a COW device and writes the origin (a merge), else the other way round. */
+export const CopyRead = message({ file: word(2), position: pair(3), bytes: word(5), targets: word(6), cow: flag(7) });
 
 /** `offset`: in the range that was read. */
 export const CopyWrite = message({ file: word(2), position: pair(3), bytes: word(5), offset: word(6) });

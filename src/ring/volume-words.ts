@@ -4,7 +4,7 @@
  *
  *   word 0            list count        word 1 … 256     list: snapshot indices
  *   word 257          merging: snapshot index + 1, 0 for none
- *   word 272 …        gates, GATE_WORDS each: origin writes, origin reads, then writes and reads of snapshot 0, 1, …
+ *   word 272 …        a block of gates: origin writes, origin reads, then writes and reads of snapshot 0, 1, …
  *
  * `list` changes only while the origin's write gate is closed and drained (C-30), `merging` only while both of the
  * origin's gates are (C-32, C-38): a request that has entered its gate may read them without a further check.
@@ -12,7 +12,7 @@
 import { assert } from "../base/assert.ts";
 import { MAX_SNAPSHOTS } from "../base/constants.ts";
 import { GATE_COUNT } from "../base/gate-numbers.ts";
-import { GATE_WORDS, Gate, GatePass } from "./gate.ts";
+import { Gate, type GateBlock, gateBlockWords, GatePass } from "./gate.ts";
 
 const LIST_COUNT = 0;
 const LIST = 1;
@@ -20,7 +20,11 @@ const MERGING = LIST + MAX_SNAPSHOTS;
 const GATES = 272;
 
 export function createVolumeWords(): SharedArrayBuffer {
-  return new SharedArrayBuffer((GATES + GATE_COUNT * GATE_WORDS) * 4);
+  return new SharedArrayBuffer((GATES + gateBlockWords(GATE_COUNT)) * 4);
+}
+
+function gatesOf(words: Int32Array): GateBlock {
+  return { words, at: GATES, count: GATE_COUNT };
 }
 
 /** Main's side. */
@@ -33,7 +37,7 @@ export class VolumeWords {
 
   gate(number: number): Gate {
     assert(number >= 0 && number < GATE_COUNT, "a volume has this gate");
-    return new Gate(this.#words, GATES + number * GATE_WORDS);
+    return new Gate(gatesOf(this.#words), number);
   }
 
   setList(snapshots: readonly number[]): void {
@@ -64,7 +68,7 @@ export class VolumeReader {
 
   pass(gate: number): GatePass {
     assert(gate >= 0 && gate < GATE_COUNT, "a volume has this gate");
-    return new GatePass(this.#words, GATES + gate * GATE_WORDS, this.#worker);
+    return new GatePass(gatesOf(this.#words), gate, this.#worker);
   }
 
   listCount(): number {

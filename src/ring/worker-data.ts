@@ -23,17 +23,12 @@ export interface WorkerData {
   readonly wakeWorker: WakeHandle;
   readonly wakeMain: WakeHandle;
   readonly mode: RingMode;
-  /** The origin's descriptor number. */
-  readonly originFd: number;
-  readonly originInline: boolean;
 }
 
-/** Control message to a copy or metadata worker: a COW device comes or goes (fd -1). */
-export interface FileControl {
-  readonly file: number;
-  readonly fd: number;
-  readonly inline: boolean;
-}
+/** Control message to a copy or metadata worker: a device comes (a COW device, or an origin), or some go. */
+export type FileControl =
+  | { readonly file: number; readonly fd: number; readonly inline: boolean; readonly cow: boolean }
+  | { readonly gone: readonly number[] };
 
 export interface DeviceDescription {
   /** Index in every ring's file table. */
@@ -47,12 +42,20 @@ export interface DeviceDescription {
 /** To a new export worker, besides WorkerData. */
 export interface ExportWorkerData {
   readonly worker: number;
-  readonly volume: SharedArrayBuffer;
-  readonly origin: DeviceDescription;
-  readonly originBytes: number;
-  readonly readOnly: boolean;
   /** Microseconds that the worker polls after its last work before it sleeps. */
   readonly busyPollUs: number;
+}
+
+/** A volume as an export worker sees it; sent before it has snapshots or clients. */
+export interface VolumeDescription {
+  readonly number: number;
+  /** As clients name it at an address that serves all volumes. */
+  readonly name: string;
+  readonly words: SharedArrayBuffer;
+  /** Of the live volume's export. */
+  readonly counters: SharedArrayBuffer;
+  readonly origin: DeviceDescription;
+  readonly originBytes: number;
 }
 
 /** A snapshot as an export worker sees it; sent before it is listed. */
@@ -62,6 +65,7 @@ export interface SnapshotDescription {
   readonly chunkBytes: number;
   readonly table: SharedArrayBuffer;
   readonly words: SharedArrayBuffer;
+  readonly counters: SharedArrayBuffer;
   readonly cow: DeviceDescription;
   /** Workers may fill chunks that they hold in reserve. */
   readonly reserves: boolean;
@@ -71,10 +75,14 @@ export interface SnapshotDescription {
 
 /** Control message to an export worker. */
 export type ExportControl =
+  | { readonly kind: "volume"; readonly volume: VolumeDescription; readonly fd: number; readonly readOnly: boolean }
+  /** It is over in this worker: no client, no request. Its snapshots go with it. */
+  | { readonly kind: "forgetVolume"; readonly volume: number }
   | {
       readonly kind: "snapshot";
+      readonly volume: number;
       readonly snapshot: SnapshotDescription;
       readonly fd: number;
       readonly readOnly: boolean;
     }
-  | { readonly kind: "forget"; readonly index: number; readonly name: string };
+  | { readonly kind: "forget"; readonly volume: number; readonly index: number; readonly name: string };

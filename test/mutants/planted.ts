@@ -432,7 +432,7 @@ const FLUSHES: readonly Planted[] = [
     "What was acknowledged is in a cache.",
     edit(
       "workers/export/origin-handler.ts",
-      "    if (piece.kind === PieceKind.Flush && transfer.error === 0 && transfer.file !== ORIGIN_FILE) {\n",
+      "    if (piece.kind === PieceKind.Flush && transfer.error === 0 && transfer.file !== this.volume.origin.file) {\n",
       "    if (piece.index < 0) {\n",
     ),
   ),
@@ -450,7 +450,7 @@ const FLUSHES: readonly Planted[] = [
     "test/unit/workers/export-durable.test.ts",
     "a flush of a snapshot goes to the origin",
     "What was written to the snapshot is in a cache.",
-    edit(SNAPSHOT, "this.#io.sync(piece, cowFile(this.#snapshot.index));", "this.#io.sync(piece, 0);"),
+    edit(SNAPSHOT, "this.#io.sync(piece, this.#snapshot.cow.file);", "this.#io.sync(piece, this.volume.origin.file);"),
   ),
   planted(
     "test/unit/core/merge.test.ts",
@@ -566,8 +566,8 @@ const COUNTS: readonly Planted[] = [
     "A figure is too large.",
     edit(
       "workers/export/loop.ts",
-      "    else if (request.operation === Operation.Read) counters[row + ExportCounter.ReadBytes] += bytes;",
-      "    if (request.operation === Operation.Read) counters[row + ExportCounter.ReadBytes] += bytes;",
+      "    else if (request.operation === Operation.Read) counters[ExportCounter.ReadBytes] += bytes;",
+      "    if (request.operation === Operation.Read) counters[ExportCounter.ReadBytes] += bytes;",
     ),
   ),
 ];

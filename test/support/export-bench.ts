@@ -8,9 +8,9 @@
  */
 import { EntryState, SnapshotState } from "../../src/base/states.ts";
 import { highWord, lowWord } from "../../src/base/u64.ts";
-import { createCounters } from "../../src/ring/counters.ts";
+import { createCounters, createExportCounters, exportCounters } from "../../src/ring/counters.ts";
 import { EXPORT_ARENA_BYTES } from "../../src/ring/export-arena.ts";
-import { cowFile } from "../../src/ring/file-table.ts";
+import { cowFile, ORIGIN_FILE } from "./device-numbers.ts";
 import { Message } from "../../src/ring/messages.ts";
 import { Outbox } from "../../src/ring/outbox.ts";
 import { createRing, RingConsumer } from "../../src/ring/spsc-ring.ts";
@@ -21,6 +21,7 @@ import { createTable } from "../../src/table/table-layout.ts";
 import { TableWriter } from "../../src/table/table-writer.ts";
 import { assembleExportLoop } from "../../workers/export/assembly.ts";
 import type { ExportContext } from "../../workers/export/context.ts";
+import type { ServedVolume } from "../../workers/export/served-volume.ts";
 import type { ExportLoop } from "../../workers/export/loop.ts";
 import { dataPattern } from "./data-pattern.ts";
 import { ExportClient } from "./export-client.ts";
@@ -52,6 +53,7 @@ export interface BenchSnapshot {
   readonly cow: Uint8Array;
   readonly table: TableWriter;
   readonly words: SnapshotWords;
+  readonly counters: Float64Array;
 }
 
 /** What origins begin with, which is asked for again and again. */
@@ -68,6 +70,8 @@ export class ExportBench {
   readonly volume: VolumeWords;
   readonly origin: Uint8Array;
   readonly chunkBytes: number;
+  /** Of the live volume's export. */
+  readonly counters: Float64Array;
   /** What the worker has sent and the test has not taken. */
   messages: number[][] = [];
   /** Main takes no message: the ring fills up. */
@@ -87,8 +91,8 @@ export class ExportBench {
     this.chunkBytes = chunkBytes;
     this.origin = new Uint8Array(originBytes);
     this.origin.set(originPattern(originBytes));
-    this.ring.files.set(0, this.origin);
-    this.ring.blockBytes.set(0, originAlign);
+    this.ring.devices.set(ORIGIN_FD, this.origin);
+    this.ring.blockBytes.set(ORIGIN_FILE, originAlign);
     const toWorker = createRing(4096);
     const toMain = createRing(4096);
     const volume = createVolumeWords();
@@ -96,18 +100,29 @@ export class ExportBench {
     this.#outbox = new Outbox(toWorker, () => {});
     this.#inbox = new RingConsumer(toMain);
     const wake = { fd: -1, word: new SharedArrayBuffer(4) };
-    const counters = createCounters(true);
-    const origin = { file: 0, align: originAlign, inline: originAlign === 1 };
+    const counters = createCounters();
+    const origin = { file: ORIGIN_FILE, align: originAlign, inline: originAlign === 1 };
     this.loop = assembleExportLoop(
       {
         ...{ arena: this.ring.arena, toWorker, toMain, counters, wakeWorker: wake, wakeMain: wake, mode: "auto" },
-        ...{ originFd: ORIGIN_FD, originInline: origin.inline, worker: 0, volume, origin, originBytes, readOnly },
-        busyPollUs: 0,
+        ...{ worker: 0, busyPollUs: 0 },
       },
       this.ring,
       () => {},
       () => this.#controls.shift() as ExportControl,
     );
+    const exported = createExportCounters(1);
+    this.counters = exportCounters(exported, 0);
+    const description = {
+      number: 0,
+      name: "volume",
+      words: volume,
+      counters: exported,
+      origin,
+      originBytes,
+    };
+    this.control({ kind: "volume", volume: description, fd: ORIGIN_FD, readOnly });
+    this.messages = [];
   }
 
   /** Introduce a snapshot; it is Active and listed unless the test says otherwise. */
@@ -116,19 +131,26 @@ export class ExportBench {
     const cow = new Uint8Array(this.origin.length + 8 * chunkBytes).fill(0xee);
     const table = createTable({ originChunks: Math.ceil(this.origin.length / chunkBytes) });
     const words = createSnapshotWords();
+    const counters = createExportCounters(1);
     const align = this.#options.cowAlign ?? 1;
     const fd = COW_FD + this.ring.devices.size;
     this.ring.devices.set(fd, cow);
     this.ring.blockBytes.set(cowFile(index), align);
     const description = {
-      ...{ index, name: `s${index}`, chunkBytes, table, words },
+      ...{ index, name: `s${index}`, chunkBytes, table, words, counters },
       cow: { file: cowFile(index), align, inline: align === 1 },
       reserves: this.#options.reserves ?? false,
       discardZeroesCow: discards.zeroes ?? false,
       discardPassdownOrigin: discards.passdown ?? false,
     };
-    this.control({ kind: "snapshot", snapshot: description, fd, readOnly: this.#options.readOnly ?? false });
-    const snapshot = { index, cow, table: new TableWriter(table), words: new SnapshotWords(words) };
+    this.control({ kind: "snapshot", volume: 0, snapshot: description, fd, readOnly: this.#options.readOnly ?? false });
+    const snapshot = {
+      index,
+      cow,
+      table: new TableWriter(table),
+      words: new SnapshotWords(words),
+      counters: exportCounters(counters, 0),
+    };
     snapshot.words.setState(SnapshotState.Active);
     this.volume.setList([index]);
     return snapshot;
@@ -136,6 +158,13 @@ export class ExportBench {
 
   get context(): ExportContext {
     return this.loop.context;
+  }
+
+  /** The worker's view of the volume. */
+  get served(): ServedVolume {
+    const volume = this.context.volumes[0];
+    if (volume === undefined) throw new Error("the worker has forgotten the volume");
+    return volume;
   }
 
   control(control: ExportControl): void {

@@ -8,8 +8,18 @@ import type { Outbox } from "../../src/ring/outbox.ts";
 export const EPOCH_SHIFT = 16;
 export const SNAPSHOT_MASK = 0xffff;
 
-/** `rest`: words 2 and on; those that are not given are 0. */
+/** Of volume 0, or of none. `rest`: words 2 and on; those that are not given are 0. */
 export function sendWords(outbox: Outbox, kind: number, token: number, ...rest: readonly number[]): void {
-  const at = outbox.begin(kind, token);
+  sendWordsOf(outbox, kind, 0, token, ...rest);
+}
+
+export function sendWordsOf(
+  outbox: Outbox,
+  kind: number,
+  volume: number,
+  token: number,
+  ...rest: readonly number[]
+): void {
+  const at = outbox.begin(kind, volume, token);
   for (let i = 0; i < 6; i++) outbox.words[at + 2 + i] = rest[i] ?? 0;
 }

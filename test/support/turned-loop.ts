@@ -43,7 +43,7 @@ export class TurnedLoop<L extends WorkerLoop> {
       ring,
       inbox: new RingConsumer(toWorker),
       outbox: new Outbox(toMain, () => {}),
-      counters: new Float64Array(createCounters(false)),
+      counters: new Float64Array(createCounters()),
       control: () => {},
     });
   }

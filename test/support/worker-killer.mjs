@@ -17,7 +17,7 @@ if (isMainThread && role !== undefined) {
     const threads = await open(options);
     process.on("SIGUSR2", () => {
       const { outbox } = threads.all.find((channel) => channel.role === role);
-      outbox.send(UNKNOWN_MESSAGE, 0);
+      outbox.send(UNKNOWN_MESSAGE, 0, 0);
       outbox.flush();
     });
     return threads;

@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { MAX_CONNECTIONS } from "../../src/base/constants.ts";
+import { Front } from "../../src/engine/front.ts";
 import { Listener } from "../../src/engine/listener.ts";
 import { makeScratch, type Scratch } from "../support/free-socket.ts";
 
@@ -22,7 +23,7 @@ async function scratch(): Promise<Scratch> {
 }
 
 async function listener(): Promise<Listener> {
-  const made = new Listener();
+  const made = new Listener(new Front(), 0);
   ends.push(() => made.stop());
   return made;
 }

@@ -34,7 +34,7 @@ function capture(): Threads[] {
 
 /** A message that no worker knows is a programmer's error: it dies. */
 function kill(channel: Channel): void {
-  channel.outbox.send(UNKNOWN_MESSAGE, 0);
+  channel.outbox.send(UNKNOWN_MESSAGE, 0, 0);
   channel.outbox.flush();
 }
 
@@ -118,9 +118,9 @@ test("one who does not read, and work of hours, keep nobody's stream from ending
   for (let i = 0; i < 64; i++) zeroing.zeroes(0, 64 * MIB).catch(() => {});
   const order: string[] = [];
   for (const client of [idle, zeroing]) client.stream.ended().then(() => order.push("stream"));
-  const abandon = Threads.prototype.abandon;
-  vi.spyOn(Threads.prototype, "abandon").mockImplementation(async function abandoned(this: Threads) {
-    await abandon.call(this);
+  const stop = Threads.prototype.stop;
+  vi.spyOn(Threads.prototype, "stop").mockImplementation(async function stopped(this: Threads) {
+    await stop.call(this);
     order.push("threads");
   });
   vi.spyOn(Core.prototype, "turn").mockImplementation(() => {
@@ -197,7 +197,7 @@ test("threads of which one does not come up are ended, all of them", async () =>
   });
   vi.spyOn(Threads, "open").mockImplementationOnce((options) => {
     // Only export workers look at it.
-    return open({ ...options, exportData: { ...options.exportData, origin: undefined as never } });
+    return open({ ...options, exportData: { busyPollUs: 1n as never } });
   });
   await expect(volume.open()).rejects.toThrow("export worker");
   expect(ends).toEqual([4]);

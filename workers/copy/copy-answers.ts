@@ -61,7 +61,7 @@ export class CopyAnswers {
     const fresh = job.ended & ~job.told;
     const failed = job.failed & fresh;
     const { words } = this.#outbox;
-    const at = this.#outbox.begin(Message.Copied, job.id);
+    const at = this.#outbox.begin(Message.Copied, job.volume, job.id);
     Copied.endedTargets.set(words, at, fresh);
     Copied.readError.set(words, at, job.readError);
     Copied.failedTargets.set(words, at, failed);

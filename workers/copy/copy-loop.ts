@@ -18,7 +18,7 @@ import type { IoRing } from "../../src/device/port.ts";
 import { COMPLETION_WORDS, IoOp } from "../../src/ring/io-descriptor.ts";
 import { WorkerCounter } from "../../src/ring/counters.ts";
 import { SEGMENT_BYTES } from "../../src/ring/copy-arena.ts";
-import { kindOf, tokenOf } from "../../src/ring/message-field.ts";
+import { kindOf, tokenOf, volumeOf } from "../../src/ring/message-field.ts";
 import { Message, StopHow } from "../../src/ring/messages.ts";
 import type { Outbox } from "../../src/ring/outbox.ts";
 import type { RingConsumer } from "../../src/ring/spsc-ring.ts";
@@ -161,13 +161,24 @@ export class CopyLoop implements WorkerLoop {
     const job = this.#spare.pop() ?? new SegmentedCopy();
     const file = CopyRead.file.get(words, at);
     const position = CopyRead.position.get(words, at);
-    job.begin(tokenOf(words, at), file, position, CopyRead.bytes.get(words, at), CopyRead.targets.get(words, at));
+    job.begin(
+      volumeOf(words, at),
+      tokenOf(words, at),
+      file,
+      position,
+      CopyRead.bytes.get(words, at),
+      CopyRead.targets.get(words, at),
+    );
+    job.readsCow = CopyRead.cow.get(words, at);
     this.#arriving = job;
   }
 
   #addTarget(words: Int32Array, at: number): void {
     const job = this.#arriving;
-    assert(job !== null && job.id === tokenOf(words, at), "a target of a copy that did not come before it");
+    assert(
+      job?.isNamed(volumeOf(words, at), tokenOf(words, at)) === true,
+      "a target of a copy that did not come before it",
+    );
     const file = CopyWrite.file.get(words, at);
     const position = CopyWrite.position.get(words, at);
     job.addTarget(file, position, CopyWrite.bytes.get(words, at), CopyWrite.offset.get(words, at));
@@ -288,7 +299,7 @@ export class CopyLoop implements WorkerLoop {
 
   /** The loop ends when main's ring has taken its last word; of an abandoned one main may take none. */
   #end(): void {
-    if (!this.#saidStopped) sayStopped(this.#outbox, 0, 0);
+    if (!this.#saidStopped) sayStopped(this.#outbox);
     this.#saidStopped = true;
     this.#backlog = this.#outbox.flush() && !this.#abandoned;
     this.#ended = !this.#backlog;

@@ -9,7 +9,8 @@
  * less than half would be common, the last ones have none of their own.
  */
 import { assert } from "../../src/base/assert.ts";
-import { ORIGIN_FILE, WAKE_FILE } from "../../src/ring/file-table.ts";
+import { FILE_COUNT } from "../../src/ring/file-table.ts";
+import type { FileControl } from "../../src/ring/worker-data.ts";
 
 /** Of no device's own. */
 export const COMMON = -1;
@@ -22,8 +23,8 @@ const COMMON_PART = 2;
 
 export class SegmentShares {
   readonly #segments: number;
-  readonly #owns = new Uint8Array(WAKE_FILE);
-  readonly #used = new Int32Array(WAKE_FILE);
+  readonly #owns = new Uint8Array(FILE_COUNT);
+  readonly #used = new Int32Array(FILE_COUNT);
   #devices = 0;
   #own = 0;
   #common: number;
@@ -35,9 +36,14 @@ export class SegmentShares {
     this.#common = segments;
   }
 
-  /** A place of the file table has got a device, or nothing of it is under way and it has none. */
-  fileChanged(file: number, isThere: boolean): void {
-    if (file === ORIGIN_FILE || isThere === (this.#owns[file] === 1)) return;
+  /** Devices have come, or have gone with nothing of them under way. */
+  filesChanged(control: FileControl): void {
+    if ("gone" in control) for (const file of control.gone) this.#cowChanged(file, false);
+    else if (control.cow) this.#cowChanged(control.file, true);
+  }
+
+  #cowChanged(file: number, isThere: boolean): void {
+    if (isThere === (this.#owns[file] === 1)) return;
     if (isThere && (this.#devices + 2) * COMMON_PART > this.#segments) return;
     assert(isThere || this.#used[file] === 0, "a device has gone and has segments");
     this.#owns[file] = isThere ? 1 : 0;

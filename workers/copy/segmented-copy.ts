@@ -10,16 +10,19 @@
 import { assert } from "../../src/base/assert.ts";
 import { MAX_COPY_TARGETS } from "../../src/base/constants.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
-import { ORIGIN_FILE, WAKE_FILE } from "../../src/ring/file-table.ts";
+import { isDeviceFile } from "../../src/ring/file-table.ts";
 
 /** The devices of a copy are several. */
 export const MANY_DEVICES = -1;
 
 export class SegmentedCopy {
+  volume = 0;
   id = 0;
   file = 0;
   position = 0;
   length = 0;
+  /** A merge: the COW device is read, the origin is written. */
+  readsCow = false;
   targetsExpected = 0;
   targetCount = 0;
   readonly targetFile = new Int32Array(MAX_COPY_TARGETS);
@@ -41,12 +44,15 @@ export class SegmentedCopy {
   /** Since when there is something to tell, in ticks of the loop's clock; -1: there is nothing. */
   newsAt = -1;
 
-  begin(id: number, file: number, position: number, length: number, targets: number): void {
+  /** `readsCow` is to be set behind it. */
+  begin(volume: number, id: number, file: number, position: number, length: number, targets: number): void {
     assert(this.segments === 0 && this.stretches === 0, "a copy's record is used again before its end");
     assertRange(file, position, length);
     assert(targets > 0 && targets <= MAX_COPY_TARGETS, "a copy to nowhere, or to too many");
+    this.volume = volume;
     this.id = id;
     this.file = file;
+    this.readsCow = false;
     this.position = position;
     this.length = length;
     this.targetsExpected = targets;
@@ -72,6 +78,11 @@ export class SegmentedCopy {
     this.writeError[t] = 0;
   }
 
+  /** Ids are a volume's own. */
+  isNamed(volume: number, id: number): boolean {
+    return this.volume === volume && this.id === id;
+  }
+
   get complete(): boolean {
     return this.targetCount === this.targetsExpected;
   }
@@ -83,7 +94,7 @@ export class SegmentedCopy {
 
   /** The file of the one COW device that it reads or writes, or MANY_DEVICES. */
   get device(): number {
-    if (this.file !== ORIGIN_FILE) return this.file;
+    if (this.readsCow) return this.file;
     const first = this.targetFile[0];
     for (let t = 1; t < this.targetCount; t++) if (this.targetFile[t] !== first) return MANY_DEVICES;
     return first;
@@ -119,7 +130,7 @@ export class SegmentedCopy {
 
 /** Whole sectors of the origin or of a COW device. */
 function assertRange(file: number, position: number, length: number): void {
-  assert(file >= 0 && file < WAKE_FILE, "a copy from or to what is no device");
+  assert(isDeviceFile(file), "a copy from or to what is no device");
   assert(position >= 0 && position % SECTOR_BYTES === 0, "a copy begins inside of a sector");
   assert(length > 0 && length % SECTOR_BYTES === 0, "a copy ends inside of a sector");
 }

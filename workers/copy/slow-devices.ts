@@ -2,7 +2,7 @@
  * Devices that have had something of a copy for longer than a healthy one takes. Looked at with each tick of the clock (slow-clock.ts): which
  * they are, and whether they hold most of the segments that all share.
  */
-import { ORIGIN_FILE, WAKE_FILE } from "../../src/ring/file-table.ts";
+import { FILE_COUNT } from "../../src/ring/file-table.ts";
 import type { CopySegment } from "./copy-segment.ts";
 import { COMMON, type SegmentShares } from "./segment-shares.ts";
 import type { SegmentedCopy } from "./segmented-copy.ts";
@@ -10,7 +10,7 @@ import type { SlowClock } from "./slow-clock.ts";
 
 export class SlowDevices {
   readonly #clock: SlowClock;
-  readonly #isSlow = new Uint8Array(WAKE_FILE);
+  readonly #isSlow = new Uint8Array(FILE_COUNT);
   #some = false;
 
   constructor(clock: SlowClock) {
@@ -39,20 +39,21 @@ export class SlowDevices {
     for (const segment of segments) {
       if (segment.job === null || !this.#clock.isSlow(segment.begunAt)) continue;
       if (segment.share === COMMON) common += 1;
-      if (segment.isRead) this.#markWriting(segment, segment.job);
-      else this.#mark(segment.job.file);
+      // All copies of a volume wait for its origin, and so none for another.
+      if (segment.isRead && !segment.job.readsCow) this.#markWriting(segment, segment.job);
+      else if (!segment.isRead && segment.job.readsCow) this.#mark(segment.job.file);
     }
     return !shares.hasCommon && shares.isMostOfCommon(common);
   }
 
   #markWriting(segment: CopySegment, job: SegmentedCopy): void {
     const underWay = segment.targets & ~segment.over;
-    for (let t = 0; t < job.targetCount; t++) if ((underWay & (1 << t)) !== 0) this.#mark(job.targetFile[t]);
+    for (let t = 0; t < job.targetCount; t++) {
+      if ((underWay & (1 << t)) !== 0) this.#mark(job.targetFile[t]);
+    }
   }
 
-  /** All wait for the origin, and so nobody for another. */
   #mark(file: number): void {
-    if (file === ORIGIN_FILE) return;
     this.#isSlow[file] = 1;
     this.#some = true;
   }

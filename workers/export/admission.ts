@@ -61,6 +61,7 @@ export class Admission {
     }
     connection.requests += 1;
     share.requests += 1;
+    request.volume.requests += 1;
     return request;
   }
 
@@ -148,7 +149,7 @@ export class Admission {
 
   #tellWaiting(): void {
     this.#waitingTold = true;
-    this.#context.outbox.send(Message.Waiting, 0);
+    this.#context.outbox.send(Message.Waiting, 0, 0);
   }
 }
 

@@ -27,13 +27,13 @@ export class ChunkClaim {
     const { index, reserve } = piece.fill.snapshot;
     if (reserve === null || !piece.claim.may || piece.announcement.exclusive) return false;
     const count = reserve.wanted();
-    if (count > 0) this.#needReserve(index, count);
+    if (count > 0) this.#needReserve(piece.volume, index, count);
     return true;
   }
 
-  #needReserve(snapshot: number, count: number): void {
+  #needReserve(volume: number, snapshot: number, count: number): void {
     const { outbox } = this.#context;
-    const at = outbox.begin(Message.NeedReserve, 0);
+    const at = outbox.begin(Message.NeedReserve, volume, 0);
     NeedReserve.snapshot.set(outbox.words, at, snapshot);
     NeedReserve.count.set(outbox.words, at, count);
   }
@@ -60,7 +60,7 @@ export class ChunkClaim {
     piece.moveTo(Stage.Claimed);
     const { outbox } = this.#context;
     const { words } = outbox;
-    const at = outbox.begin(kind, piece.index);
+    const at = outbox.begin(kind, piece.volume, piece.index);
     Claim.snapshot.set(words, at, snapshot.index);
     Claim.epoch.set(words, at, claim.epoch);
     Claim.chunk.set(words, at, chunk);

@@ -57,7 +57,7 @@ export class ChunkFill {
     const keeps = fill.holds === ChunkHolds.OldData;
     const at = alignDown(piece.offset, chunkBytes);
     // The end of the origin may cut its last chunk short.
-    const exists = Math.min(chunkBytes, this.#context.originBytes - at);
+    const exists = Math.min(chunkBytes, this.#context.volumeOf(piece).originBytes - at);
     const within = piece.offset - at;
     if (keeps) fill.place(at, exists, within, 0, exists);
     else this.#placeAround(piece, at, exists, within);
@@ -91,7 +91,7 @@ export class ChunkFill {
 
   /** What the write does not cover: the head, the tail, or all from the one to the other. */
   #placeAround(piece: Piece, at: number, exists: number, within: number): void {
-    const { align } = this.#context.origin;
+    const { align } = this.#context.volumeOf(piece).origin;
     const end = within + piece.length;
     const from = within === 0 ? Math.min(alignDown(end, align), exists) : 0;
     const to = end === exists ? alignUp(within, align) : exists;
@@ -100,7 +100,8 @@ export class ChunkFill {
 
   #read(piece: Piece): void {
     const { fill } = piece;
-    const { origin, slots } = this.#context;
+    const { slots } = this.#context;
+    const { origin } = this.#context.volumeOf(piece);
     const from = fill.from + piece.transfer.progress;
     const address = slots.address(fill.slot) + from;
     submitFill(this.#context, piece, IoOp.Read, origin.file, address, fill.to - from, fill.at + from);

@@ -17,7 +17,8 @@ import { Message } from "../../src/ring/messages.ts";
 import { Admission } from "./admission.ts";
 import type { Connection } from "./connection.ts";
 import type { ExportContext } from "./context.ts";
-import type { Exports, WorkerExport } from "./exports.ts";
+import type { ExportLookup } from "../../src/nbd/wire/offered-export.ts";
+import type { WorkerExport } from "./exports.ts";
 import { requestOwner } from "./owned-slots.ts";
 import { beginNextPart, hasMoreParts } from "./parts.ts";
 import type { Request } from "./request.ts";
@@ -35,7 +36,6 @@ export interface ReaderEvents {
 
 export class ConnectionReader {
   readonly #context: ExportContext;
-  readonly #exports: Exports;
   readonly #events: ReaderEvents;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -46,9 +46,8 @@ export class ConnectionReader {
   readonly #admission: Admission;
   readonly #resume: (connection: Connection) => void;
 
-  constructor(context: ExportContext, arena: SharedArrayBuffer, exports: Exports, events: ReaderEvents) {
+  constructor(context: ExportContext, arena: SharedArrayBuffer, events: ReaderEvents) {
     this.#context = context;
-    this.#exports = exports;
     this.#events = events;
     this.#admission = new Admission(context);
     this.#resume = (connection) => {
@@ -59,9 +58,9 @@ export class ConnectionReader {
     this.#words = new Uint32Array(arena, 0, Math.floor(arena.byteLength / 4));
   }
 
-  /** A new client: greet it. */
-  start(connection: Connection): void {
-    connection.handshake = new Handshake<WorkerExport>(this.#exports);
+  /** A new client: greet it. `exports`: what it may ask for. */
+  start(connection: Connection, exports: ExportLookup<WorkerExport>): void {
+    connection.handshake = new Handshake<WorkerExport>(exports);
     this.#events.changed(connection);
     this.receive(connection);
   }
@@ -234,10 +233,19 @@ export class ConnectionReader {
     this.#events.changed(connection);
     if (handshake.state === "closing") this.end(connection);
     if (handshake.state !== "transmission" || handshake.outputLength > 0) return false;
-    connection.export = handshake.chosen ?? null;
+    const { chosen } = handshake;
+    assert(chosen !== undefined, "a client entered no export");
+    const { volume } = chosen.handler;
     connection.handshake = null;
-    this.#context.outbox.send(Message.Entered, connection.id);
-    return true;
+    connection.export = chosen;
+    if (connection.volume === null) {
+      connection.volume = volume;
+      volume.clients += 1;
+    }
+    this.#context.outbox.send(Message.Entered, volume.number, connection.id);
+    // The volume was told to stop between the choice and here.
+    if (volume.stopping) this.end(connection);
+    return !connection.ending;
   }
 
   /** Parse one header or payload. False: more bytes, a slot or a record must come first. */

@@ -14,6 +14,7 @@ import { CloseCause } from "../../src/ring/messages.ts";
 import type { ExportShare } from "./export-share.ts";
 import type { WorkerExport } from "./exports.ts";
 import type { Request } from "./request.ts";
+import type { ServedVolume } from "./served-volume.ts";
 import { USER_INDEX_MASK } from "./user-words.ts";
 
 export class Connection {
@@ -32,6 +33,8 @@ export class Connection {
   tag: number;
   handshake: Handshake<WorkerExport> | null = null;
   export: WorkerExport | null = null;
+  /** The volume of that export, or of the address that it came by; null: it may still enter any. */
+  volume: ServedVolume | null = null;
   /** The part of the inbox that is received and not parsed. */
   readAt = 0;
   writtenTo = 0;
@@ -146,6 +149,7 @@ export class Connection {
     this.id = -1;
     this.handshake = null;
     this.export = null;
+    this.volume = null;
     this.readAt = 0;
     this.writtenTo = 0;
     this.receiving = null;

@@ -1,6 +1,6 @@
 /**
- * What all parts of one export worker share: its ring, the batch under construction, the way to main, the pools, the
- * devices and snapshots it knows, and the requests that are parked at a gate.
+ * What all parts of one export worker share: its ring, the batch under construction, the way to main, the pools, and the volumes that it serves
+ * (served-volume.ts).
  *
  * One thread, no locks: the loop (loop.ts) calls, everything here answers at once.
  */
@@ -10,7 +10,6 @@ import {
   MAX_PIECES_PER_WORKER,
   MAX_REQUESTS_PER_WORKER,
 } from "../../src/base/constants.ts";
-import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../../src/base/gate-numbers.ts";
 import { Pool } from "../../src/base/pool.ts";
 import type { IoRing } from "../../src/device/port.ts";
 import type { GatePass } from "../../src/ring/gate.ts";
@@ -19,15 +18,13 @@ import type { Outbox } from "../../src/ring/outbox.ts";
 import { ExclusiveDone, GateDrained } from "../../src/ring/to-main.ts";
 import { SlotFit } from "../../src/ring/slots.ts";
 import { Submissions } from "../../src/ring/submissions.ts";
-import type { VolumeReader } from "../../src/ring/volume-words.ts";
 import { Connection } from "./connection.ts";
-import type { DeviceView } from "./device-view.ts";
 import { type OwnedSlots, pieceOwner, requestOwner } from "./owned-slots.ts";
 import { type ExportShare, mayHave } from "./export-share.ts";
 import type { ExportHandler } from "./handler.ts";
 import { Piece } from "./piece.ts";
 import { Request } from "./request.ts";
-import type { ServedSnapshot } from "./served-snapshot.ts";
+import type { ServedVolume } from "./served-volume.ts";
 import { Stage } from "./stage.ts";
 
 /** Slots are free, and the export, or the client, has as many as it may. */
@@ -39,10 +36,7 @@ const HEIRS = 2;
 export interface ContextParts {
   readonly ring: IoRing;
   readonly outbox: Outbox;
-  readonly volume: VolumeReader;
   readonly slots: OwnedSlots;
-  readonly origin: DeviceView;
-  readonly originBytes: number;
   /** Arena address and length of a region that is always zero. */
   readonly zeroAddress: number;
   readonly zeroBytes: number;
@@ -55,21 +49,16 @@ export class ExportContext {
   readonly ring: IoRing;
   readonly submissions: Submissions;
   readonly outbox: Outbox;
-  readonly volume: VolumeReader;
   readonly slots: OwnedSlots;
-  readonly origin: DeviceView;
-  readonly originBytes: number;
   readonly zeroAddress: number;
   readonly zeroBytes: number;
   readonly counters: Float64Array;
-  readonly originWritePass: GatePass;
-  readonly originReadPass: GatePass;
   readonly requests: Pool<Request> = new Pool(MAX_REQUESTS_PER_WORKER, (i) => new Request(i));
   readonly pieces: Pool<Piece> = new Pool(MAX_PIECES_PER_WORKER, (i) => new Piece(i));
   readonly connections: readonly Connection[];
   readonly heirs: readonly Connection[];
-  /** By snapshot index. */
-  readonly snapshots: (ServedSnapshot | undefined)[] = [];
+  /** By number. */
+  readonly volumes: (ServedVolume | undefined)[] = [];
   /** Clients with requests that found no piece, each once. */
   readonly starving: Connection[] = [];
   /** A slot or a record has come back. */
@@ -78,21 +67,15 @@ export class ExportContext {
   now = 0;
   /** Connections and heirs, by the number that requests have. */
   readonly #clients: readonly Connection[];
-  readonly #parked = new Map<number, Piece[]>();
 
   constructor(parts: ContextParts) {
     this.ring = parts.ring;
     this.submissions = new Submissions(parts.ring.submissions);
     this.outbox = parts.outbox;
-    this.volume = parts.volume;
     this.slots = parts.slots;
-    this.origin = parts.origin;
-    this.originBytes = parts.originBytes;
     this.zeroAddress = parts.zeroAddress;
     this.zeroBytes = parts.zeroBytes;
     this.counters = parts.counters;
-    this.originWritePass = parts.volume.pass(ORIGIN_WRITE_GATE);
-    this.originReadPass = parts.volume.pass(ORIGIN_READ_GATE);
     this.#clients = Array.from(
       { length: MAX_CONNECTIONS_PER_WORKER + HEIRS },
       (_, i) => new Connection(i, parts.connections),
@@ -101,10 +84,10 @@ export class ExportContext {
     this.heirs = this.#clients.slice(MAX_CONNECTIONS_PER_WORKER);
   }
 
-  snapshot(index: number): ServedSnapshot {
-    const snapshot = this.snapshots[index];
-    assert(snapshot !== undefined, "main names a snapshot that the worker was not told of");
-    return snapshot;
+  volumeOf(piece: Piece): ServedVolume {
+    const volume = this.volumes[piece.volume];
+    assert(volume !== undefined, "a piece of a volume that has gone");
+    return volume;
   }
 
   requestOf(piece: Piece): Request {
@@ -130,9 +113,7 @@ export class ExportContext {
     }
     if (this.tryEnter(piece, pass, gate)) return true;
     piece.moveTo(Stage.Gate);
-    const parked = this.#parked.get(gate);
-    if (parked === undefined) this.#parked.set(gate, [piece]);
-    else parked.push(piece);
+    this.volumeOf(piece).park(piece, gate);
     return false;
   }
 
@@ -149,24 +130,25 @@ export class ExportContext {
     if (announcement.isNowhere) return;
     if (announcement.exclusive) {
       announcement.leaveExclusive();
-      const at = this.outbox.begin(Message.ExclusiveDone, piece.index);
+      const at = this.outbox.begin(Message.ExclusiveDone, piece.volume, piece.index);
       ExclusiveDone.gate.set(this.outbox.words, at, announcement.gate);
       return;
     }
-    if (announcement.leave()) this.#tellDrained(announcement.gate);
+    if (announcement.leave()) this.#tellDrained(piece.volume, announcement.gate);
   }
 
-  #tellDrained(gate: number): void {
-    const at = this.outbox.begin(Message.GateDrained, 0);
+  #tellDrained(volume: number, gate: number): void {
+    const at = this.outbox.begin(Message.GateDrained, volume, 0);
     GateDrained.gate.set(this.outbox.words, at, gate);
   }
 
   /** A request is over: its slot and its record. */
   giveBack(request: Request): void {
     this.giveBackSlot(request);
-    const { share } = handlerOf(request);
+    const { share, volume } = handlerOf(request);
     share.requests -= 1;
-    assert(share.requests >= 0, "more requests of an export ended than began");
+    volume.requests -= 1;
+    assert(share.requests >= 0 && volume.requests >= 0, "more requests of an export ended than began");
     request.over();
     this.requests.give(request);
     this.returned = true;
@@ -222,13 +204,6 @@ export class ExportContext {
       this.returned = true;
     }
     fill.end();
-  }
-
-  /** The pieces that were parked at a gate; it has opened. */
-  unpark(gate: number): readonly Piece[] {
-    const parked = this.#parked.get(gate) ?? [];
-    this.#parked.delete(gate);
-    return parked;
   }
 }
 

@@ -6,7 +6,7 @@
  *                                                                 └──▶ requests: heirs, of which no more than two are ever needed
  *
  * An heir is a connection without a socket: broken, so that replies to it are dropped. What it holds (slots, pieces, gates) comes back as the
- * operations end, as ever. Requests of a client that has said DISC are done, the others are given up (pieces.ts).
+ * operations end, as ever. Requests of a client that has said DISC are done, as long as their volume serves; the others are given up (pieces.ts).
  */
 import { assert } from "../../src/base/assert.ts";
 import type { Connection } from "./connection.ts";
@@ -31,11 +31,6 @@ export class Departed {
     assert(connection.broken && !connection.isPosted, "a client left and the kernel still has its record");
     if (connection.requests === 0) return;
     this.#pieces.handOver(connection, connection.givesUp ? this.#givesUp : this.#saidGoodbye);
-  }
-
-  /** The worker ends, and waits no more: what was to be done for those who had said DISC begins nothing more either. */
-  giveUp(): void {
-    this.#saidGoodbye.saidGoodbye = false;
   }
 }
 

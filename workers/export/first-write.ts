@@ -78,7 +78,7 @@ export class FirstWrite {
    */
   keep(piece: Piece): void {
     const context = this.#context;
-    const snapshot = soleUnsettled(context, piece);
+    const snapshot = soleUnsettled(context.volumeOf(piece), piece);
     if (snapshot === null || piece.announcement.exclusive || !piece.claim.may) return needOrigin(context, piece);
     context.leave(piece);
     // No message is taken between the look at the list and here: the snapshot is still the one that was listed.
@@ -105,7 +105,7 @@ export class FirstWrite {
     this.#context.leave(piece);
     piece.moveTo(Stage.Chunk);
     const { outbox } = this.#context;
-    const at = outbox.begin(Message.NeedChunk, piece.index);
+    const at = outbox.begin(Message.NeedChunk, piece.volume, piece.index);
     NeedChunk.snapshot.set(outbox.words, at, snapshot.index);
     NeedChunk.chunk.set(outbox.words, at, chunk);
     NeedChunk.how.set(outbox.words, at, how);
@@ -157,7 +157,7 @@ export class FirstWrite {
     const { error } = piece.transfer;
     piece.moveTo(Stage.Written);
     const { outbox } = this.#context;
-    const at = outbox.begin(Message.Written, piece.index);
+    const at = outbox.begin(Message.Written, piece.volume, piece.index);
     Written.snapshot.set(outbox.words, at, snapshot.index);
     Written.chunk.set(outbox.words, at, chunk);
     Written.error.set(outbox.words, at, error);

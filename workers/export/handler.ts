@@ -3,12 +3,16 @@
  */
 import type { ExportShare } from "./export-share.ts";
 import type { Piece, PieceKind } from "./piece.ts";
+import type { ServedVolume } from "./served-volume.ts";
 
 export interface ExportHandler {
-  /** Row in the counters: 0 the origin, 1 + snapshot index. */
-  readonly exportIndex: number;
+  readonly volume: ServedVolume;
+  /** Of this export in this worker (ring/counters.ts). */
+  readonly counters: Float64Array;
   /** What its requests have of the worker's memory. */
   readonly share: ExportShare;
+  /** Its exceptions are made durable by main (C-13, C-14). */
+  readonly isSnapshot: boolean;
   /** How many bytes a piece of this kind that begins at `from` may have at most, of a request that ends at `end`. Looks nothing up. */
   stretch(kind: PieceKind, from: number, end: number): number;
   /**

@@ -13,25 +13,24 @@
  */
 import { ChunkNeed } from "../../src/base/chunk-need.ts";
 import { assert, AssertionFailure } from "../../src/base/assert.ts";
-import { MAX_CONNECTIONS_PER_WORKER, STILL_READS_MS, TRANSFER_MS } from "../../src/base/constants.ts";
+import { MAX_CONNECTIONS_PER_WORKER } from "../../src/base/constants.ts";
 import { COMPLETION_WORDS } from "../../src/ring/io-descriptor.ts";
-import { ExportCounter, exportRow, histogramAt, latencyBucket, WorkerCounter } from "../../src/ring/counters.ts";
-import { FileKind } from "../../src/device/port.ts";
-import { kindOf, tokenOf } from "../../src/ring/message-field.ts";
-import { CloseCause, Message, StopHow } from "../../src/ring/messages.ts";
+import { ExportCounter, histogramAt, latencyBucket, WorkerCounter } from "../../src/ring/counters.ts";
+import { kindOf, tokenOf, volumeOf } from "../../src/ring/message-field.ts";
+import { Message, StopHow } from "../../src/ring/messages.ts";
 import type { RingConsumer } from "../../src/ring/spsc-ring.ts";
 import type { Submissions } from "../../src/ring/submissions.ts";
-import { ConnectionClosed } from "../../src/ring/to-main.ts";
-import { Adopt, GateOpened, Granted, Released, Reserved, Stop } from "../../src/ring/to-workers.ts";
+import { Adopt, GateOpened, Granted, Released, Reserved, Stop, StopVolume } from "../../src/ring/to-workers.ts";
 import type { WorkerLoop } from "../drive.ts";
-import { refused, takeControl } from "../refused.ts";
+import { takeControl } from "../refused.ts";
 import { sayStopped } from "../stopped.ts";
 import { WakeUp } from "../wake-up.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionReader } from "./connection-reader.ts";
 import type { ExportContext } from "./context.ts";
+import { ALL_VOLUMES, Clients } from "./clients.ts";
 import { Departed } from "./departed.ts";
-import type { Exports } from "./exports.ts";
+import type { AllExports, Exports } from "./exports.ts";
 import { FirstWrite } from "./first-write.ts";
 import { hasMoreParts } from "./parts.ts";
 import type { Piece } from "./piece.ts";
@@ -39,13 +38,16 @@ import { PieceIo } from "./piece-io.ts";
 import { Pieces } from "./pieces.ts";
 import { ReplySender } from "./reply-sender.ts";
 import { Operation, type Request } from "./request.ts";
+import type { ServedVolume } from "./served-volume.ts";
 import { User, USER_INDEX_MASK } from "./user-words.ts";
 
 export interface ExportLoopParts {
   readonly context: ExportContext;
   readonly inbox: RingConsumer;
   readonly arena: SharedArrayBuffer;
-  readonly exports: Exports;
+  /** What clients may ask for at an address of one volume, by its number, and at one of the engine. */
+  readonly exports: readonly (Exports | undefined)[];
+  readonly allExports: AllExports;
   readonly wakeAddress: number;
   readonly headers: number;
   /** Take one control message from main; called once per Control message, in order. */
@@ -65,19 +67,12 @@ export class ExportLoop implements WorkerLoop {
   readonly #reader: ConnectionReader;
   readonly #sender: ReplySender;
   readonly #connections: readonly Connection[];
-  readonly #departed: Departed;
-  /** When those who wait, or are to end, were asked whether they are still there. */
-  #askedAt = 0;
+  readonly #clients: Clients;
   readonly #settle: (connection: Connection) => void;
   readonly #ask: (connection: Connection) => void;
-  #open = 0;
-  #stopping = false;
   /** Main answers no more. */
   #abandoned = false;
   #saidStopped = false;
-  /** Of the clients that were cut at the end: requests without an answer, or whose answer was not read, and clients that had some. */
-  #requestsCut = 0;
-  #clientsCut = 0;
   #ended = false;
   #backlog = false;
 
@@ -96,14 +91,22 @@ export class ExportLoop implements WorkerLoop {
       handshakeSent: (connection) => this.#reader.parse(connection),
       partSent: (request) => this.pieces.advance(request),
     });
-    this.#reader = new ConnectionReader(context, arena, parts.exports, {
+    this.#reader = new ConnectionReader(context, arena, {
       request: (request) => this.pieces.execute(request),
       changed: (connection) => this.#sender.changed(connection),
       ask: (connection) => this.#sender.ask(connection),
     });
-    this.#departed = new Departed(this.pieces, context.heirs);
+    const { exports, allExports } = parts;
+    this.#clients = new Clients({
+      context,
+      reader: this.#reader,
+      sender: this.#sender,
+      departed: new Departed(this.pieces, context.heirs),
+      exports,
+      allExports,
+    });
     this.#connections = context.connections;
-    this.#settle = (connection) => this.#maybeClose(connection);
+    this.#settle = (connection) => this.#clients.settle(connection);
     this.#ask = (connection) => this.#sender.ask(connection);
   }
 
@@ -123,15 +126,18 @@ export class ExportLoop implements WorkerLoop {
       this.#complete(words[i * COMPLETION_WORDS], words[i * COMPLETION_WORDS + 1]);
     }
     this.#takeMessages();
-    if (this.#open > 0 && this.#context.now - this.#askedAt >= STILL_READS_MS) this.#askAll();
-    if (this.#abandoned) this.pieces.abandonWaiting();
+    this.#clients.askAll();
+    for (const volume of this.#clients.stoppingVolumes) {
+      if (volume.abandoned) this.pieces.abandonWaiting(volume.number);
+    }
     this.pieces.resumeLong(this.#ask);
     this.pieces.resumeStarved();
     this.#reader.resumeStalled();
     this.#sender.flush(this.#settle);
+    this.#clients.sayVolumesStopped();
     this.#backlog = this.#context.outbox.flush() && !this.#abandoned;
     this.#wakeUp.arm();
-    if (this.#stopping && this.#open === 0) this.#end();
+    if (this.#clients.isOver) this.#end();
   }
 
   prepareSleep(): boolean {
@@ -148,7 +154,7 @@ export class ExportLoop implements WorkerLoop {
     const index = user & USER_INDEX_MASK;
     switch (user - index) {
       case User.Piece:
-        return this.pieces.deviceCompleted(this.#piece(index), result);
+        return this.#deviceCompleted(this.#piece(index), result);
       case User.Receive:
         return this.#reader.received(this.#tagged(index), result);
       case User.Cancel:
@@ -167,6 +173,12 @@ export class ExportLoop implements WorkerLoop {
     }
   }
 
+  #deviceCompleted(piece: Piece, result: number): void {
+    const { handler } = this.#context.requestOf(piece);
+    if (handler !== null) handler.counters[ExportCounter.Operations] += 1;
+    this.pieces.deviceCompleted(piece, result);
+  }
+
   /** By its number: in a completion, or main's token. */
   #piece(index: number): Piece {
     const { all } = this.#context.pieces;
@@ -178,14 +190,6 @@ export class ExportLoop implements WorkerLoop {
     const connection = this.#connections[tag % MAX_CONNECTIONS_PER_WORKER];
     assert(connection.tag === tag, "a completion for a connection that has ended");
     return connection;
-  }
-
-  /** Of whom nothing is received nobody hears that he has gone. */
-  #askAll(): void {
-    this.#askedAt = this.#context.now;
-    for (const connection of this.#connections) {
-      if (connection.id !== -1 && (connection.stalled || connection.ending)) this.#sender.ask(connection);
-    }
   }
 
   #takeMessages(): void {
@@ -200,7 +204,7 @@ export class ExportLoop implements WorkerLoop {
   #message(words: Int32Array, at: number): void {
     const kind = kindOf(words, at);
     const token = tokenOf(words, at);
-    if (this.#abandoned && isAnswer(kind)) return;
+    if (isAnswer(kind) && this.#context.volumes[volumeOf(words, at)]?.abandoned !== false) return;
     switch (kind) {
       case Message.Released:
         return this.pieces.released(this.#piece(token), Released.error.get(words, at));
@@ -209,17 +213,19 @@ export class ExportLoop implements WorkerLoop {
       case Message.Reserved:
         return this.#reserved(words, at);
       case Message.GateOpened:
-        return this.#gateOpened(GateOpened.gate.get(words, at));
+        return this.#gateOpened(volumeOf(words, at), GateOpened.gate.get(words, at));
       case Message.ExclusiveGranted:
         return this.pieces.exclusiveGranted(this.#piece(token));
       case Message.Adopt:
-        return this.#adopt(token, Adopt.fd.get(words, at));
+        return this.#adopt(words, at);
       case Message.Control:
         return takeControl(this.#context.outbox, words, at, this.#control);
       case Message.CutHandshake:
-        return this.#cutHandshake(token);
+        return this.#clients.cutHandshake(token);
       case Message.Relieve:
-        return this.#relieve();
+        return this.#clients.relieve();
+      case Message.StopVolume:
+        return this.#clients.stopVolume(this.#volume(volumeOf(words, at)), StopVolume.how.get(words, at));
       case Message.Stop:
         return this.#stop(Stop.how.get(words, at));
       default:
@@ -232,102 +238,38 @@ export class ExportLoop implements WorkerLoop {
     this.pieces.granted(this.#piece(tokenOf(words, at)), Granted.newChunk.get(words, at), how);
   }
 
-  /** Nothing where the snapshot has gone meanwhile. */
+  #volume(number: number): ServedVolume {
+    const volume = this.#context.volumes[number];
+    assert(volume !== undefined, "main names a volume that the worker was not told of");
+    return volume;
+  }
+
+  /** Nothing where the snapshot, or its volume, has gone meanwhile. */
   #reserved(words: Int32Array, at: number): void {
-    const snapshot = this.#context.snapshots[Reserved.snapshot.get(words, at)];
+    const snapshot = this.#context.volumes[volumeOf(words, at)]?.snapshots[Reserved.snapshot.get(words, at)];
     const first = Reserved.newChunk.get(words, at);
     snapshot?.reserve?.add(first, Reserved.count.get(words, at), Reserved.epoch.get(words, at));
   }
 
-  #gateOpened(gate: number): void {
-    for (const piece of this.#context.unpark(gate)) this.pieces.gateOpened(piece);
+  #gateOpened(volume: number, gate: number): void {
+    for (const piece of this.#volume(volume).unpark(gate)) this.pieces.gateOpened(piece);
   }
 
-  #adopt(id: number, fd: number): void {
-    const connection = this.#connections.find((c) => c.id === -1);
-    if (connection === undefined || this.#stopping) {
-      this.#tellClosed(id, CloseCause.NoRoom);
-      return;
-    }
-    assert(id >= 0 && fd >= 0, "a client without a number or a socket");
-    const error = refused(() => this.#context.ring.setFile(connection.file, fd, FileKind.Socket));
-    if (error !== 0) {
-      this.#tellClosed(id, CloseCause.Shortage);
-      return;
-    }
-    connection.begin(id);
-    this.#open += 1;
-    this.counters[WorkerCounter.Connections] = this.#open;
-    this.#reader.start(connection);
-  }
-
-  /** Close the connection once nothing of it is under way; of one that is broken, once nothing is that names its record. */
-  #maybeClose(connection: Connection): void {
-    if (connection.id === -1) return;
-    if (connection.broken && !connection.ending) this.#reader.end(connection);
-    if (!connection.ending || connection.isPosted) return;
-    if (connection.broken) this.#departed.take(connection);
-    const unsent = !connection.broken && (connection.handshake?.outputLength ?? 0) > 0;
-    if (connection.requests > 0 || unsent) return;
-    this.#reader.forget(connection);
-    this.#context.ring.setFile(connection.file, -1, FileKind.Socket);
-    this.#tellClosed(connection.id, connection.cause);
-    connection.reset();
-    this.#open -= 1;
-    this.counters[WorkerCounter.Connections] = this.#open;
-  }
-
-  #tellClosed(id: number, cause: CloseCause): void {
-    const { outbox } = this.#context;
-    const at = outbox.begin(Message.ConnectionClosed, id);
-    ConnectionClosed.cause.set(outbox.words, at, cause);
-  }
-
-  #cutHandshake(id: number): void {
-    const connection = this.#connections.find((c) => c.id === id);
-    if (connection === undefined || connection.handshake === null) return;
-    this.#cut(connection, CloseCause.Handshake);
-  }
-
-  /** Memory that clients hold without moving their data goes to those who wait for it. */
-  #relieve(): void {
-    if (!this.#reader.stillWaiting(TRANSFER_MS)) return;
-    const { now } = this.#context;
-    for (const connection of this.#connections) {
-      if (connection.isOverdue(now, TRANSFER_MS)) this.#cut(connection, CloseCause.Transfer);
-    }
-  }
-
-  #cut(connection: Connection, cause: CloseCause): void {
-    connection.cause = cause;
-    connection.saidGoodbye = false;
-    this.#reader.end(connection);
-    this.#sender.cut(connection);
+  #adopt(words: Int32Array, at: number): void {
+    const volume = Adopt.all.get(words, at) ? ALL_VOLUMES : volumeOf(words, at);
+    this.#clients.adopt(tokenOf(words, at), Adopt.fd.get(words, at), volume);
   }
 
   #stop(how: StopHow): void {
-    this.#stopping = true;
     if (how === StopHow.Abandon) this.#abandoned = true;
-    if (how !== StopHow.Drain) this.#departed.giveUp();
-    for (const connection of this.#connections) {
-      if (connection.id === -1) continue;
-      // The volume has failed: what is under way is answered, nothing further begins.
-      if (this.#abandoned) connection.abandoned = true;
-      if (how !== StopHow.Cut) {
-        this.#reader.end(connection);
-        continue;
-      }
-      if (connection.requests > 0) this.#clientsCut += 1;
-      this.#requestsCut += connection.requests;
-      this.#cut(connection, CloseCause.Ended);
-    }
+    this.#clients.stop(how);
   }
 
   /** The loop ends when main's ring has taken its last word; of an abandoned one main may take none. */
   #end(): void {
     // Those who have gone may have left some that are still done, or under way.
     if (this.#context.requests.used() > 0) return;
-    if (!this.#saidStopped) sayStopped(this.#context.outbox, this.#requestsCut, this.#clientsCut);
+    if (!this.#saidStopped) sayStopped(this.#context.outbox);
     this.#saidStopped = true;
     this.#backlog = this.#context.outbox.flush() && !this.#abandoned;
     this.#ended = !this.#backlog;
@@ -349,16 +291,16 @@ export class ExportLoop implements WorkerLoop {
   }
 
   #count(request: Request): void {
-    const { counters, now } = this.#context;
-    const index = request.handler?.exportIndex ?? 0;
-    if (index < 0) return;
-    const row = exportRow(index);
+    const { handler } = request;
+    assert(handler !== null, "a request of no export");
+    const { counters } = handler;
+    const { now } = this.#context;
     const bytes = request.last - request.first;
-    counters[row + request.operation] += 1;
-    if (request.error !== 0) counters[row + ExportCounter.Errors] += 1;
-    else if (request.operation === Operation.Read) counters[row + ExportCounter.ReadBytes] += bytes;
-    else if (request.operation === Operation.Write) counters[row + ExportCounter.WrittenBytes] += bytes;
-    counters[histogramAt(index, request.operation) + latencyBucket(now - request.startedAt)] += 1;
+    counters[request.operation] += 1;
+    if (request.error !== 0) counters[ExportCounter.Errors] += 1;
+    else if (request.operation === Operation.Read) counters[ExportCounter.ReadBytes] += bytes;
+    else if (request.operation === Operation.Write) counters[ExportCounter.WrittenBytes] += bytes;
+    counters[histogramAt(request.operation) + latencyBucket(now - request.startedAt)] += 1;
   }
 }
 

@@ -20,16 +20,24 @@ import { type Piece, PieceKind } from "./piece.ts";
 import type { PieceIo } from "./piece-io.ts";
 import { settledEverywhere } from "./settled.ts";
 import type { ServedSnapshot } from "./served-snapshot.ts";
+import type { ServedVolume } from "./served-volume.ts";
 import { Stage } from "./stage.ts";
 import { toPieceEnd, zeroStretch } from "./stretch.ts";
 
 export class MergingHandler {
   readonly #context: ExportContext;
+  readonly #volume: ServedVolume;
   readonly #io: PieceIo;
   readonly #finish: (piece: Piece, error: number) => void;
 
-  constructor(context: ExportContext, io: PieceIo, finish: (piece: Piece, error: number) => void) {
+  constructor(
+    context: ExportContext,
+    volume: ServedVolume,
+    io: PieceIo,
+    finish: (piece: Piece, error: number) => void,
+  ) {
     this.#context = context;
+    this.#volume = volume;
     this.#io = io;
     this.#finish = finish;
   }
@@ -40,33 +48,33 @@ export class MergingHandler {
     if (kind === PieceKind.Read) return length;
     // Nothing is done for it, unless the merge ends meanwhile.
     if (kind === PieceKind.Trim) return Math.min(length, toPieceEnd(from));
-    const inChunk = Math.min(length, this.#context.snapshot(merging).toChunkEnd(from), toPieceEnd(from));
+    const inChunk = Math.min(length, this.#volume.snapshot(merging).toChunkEnd(from), toPieceEnd(from));
     return kind === PieceKind.Zero ? zeroStretch(from, inChunk) : inChunk;
   }
 
   read(piece: Piece, merging: number): void {
-    const snapshot = this.#context.snapshot(merging);
+    const snapshot = this.#volume.snapshot(merging);
     const mapped = lookup(snapshot, piece);
     if (mapped) this.#io.read(piece, snapshot.cow, snapshot.cowPosition(piece));
-    else this.#io.read(piece, this.#context.origin, piece.offset);
+    else this.#io.read(piece, this.#volume.origin, piece.offset);
   }
 
   write(piece: Piece, merging: number): void {
     const context = this.#context;
     if (piece.kind === PieceKind.Trim) return this.#finish(piece, 0);
-    const snapshot = context.snapshot(merging);
+    const snapshot = this.#volume.snapshot(merging);
     piece.length = snapshot.clippedToChunk(piece);
     if (inMergeRange(snapshot, piece)) {
       context.leave(piece);
       piece.moveTo(Stage.Main);
       const { outbox } = context;
-      const at = outbox.begin(Message.NeedRange, piece.index);
+      const at = outbox.begin(Message.NeedRange, piece.volume, piece.index);
       NeedRange.snapshot.set(outbox.words, at, snapshot.index);
       return;
     }
     const mapped = lookup(snapshot, piece);
-    if (!mapped && !settledEverywhere(context, piece.offset, piece.length)) return needOrigin(context, piece);
-    const device = mapped ? snapshot.cow : context.origin;
+    if (!mapped && !settledEverywhere(this.#volume, piece.offset, piece.length)) return needOrigin(context, piece);
+    const device = mapped ? snapshot.cow : this.#volume.origin;
     const position = mapped ? snapshot.cowPosition(piece) : piece.offset;
     if (!device.isAligned(position, piece.length) && !piece.announcement.exclusive)
       return needExclusive(context, piece);

@@ -22,7 +22,7 @@ export function needOrigin(context: ExportContext, piece: Piece): void {
   const sector = Math.floor(piece.offset / SECTOR_BYTES);
   const sectors = Math.ceil((piece.offset + piece.length) / SECTOR_BYTES) - sector;
   const { outbox } = context;
-  const at = outbox.begin(Message.NeedOrigin, piece.index);
+  const at = outbox.begin(Message.NeedOrigin, piece.volume, piece.index);
   NeedOrigin.sector.set(outbox.words, at, sector);
   NeedOrigin.sectors.set(outbox.words, at, sectors);
 }
@@ -34,6 +34,6 @@ export function needExclusive(context: ExportContext, piece: Piece): void {
   context.leave(piece);
   piece.moveTo(Stage.Exclusive);
   const { outbox } = context;
-  const at = outbox.begin(Message.NeedExclusive, piece.index);
+  const at = outbox.begin(Message.NeedExclusive, piece.volume, piece.index);
   NeedExclusive.gate.set(outbox.words, at, gate);
 }

@@ -13,7 +13,6 @@
  * While a snapshot is merged, its view stands in place of the origin (E-30); merging-handler.ts then takes the piece over,
  * inside the same gates.
  */
-import { cowFile, ORIGIN_FILE } from "../../src/ring/file-table.ts";
 import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../../src/base/gate-numbers.ts";
 import type { ExportContext } from "./context.ts";
 import { ExportShare } from "./export-share.ts";
@@ -23,11 +22,14 @@ import type { MergingHandler } from "./merging-handler.ts";
 import { needExclusive } from "./needs.ts";
 import { type Piece, PieceKind } from "./piece.ts";
 import type { PieceIo } from "./piece-io.ts";
+import type { ServedVolume } from "./served-volume.ts";
 import { settledEverywhere } from "./settled.ts";
 import { toPieceEnd, zeroStretch } from "./stretch.ts";
 
 export class OriginHandler implements ExportHandler {
-  readonly exportIndex = 0;
+  readonly isSnapshot = false;
+  readonly volume: ServedVolume;
+  readonly counters: Float64Array;
   readonly share = new ExportShare();
   readonly #context: ExportContext;
   readonly #io: PieceIo;
@@ -37,12 +39,16 @@ export class OriginHandler implements ExportHandler {
 
   constructor(
     context: ExportContext,
+    volume: ServedVolume,
+    counters: Float64Array,
     io: PieceIo,
     firstWrite: FirstWrite,
     merging: MergingHandler,
     finish: (piece: Piece, error: number) => void,
   ) {
     this.#context = context;
+    this.volume = volume;
+    this.counters = counters;
     this.#io = io;
     this.#firstWrite = firstWrite;
     this.#merging = merging;
@@ -50,7 +56,7 @@ export class OriginHandler implements ExportHandler {
   }
 
   stretch(kind: PieceKind, from: number, end: number): number {
-    const merging = this.#context.volume.merging();
+    const merging = this.volume.words.merging();
     if (merging >= 0) return this.#merging.stretch(kind, from, end, merging);
     const length = end - from;
     if (kind === PieceKind.Read) return length;
@@ -66,28 +72,29 @@ export class OriginHandler implements ExportHandler {
 
   deviceDone(piece: Piece): void {
     const { transfer } = piece;
-    if (piece.kind === PieceKind.Flush && transfer.error === 0 && transfer.file !== ORIGIN_FILE) {
-      this.#io.sync(piece, ORIGIN_FILE);
+    if (piece.kind === PieceKind.Flush && transfer.error === 0 && transfer.file !== this.volume.origin.file) {
+      this.#io.sync(piece, this.volume.origin.file);
       return;
     }
     this.#finish(piece, transfer.error);
   }
 
   #read(piece: Piece): void {
-    const context = this.#context;
-    if (!context.enter(piece, context.originReadPass, ORIGIN_READ_GATE)) return;
-    const merging = context.volume.merging();
+    const { volume } = this;
+    if (!this.#context.enter(piece, volume.originReadPass, ORIGIN_READ_GATE)) return;
+    const merging = volume.words.merging();
     if (merging >= 0) this.#merging.read(piece, merging);
-    else this.#io.read(piece, context.origin, piece.offset);
+    else this.#io.read(piece, volume.origin, piece.offset);
   }
 
   #write(piece: Piece): void {
     const context = this.#context;
-    if (!context.enter(piece, context.originWritePass, ORIGIN_WRITE_GATE)) return;
-    const merging = context.volume.merging();
+    const { volume } = this;
+    if (!context.enter(piece, volume.originWritePass, ORIGIN_WRITE_GATE)) return;
+    const merging = volume.words.merging();
     if (merging >= 0) return this.#merging.write(piece, merging);
-    const { origin } = context;
-    if (!settledEverywhere(context, piece.offset, piece.length)) return this.#firstWrite.keep(piece);
+    const { origin } = volume;
+    if (!settledEverywhere(volume, piece.offset, piece.length)) return this.#firstWrite.keep(piece);
     const aligned = piece.kind === PieceKind.Trim || origin.isAligned(piece.offset, piece.length);
     if (!aligned && !piece.announcement.exclusive) return needExclusive(context, piece);
     this.#io.write(piece, origin, piece.offset, piece.durability);
@@ -98,9 +105,9 @@ export class OriginHandler implements ExportHandler {
    * that the merge does not end, and the COW device does not go, before it is over (C-38).
    */
   #flush(piece: Piece): void {
-    const context = this.#context;
-    if (!context.enter(piece, context.originReadPass, ORIGIN_READ_GATE)) return;
-    const merging = context.volume.merging();
-    this.#io.sync(piece, merging >= 0 ? cowFile(merging) : ORIGIN_FILE);
+    const { volume } = this;
+    if (!this.#context.enter(piece, volume.originReadPass, ORIGIN_READ_GATE)) return;
+    const merging = volume.words.merging();
+    this.#io.sync(piece, merging >= 0 ? volume.snapshot(merging).cow.file : volume.origin.file);
   }
 }

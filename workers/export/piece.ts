@@ -44,6 +44,7 @@ export type Step = (typeof Step)[keyof typeof Step];
 /** What a piece takes over from its request. */
 interface PieceOwner {
   readonly index: number;
+  readonly volume: { readonly number: number };
   readonly slot: number;
   readonly durable: boolean;
   readonly noHole: boolean;
@@ -53,8 +54,9 @@ const NOBODY = -1;
 
 export class Piece {
   readonly index: number;
-  /** Number of its request. */
+  /** Number of its request, and of that one's volume. */
   request = NOBODY;
+  volume = NOBODY;
   /** Of its request: the slot with the bytes (-1 for none), FUA, NO_HOLE. */
   slot = -1;
   durability: Durability = Durability.WhenFlushed;
@@ -98,6 +100,7 @@ export class Piece {
   begin(owner: PieceOwner, kind: PieceKind, offset: number, length: number, memory: number): void {
     this.moveTo(Stage.Handler);
     this.request = owner.index;
+    this.volume = owner.volume.number;
     this.slot = owner.slot;
     this.durability = owner.durable ? Durability.AtOnce : Durability.WhenFlushed;
     this.noHole = owner.noHole;
@@ -134,6 +137,7 @@ export class Piece {
     this.claim.reset();
     this.transfer.reset();
     this.request = NOBODY;
+    this.volume = NOBODY;
   }
 
   #afresh(): void {

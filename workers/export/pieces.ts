@@ -71,7 +71,7 @@ export class Pieces {
     const outer = this.#advancing;
     this.#advancing = request;
     const client = this.#context.clientOf(request);
-    if (client.givesUp && request.cursor < request.end) this.#giveUp(request);
+    if (request.cursor < request.end && this.#isGivenUp(request)) this.#giveUp(request);
     const long = isLong(request);
     const most = long ? Number.POSITIVE_INFINITY : MAX_PIECES_PER_REQUEST;
     while (request.cursor < request.end && request.error === 0 && request.pieces < most) {
@@ -127,10 +127,10 @@ export class Pieces {
     else handlerOf(request).look(piece);
   }
 
-  /** Main answers no more: what waits for it, or for a gate, fails. */
-  abandonWaiting(): void {
+  /** Main answers no more about a volume: what waits for it there, or for a gate, fails. */
+  abandonWaiting(volume: number): void {
     for (const piece of this.#context.pieces.all) {
-      if (!waitsForWord(piece.stage)) continue;
+      if (piece.volume !== volume || !waitsForWord(piece.stage)) continue;
       if (piece.fill.isUnderWay) this.#firstWrite.abandon(piece);
       else piece.moveTo(Stage.Handler);
       this.finish(piece, errno.EIO);
@@ -271,7 +271,7 @@ export class Pieces {
 
   /** What FUA asks for after the data operations, which carried RWF_DSYNC where they wrote. */
   #lastStep(request: Request): PieceKind | null {
-    const snapshot = request.handler?.exportIndex !== 0;
+    const snapshot = handlerOf(request).isSnapshot;
     if (request.operation === Operation.Trim) return PieceKind.Flush;
     if (request.operation === Operation.Write || request.operation === Operation.Zero) {
       return snapshot ? PieceKind.Durable : null;
@@ -358,8 +358,8 @@ export class Pieces {
     return this.#long.canResume;
   }
 
-  /** Its client has gone, or was cut: nobody waits for it. Or main has ended: it cannot be done as it must. */
+  /** Its client has gone, or was cut, or its volume is: nobody waits for it. Or main has ended: it cannot be done as it must. */
   #isGivenUp(request: Request): boolean {
-    return this.#context.clientOf(request).givesUp;
+    return this.#context.clientOf(request).givesUp || request.volume.givesUp;
   }
 }

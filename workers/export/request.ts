@@ -11,6 +11,7 @@
  */
 import { assert } from "../../src/base/assert.ts";
 import type { ExportHandler } from "./handler.ts";
+import type { ServedVolume } from "./served-volume.ts";
 
 /** What a request does, once the NBD command and its flags are understood. */
 export const Operation = {
@@ -73,6 +74,12 @@ export class Request {
 
   constructor(index: number) {
     this.index = index;
+  }
+
+  /** The volume of its export. */
+  get volume(): ServedVolume {
+    assert(this.handler !== null, "a request of no export");
+    return this.handler.volume;
   }
 
   /** Carries its bytes in a slot, to the client or from it. */

@@ -2,6 +2,7 @@
  * An export worker's view of one snapshot: its table, its words with the tracked-read counters, its gates and its COW device.
  */
 import { assert } from "../../src/base/assert.ts";
+import { exportCounters } from "../../src/ring/counters.ts";
 import type { GatePass } from "../../src/ring/gate.ts";
 import type { SnapshotDescription } from "../../src/ring/worker-data.ts";
 import { snapshotReadGate, snapshotWriteGate } from "../../src/base/gate-numbers.ts";
@@ -32,6 +33,7 @@ export class ServedSnapshot {
   table: TableReader;
   readonly words: SnapshotWordsReader;
   readonly cow: DeviceView;
+  readonly counters: Float64Array;
   /** Null: every chunk is asked for. */
   readonly reserve: ChunkReserve | null;
   readonly writePass: GatePass;
@@ -41,12 +43,14 @@ export class ServedSnapshot {
   readonly discardZeroesCow: boolean;
   readonly discardPassdownOrigin: boolean;
 
-  constructor(d: SnapshotDescription, volume: VolumeReader) {
+  /** `worker`: the number of this worker among its kind. */
+  constructor(d: SnapshotDescription, volume: VolumeReader, worker: number) {
     this.index = d.index;
     this.chunkBytes = d.chunkBytes;
     this.table = new TableReader(d.table);
     this.words = new SnapshotWordsReader(d.words);
     this.cow = new DeviceView(d.cow);
+    this.counters = exportCounters(d.counters, worker);
     this.reserve = d.reserves ? new ChunkReserve() : null;
     this.writeGate = snapshotWriteGate(d.index);
     this.readGate = snapshotReadGate(d.index);

@@ -5,15 +5,15 @@
  *                      other states       need nothing any more           soleUnsettled: no from one, for one chunk without an exception
  */
 import { EntryState, SnapshotState } from "../../src/base/states.ts";
-import type { ExportContext } from "./context.ts";
 import type { ServedSnapshot, VolumeRange } from "./served-snapshot.ts";
+import type { ServedVolume } from "./served-volume.ts";
 
 /** True: every snapshot that an origin write must mind has the piece's chunks settled (C-10.3). */
-export function settledEverywhere(context: ExportContext, offset: number, length: number): boolean {
-  const { volume } = context;
-  const count = volume.listCount();
+export function settledEverywhere(volume: ServedVolume, offset: number, length: number): boolean {
+  const { words } = volume;
+  const count = words.listCount();
   for (let i = 0; i < count; i++) {
-    const snapshot = context.snapshot(volume.listed(i));
+    const snapshot = volume.snapshot(words.listed(i));
     const state = snapshot.words.state();
     if (state !== SnapshotState.Active && state !== SnapshotState.Overflow) continue;
     const first = snapshot.chunkAt(offset);
@@ -24,11 +24,11 @@ export function settledEverywhere(context: ExportContext, offset: number, length
 }
 
 /** The only snapshot that misses the piece's old data, if that is one chunk without an exception; else null. */
-export function soleUnsettled(context: ExportContext, range: VolumeRange): ServedSnapshot | null {
-  const { volume } = context;
+export function soleUnsettled(volume: ServedVolume, range: VolumeRange): ServedSnapshot | null {
+  const { words } = volume;
   let sole: ServedSnapshot | null = null;
-  for (let i = volume.listCount() - 1; i >= 0; i--) {
-    const snapshot = context.snapshot(volume.listed(i));
+  for (let i = words.listCount() - 1; i >= 0; i--) {
+    const snapshot = volume.snapshot(words.listed(i));
     const state = snapshot.words.state();
     if (state === SnapshotState.Overflow) return null;
     if (state !== SnapshotState.Active) continue;

@@ -10,7 +10,6 @@
  */
 import { errno } from "../../src/base/errno.ts";
 import { EntryState, SnapshotState } from "../../src/base/states.ts";
-import { cowFile } from "../../src/ring/file-table.ts";
 import { Message } from "../../src/ring/messages.ts";
 import { Drained, NeedDurable } from "../../src/ring/to-main.ts";
 import { ORIGIN_WRITE_GATE } from "../../src/base/gate-numbers.ts";
@@ -24,11 +23,16 @@ import { needExclusive } from "./needs.ts";
 import { type Piece, PieceKind, Step } from "./piece.ts";
 import type { PieceIo } from "./piece-io.ts";
 import type { ServedSnapshot } from "./served-snapshot.ts";
+import type { ServedVolume } from "./served-volume.ts";
 import { Stage } from "./stage.ts";
 import { toPieceEnd, zeroStretch } from "./stretch.ts";
 import { Durability } from "./transfer.ts";
 
 export class SnapshotHandler implements ExportHandler {
+  readonly isSnapshot = true;
+  readonly volume: ServedVolume;
+  /** Also of a snapshot that has gone, whose clients stay connected. */
+  readonly counters: Float64Array;
   readonly share = new ExportShare();
   readonly #context: ExportContext;
   readonly #io: PieceIo;
@@ -38,21 +42,19 @@ export class SnapshotHandler implements ExportHandler {
 
   constructor(
     context: ExportContext,
+    volume: ServedVolume,
     io: PieceIo,
     firstWrite: FirstWrite,
     snapshot: ServedSnapshot,
     finish: (piece: Piece, error: number) => void,
   ) {
     this.#context = context;
+    this.volume = volume;
     this.#io = io;
     this.#firstWrite = firstWrite;
     this.#snapshot = snapshot;
+    this.counters = snapshot.counters;
     this.#finish = finish;
-  }
-
-  get exportIndex(): number {
-    const { index } = this.#snapshot;
-    return this.#context.snapshots[index] === this.#snapshot ? 1 + index : -1;
   }
 
   stretch(kind: PieceKind, from: number, end: number): number {
@@ -126,7 +128,7 @@ export class SnapshotHandler implements ExportHandler {
         return this.#io.read(piece, snapshot.cow, snapshot.cowPosition(piece));
       }
       piece.length = snapshot.clippedToRun(piece, Math.min(run, limit));
-      if (this.#track(piece, first)) return this.#io.read(piece, this.#context.origin, piece.offset);
+      if (this.#track(piece, first)) return this.#io.read(piece, this.volume.origin, piece.offset);
     }
   }
 
@@ -153,7 +155,7 @@ export class SnapshotHandler implements ExportHandler {
 
   #tellDrained(bucket: number): void {
     const { outbox } = this.#context;
-    const at = outbox.begin(Message.Drained, 0);
+    const at = outbox.begin(Message.Drained, this.volume.number, 0);
     Drained.snapshot.set(outbox.words, at, this.#snapshot.index);
     Drained.bucket.set(outbox.words, at, bucket);
   }
@@ -205,13 +207,13 @@ export class SnapshotHandler implements ExportHandler {
     piece.step = Step.First;
     const context = this.#context;
     context.leave(piece);
-    if (!context.enter(piece, context.originWritePass, ORIGIN_WRITE_GATE)) return;
-    this.#io.write(piece, context.origin, piece.offset, Durability.WhenFlushed);
+    if (!context.enter(piece, this.volume.originWritePass, ORIGIN_WRITE_GATE)) return;
+    this.#io.write(piece, this.volume.origin, piece.offset, Durability.WhenFlushed);
   }
 
   #needDurable(piece: Piece, sequence: number): void {
     const { outbox } = this.#context;
-    const at = outbox.begin(Message.NeedDurable, piece.index);
+    const at = outbox.begin(Message.NeedDurable, piece.volume, piece.index);
     NeedDurable.snapshot.set(outbox.words, at, this.#snapshot.index);
     NeedDurable.sequence.set(outbox.words, at, sequence);
   }
@@ -228,6 +230,6 @@ export class SnapshotHandler implements ExportHandler {
       }
     }
     if (piece.kind === PieceKind.Durable) return this.#finish(piece, this.#isGone() ? errno.EIO : 0);
-    this.#io.sync(piece, cowFile(this.#snapshot.index));
+    this.#io.sync(piece, this.#snapshot.cow.file);
   }
 }

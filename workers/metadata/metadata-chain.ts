@@ -9,7 +9,7 @@
  */
 import { assert } from "../../src/base/assert.ts";
 import { IoOp } from "../../src/ring/io-descriptor.ts";
-import { ORIGIN_FILE, WAKE_FILE } from "../../src/ring/file-table.ts";
+import { isDeviceFile } from "../../src/ring/file-table.ts";
 
 /** A step's address where it writes zeroes. */
 export const ZEROES = -1;
@@ -28,6 +28,7 @@ export interface ChainStep {
 
 export class MetadataChain {
   readonly index: number;
+  volume = 0;
   id = 0;
   file = 0;
   expected = 0;
@@ -48,10 +49,11 @@ export class MetadataChain {
     this.index = index;
   }
 
-  begin(id: number, file: number, expected: number): void {
+  begin(volume: number, id: number, file: number, expected: number): void {
     assert(this.pending === 0, "a job's record is used again before its end");
-    assert(file >= ORIGIN_FILE && file < WAKE_FILE, "a job for what is no device");
+    assert(isDeviceFile(file), "a job for what is no device");
     assert(expected > 0, "a job without steps");
+    this.volume = volume;
     this.id = id;
     this.file = file;
     this.expected = expected;

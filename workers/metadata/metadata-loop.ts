@@ -18,7 +18,7 @@ import { Pool } from "../../src/base/pool.ts";
 import type { IoRing } from "../../src/device/port.ts";
 import { WorkerCounter } from "../../src/ring/counters.ts";
 import { COMPLETION_WORDS, IoArg, IoOp } from "../../src/ring/io-descriptor.ts";
-import { kindOf, tokenOf } from "../../src/ring/message-field.ts";
+import { kindOf, tokenOf, volumeOf } from "../../src/ring/message-field.ts";
 import { Message, StopHow } from "../../src/ring/messages.ts";
 import type { Outbox } from "../../src/ring/outbox.ts";
 import type { RingConsumer } from "../../src/ring/spsc-ring.ts";
@@ -121,7 +121,12 @@ export class MetadataLoop implements WorkerLoop {
         assert(this.#arriving === null, "a job began before the last one was whole");
         const job = this.#jobs.take();
         if (job === null) return false;
-        job.begin(tokenOf(words, at), MetadataBegin.file.get(words, at), MetadataBegin.steps.get(words, at));
+        job.begin(
+          volumeOf(words, at),
+          tokenOf(words, at),
+          MetadataBegin.file.get(words, at),
+          MetadataBegin.steps.get(words, at),
+        );
         this.#arriving = job;
         return true;
       }
@@ -225,7 +230,7 @@ export class MetadataLoop implements WorkerLoop {
       if (step.operation === IoOp.Write) this.counters[WorkerCounter.MetadataBytes] += step.bytes;
     }
     const { outbox } = this.#parts;
-    const at = outbox.begin(Message.MetadataDone, job.id);
+    const at = outbox.begin(Message.MetadataDone, job.volume, job.id);
     MetadataDone.error.set(outbox.words, at, job.error);
     assert(this.#underWay > 0, "more jobs ended than began");
     this.#underWay -= 1;
@@ -242,7 +247,7 @@ export class MetadataLoop implements WorkerLoop {
   /** The loop ends when main's ring has taken its last word; of an abandoned one main may take none. */
   #end(): void {
     const { outbox } = this.#parts;
-    if (!this.#saidStopped) sayStopped(outbox, 0, 0);
+    if (!this.#saidStopped) sayStopped(outbox);
     this.#saidStopped = true;
     this.#backlog = outbox.flush() && !this.#abandoned;
     this.#ended = !this.#backlog;

@@ -106,7 +106,7 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     "Creation drains, the write has found no snapshot, and goes on.",
     edit(
       ORIGIN,
-      "    if (!context.enter(piece, context.originWritePass, ORIGIN_WRITE_GATE)) return;\n    const merging",
+      "    if (!context.enter(piece, volume.originWritePass, ORIGIN_WRITE_GATE)) return;\n    const merging",
       "    const merging",
     ),
   ),
@@ -115,8 +115,8 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     "A snapshot that was made meanwhile is overlooked.",
     edit(
       ORIGIN,
-      "    if (!settledEverywhere(context, piece.offset, piece.length)) return this.#firstWrite.keep(piece);\n    const aligned",
-      `    if (piece.step !== 77 && !settledEverywhere(context, piece.offset, piece.length)) {
+      "    if (!settledEverywhere(volume, piece.offset, piece.length)) return this.#firstWrite.keep(piece);\n    const aligned",
+      `    if (piece.step !== 77 && !settledEverywhere(volume, piece.offset, piece.length)) {
       piece.step = 77;
       return this.#firstWrite.keep(piece);
     }
@@ -151,7 +151,7 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
   mutant(
     "a flush without a flush of the device (W_PIGGY)",
     "What was written since the last commit is in a cache.",
-    edit(SNAPSHOT, "this.#io.sync(piece, cowFile(this.#snapshot.index));", "this.#finish(piece, 0);"),
+    edit(SNAPSHOT, "this.#io.sync(piece, this.#snapshot.cow.file);", "this.#finish(piece, 0);"),
   ),
   mutant(
     "a flush by the worker alone (W_FLUSH)",
@@ -181,8 +181,8 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
       "As before: the set was looked at once, too early.",
       edit(
         ORIGIN,
-        "    if (!context.enter(piece, context.originWritePass, ORIGIN_WRITE_GATE)) return;\n    const merging",
-        `    if (!context.enter(piece, context.originWritePass, ORIGIN_WRITE_GATE)) {
+        "    if (!context.enter(piece, volume.originWritePass, ORIGIN_WRITE_GATE)) return;\n    const merging",
+        `    if (!context.enter(piece, volume.originWritePass, ORIGIN_WRITE_GATE)) {
       piece.step = 77;
       return;
     }
@@ -221,7 +221,7 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     "Creation, merge and drop wait for ever.",
     edit(
       "workers/export/context.ts",
-      "if (announcement.leave()) this.#tellDrained(announcement.gate);",
+      "if (announcement.leave()) this.#tellDrained(piece.volume, announcement.gate);",
       "announcement.leave();",
     ),
   ),

@@ -2,16 +2,16 @@
  * The product's shell around the core, but for what takes real time: timers go off, and the registry answers, when a life says so.
  */
 import type { Core } from "../../../src/core/core.ts";
-import type { Effects, NoticeKind, Registration } from "../../../src/core/ports.ts";
+import type { DeviceId, Effects, NoticeKind, Registration } from "../../../src/core/ports.ts";
+import type { Channel } from "../../../src/engine/channel.ts";
 import { CoreShell } from "../../../src/engine/core-shell.ts";
-import type { Threads } from "../../../src/engine/threads.ts";
-import type { SimChannel } from "./sim-thread.ts";
+import type { SimEngine } from "./sim-engine.ts";
 
-export interface SimThreads {
-  readonly exports: readonly SimChannel[];
-  readonly copies: readonly SimChannel[];
-  readonly metadata: SimChannel;
-  readonly all: readonly SimChannel[];
+export interface SimShellParts {
+  readonly engine: SimEngine;
+  readonly volume: number;
+  readonly fileOf: (device: DeviceId) => number;
+  readonly newCore: (effects: Effects) => Core;
 }
 
 export class SimShell extends CoreShell {
@@ -19,14 +19,9 @@ export class SimShell extends CoreShell {
   readonly results = new Map<number, { readonly error: number }>();
   readonly registry = new Map<number, string>();
   readonly timers: number[] = [];
-  /** What is to happen on main, each in a turn of its own. */
-  readonly later: (() => void)[] = [];
+  readonly #engine: SimEngine;
 
-  constructor(
-    threads: SimThreads,
-    connectionClosed: (connection: number) => void,
-    newCore: (effects: Effects) => Core,
-  ) {
+  constructor({ engine, volume, fileOf, newCore }: SimShellParts) {
     const register = (): Promise<void> => Promise.reject(new Error("this shell registers by itself"));
     const notice = (snapshot: number, event: NoticeKind, error: number): void =>
       void this.notices.push({ snapshot, event, error });
@@ -34,15 +29,34 @@ export class SimShell extends CoreShell {
     const failed = (error: unknown): never => {
       throw error;
     };
-    const events = { register, notice, connectionClosed, failed, entered: () => {}, waiting: () => {} };
-    super(threads as unknown as Threads, events, 0, newCore);
+    const { channels, switchboard, metadata } = engine;
+    super({
+      switchboard,
+      volume,
+      exports: channels.exports as unknown as readonly Channel[],
+      copies: channels.copies as unknown as readonly Channel[],
+      metadata,
+      fileOf,
+      events: { register, notice, failed, stopped: () => {} },
+      groupWaitMs: 0,
+      newCore,
+    });
+    this.#engine = engine;
   }
 
   override register(snapshot: number, what: Registration): void {
     // Something may happen between the record and the answer.
-    this.later.push(() => {
+    this.#later(() => {
       this.registry.set(snapshot, what);
-      this.later.push(() => this.core.registered(snapshot, 0));
+      this.#later(() => this.core.registered(snapshot, 0));
+    });
+  }
+
+  #later(happen: () => void): void {
+    const { later, switchboard } = this.#engine;
+    later.push(() => {
+      switchboard.touch(this);
+      happen();
     });
   }
 

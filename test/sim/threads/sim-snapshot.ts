@@ -10,8 +10,8 @@ import type { Channel } from "../../../src/engine/channel.ts";
 import { ExceptionCollector } from "../../../src/engine/exception-collector.ts";
 import { gatePort } from "../../../src/engine/snapshot-handle.ts";
 import type { StoreKind } from "../../../src/format/table-line.ts";
-import { cowFile } from "../../../src/ring/file-table.ts";
 import { snapshotReadGate, snapshotWriteGate } from "../../../src/base/gate-numbers.ts";
+import { createExportCounters } from "../../../src/ring/counters.ts";
 import type { VolumeWords } from "../../../src/ring/volume-words.ts";
 import type { SnapshotDescription } from "../../../src/ring/worker-data.ts";
 import { createSnapshotWords, SnapshotWords, SnapshotWordsReader } from "../../../src/table/snapshot-words.ts";
@@ -22,6 +22,9 @@ import type { CowSpec } from "../sim-volume.ts";
 
 export class SimSnapshot {
   readonly index: number;
+  /** Its COW device's number in every ring, and its descriptor. */
+  readonly file: number;
+  readonly fd: number;
   readonly store: StoreKind;
   readonly readOnly: boolean;
   readonly merging: boolean;
@@ -32,8 +35,18 @@ export class SimSnapshot {
   readonly #words: SnapshotWords;
   readonly #reader: SnapshotWordsReader;
 
-  constructor(index: number, name: string, spec: CowSpec, origin: FakeDisk, reserves: boolean) {
+  constructor(
+    index: number,
+    name: string,
+    spec: CowSpec,
+    origin: FakeDisk,
+    reserves: boolean,
+    place: { readonly file: number; readonly fd: number },
+    workers: number,
+  ) {
     this.index = index;
+    this.file = place.file;
+    this.fd = place.fd;
     this.store = spec.store;
     this.readOnly = spec.readOnly;
     this.merging = spec.merging;
@@ -50,8 +63,8 @@ export class SimSnapshot {
     this.#words = new SnapshotWords(words);
     this.#reader = new SnapshotWordsReader(words);
     this.description = {
-      ...{ index, name, chunkBytes, table, words, reserves },
-      cow: { file: cowFile(index), align: spec.disk.blockBytes, inline: false },
+      ...{ index, name, chunkBytes, table, words, reserves, counters: createExportCounters(workers) },
+      cow: { file: place.file, align: spec.disk.blockBytes, inline: false },
       ...{ discardZeroesCow: spec.passdown || index % 2 === 1, discardPassdownOrigin: spec.passdown },
     };
   }
@@ -60,12 +73,12 @@ export class SimSnapshot {
     return this.#reader.state();
   }
 
-  ports(volume: VolumeWords, workers: readonly Channel[]): SnapshotPorts {
+  ports(volume: number, words: VolumeWords, workers: readonly Channel[]): SnapshotPorts {
     const { table, index } = this;
     return {
       ...{ table, tracking: this.#words.tracking, words: this.#words },
-      writeGate: gatePort(volume, snapshotWriteGate(index), workers),
-      readGate: gatePort(volume, snapshotReadGate(index), workers),
+      writeGate: gatePort(volume, words, snapshotWriteGate(index), workers),
+      readGate: gatePort(volume, words, snapshotReadGate(index), workers),
     };
   }
 }

@@ -30,7 +30,7 @@ export class SimChannel {
     this.arena = arena;
     this.toWorker = createRing(capacity);
     this.toMain = createRing(capacity);
-    this.counters = new Float64Array(createCounters(role === "export"));
+    this.counters = new Float64Array(createCounters());
     this.inbox = new RingConsumer(this.toMain);
     this.outbox = new Outbox(this.toWorker, wake);
   }

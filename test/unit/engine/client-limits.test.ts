@@ -27,7 +27,10 @@ function scene(room: DescriptorRoom = ENOUGH): {
 } {
   const sent: number[][] = [];
   const lines: string[] = [];
-  const outbox = { send: (kind: number, id: number) => void sent.push([kind, id]), flush: () => false };
+  const outbox = {
+    send: (kind: number, _volume: number, id: number) => void sent.push([kind, id]),
+    flush: () => false,
+  };
   const worker = { outbox, dead: false, isClosed: false } as unknown as Channel;
   const limits = new ClientLimits(
     (line) => lines.push(line),

@@ -8,9 +8,17 @@ const ROOT = join(import.meta.dirname, "../../..");
 
 const FILES = [
   "src/base/errno.ts",
-  ...["channel", "client-limits", "merges", "option-error", "stats", "volume", "volume-events", "volume-options"].map(
-    (name) => `src/engine/${name}.ts`,
-  ),
+  ...[
+    "channel",
+    "client-limits",
+    "engine",
+    "merges",
+    "option-error",
+    "stats",
+    "volume",
+    "volume-events",
+    "volume-options",
+  ].map((name) => `src/engine/${name}.ts`),
 ];
 
 type Described = ts.InterfaceDeclaration | ts.ClassDeclaration | ts.TypeAliasDeclaration | ts.FunctionDeclaration;

@@ -23,10 +23,21 @@ class Bench {
     this.#outbox = new Outbox(ring, () => {});
     this.#inbox = new RingConsumer(ring);
     const channel = { arena: this.arena, outbox: this.#outbox } as unknown as Channel;
-    this.sender = new MetadataSender(channel, (job, error, bytes) => {
-      this.done.push([job.snapshot, error]);
-      this.bytes = bytes;
-    });
+    this.sender = new MetadataSender(channel);
+  }
+
+  send(job: MetadataJob): void {
+    this.sender.send(
+      {
+        volume: 0,
+        fileOf: (device) => device,
+        metadataDone: (done, error, bytes) => {
+          this.done.push([done.snapshot, error]);
+          this.bytes = bytes;
+        },
+      },
+      job,
+    );
   }
 
   /** What was sent: [kind, words 1 … 7]. */
@@ -51,7 +62,7 @@ it("takes an area that is larger than the arena, for most of it is zero", () => 
   const area = new Uint8Array(64 * MIB);
   area[5] = 1;
   area[64 * MIB - 1] = 2;
-  bench.sender.send(commit(0, area));
+  bench.send(commit(0, area));
   const steps = bench.sent().filter(([kind]) => kind === Message.MetadataStep);
   expect(steps).toHaveLength(1 + (64 * MIB) / METADATA_SLOT_BYTES);
   const withBytes = steps.filter((step) => step[6] > 0);
@@ -63,7 +74,7 @@ it("takes an area that is larger than the arena, for most of it is zero", () => 
 it("reads an area that is larger than the arena, part by part (S-60)", () => {
   const bench = new Bench();
   const memory = new Uint8Array(bench.arena);
-  bench.sender.send({ kind: "readArea", snapshot: 3, position: 4096, length: 64 * MIB });
+  bench.send({ kind: "readArea", snapshot: 3, position: 4096, length: 64 * MIB });
   let read = 0;
   for (let sent = bench.sent(); sent.length > 0; sent = bench.sent()) {
     const [job, ...steps] = sent;
@@ -74,7 +85,7 @@ it("reads an area that is larger than the arena, part by part (S-60)", () => {
       read += bytes;
     }
     // Another store's commits find slots meanwhile.
-    bench.sender.send(commit(0, new Uint8Array(8 * MIB).fill(9)));
+    bench.send(commit(0, new Uint8Array(8 * MIB).fill(9)));
     for (const [kind, id] of bench.sent()) if (kind === Message.MetadataBegin) bench.sender.done(id, 0);
     bench.sender.done(job[1], 0);
   }
@@ -91,7 +102,7 @@ it("reads an area that is larger than the arena, part by part (S-60)", () => {
 it("a part of an area that cannot be read ends the job, and gives its slots back", () => {
   const bench = new Bench();
   for (let round = 0; round < 3; round++) {
-    bench.sender.send({ kind: "readArea", snapshot: 1, position: 0, length: 64 * MIB });
+    bench.send({ kind: "readArea", snapshot: 1, position: 0, length: 64 * MIB });
     const [first] = bench.sent();
     bench.sender.done(first[1], 0);
     const [second] = bench.sent();
@@ -105,11 +116,11 @@ it("a part of an area that cannot be read ends the job, and gives its slots back
 it("jobs that find no slots wait in order, with the bytes that they had when they were sent (C-21)", () => {
   const bench = new Bench();
   const half = new Uint8Array((METADATA_SLOTS / 2) * METADATA_SLOT_BYTES).fill(1);
-  bench.sender.send(commit(0, half));
-  bench.sender.send(commit(1, half));
+  bench.send(commit(0, half));
+  bench.send(commit(1, half));
   const small = new Uint8Array(512).fill(3);
-  bench.sender.send(commit(2, small));
-  bench.sender.send({ kind: "flush", snapshot: 3, device: 0 });
+  bench.send(commit(2, small));
+  bench.send({ kind: "flush", snapshot: 3, device: 0 });
   small.fill(9);
   const jobs = bench.sent().filter(([kind]) => kind === Message.MetadataBegin);
   expect(jobs.map((job) => job[2])).toEqual([1, 2]);
@@ -131,7 +142,7 @@ it("slots of a job that has failed are free again, as those of one that has not"
   const bench = new Bench();
   const bytes = new Uint8Array(METADATA_SLOT_BYTES).fill(7);
   for (let i = 0; i < METADATA_SLOTS + 3; i++) {
-    bench.sender.send(commit(i, bytes));
+    bench.send(commit(i, bytes));
     const [job] = bench.sent().filter(([kind]) => kind === Message.MetadataBegin);
     bench.sender.done(job![1]!, 5);
   }

@@ -7,7 +7,9 @@ import type { CoreShell } from "../../../src/engine/core-shell.ts";
 import { OpenedSnapshots } from "../../../src/engine/opened-snapshots.ts";
 import { RegisteredSet } from "../../../src/engine/registered-set.ts";
 import { SnapshotSet } from "../../../src/engine/snapshot-set.ts";
-import type { Threads } from "../../../src/engine/threads.ts";
+import { DeviceFiles } from "../../../src/engine/device-files.ts";
+import type { Serving } from "../../../src/engine/serving.ts";
+import { FIRST_DEVICE_FILE } from "../../../src/ring/file-table.ts";
 import { VolumeDevice } from "../../../src/engine/volume-device.ts";
 import { completeOptions } from "../../../src/engine/complete-options.ts";
 import { createVolumeWords, VolumeWords } from "../../../src/ring/volume-words.ts";
@@ -53,12 +55,16 @@ test("devices are closed, and the volume may be another's, when the last look at
     looks += 1;
     return new Promise((resolve) => (end = resolve));
   };
-  const opened = new OpenedSnapshots(options, origin, registered);
+  const opened = new OpenedSnapshots(options, origin, registered, new DeviceFiles(), FIRST_DEVICE_FILE);
   await opened.openAll(() => {}, undefined);
-  const threads = { exports: [], copies: [], metadata: { control: () => Promise.resolve() } } as unknown as Threads;
   const merging = { notice: () => {}, began: () => {} };
-  const [shell, words] = [shellWith(100), new VolumeWords(createVolumeWords())];
-  const set = new SnapshotSet({ options, origin, registered, opened, shell, threads, words, merging });
+  const words = new VolumeWords(createVolumeWords());
+  const serving = {
+    shell: shellWith(100),
+    threads: { exports: [] },
+    tell: () => Promise.resolve(),
+  } as unknown as Serving;
+  const set = new SnapshotSet({ options, origin, registered, opened, serving, volume: 0, words, merging });
   await set.attach();
   set.committed(0);
   let closed = false;

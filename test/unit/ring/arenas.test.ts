@@ -4,13 +4,19 @@ import {
   MAX_CONNECTIONS_PER_WORKER,
   MAX_REPLIES_PER_SEND,
   MAX_REQUESTS_PER_WORKER,
-  MAX_SNAPSHOTS,
+  MAX_DEVICE_FILES,
   MAX_WHOLE_BYTES,
 } from "../../../src/base/constants.ts";
 import { SIMPLE_REPLY_BYTES } from "../../../src/nbd/wire/protocol.ts";
 import { COPY_ARENA_BYTES, COPY_SEGMENTS, COPY_SLOTS_AT, SEGMENT_BYTES } from "../../../src/ring/copy-arena.ts";
 import * as exportArena from "../../../src/ring/export-arena.ts";
-import { cowFile, FILE_COUNT, FIRST_CONNECTION_FILE, ORIGIN_FILE, WAKE_FILE } from "../../../src/ring/file-table.ts";
+import {
+  FILE_COUNT,
+  FIRST_CONNECTION_FILE,
+  FIRST_DEVICE_FILE,
+  isDeviceFile,
+  WAKE_FILE,
+} from "../../../src/ring/file-table.ts";
 import {
   METADATA_ARENA_BYTES,
   METADATA_IMAGES,
@@ -83,8 +89,9 @@ it("zeroes are written in whole pages, many at once; images and segments begin a
 });
 
 it("nobody has another's place in the file table", () => {
-  const cows = Array.from({ length: MAX_SNAPSHOTS }, (_, i) => cowFile(i));
+  const devices = Array.from({ length: MAX_DEVICE_FILES }, (_, i) => FIRST_DEVICE_FILE + i);
   const connections = Array.from({ length: MAX_CONNECTIONS_PER_WORKER }, (_, i) => FIRST_CONNECTION_FILE + i);
-  const all = [ORIGIN_FILE, ...cows, WAKE_FILE, ...connections];
+  const all = [WAKE_FILE, ...connections, ...devices];
   expect(all).toEqual(Array.from({ length: FILE_COUNT }, (_, i) => i));
+  expect(all.filter(isDeviceFile)).toEqual(devices);
 });

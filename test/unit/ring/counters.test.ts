@@ -1,14 +1,14 @@
 /** Where a worker's figures stand: every one of every export in a place of its own, and latencies by powers of two. */
 import { expect, it } from "vitest";
-import { MAX_SNAPSHOTS } from "../../../src/base/constants.ts";
 import {
   createCounters,
   ExportCounter,
-  exportRow,
   HISTOGRAM_BUCKETS,
   histogramAt,
   latencyBucket,
   WorkerCounter,
+  createExportCounters,
+  exportCounters,
 } from "../../../src/ring/counters.ts";
 
 it.each([
@@ -28,25 +28,27 @@ it.each([
   expect(latencyBucket(milliseconds)).toBe(bucket);
 });
 
-it("nothing stands over anything else, from the worker's own to the last snapshot's", () => {
-  const used = new Set<number>(Object.values(WorkerCounter));
-  expect(used.size).toBe(Object.keys(WorkerCounter).length);
-  for (let row = 0; row <= MAX_SNAPSHOTS; row++) {
-    const places = Object.values(ExportCounter).map((counter) => exportRow(row) + counter);
-    for (let operation = 0; operation <= ExportCounter.Others; operation++) {
-      for (let bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) places.push(histogramAt(row, operation) + bucket);
-    }
-    for (const place of places) {
-      if (!Number.isInteger(place) || used.has(place)) expect.fail(`${place} of row ${row} is used twice, or is none`);
-      used.add(place);
-    }
-    expect(8 * Math.max(...places)).toBeLessThan(
-      row < MAX_SNAPSHOTS ? 8 * exportRow(row + 1) : createCounters(true).byteLength,
-    );
+it("nothing of an export stands over anything else", () => {
+  const places: number[] = Object.values(ExportCounter);
+  for (let operation = 0; operation <= ExportCounter.Others; operation++) {
+    for (let bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) places.push(histogramAt(operation) + bucket);
   }
-  expect(createCounters(true).byteLength).toBe(8 * (2 * exportRow(MAX_SNAPSHOTS) - exportRow(MAX_SNAPSHOTS - 1)));
-  expect(() => exportRow(-1)).toThrow("has a row");
-  expect(() => exportRow(MAX_SNAPSHOTS + 1)).toThrow("has a row");
-  expect(createCounters(false).byteLength).toBe(8 * exportRow(0));
-  expect(Math.max(...Object.values(WorkerCounter))).toBeLessThan(exportRow(0));
+  expect(new Set(places).size).toBe(places.length);
+  expect(8 * (Math.max(...places) + 1)).toBe(createExportCounters(1).byteLength);
+  for (const none of [-1, ExportCounter.Others + 1]) expect(() => histogramAt(none)).toThrow("has a histogram");
+});
+
+it("a worker's own counters have a place each", () => {
+  const places = Object.values(WorkerCounter);
+  expect(new Set(places).size).toBe(places.length);
+  expect(8 * Math.max(...places)).toBeLessThan(createCounters().byteLength);
+});
+
+it("each export worker counts an export in a part of its own", () => {
+  const memory = createExportCounters(3);
+  const parts = [0, 1, 2].map((worker) => exportCounters(memory, worker));
+  for (const [worker, part] of parts.entries()) part.fill(worker + 1);
+  expect(parts.map((part) => new Set(part))).toEqual([new Set([1]), new Set([2]), new Set([3])]);
+  expect(parts.reduce((sum, part) => sum + part.byteLength, 0)).toBe(memory.byteLength);
+  expect(() => exportCounters(memory, 3)).toThrow("has its part");
 });

@@ -2,8 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { GATE_COUNT } from "../../../src/base/gate-numbers.ts";
 import { MAX_EXPORT_WORKERS, MAX_SNAPSHOTS } from "../../../src/base/constants.ts";
-import { cowFile, FILE_COUNT } from "../../../src/ring/file-table.ts";
-import { Gate, GATE_WORDS, GatePass } from "../../../src/ring/gate.ts";
+import { FILE_COUNT } from "../../../src/ring/file-table.ts";
+import { Gate, type GateBlock, gateBlockWords, GatePass } from "../../../src/ring/gate.ts";
 import { DESCRIPTOR_WORDS, IoOp } from "../../../src/ring/io-descriptor.ts";
 import { METADATA_SLOTS, metadataSlotAddress } from "../../../src/ring/metadata-arena.ts";
 import { Outbox } from "../../../src/ring/outbox.ts";
@@ -12,20 +12,26 @@ import { createRing, RingConsumer, RingProducer } from "../../../src/ring/spsc-r
 import { Submissions } from "../../../src/ring/submissions.ts";
 import { createVolumeWords, VolumeReader } from "../../../src/ring/volume-words.ts";
 
-const words = (): Int32Array => new Int32Array(new SharedArrayBuffer(GATE_WORDS * 4));
+const gates = (): GateBlock => ({
+  words: new Int32Array(new SharedArrayBuffer(gateBlockWords(1) * 4)),
+  at: 0,
+  count: 1,
+});
 const batch = (): Submissions => new Submissions(new Int32Array(4 * DESCRIPTOR_WORDS));
 
 describe("a place that there is not", () => {
-  test("of a snapshot's device, an image slot, a gate or the list", () => {
-    expect(() => cowFile(-1)).toThrow("each snapshot has its place");
-    expect(() => cowFile(MAX_SNAPSHOTS)).toThrow("each snapshot has its place");
+  test("of an image slot, a gate or the list", () => {
     expect(() => metadataSlotAddress(-1)).toThrow("an image slot");
     expect(() => metadataSlotAddress(METADATA_SLOTS + 1)).toThrow("an image slot");
     const reader = new VolumeReader(createVolumeWords(), 0);
     for (const gate of [-1, GATE_COUNT]) expect(() => reader.pass(gate)).toThrow("a volume has this gate");
     for (const i of [-1, MAX_SNAPSHOTS]) expect(() => reader.listed(i)).toThrow("a place of the list");
-    expect(() => new GatePass(words(), 0, -1)).toThrow("a line for each export worker");
-    expect(() => new GatePass(words(), 0, MAX_EXPORT_WORKERS)).toThrow("a line for each export worker");
+    for (const gate of [-1, 1]) {
+      expect(() => new Gate(gates(), gate)).toThrow("a gate of the block");
+      expect(() => new GatePass(gates(), gate, 0)).toThrow("a gate of the block");
+    }
+    expect(() => new GatePass(gates(), 0, -1)).toThrow("a word for each export worker");
+    expect(() => new GatePass(gates(), 0, MAX_EXPORT_WORKERS)).toThrow("a word for each export worker");
   });
 
   test("of a slot", () => {
@@ -64,7 +70,6 @@ describe("a place that there is not", () => {
     submissions.pushAllocate(FILE_COUNT - 1, 0, 0, 0, 1);
     submissions.pushAllocate(0, 0, 0, 0, 1);
     expect(submissions.count).toBe(3);
-    expect(cowFile(MAX_SNAPSHOTS - 1)).toBe(MAX_SNAPSHOTS);
     const reader = new VolumeReader(createVolumeWords(), MAX_EXPORT_WORKERS - 1);
     expect([reader.listed(MAX_SNAPSHOTS - 1), reader.pass(GATE_COUNT - 1).enter()]).toEqual([0, true]);
   });
@@ -77,7 +82,7 @@ describe("a place that there is not", () => {
 
 describe("a gate", () => {
   test("is closed once, and opened once", () => {
-    const gate = new Gate(words(), 0);
+    const gate = new Gate(gates(), 0);
     expect(() => gate.open()).toThrow("only a closed gate is opened");
     gate.close();
     expect(() => gate.close()).toThrow("closed by one holder");
@@ -86,7 +91,7 @@ describe("a gate", () => {
   });
 
   test("is left by who has entered it", () => {
-    const shared = words();
+    const shared = gates();
     const pass = new GatePass(shared, 0, 2);
     expect(() => pass.leave()).toThrow("who leaves a gate has entered it");
     expect(() => new Gate(shared, 0).inFlight()).toThrow("no worker leaves more often");
@@ -98,8 +103,8 @@ describe("a ring", () => {
     expect(() => new RingProducer(new SharedArrayBuffer((48 + 3 * 8) * 4))).toThrow("the memory is a ring");
     expect(() => new RingConsumer(new SharedArrayBuffer(48 * 4))).toThrow("the memory is a ring");
     const outbox = new Outbox(createRing(2), () => {});
-    expect(() => outbox.send(0, 1)).toThrow("a message has a kind");
-    expect(() => outbox.send(-1, 1)).toThrow("a message has a kind");
+    expect(() => outbox.send(0, 0, 1)).toThrow("a message has a kind");
+    expect(() => outbox.send(-1, 0, 1)).toThrow("a message has a kind");
   });
 
   test("gives no message that was not put in", () => {

@@ -1,9 +1,13 @@
 import { expect, it } from "vitest";
-import { Gate, GATE_WORDS, GatePass } from "../../../src/ring/gate.ts";
+import { Gate, type GateBlock, gateBlockWords, GatePass } from "../../../src/ring/gate.ts";
+
+function newBlock(count: number): GateBlock {
+  return { words: new Int32Array(new SharedArrayBuffer(gateBlockWords(count) * 4)), at: 0, count };
+}
 
 function newGate(): { gate: Gate; a: GatePass; b: GatePass } {
-  const words = new Int32Array(new SharedArrayBuffer(GATE_WORDS * 4));
-  return { gate: new Gate(words, 0), a: new GatePass(words, 0, 0), b: new GatePass(words, 0, 15) };
+  const block = newBlock(1);
+  return { gate: new Gate(block, 0), a: new GatePass(block, 0, 0), b: new GatePass(block, 0, 15) };
 }
 
 it("counts the announced requests of all workers (C-10, inO[w])", () => {
@@ -40,10 +44,10 @@ it("nobody tells main about an open gate", () => {
 });
 
 it("says whether it is closed, and a gate beside it is another one", () => {
-  const words = new Int32Array(new SharedArrayBuffer(2 * GATE_WORDS * 4));
-  const [first, second] = [new Gate(words, 0), new Gate(words, GATE_WORDS)];
+  const block = newBlock(2);
+  const [first, second] = [new Gate(block, 0), new Gate(block, 1)];
   for (let worker = 0; worker < 16; worker++) {
-    new GatePass(words, 0, worker).enter();
+    new GatePass(block, 0, worker).enter();
     expect(first.inFlight()).toBe(worker + 1);
   }
   first.close();

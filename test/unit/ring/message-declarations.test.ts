@@ -17,7 +17,7 @@ import * as toWorkers from "../../../src/ring/to-workers.ts";
 const DECLARATIONS = Object.entries<Readonly<Record<string, MessageField>>>({ ...toMain, ...toWorkers });
 
 /** What they say is their kind, and whom they are about is their token. */
-const WITHOUT_FIELDS = ["Entered", "Waiting", "CutHandshake", "Relieve"];
+const WITHOUT_FIELDS = ["Entered", "Waiting", "CutHandshake", "Relieve", "Stopped"];
 
 /** A value that no other field of the message has. */
 function setOwn(field: MessageField, words: Int32Array, at: number, i: number): unknown {
@@ -45,7 +45,7 @@ it("a field that nobody has set does not say what the message before had there",
   const memory = createRing(1);
   const [outbox, inbox] = [new Outbox(memory, () => {}), new RingConsumer(memory)];
   for (const isFirst of [true, false]) {
-    const at = outbox.begin(1, 0);
+    const at = outbox.begin(1, 0, 0);
     if (isFirst) toMain.NeedOrigin.sectors.set(outbox.words, at, 8);
     outbox.flush();
     expect(toMain.NeedOrigin.sectors.get(inbox.words, inbox.peek()) === 8).toBe(isFirst);

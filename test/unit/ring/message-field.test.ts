@@ -96,14 +96,14 @@ describe("a message's declaration", () => {
     const outbox = new Outbox(memory, () => {});
     const inbox = new RingConsumer(memory);
     for (const job of [1, 2, 3]) {
-      const at = outbox.begin(63, job);
+      const at = outbox.begin(63, 0, job);
       MetadataStep.operation.set(outbox.words, at, 1);
       MetadataStep.position.set(outbox.words, at, job * 2 ** 33);
       MetadataStep.bytes.set(outbox.words, at, 2 ** 31);
       MetadataStep.address.set(outbox.words, at, -1);
       MetadataStep.durable.set(outbox.words, at, job === 2);
     }
-    const last = outbox.begin(47, 0);
+    const last = outbox.begin(47, 0, 0);
     Reserved.snapshot.set(outbox.words, last, 9);
     Reserved.epoch.set(outbox.words, last, 0xffff);
     Reserved.newChunk.set(outbox.words, last, 2 ** 34);

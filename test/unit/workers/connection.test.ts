@@ -9,7 +9,7 @@ import { CloseCause } from "../../../src/ring/messages.ts";
 import { Connection } from "../../../workers/export/connection.ts";
 import { Operation, Request } from "../../../workers/export/request.ts";
 import { USER_INDEX_MASK } from "../../../workers/export/user-words.ts";
-import { ExportShare } from "../../../workers/export/export-share.ts";
+import { IDLE_HANDLER } from "../../support/idle-handler.ts";
 
 const LIMIT = 1000;
 
@@ -22,8 +22,13 @@ function begun(): Connection {
 /** A write whose payload is coming, begun at 100 ms. */
 function receiving(): Request {
   const request = new Request(0);
-  const handler = { exportIndex: 0, share: new ExportShare(), stretch: () => 0, look: () => {}, deviceDone: () => {} };
-  request.begin(3, handler, Operation.Write, { cookieLow: 0, cookieHigh: 0, offset: 4096, length: 8 * 2 ** 20 }, 0);
+  request.begin(
+    3,
+    IDLE_HANDLER,
+    Operation.Write,
+    { cookieLow: 0, cookieHigh: 0, offset: 4096, length: 8 * 2 ** 20 },
+    0,
+  );
   request.slot = 0;
   request.startedAt = 100;
   return request;

@@ -11,6 +11,7 @@ import { SegmentShares } from "../../../workers/copy/segment-shares.ts";
 import { FakeRing } from "../../support/fake-ring.ts";
 import { sendWords } from "../../support/raw-message.ts";
 import { TurnedLoop } from "../../support/turned-loop.ts";
+import { cowComes, ORIGIN_FILE } from "../../support/device-numbers.ts";
 
 const DEVICES = 3;
 const CHUNK = 4096;
@@ -19,7 +20,7 @@ const MANY = 2 * COPY_SEGMENTS;
 const SIZE = MANY * CHUNK;
 
 class Bench extends TurnedLoop<CopyLoop> {
-  /** Files whose writes do not end. */
+  /** COW devices, from 1, whose writes do not end. */
   readonly hung = new Set<number>();
   #next = 0;
 
@@ -28,14 +29,14 @@ class Bench extends TurnedLoop<CopyLoop> {
     const place = { wakeAddress: 0, slots: COPY_SLOTS_AT, segments: COPY_SEGMENTS, shares };
     super(new FakeRing(COPY_ARENA_BYTES), 6, (ends) => new CopyLoop({ ...ends, ...place }));
     this.ring.files.set(
-      0,
+      ORIGIN_FILE,
       Uint8Array.from({ length: SIZE }, (_, i) => (i * 7 + (i >> 8)) & 255),
     );
     for (let file = 1; file <= DEVICES; file++) {
-      shares.fileChanged(file, true);
-      this.ring.files.set(file, new Uint8Array(SIZE));
+      shares.filesChanged(cowComes(ORIGIN_FILE + file));
+      this.ring.files.set(ORIGIN_FILE + file, new Uint8Array(SIZE));
     }
-    this.ring.held = ({ op, file }) => op === IoOp.Write && this.hung.has(file);
+    this.ring.held = ({ op, file }) => op === IoOp.Write && this.hung.has(file - ORIGIN_FILE);
   }
 
   /** The next chunk, to all of these devices; its number. */
@@ -45,8 +46,8 @@ class Bench extends TurnedLoop<CopyLoop> {
 
   copyOf(position: number, bytes: number, devices: readonly number[]): number {
     const id = this.#next++;
-    sendWords(this.main, Message.CopyRead, id, 0, position, 0, bytes, devices.length);
-    for (const file of devices) sendWords(this.main, Message.CopyWrite, id, file, position, 0, bytes, 0);
+    sendWords(this.main, Message.CopyRead, id, ORIGIN_FILE, position, 0, bytes, devices.length);
+    for (const file of devices) sendWords(this.main, Message.CopyWrite, id, ORIGIN_FILE + file, position, 0, bytes, 0);
     this.main.flush();
     return id;
   }
@@ -68,7 +69,7 @@ class Bench extends TurnedLoop<CopyLoop> {
 
   has(file: number, id: number): boolean {
     const [from, to] = [id * CHUNK, (id + 1) * CHUNK];
-    const bytes = (index: number): Uint8Array => this.ring.files.get(index)!.subarray(from, to);
+    const bytes = (index: number): Uint8Array => this.ring.files.get(ORIGIN_FILE + index)!.subarray(from, to);
     return Buffer.compare(bytes(file), bytes(0)) === 0;
   }
 }
@@ -200,17 +201,20 @@ test("a long copy that is taken apart in its middle has every byte of every targ
   expect(bench.answers.map(([, job]) => job)).toEqual([id]);
   for (const file of [2, 3]) {
     expect(
-      Buffer.compare(bench.ring.files.get(file)!.subarray(0, size), bench.ring.files.get(0)!.subarray(0, size)),
+      Buffer.compare(
+        bench.ring.files.get(ORIGIN_FILE + file)!.subarray(0, size),
+        bench.ring.files.get(ORIGIN_FILE)!.subarray(0, size),
+      ),
     ).toBe(0);
   }
 });
 
 test("a merge's copies from a device that hangs leave segments for the others", () => {
   const bench = new Bench();
-  bench.ring.held = ({ op, file }) => op === IoOp.Read && file === 1;
+  bench.ring.held = ({ op, file }) => op === IoOp.Read && file === ORIGIN_FILE + 1;
   for (let i = 0; i < MANY; i++) {
-    sendWords(bench.main, Message.CopyRead, 1000 + i, 1, 0, 0, CHUNK, 1);
-    sendWords(bench.main, Message.CopyWrite, 1000 + i, 0, i * CHUNK, 0, CHUNK, 0);
+    sendWords(bench.main, Message.CopyRead, 1000 + i, ORIGIN_FILE + 1, 0, 0, CHUNK, 1, 1);
+    sendWords(bench.main, Message.CopyWrite, 1000 + i, ORIGIN_FILE, i * CHUNK, 0, CHUNK, 0);
   }
   bench.main.flush();
   bench.run();

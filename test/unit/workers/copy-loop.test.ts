@@ -8,6 +8,8 @@ import { SegmentShares } from "../../../workers/copy/segment-shares.ts";
 import { FakeRing } from "../../support/fake-ring.ts";
 import { sendWords } from "../../support/raw-message.ts";
 import { TurnedLoop } from "../../support/turned-loop.ts";
+import { WAKE_FILE } from "../../../src/ring/file-table.ts";
+import { cowComes, cowFile, ORIGIN_FILE } from "../../support/device-numbers.ts";
 
 interface Target {
   readonly file: number;
@@ -16,20 +18,20 @@ interface Target {
   readonly offset: number;
 }
 
-/** A copy worker on one thread, with an origin (file 0) and two COW devices. */
+/** A copy worker on one thread, with an origin and two COW devices. */
 class Bench extends TurnedLoop<CopyLoop> {
   constructor(size = 4 * SEGMENT_BYTES) {
     const shares = new SegmentShares(COPY_SEGMENTS);
-    shares.fileChanged(1, true);
-    shares.fileChanged(2, true);
+    for (const snapshot of [0, 1]) shares.filesChanged(cowComes(cowFile(snapshot)));
     const place = { wakeAddress: 0, slots: COPY_SLOTS_AT, segments: COPY_SEGMENTS };
     super(new FakeRing(COPY_ARENA_BYTES), 6, (ends) => new CopyLoop({ ...ends, ...place, shares }));
     const origin = Uint8Array.from({ length: size }, (_, i) => (i * 7 + (i >> 8)) & 255);
-    this.ring.files.set(0, origin).set(1, new Uint8Array(size)).set(2, new Uint8Array(size));
+    this.ring.files.set(ORIGIN_FILE, origin);
+    for (const snapshot of [0, 1]) this.ring.files.set(cowFile(snapshot), new Uint8Array(size));
   }
 
   copy(id: number, position: number, bytes: number, targets: readonly Target[]): void {
-    sendWords(this.main, Message.CopyRead, id, 0, position, 0, bytes, targets.length);
+    sendWords(this.main, Message.CopyRead, id, ORIGIN_FILE, position, 0, bytes, targets.length);
     for (const t of targets) sendWords(this.main, Message.CopyWrite, id, t.file, t.position, 0, t.length, t.offset);
     this.main.flush();
   }
@@ -42,27 +44,27 @@ class Bench extends TurnedLoop<CopyLoop> {
 describe("copy worker", () => {
   it("copies a range of the origin to a COW device", () => {
     const bench = new Bench();
-    bench.copy(5, 4096, 16384, [{ file: 1, position: 32768, length: 16384, offset: 0 }]);
+    bench.copy(5, 4096, 16384, [{ file: cowFile(0), position: 32768, length: 16384, offset: 0 }]);
     bench.run();
     expect(bench.answers).toEqual([[Message.Copied, 5, 1, 0, 0, 0]]);
-    expect(bench.file(1).subarray(32768, 49152)).toEqual(bench.file(0).subarray(4096, 20480));
+    expect(bench.file(cowFile(0)).subarray(32768, 49152)).toEqual(bench.file(ORIGIN_FILE).subarray(4096, 20480));
   });
 
   it("reads once what two snapshots of different chunk sizes need (E-18)", () => {
     const bench = new Bench();
     bench.copy(1, 0, 16384, [
-      { file: 1, position: 0, length: 16384, offset: 0 },
-      { file: 2, position: 8192, length: 4096, offset: 12288 },
+      { file: cowFile(0), position: 0, length: 16384, offset: 0 },
+      { file: cowFile(1), position: 8192, length: 4096, offset: 12288 },
     ]);
     bench.run();
     expect(bench.ring.log.filter((o) => o.op === IoOp.Read)).toHaveLength(1);
-    expect(bench.file(2).subarray(8192, 12288)).toEqual(bench.file(0).subarray(12288, 16384));
+    expect(bench.file(cowFile(1)).subarray(8192, 12288)).toEqual(bench.file(ORIGIN_FILE).subarray(12288, 16384));
   });
 
   it("fails a job whose read fails, and writes nothing of it (S-50)", () => {
     const bench = new Bench();
     bench.ring.fault = (o) => (o.op === IoOp.Read ? -5 : undefined);
-    bench.copy(1, 0, 4096, [{ file: 1, position: 0, length: 4096, offset: 0 }]);
+    bench.copy(1, 0, 4096, [{ file: cowFile(0), position: 0, length: 4096, offset: 0 }]);
     bench.run();
     expect(bench.answers).toEqual([[Message.Copied, 1, 1, 5, 0, 0]]);
     expect(bench.ring.log.some((o) => o.op === IoOp.Write)).toBe(false);
@@ -70,37 +72,37 @@ describe("copy worker", () => {
 
   it("names the target whose write has failed, and finishes the others (E-18)", () => {
     const bench = new Bench();
-    bench.ring.fault = (o) => (o.op === IoOp.Write && o.file === 1 ? -28 : undefined);
+    bench.ring.fault = (o) => (o.op === IoOp.Write && o.file === cowFile(0) ? -28 : undefined);
     bench.copy(9, 0, 4096, [
-      { file: 2, position: 0, length: 4096, offset: 0 },
-      { file: 1, position: 0, length: 4096, offset: 0 },
+      { file: cowFile(1), position: 0, length: 4096, offset: 0 },
+      { file: cowFile(0), position: 0, length: 4096, offset: 0 },
     ]);
     bench.run();
     expect(bench.answers).toEqual([[Message.Copied, 9, 0b11, 0, 0b10, 28]]);
-    expect(bench.file(2).subarray(0, 4096)).toEqual(bench.file(0).subarray(0, 4096));
+    expect(bench.file(cowFile(1)).subarray(0, 4096)).toEqual(bench.file(ORIGIN_FILE).subarray(0, 4096));
   });
 
   it("goes on after short reads and short writes", () => {
     const bench = new Bench();
     bench.ring.fault = (o) => (o.length > 512 ? 512 : undefined);
-    bench.copy(1, 0, 8192, [{ file: 1, position: 0, length: 8192, offset: 0 }]);
+    bench.copy(1, 0, 8192, [{ file: cowFile(0), position: 0, length: 8192, offset: 0 }]);
     bench.run();
     expect(bench.answers).toEqual([[Message.Copied, 1, 1, 0, 0, 0]]);
-    expect(bench.file(1).subarray(0, 8192)).toEqual(bench.file(0).subarray(0, 8192));
+    expect(bench.file(cowFile(0)).subarray(0, 8192)).toEqual(bench.file(ORIGIN_FILE).subarray(0, 8192));
   });
 
   it("answers a job that is longer than all its slots only when the whole of it is copied", () => {
     const size = (COPY_SEGMENTS + 3) * SEGMENT_BYTES;
     const bench = new Bench(size);
-    bench.copy(1, 0, size, [{ file: 1, position: 0, length: size, offset: 0 }]);
+    bench.copy(1, 0, size, [{ file: cowFile(0), position: 0, length: size, offset: 0 }]);
     bench.run();
     expect(bench.answers).toEqual([[Message.Copied, 1, 1, 0, 0, 0]]);
-    expect(Buffer.compare(bench.file(1), bench.file(0))).toBe(0);
+    expect(Buffer.compare(bench.file(cowFile(0)), bench.file(ORIGIN_FILE))).toBe(0);
   });
 
   it("ends only when every copy is over", () => {
     const bench = new Bench();
-    bench.copy(1, 0, 4096, [{ file: 1, position: 0, length: 4096, offset: 0 }]);
+    bench.copy(1, 0, 4096, [{ file: cowFile(0), position: 0, length: 4096, offset: 0 }]);
     sendWords(bench.main, Message.Stop, 0);
     bench.main.flush();
     bench.run();
@@ -114,15 +116,17 @@ describe("copy worker", () => {
       fc.property(fc.array(job, { minLength: 1, maxLength: 20 }), fc.boolean(), (jobs, reversed) => {
         const bench = new Bench();
         bench.ring.reversed = reversed;
-        const model = new Uint8Array(bench.file(1).length);
+        const model = new Uint8Array(bench.file(cowFile(0)).length);
         jobs.forEach(({ from, sectors, to }, i) => {
-          bench.copy(i, from * 512, sectors * 512, [{ file: 1, position: to * 512, length: sectors * 512, offset: 0 }]);
+          bench.copy(i, from * 512, sectors * 512, [
+            { file: cowFile(0), position: to * 512, length: sectors * 512, offset: 0 },
+          ]);
           // Jobs whose targets overlap have no order among themselves: one at a time.
           bench.run();
-          model.set(bench.file(0).subarray(from * 512, (from + sectors) * 512), to * 512);
+          model.set(bench.file(ORIGIN_FILE).subarray(from * 512, (from + sectors) * 512), to * 512);
         });
         expect(bench.answers.length).toBe(jobs.length);
-        expect(Buffer.compare(bench.file(1), model)).toBe(0);
+        expect(Buffer.compare(bench.file(cowFile(0)), model)).toBe(0);
       }),
       { numRuns: 50 },
     );
@@ -131,7 +135,7 @@ describe("copy worker", () => {
 
 it("a volume that has failed: copies that wait are not begun, and the worker ends", () => {
   const bench = new Bench();
-  for (let i = 0; i < 200; i++) bench.copy(i, 0, 512, [{ file: 1, position: 0, length: 512, offset: 0 }]);
+  for (let i = 0; i < 200; i++) bench.copy(i, 0, 512, [{ file: cowFile(0), position: 0, length: 512, offset: 0 }]);
   sendWords(bench.main, Message.Stop, 0, StopHow.Abandon);
   bench.main.flush();
   bench.run();
@@ -140,12 +144,12 @@ it("a volume that has failed: copies that wait are not begun, and the worker end
 });
 
 describe("what a copy is checked for", () => {
-  const target = { file: 1, position: 0, length: 4096, offset: 0 };
+  const target = { file: cowFile(0), position: 0, length: 4096, offset: 0 };
 
   it.each([
     ["a part of a sector", [0, 4000], [target], "inside of a sector"],
     ["bytes that are not read", [0, 4096], [{ ...target, offset: 512 }], "what is not read"],
-    ["a wake-up's file", [0, 4096], [{ ...target, file: 257 }], "what is no device"],
+    ["a wake-up's file", [0, 4096], [{ ...target, file: WAKE_FILE }], "what is no device"],
     ["nowhere", [0, 4096], [], "to nowhere"],
   ] as const)("asserts that no copy is of, or to, %s", (_, [position, bytes], targets, message) => {
     const bench = new Bench();
@@ -155,8 +159,8 @@ describe("what a copy is checked for", () => {
 
   it("asserts that a target follows its own copy", () => {
     const bench = new Bench();
-    sendWords(bench.main, Message.CopyRead, 1, 0, 0, 0, 4096, 1);
-    sendWords(bench.main, Message.CopyWrite, 2, 1, 0, 0, 4096, 0);
+    sendWords(bench.main, Message.CopyRead, 1, ORIGIN_FILE, 0, 0, 4096, 1);
+    sendWords(bench.main, Message.CopyWrite, 2, cowFile(0), 0, 0, 4096, 0);
     bench.main.flush();
     expect(() => bench.run()).toThrow("did not come before it");
   });
@@ -181,11 +185,11 @@ describe("copies that fail, one after the other, more of them than there are seg
     const bench = new Bench();
     bench.ring.fault = (o) => (o.op === op ? result : undefined);
     for (let id = 0; id < COPY_SEGMENTS + 2; id++) {
-      bench.copy(id, 0, 512, [{ file: 1, position: 0, length: 512, offset: 0 }]);
+      bench.copy(id, 0, 512, [{ file: cowFile(0), position: 0, length: 512, offset: 0 }]);
       bench.run();
     }
     bench.ring.fault = () => undefined;
-    bench.copy(999, 0, 512, [{ file: 1, position: 0, length: 512, offset: 0 }]);
+    bench.copy(999, 0, 512, [{ file: cowFile(0), position: 0, length: 512, offset: 0 }]);
     bench.run();
     expect(bench.answers.at(-2)).toEqual([Message.Copied, COPY_SEGMENTS + 1, 1, ...expected]);
     expect(bench.answers.at(-1)).toEqual([Message.Copied, 999, 1, 0, 0, 0]);
@@ -199,9 +203,9 @@ it("every target that has failed is named, in any order of completions", () => {
     bench.ring.reversed = reversed;
     bench.ring.fault = (o) => (o.op === IoOp.Write && o.position !== 512 ? -5 : undefined);
     bench.copy(1, 0, 512, [
-      { file: 1, position: 0, length: 512, offset: 0 },
-      { file: 2, position: 512, length: 512, offset: 0 },
-      { file: 2, position: 0, length: 512, offset: 0 },
+      { file: cowFile(0), position: 0, length: 512, offset: 0 },
+      { file: cowFile(1), position: 512, length: 512, offset: 0 },
+      { file: cowFile(1), position: 0, length: 512, offset: 0 },
     ]);
     bench.run();
     expect(bench.answers).toEqual([[Message.Copied, 1, 0b111, 0, 0b101, 5]]);
@@ -212,23 +216,23 @@ it("a target whose write fails in the middle of a long copy has failed as a whol
   const size = 3 * SEGMENT_BYTES;
   const bench = new Bench();
   bench.ring.fault = (o) => (o.op === IoOp.Write && o.position === SEGMENT_BYTES ? -5 : undefined);
-  bench.copy(1, 0, size, [{ file: 1, position: 0, length: size, offset: 0 }]);
+  bench.copy(1, 0, size, [{ file: cowFile(0), position: 0, length: size, offset: 0 }]);
   bench.run();
   expect(bench.answers).toEqual([[Message.Copied, 1, 1, 0, 1, 5]]);
 });
 
 it("a record of a copy that failed serves another one, which has not", () => {
   const bench = new Bench();
-  bench.ring.fault = (o) => (o.op === IoOp.Write && o.file === 1 ? -28 : undefined);
-  bench.copy(1, 0, 512, [{ file: 1, position: 0, length: 512, offset: 0 }]);
+  bench.ring.fault = (o) => (o.op === IoOp.Write && o.file === cowFile(0) ? -28 : undefined);
+  bench.copy(1, 0, 512, [{ file: cowFile(0), position: 0, length: 512, offset: 0 }]);
   bench.run();
-  bench.copy(2, 0, 512, [{ file: 2, position: 0, length: 512, offset: 0 }]);
+  bench.copy(2, 0, 512, [{ file: cowFile(1), position: 0, length: 512, offset: 0 }]);
   bench.run();
   bench.ring.fault = (o) => (o.op === IoOp.Read ? -5 : undefined);
-  bench.copy(3, 0, 512, [{ file: 2, position: 0, length: 512, offset: 0 }]);
+  bench.copy(3, 0, 512, [{ file: cowFile(1), position: 0, length: 512, offset: 0 }]);
   bench.run();
   bench.ring.fault = () => undefined;
-  bench.copy(4, 0, 512, [{ file: 2, position: 0, length: 512, offset: 0 }]);
+  bench.copy(4, 0, 512, [{ file: cowFile(1), position: 0, length: 512, offset: 0 }]);
   bench.run();
   expect(bench.answers.map((answer) => answer.slice(1))).toEqual([
     [1, 1, 0, 1, 28],

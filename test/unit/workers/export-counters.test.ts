@@ -3,11 +3,12 @@
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Command } from "../../../src/nbd/wire/protocol.ts";
-import { ExportCounter, exportRow, histogramAt, WorkerCounter } from "../../../src/ring/counters.ts";
+import { ExportCounter, histogramAt, WorkerCounter } from "../../../src/ring/counters.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
 import { Message } from "../../../src/ring/messages.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 import { ExportBench } from "../../support/export-bench.ts";
+import { isDeviceFile } from "../../../src/ring/file-table.ts";
 
 const EIO = 5;
 const MIB = 2 ** 20;
@@ -19,14 +20,13 @@ beforeEach(() => {
 });
 afterEach(() => vi.restoreAllMocks());
 
-/** What differs from zero in the row of an export, by name. */
-function counted(bench: ExportBench, exportIndex: number): Record<string, number> {
-  const row = exportRow(exportIndex);
-  const names = Object.entries(ExportCounter).map(([name, at]) => [name, bench.context.counters[row + at]] as const);
-  return Object.fromEntries(names.filter(([, value]) => value !== 0));
+/** What differs from zero in the counters of an export, by name; but for operations, of which a request has any number. */
+function counted({ counters }: { readonly counters: Float64Array }): Record<string, number> {
+  const names = Object.entries(ExportCounter).filter(([name]) => name !== "Operations");
+  return Object.fromEntries(names.map(([name, at]) => [name, counters[at]!]).filter(([, value]) => value !== 0));
 }
 
-describe("a request is counted in its export's row", () => {
+describe("a request is counted as its export's", () => {
   it.each([
     ["a read", Command.Read, { Reads: 1, ReadBytes: 512 }],
     ["a write", Command.Write, { Writes: 1, WrittenBytes: 512 }],
@@ -36,31 +36,32 @@ describe("a request is counted in its export's row", () => {
     ["a hint", Command.Cache, { Others: 1 }],
   ])("%s", (_, command, expected) => {
     const bench = new ExportBench();
+    const other = bench.addSnapshot(0);
     const snapshot = bench.addSnapshot(2);
     bench.publish(snapshot, 0, 3, true);
-    for (const [name, row, other] of [
-      ["", 0, 3],
-      ["s2", 3, 1],
+    for (const [name, its, not] of [
+      ["", bench, snapshot],
+      ["s2", snapshot, other],
     ] as const) {
       const client = bench.connect(name);
       const payload = command === Command.Write ? dataPattern(512, 2) : new Uint8Array(0);
       client.request(command, 0, command === Command.Flush ? 0 : 512, 0, payload);
       bench.run();
       expect(Object.values(client.errors())).toEqual([0]);
-      expect(counted(bench, row)).toEqual(expected);
-      expect(counted(bench, other)).toEqual({});
+      expect(counted(its)).toEqual(expected);
+      expect(counted(not)).toEqual({});
     }
   });
 
   it("also where it fails, with its error and without its bytes", () => {
     const bench = new ExportBench();
     const client = bench.connect();
-    bench.ring.fault = (o) => (o.file < 100 ? -EIO : undefined);
+    bench.ring.fault = (o) => (isDeviceFile(o.file) ? -EIO : undefined);
     client.read(0, 512);
     client.write(0, dataPattern(512, 2));
     client.request(Command.Flush, 0, 0);
     bench.run();
-    expect(counted(bench, 0)).toEqual({ Reads: 1, Writes: 1, Flushes: 1, Errors: 3 });
+    expect(counted(bench)).toEqual({ Reads: 1, Writes: 1, Flushes: 1, Errors: 3 });
   });
 
   it("once, and with all of its bytes, where it goes part by part; one that fails in a later part is an error", () => {
@@ -69,11 +70,11 @@ describe("a request is counted in its export's row", () => {
     client.read(0, 34 * MIB);
     client.write(0, dataPattern(34 * MIB, 2));
     bench.run();
-    expect(counted(bench, 0)).toEqual({ Reads: 1, ReadBytes: 34 * MIB, Writes: 1, WrittenBytes: 34 * MIB });
+    expect(counted(bench)).toEqual({ Reads: 1, ReadBytes: 34 * MIB, Writes: 1, WrittenBytes: 34 * MIB });
     bench.ring.fault = (o) => (o.op === IoOp.Read && o.position >= 3 * MIB ? -EIO : undefined);
     client.read(0, 34 * MIB);
     bench.run();
-    expect(counted(bench, 0)).toMatchObject({ Reads: 2, ReadBytes: 34 * MIB, Errors: 1 });
+    expect(counted(bench)).toMatchObject({ Reads: 2, ReadBytes: 34 * MIB, Errors: 1 });
   });
 
   it("with the time that it took", () => {
@@ -86,8 +87,8 @@ describe("a request is counted in its export's row", () => {
     bench.ring.held = () => false;
     bench.run();
     // 3000 µs are less than 2^12 and not less than 2^11.
-    const { counters } = bench.context;
-    const histogram = [...counters.subarray(histogramAt(0, ExportCounter.Reads), histogramAt(0, ExportCounter.Writes))];
+    const { counters } = bench;
+    const histogram = [...counters.subarray(histogramAt(ExportCounter.Reads), histogramAt(ExportCounter.Writes))];
     expect(histogram.map((value, bucket) => [bucket, value]).filter(([, value]) => value > 0)).toEqual([[12, 1]]);
   });
 });

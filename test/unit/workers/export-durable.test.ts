@@ -6,7 +6,7 @@ import { SnapshotState } from "../../../src/base/states.ts";
 import { Command, CommandFlag } from "../../../src/nbd/wire/protocol.ts";
 import { IoArg, IoOp } from "../../../src/ring/io-descriptor.ts";
 import { Message } from "../../../src/ring/messages.ts";
-import { cowFile } from "../../../src/ring/file-table.ts";
+import { cowFile } from "../../support/device-numbers.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 

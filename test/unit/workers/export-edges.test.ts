@@ -9,6 +9,7 @@ import { Message } from "../../../src/ring/messages.ts";
 import { ORIGIN_WRITE_GATE, snapshotWriteGate } from "../../../src/base/gate-numbers.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
+import { ORIGIN_FILE } from "../../support/device-numbers.ts";
 
 const MIB = 2 ** 20;
 const EIO = 5;
@@ -52,7 +53,9 @@ describe("a write of parts of blocks", () => {
     client.write(5000, dataPattern(5000, 3), CommandFlag.Fua);
     bench.run();
     expect(grantExclusives(bench)).toBe(1);
-    const done = bench.ring.log.filter(({ op, file }) => file === 0 && (op === IoOp.Read || op === IoOp.Write));
+    const done = bench.ring.log.filter(
+      ({ op, file }) => file === ORIGIN_FILE && (op === IoOp.Read || op === IoOp.Write),
+    );
     expect(done.map(({ op, argument }) => [op, argument])).toEqual([
       ...[
         [IoOp.Read, 0],

@@ -16,6 +16,7 @@ import { Message } from "../../../src/ring/messages.ts";
 import { bucketOf } from "../../../src/table/tracking.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 import { type BenchSnapshot, ExportBench } from "../../support/export-bench.ts";
+import { isDeviceFile } from "../../../src/ring/file-table.ts";
 
 const CHUNK = 16384;
 const BLOCK = 4096;
@@ -50,7 +51,7 @@ function tracked(snapshot: BenchSnapshot, chunk: number): number {
 
 /** Something happens between the announcement of a tracked read and the second look at the table. */
 function amidTracking(bench: ExportBench, happens: () => void): void {
-  const { tracking } = bench.context.snapshot(0).words;
+  const { tracking } = bench.served.snapshot(0).words;
   const begin = tracking.beginRange;
   let once = false;
   tracking.beginRange = (first, count) => {
@@ -73,7 +74,7 @@ describe("a reserved chunk that cannot be filled", () => {
     // The slot that the chunk was put together in was never given back: after some hundred failures no write had memory.
     const { bench } = reserved();
     const client = bench.connect("s0");
-    bench.ring.fault = (o) => (o.op === op && o.file < 100 ? result : undefined);
+    bench.ring.fault = (o) => (o.op === op && isDeviceFile(o.file) ? result : undefined);
     const write = client.write(CHUNK + 500, DATA);
     bench.run();
     const [need] = bench.tokens(Message.NeedChunk);
@@ -90,7 +91,7 @@ describe("a reserved chunk that cannot be filled", () => {
   it.each(failures)("by a write of the origin gives its memory and the chunk back: %s", (_, op, result) => {
     const { bench, snapshot } = reserved();
     const client = bench.connect();
-    bench.ring.fault = (o) => (o.op === op && o.file < 100 ? result : undefined);
+    bench.ring.fault = (o) => (o.op === op && isDeviceFile(o.file) ? result : undefined);
     const write = client.write(CHUNK + 500, DATA);
     bench.run();
     const [need] = bench.tokens(Message.NeedOrigin);
@@ -109,7 +110,7 @@ describe("a reserved chunk that cannot be filled", () => {
   it("whole, is not looked for again by the same write, and serves the next one", () => {
     const { bench } = reserved();
     const client = bench.connect("s0");
-    bench.ring.fault = (o) => (o.op === IoOp.Write && o.file < 100 ? -EIO : undefined);
+    bench.ring.fault = (o) => (o.op === IoOp.Write && isDeviceFile(o.file) ? -EIO : undefined);
     client.write(CHUNK, dataPattern(CHUNK, 3));
     bench.run();
     expect(bench.tokens(Message.NeedChunk)).toHaveLength(1);
@@ -123,7 +124,7 @@ describe("a reserved chunk that cannot be filled", () => {
     const { bench } = reserved();
     const client = bench.connect("s0");
     let failures = 1;
-    bench.ring.fault = (o) => (o.op === IoOp.Write && o.file < 100 && failures-- > 0 ? -EIO : undefined);
+    bench.ring.fault = (o) => (o.op === IoOp.Write && isDeviceFile(o.file) && failures-- > 0 ? -EIO : undefined);
     client.write(CHUNK, dataPattern(2 * CHUNK, 3));
     bench.run();
     expect(bench.take(Message.NeedChunk).map((m) => m[3])).toEqual([1]);
@@ -160,7 +161,7 @@ describe("a chunk is put together from short transfers", () => {
     const client = bench.connect("s0");
     const write = client.write(offset, dataPattern(length, 6));
     bench.run();
-    bench.ring.fault = (o) => (o.file < 100 && (o.op === IoOp.Read || o.op === IoOp.Write) ? 1000 : undefined);
+    bench.ring.fault = (o) => (isDeviceFile(o.file) && (o.op === IoOp.Read || o.op === IoOp.Write) ? 1000 : undefined);
     const [token] = bench.tokens(Message.NeedChunk);
     bench.grant(token, 0, 0, 4, false);
     bench.run();

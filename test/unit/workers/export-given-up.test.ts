@@ -18,6 +18,7 @@ import { dataPattern } from "../../support/data-pattern.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 import type { ExportClient } from "../../support/export-client.ts";
 import type { FakeOperation } from "../../support/fake-ring.ts";
+import { isDeviceFile } from "../../../src/ring/file-table.ts";
 
 const MIB = 2 ** 20;
 const SIZE = 16 * MIB;
@@ -34,7 +35,7 @@ beforeEach(() => {
 afterEach(() => vi.restoreAllMocks());
 
 function device({ op, file }: FakeOperation): boolean {
-  return file < 100 && (op === IoOp.Allocate || op === IoOp.Read || op === IoOp.Write || op === IoOp.Sync);
+  return isDeviceFile(file) && (op === IoOp.Allocate || op === IoOp.Read || op === IoOp.Write || op === IoOp.Sync);
 }
 
 function zeroing({ op }: FakeOperation): boolean {
@@ -338,7 +339,8 @@ it("a worker that stops lets requests go on until they are cut, and says how man
   bench.ring.held = () => false;
   bench.run();
   expect(count(bench, IoOp.Allocate)).toBe(before);
-  expect(bench.take(Message.Stopped).map((words) => words.slice(2, 4))).toEqual([[20, 2]]);
+  expect(bench.take(Message.VolumeStopped).map((words) => words.slice(2, 4))).toEqual([[20, 2]]);
+  expect(bench.take(Message.Stopped)).toHaveLength(1);
   expect([bench.loop.ended, bench.context.pieces.used(), bench.context.requests.used()]).toEqual([true, 0, 0]);
 });
 
@@ -350,7 +352,7 @@ it("a volume that has failed: what is under way is answered, of hours of zeroes 
   for (let i = 0; i < 64; i++) client.request(Command.WriteZeroes, 0, SIZE);
   bench.run();
   bench.deaf = true;
-  for (let i = 0; i < 5000; i++) bench.context.outbox.send(Message.NeedOrigin, 0);
+  for (let i = 0; i < 5000; i++) bench.context.outbox.send(Message.NeedOrigin, 0, 0);
   bench.send(Message.Stop, 0, StopHow.Abandon);
   bench.run();
   expect(bench.loop.ended).toBe(false);

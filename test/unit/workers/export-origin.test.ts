@@ -6,7 +6,7 @@ import { SnapshotState } from "../../../src/base/states.ts";
 import { Command, CommandFlag } from "../../../src/nbd/wire/protocol.ts";
 import { IoArg, IoOp } from "../../../src/ring/io-descriptor.ts";
 import { Message } from "../../../src/ring/messages.ts";
-import { cowFile, ORIGIN_FILE } from "../../../src/ring/file-table.ts";
+import { cowFile, ORIGIN_FILE } from "../../support/device-numbers.ts";
 import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../../../src/base/gate-numbers.ts";
 import { type BenchSnapshot, ExportBench } from "../../support/export-bench.ts";
 import { dataPattern } from "../../support/data-pattern.ts";

@@ -10,6 +10,7 @@ import { dataPattern } from "../../support/data-pattern.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 import { encodeRequest } from "../../support/export-client.ts";
 import type { FakeSocket } from "../../support/fake-socket.ts";
+import { ORIGIN_FILE } from "../../support/device-numbers.ts";
 
 const MIB = 2 ** 20;
 const LENGTH = MAX_WHOLE_BYTES + MIB + 777;
@@ -110,7 +111,7 @@ it("a write is received and written part by part, durably with FUA, and answered
   }
   expect(client.errors()).toEqual({ 7: 0 });
   expect(Buffer.compare(bench.origin.subarray(OFFSET, OFFSET + LENGTH), payload)).toBe(0);
-  const writes = bench.ring.log.filter(({ op, file }) => op === IoOp.Write && file === 0);
+  const writes = bench.ring.log.filter(({ op, file }) => op === IoOp.Write && file === ORIGIN_FILE);
   expect(writes.every(({ argument }) => argument === IoArg.Dsync)).toBe(true);
   const read = client.read(0, 512);
   bench.run();

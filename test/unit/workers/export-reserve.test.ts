@@ -10,6 +10,7 @@ import { snapshotWriteGate } from "../../../src/base/gate-numbers.ts";
 import { type BenchSnapshot, ExportBench } from "../../support/export-bench.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 import { EPOCH_SHIFT } from "../../support/raw-message.ts";
+import { isDeviceFile } from "../../../src/ring/file-table.ts";
 
 const CHUNK = 16384;
 const EIO = 5;
@@ -116,7 +117,7 @@ describe("chunks in reserve", () => {
       client.write(CHUNK + 500, dataPattern(700, 6), flags);
       bench.run();
       const arguments_ = (op: number): number[] =>
-        bench.ring.log.filter((o) => o.op === op && o.file < 100).map((o) => o.argument);
+        bench.ring.log.filter((o) => o.op === op && isDeviceFile(o.file)).map((o) => o.argument);
       expect([arguments_(IoOp.Read), arguments_(IoOp.Write)]).toEqual([[0], [argument]]);
     }
   });

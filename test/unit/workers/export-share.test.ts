@@ -4,7 +4,7 @@
  */
 import { expect, it } from "vitest";
 import { MAX_PIECES_PER_WORKER, MAX_REQUESTS_PER_WORKER } from "../../../src/base/constants.ts";
-import { cowFile } from "../../../src/ring/file-table.ts";
+import { cowFile } from "../../support/device-numbers.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
 import { Message } from "../../../src/ring/messages.ts";
 import { mayHave } from "../../../workers/export/export-share.ts";
@@ -81,7 +81,7 @@ it("who waits for memory of an export that hangs keeps none from the clients of 
     one.socket.blocked = true;
     for (let i = 0; i < 3; i++) one.read(0, MIB);
   });
-  const held = bench.context.requests.all.filter(({ slot, handler }) => slot !== -1 && handler?.exportIndex === 0);
+  const held = bench.context.requests.all.filter(({ slot, handler }) => slot !== -1 && handler?.isSnapshot === false);
   expect(held.length).toBe(3);
   client!.socket.blocked = false;
   bench.run();

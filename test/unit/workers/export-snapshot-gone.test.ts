@@ -4,7 +4,7 @@
  */
 import { expect, it } from "vitest";
 import { SnapshotState } from "../../../src/base/states.ts";
-import { ExportCounter, exportRow } from "../../../src/ring/counters.ts";
+import { ExportCounter } from "../../../src/ring/counters.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
 import { Message } from "../../../src/ring/messages.ts";
 import { snapshotReadGate, snapshotWriteGate } from "../../../src/base/gate-numbers.ts";
@@ -22,7 +22,7 @@ it("a client of a dropped snapshot neither reads nor writes the one that took it
   const client = bench.connect("s0");
   old.words.setState(SnapshotState.Invalid);
   old.words.setState(SnapshotState.Absent);
-  bench.control({ kind: "forget", index: 0, name: "s0" });
+  bench.control({ kind: "forget", volume: 0, index: 0, name: "s0" });
   const next = bench.addSnapshot(0);
   const before = next.cow.slice();
   const read = client.read(3 * 16384, 512);
@@ -81,22 +81,20 @@ it("a new snapshot's statistics begin at zero, and requests of a client of its p
   const client = bench.connect("s0");
   for (let i = 0; i < 3; i++) client.read(0, 512);
   bench.run();
-  const { counters } = bench.context;
-  const row = (): Float64Array => counters.subarray(exportRow(1), exportRow(2));
-  expect(row()[ExportCounter.Reads]).toBe(3);
-  expect(row().reduce((sum, n) => sum + n)).toBeGreaterThan(3 * 512);
+  expect(old.counters[ExportCounter.Reads]).toBe(3);
+  expect(old.counters.reduce((sum, n) => sum + n)).toBeGreaterThan(3 * 512);
   old.words.setState(SnapshotState.Absent);
-  bench.control({ kind: "forget", index: 0, name: "s0" });
-  bench.addSnapshot(0);
+  bench.control({ kind: "forget", volume: 0, index: 0, name: "s0" });
+  const fresh = bench.addSnapshot(0);
   client.read(0, 512);
   client.write(0, dataPattern(512, 1));
   bench.run();
-  expect(row().every((n) => n === 0)).toBe(true);
+  expect(fresh.counters.every((n) => n === 0)).toBe(true);
   const next = bench.connect("s0");
   next.read(0, 512);
   bench.run();
-  expect(row()[ExportCounter.Reads]).toBe(1);
-  expect(counters[exportRow(0) + ExportCounter.Reads]).toBe(0);
+  expect(fresh.counters[ExportCounter.Reads]).toBe(1);
+  expect(bench.counters[ExportCounter.Reads]).toBe(0);
 });
 
 it("a dropped snapshot's table is let go when it is dropped, also while clients of it stay connected", () => {
@@ -106,11 +104,11 @@ it("a dropped snapshot's table is let go when it is dropped, also while clients 
   const client = bench.connect("s0");
   client.read(0, 512);
   bench.run();
-  const view = bench.context.snapshot(0);
+  const view = bench.served.snapshot(0);
   const { table } = view;
   words.setState(SnapshotState.Absent);
-  bench.control({ kind: "forget", index: 0, name: "s0" });
-  expect(bench.context.snapshots[0]).toBeUndefined();
+  bench.control({ kind: "forget", volume: 0, index: 0, name: "s0" });
+  expect(bench.served.snapshots[0]).toBeUndefined();
   expect(view.table).not.toBe(table);
   const late = client.read(0, 512);
   // Main's answer to a wish of before.

@@ -7,7 +7,7 @@ import { Command } from "../../../src/nbd/wire/protocol.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
 import { ChunkNeed } from "../../../src/base/chunk-need.ts";
 import { Message } from "../../../src/ring/messages.ts";
-import { ORIGIN_FILE, cowFile } from "../../../src/ring/file-table.ts";
+import { ORIGIN_FILE, cowFile } from "../../support/device-numbers.ts";
 import { snapshotReadGate, snapshotWriteGate } from "../../../src/base/gate-numbers.ts";
 import { bucketOf } from "../../../src/table/tracking.ts";
 import { type BenchSnapshot, ExportBench } from "../../support/export-bench.ts";

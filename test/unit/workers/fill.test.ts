@@ -13,7 +13,7 @@ const CHUNK = 16384;
 function viewed(): ServedSnapshot {
   const bench = new ExportBench({ chunkBytes: CHUNK });
   bench.addSnapshot();
-  return bench.context.snapshot(0);
+  return bench.served.snapshot(0);
 }
 
 describe("a fill", () => {

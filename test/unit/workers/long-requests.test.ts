@@ -13,20 +13,20 @@ import { Connection } from "../../../workers/export/connection.ts";
 import { isLong, LongRequests } from "../../../workers/export/long-requests.ts";
 import { Piece, PieceKind } from "../../../workers/export/piece.ts";
 import { Operation, Request } from "../../../workers/export/request.ts";
-import { ExportShare } from "../../../workers/export/export-share.ts";
+import { idleHandler } from "../../support/idle-handler.ts";
 
-const OWNER = { index: 0, slot: -1, durable: false, noHole: false };
-const HANDLER = { exportIndex: 0, share: new ExportShare(), stretch: () => 0, look: () => {}, deviceDone: () => {} };
+const OWNER = { index: 0, volume: { number: 0 }, slot: -1, durable: false, noHole: false };
+let handler = idleHandler();
 
 let requests = 0;
 
 beforeEach(() => {
-  HANDLER.share = new ExportShare();
+  handler = idleHandler();
 });
 
 function newRequest(operation: Operation = Operation.Zero): Request {
   const request = new Request(requests++);
-  request.begin(0, HANDLER, operation, { cookieLow: 0, cookieHigh: 0, offset: 0, length: 512 }, 0);
+  request.begin(0, handler, operation, { cookieLow: 0, cookieHigh: 0, offset: 0, length: 512 }, 0);
   return request;
 }
 
@@ -93,7 +93,7 @@ describe("a request", () => {
     for (let i = 0; i < 20; i++) begun += beginAll(long, new Connection(i, 0));
     expect(begun).toBeGreaterThan(MAX_LONG_PIECES_PER_WORKER / 2);
     expect(begun).toBeLessThan(MAX_LONG_PIECES_PER_WORKER);
-    HANDLER.share = new ExportShare();
+    handler = idleHandler();
     expect(beginAll(long, new Connection(20, 0))).toBeGreaterThan(MAX_LONG_PIECES_PER_WORKER / 16);
   });
 

@@ -11,6 +11,7 @@ import { MetadataLoop } from "../../../workers/metadata/metadata-loop.ts";
 import { FakeRing } from "../../support/fake-ring.ts";
 import { sendWords } from "../../support/raw-message.ts";
 import { TurnedLoop } from "../../support/turned-loop.ts";
+import { cowFile } from "../../support/device-numbers.ts";
 
 class Bench extends TurnedLoop<MetadataLoop> {
   readonly cow: Uint8Array;
@@ -20,12 +21,12 @@ class Bench extends TurnedLoop<MetadataLoop> {
     const ring = new FakeRing(METADATA_ARENA_BYTES, capacity);
     super(ring, 3, (ends) => new MetadataLoop({ ...ends, ...zeroes, wakeAddress: 0, jobs }));
     this.cow = new Uint8Array(64 * METADATA_ZERO_BYTES).fill(0xaa);
-    this.ring.files.set(1, this.cow);
+    this.ring.files.set(cowFile(0), this.cow);
   }
 
   /** Steps: [operation, position, bytes, address, durable]. */
   job(id: number, steps: readonly (readonly number[])[]): void {
-    sendWords(this.main, Message.MetadataBegin, id, 1, steps.length);
+    sendWords(this.main, Message.MetadataBegin, id, cowFile(0), steps.length);
     for (const [op, position, bytes, address, durable] of steps) {
       sendWords(this.main, Message.MetadataStep, id, op, position, 0, bytes, address, durable);
     }

@@ -2,22 +2,14 @@
  * The record of a request: what it begins with, and when it may end.
  */
 import { describe, expect, it } from "vitest";
-import type { ExportHandler } from "../../../workers/export/handler.ts";
 import { Operation, Request } from "../../../workers/export/request.ts";
-import { ExportShare } from "../../../workers/export/export-share.ts";
+import { IDLE_HANDLER } from "../../support/idle-handler.ts";
 
-const HANDLER: ExportHandler = {
-  exportIndex: 0,
-  share: new ExportShare(),
-  stretch: () => 0,
-  look: () => {},
-  deviceDone: () => {},
-};
 const HEADER = { cookieLow: 7, cookieHigh: 8, offset: 4096, length: 512 };
 
 function begun(operation: Operation = Operation.Write): Request {
   const request = new Request(3);
-  request.begin(1, HANDLER, operation, HEADER, 0);
+  request.begin(1, IDLE_HANDLER, operation, HEADER, 0);
   return request;
 }
 
@@ -45,7 +37,7 @@ describe("a request", () => {
     request.slot = -1;
     request.over();
     expect([request.handler, request.next]).toEqual([null, null]);
-    request.begin(2, HANDLER, Operation.Zero, HEADER, 22);
+    request.begin(2, IDLE_HANDLER, Operation.Zero, HEADER, 22);
     const { durable, noHole, finishing, memory, slotBytes, error } = request;
     expect([durable, noHole, finishing, memory, slotBytes, error]).toEqual([false, false, false, -1, 0, 22]);
   });
@@ -57,7 +49,7 @@ describe("a request", () => {
 
   it("has one client and one slot, and ends once", () => {
     const request = begun();
-    expect(() => request.begin(2, HANDLER, Operation.Read, HEADER, 0)).toThrow("two clients");
+    expect(() => request.begin(2, IDLE_HANDLER, Operation.Read, HEADER, 0)).toThrow("two clients");
     request.hold(0, 512, 65536);
     expect([request.slot, request.slotBytes, request.memory]).toEqual([0, 512, 65536]);
     expect(() => request.hold(1, 512, 131072)).toThrow("a slot already");

@@ -1,12 +1,14 @@
 import { expect, test } from "vitest";
 import { COMMON, NO_SHARE, SegmentShares } from "../../../workers/copy/segment-shares.ts";
 import { MANY_DEVICES } from "../../../workers/copy/segmented-copy.ts";
+import { cowComes } from "../../support/device-numbers.ts";
 
 const SEGMENTS = 128;
 
 function sharesOf(devices: number, segments = SEGMENTS): SegmentShares {
   const shares = new SegmentShares(segments);
-  for (let file = 0; file <= devices; file++) shares.fileChanged(file, true);
+  shares.filesChanged({ file: 0, fd: 0, inline: false, cow: false });
+  for (let file = 1; file <= devices; file++) shares.filesChanged(cowComes(file));
   return shares;
 }
 
@@ -39,7 +41,7 @@ test("what several have is never more than what is common", () => {
 test("a device that comes when the others have taken all they can finds its own", () => {
   const shares = sharesOf(1);
   const before = takeAll(shares, 1);
-  shares.fileChanged(2, true);
+  shares.filesChanged(cowComes(2));
   expect(takeAll(shares, 1)).toBe(0);
   const own = takeAll(shares, 2);
   expect(own).toBeGreaterThan(0);
@@ -58,8 +60,8 @@ test("a segment that comes back is its share's again", () => {
 
 test("a device that has gone leaves its share to the others", () => {
   const shares = sharesOf(2);
-  shares.fileChanged(2, false);
-  shares.fileChanged(2, false);
+  shares.filesChanged({ gone: [2] });
+  shares.filesChanged({ gone: [2] });
   expect(takeAll(shares, 1)).toBe(112);
 });
 

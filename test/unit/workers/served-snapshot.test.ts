@@ -14,7 +14,7 @@ const CHUNK = 4096;
 function viewed(): { bench: ExportBench; view: ServedSnapshot; table: TableWriter } {
   const bench = new ExportBench({ chunkBytes: CHUNK });
   const { table } = bench.addSnapshot(3, { zeroes: true });
-  return { bench, view: bench.context.snapshot(3), table };
+  return { bench, view: bench.served.snapshot(3), table };
 }
 
 it("a range is in as many chunks as it touches", () => {
@@ -47,19 +47,19 @@ it("has the gates, the options and the device that main has said, and no reserve
   const { bench, view } = viewed();
   expect([view.index, view.discardZeroesCow, view.discardPassdownOrigin, view.reserve]).toEqual([3, true, false, null]);
   expect(new Set([view.writeGate, view.readGate]).size).toBe(2);
-  expect(() => bench.context.snapshot(0)).toThrow("was not told of");
+  expect(() => bench.served.snapshot(0)).toThrow("was not told of");
 });
 
 it("one that is taken away looks up in a table without chunks, which all of those share (C-19)", () => {
   const { bench } = viewed();
   bench.addSnapshot(4);
-  const gone = bench.context.snapshot(4);
+  const gone = bench.served.snapshot(4);
   const before = gone.table;
   gone.forget();
   expect(gone.table).toBeInstanceOf(TableReader);
   expect(gone.table).not.toBe(before);
   bench.addSnapshot(5);
-  const other = bench.context.snapshot(5);
+  const other = bench.served.snapshot(5);
   other.forget();
   expect(other.table).toBe(gone.table);
 });

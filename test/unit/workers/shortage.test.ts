@@ -42,9 +42,9 @@ it("export: a snapshot whose device is refused is not there; it can be introduce
   bench.ring.refuses = () => errno.EMFILE;
   bench.addSnapshot(0);
   expect(bench.take(Message.ControlTaken).map((message) => message[3])).toEqual([errno.EMFILE]);
-  expect(bench.context.snapshots).toEqual([]);
+  expect(bench.served.snapshots).toEqual([]);
   bench.ring.refuses = () => 0;
-  bench.control({ kind: "forget", index: 0, name: "s0" });
+  bench.control({ kind: "forget", volume: 0, index: 0, name: "s0" });
   const snapshot = bench.addSnapshot(0);
   bench.publish(snapshot, 0, 5, true, 7);
   const client = bench.connect("s0");
@@ -58,13 +58,13 @@ type Control = () => void;
 
 function metadata(ring: FakeRing, inbox: RingConsumer, outbox: Outbox, control: Control): WorkerLoop {
   const zeroes = { zeroAddress: METADATA_ZEROES, zeroBytes: METADATA_ZERO_BYTES };
-  const counters = new Float64Array(createCounters(false));
+  const counters = new Float64Array(createCounters());
   return new MetadataLoop({ ring, inbox, outbox, control, counters, wakeAddress: 0, jobs: 4, ...zeroes });
 }
 
 function copies(ring: FakeRing, inbox: RingConsumer, outbox: Outbox, control: Control): WorkerLoop {
   const slots = { slots: COPY_SLOTS_AT, segments: COPY_SEGMENTS, shares: new SegmentShares(COPY_SEGMENTS) };
-  const counters = new Float64Array(createCounters(false));
+  const counters = new Float64Array(createCounters());
   return new CopyLoop({ ring, inbox, outbox, control, counters, wakeAddress: 0, ...slots });
 }
 

@@ -8,7 +8,7 @@ import { assertFollows, isFilling, isReleasable, Stage, waitsForWord } from "../
 
 import { Durability } from "../../../workers/export/transfer.ts";
 
-const OWNER = { index: 3, slot: -1, durable: false, noHole: false };
+const OWNER = { index: 3, volume: { number: 0 }, slot: -1, durable: false, noHole: false };
 const STAGES = Object.entries(Stage);
 
 function begun(): Piece {
@@ -101,7 +101,7 @@ describe("a piece begins", () => {
     piece.transfer.error = 5;
     piece.over();
     expect([piece.request, piece.isFree]).toEqual([-1, true]);
-    piece.begin({ index: 4, slot: 2, durable: true, noHole: true }, PieceKind.Zero, 0, 512, -1);
+    piece.begin({ index: 4, volume: { number: 0 }, slot: 2, durable: true, noHole: true }, PieceKind.Zero, 0, 512, -1);
     expect([piece.request, piece.slot, piece.noHole, piece.durability]).toEqual([4, 2, true, Durability.AtOnce]);
     expect([piece.step, piece.claim.may, piece.transfer.error]).toEqual([Step.First, true, 0]);
   });

@@ -8,8 +8,8 @@ import { beginNextPart, hasMoreParts, isLaterPart, partBytes, slotBytesFor } fro
 import { Operation, Request } from "../../../workers/export/request.ts";
 import { toPieceEnd, zeroStretch } from "../../../workers/export/stretch.ts";
 import { requestOwner } from "../../../workers/export/owned-slots.ts";
-import { ExportShare } from "../../../workers/export/export-share.ts";
 import { ExportBench } from "../../support/export-bench.ts";
+import { IDLE_HANDLER } from "../../support/idle-handler.ts";
 
 describe("a piece", () => {
   it("ends where all pieces meet", () => {
@@ -40,14 +40,7 @@ describe("a payload", () => {
     const { context } = new ExportBench();
     const request = new Request(0);
     const length = MAX_PIECE_BYTES + 100;
-    const handler = {
-      exportIndex: 0,
-      share: new ExportShare(),
-      stretch: () => 0,
-      look: () => {},
-      deviceDone: () => {},
-    };
-    request.begin(0, handler, Operation.Read, { cookieLow: 0, cookieHigh: 0, offset: 7, length }, 0);
+    request.begin(0, IDLE_HANDLER, Operation.Read, { cookieLow: 0, cookieHigh: 0, offset: 7, length }, 0);
     expect([hasMoreParts(request), isLaterPart(request)]).toEqual([false, false]);
     request.end = MAX_PIECE_BYTES;
     expect([hasMoreParts(request), isLaterPart(request)]).toEqual([true, false]);

@@ -1,0 +1,169 @@
+/**
+ * Many volumes in one process: an engine as a program holds it, before the one that runs (running-engine.ts).
+ *
+ *   openEngine ─▶ threads run, addresses are bound ─▶ engine.openVolume, any number ─▶ Volume, as `openVolume` gives it
+ *                                                          close() of a volume ─▶ the others go on
+ *   engine.close ─▶ every volume is closed ─▶ threads end
+ *
+ * The threads and their memory are there once, however many volumes they serve; a volume adds its tables and words. Volumes come and go while clients
+ * are connected. Each may have addresses of its own, too.
+ */
+import { setImmediate } from "node:timers/promises";
+import { SnapringError } from "../base/errno.ts";
+import type { ClientStats } from "./client-limits.ts";
+import { type CompleteEngine, completeEngine, completeEngineVolume } from "./complete-options.ts";
+import { uriOf } from "./listen-address.ts";
+import { Listener } from "./listener.ts";
+import { checkAbortOptions } from "./option-schema.ts";
+import { defect, refusal } from "./refusal.ts";
+import { RunningEngine } from "./running-engine.ts";
+import { type WorkerStats, workerStats } from "./stats.ts";
+import { checkSurroundings } from "./surroundings.ts";
+import { openIn, type Volume } from "./volume.ts";
+import type { AbortOptions, CloseOptions, EngineOptions, EngineVolumeOptions } from "./volume-options.ts";
+import { checkWorkerEntries } from "./worker-entry.ts";
+
+/** A look at the counters of an engine: a plain object, which JSON can hold. Those of its volumes are theirs. */
+export interface EngineStats {
+  /** Names of the volumes that are open, in the order of their opening. */
+  readonly volumes: readonly string[];
+  /** Devices that are open: origins and COW devices. Each takes two descriptors, and one more in every thread. */
+  readonly devices: number;
+  /** snapring's threads. */
+  readonly workers: readonly WorkerStats[];
+  /** Connections, to whichever volume. */
+  readonly clients: ClientStats;
+}
+
+/**
+ * Starts the threads that serve any number of volumes, and binds the engine's addresses. Resolves when volumes can be opened.
+ *
+ * Rejects with a TypeError or RangeError for options that are wrong, else with a SnapringError: EADDRINUSE, EACCES, EMFILE, ENOMEM, EAGAIN … Then nothing
+ * runs.
+ */
+export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
+  checkWorkerEntries();
+  checkSurroundings();
+  const complete = completeEngine(options);
+  const running = new RunningEngine(complete);
+  const listener = new Listener(running.front, "all", (error) => complete.log(defect(error).message));
+  const end = async (): Promise<void> => {
+    await listener.stop();
+    listener.close();
+    await running.close();
+  };
+  try {
+    for (const address of complete.listen) await listener.listen(address);
+    const threads = await running.start();
+    listener.serve(threads.exports);
+    return new Engine(running, listener, complete, end);
+  } catch (error) {
+    await end().catch(() => {});
+    throw refusal(error);
+  }
+}
+
+/** An engine that runs: `openEngine` makes it. `await using` closes it, and all of its volumes. */
+export class Engine implements AsyncDisposable {
+  readonly #running: RunningEngine;
+  readonly #listener: Listener;
+  readonly #options: CompleteEngine;
+  readonly #end: () => Promise<void>;
+  readonly #volumes = new Map<string, Volume>();
+  /** Names that are taken, also by volumes that are still being opened or closed. */
+  readonly #names = new Set<string>();
+  readonly #opening = new Set<Promise<unknown>>();
+  #closing: Promise<void> | undefined;
+
+  /** Use `openEngine`. */
+  constructor(running: RunningEngine, listener: Listener, options: CompleteEngine, end: () => Promise<void>) {
+    this.#running = running;
+    this.#listener = listener;
+    this.#options = options;
+    this.#end = end;
+  }
+
+  /** The volumes that are open, by name. */
+  get volumes(): ReadonlyMap<string, Volume> {
+    return this.#volumes;
+  }
+
+  /** NBD URIs of an export, `VOLUME` or `VOLUME@SNAPSHOT`, one for each of the engine's addresses; percent-encoded, so that they can be pasted. */
+  uris(name: string): readonly string[] {
+    return this.#listener.addresses.map((address) => uriOf(address, name));
+  }
+
+  /**
+   * Opens a volume, and serves it until its `close()`, or the engine's. Resolves when clients are answered. Others are served meanwhile, and several may
+   * be opened at a time.
+   *
+   * Rejects as `openVolume` does, and with a SnapringError: EEXIST (the name is another volume's), ESHUTDOWN (the engine is closed), ENOSPC or EMFILE (too many
+   * volumes, devices).
+   */
+  async openVolume(options: EngineVolumeOptions, abort: AbortOptions = {}): Promise<Volume> {
+    const { signal } = checkAbortOptions(abort);
+    const { name, options: complete } = completeEngineVolume(options, this.#options);
+    if (this.#closing !== undefined) throw new SnapringError("ESHUTDOWN", "the engine is closed");
+    if (this.#names.has(name)) throw new SnapringError("EEXIST", `there is a volume named '${name}' already`);
+    this.#names.add(name);
+    const left = (): Promise<void> => {
+      this.#names.delete(name);
+      this.#volumes.delete(name);
+      return Promise.resolve();
+    };
+    const opening = openIn({ engine: this.#running, name, options: complete, left }, signal);
+    this.#opening.add(opening);
+    try {
+      const volume = await opening;
+      this.#volumes.set(name, volume);
+      return volume;
+    } catch (error) {
+      this.#names.delete(name);
+      throw error;
+    } finally {
+      this.#opening.delete(opening);
+    }
+  }
+
+  /** Counters, as they are now; cheap enough for each second. */
+  stats(): EngineStats {
+    const { threads, front, files } = this.#running;
+    return {
+      volumes: [...this.#volumes.keys()],
+      devices: files.count,
+      workers: (threads?.all ?? []).map(workerStats),
+      clients: front.stats(),
+    };
+  }
+
+  /**
+   * Closes every volume, as its own `close` does, all at a time, and ends the threads. A second call waits for the first. Rejects with the SnapringError of a
+   * volume whose device does not answer (ETIMEDOUT): the threads are there then until the process ends.
+   */
+  close(options: CloseOptions = {}): Promise<void> {
+    try {
+      const { signal } = checkAbortOptions(options);
+      this.#closing ??= this.#close(signal);
+      if (signal !== undefined) for (const volume of this.#volumes.values()) volume.close({ signal }).catch(() => {});
+      return this.#closing;
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  /** `close()`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(signal: AbortSignal | undefined): Promise<void> {
+    await this.#listener.stop();
+    await Promise.allSettled(this.#opening);
+    // Whoever waits for an opening has been given its volume by now.
+    await setImmediate();
+    const closes = [...this.#volumes.values()].map((volume) => volume.close(signal === undefined ? {} : { signal }));
+    const failed = (await Promise.allSettled(closes)).find((one) => one.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+    await this.#end();
+  }
+}
