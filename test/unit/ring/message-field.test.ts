@@ -8,8 +8,11 @@ import {
   pair,
   tokenOf,
   unsigned,
+  volumeOf,
   word,
 } from "../../../src/ring/message-field.ts";
+import { MAX_VOLUMES } from "../../../src/base/constants.ts";
+import { Message } from "../../../src/ring/messages.ts";
 import { Outbox } from "../../../src/ring/outbox.ts";
 import { createRing, RingConsumer } from "../../../src/ring/spsc-ring.ts";
 import { MetadataStep, Reserved } from "../../../src/ring/to-workers.ts";
@@ -125,4 +128,19 @@ describe("a message's declaration", () => {
     expect([Reserved.snapshot.get(inbox.words, at), Reserved.epoch.get(inbox.words, at)]).toEqual([9, 0xffff]);
     expect([Reserved.newChunk.get(inbox.words, at), Reserved.count.get(inbox.words, at)]).toEqual([2 ** 34, 4]);
   });
+});
+
+it("a message says beside its kind which volume it is about", () => {
+  const memory = createRing(4);
+  const outbox = new Outbox(memory, () => {});
+  const inbox = new RingConsumer(memory);
+  for (const volume of [0, 1, MAX_VOLUMES - 1]) outbox.begin(Message.Reserved, volume, -1);
+  outbox.flush();
+  for (const volume of [0, 1, MAX_VOLUMES - 1]) {
+    const [words, at] = [inbox.words, inbox.peek()];
+    expect([kindOf(words, at), volumeOf(words, at), tokenOf(words, at)]).toEqual([Message.Reserved, volume, -1]);
+    inbox.advance();
+  }
+  for (const none of [-1, MAX_VOLUMES])
+    expect(() => outbox.begin(Message.Reserved, none, 0)).toThrow("is about a volume");
 });
