@@ -29,7 +29,10 @@ test("numbers spread thin over a huge origin turn the bitmap into a hash, and no
   const set = new ChunkSet(Number.POSITIVE_INFINITY);
   const value = (i: number): number => i * 2 ** 20 + (i % 32);
   let wrong = 0;
+  // Two numbers of one word, too.
+  if (!set.add(5)) wrong += 1;
   for (let i = 0; i < 40_000; i++) if (!set.add(value(i))) wrong += 1;
+  if (set.add(5) || !set.add(4) || !set.add(2 ** 15 - 1)) wrong += 1;
   for (let i = 0; i < 40_000; i++) if (set.add(value(i)) || !set.add(value(i) + 64 * 2 ** 20 * 40_000)) wrong += 1;
   expect(wrong).toBe(0);
 });

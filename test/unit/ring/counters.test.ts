@@ -6,6 +6,7 @@ import {
   HISTOGRAM_BUCKETS,
   histogramAt,
   latencyBucket,
+  requestsIn,
   WorkerCounter,
   createExportCounters,
   exportCounters,
@@ -51,4 +52,13 @@ it("each export worker counts an export in a part of its own", () => {
   expect(parts.map((part) => new Set(part))).toEqual([new Set([1]), new Set([2]), new Set([3])]);
   expect(parts.reduce((sum, part) => sum + part.byteLength, 0)).toBe(memory.byteLength);
   expect(() => exportCounters(memory, 3)).toThrow("has its part");
+});
+
+it("the requests of an export are those of each kind, of its row and no other, without bytes and errors", () => {
+  const counters = new Float64Array(createCounters(true));
+  for (const row of [0, 1, 2]) {
+    for (const [i, counter] of Object.values(ExportCounter).entries())
+      counters[exportRow(row) + counter] = 10 ** row * (1 + i);
+  }
+  expect([0, 1, 2].map((row) => requestsIn(counters, row))).toEqual([21, 210, 2100]);
 });

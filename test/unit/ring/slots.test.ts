@@ -37,6 +37,17 @@ describe("data slots", () => {
     expect(slots.take(64 * PAGE_BYTES, SlotFit.NextLarger)).toBeGreaterThanOrEqual(0);
   });
 
+  it("come from the classes that are asked for only, and tell how many are free", () => {
+    const slots = new Slots(CLASSES, 0);
+    const free = (): number[] => [0, 1, 2].map((k) => slots.free(k));
+    expect(free()).toEqual([3, 2, 1]);
+    const slot = slots.take(100, SlotFit.NextLarger, 0b010);
+    expect([slots.classOf(slot), free()]).toEqual([1, [3, 1, 1]]);
+    expect(slots.take(100, SlotFit.NextLarger, 0b100)).toBe(-1);
+    slots.give(slot);
+    expect(free()).toEqual([3, 2, 1]);
+  });
+
   it("refuse a request that is larger than every class", () => {
     expect(new Slots(CLASSES, 0).take(65 * PAGE_BYTES, SlotFit.NextLarger)).toBe(-1);
   });
