@@ -22,7 +22,10 @@ export const FOLDERS = {
   },
   "src/core": { tests: ["test/unit/core/**/*.test.ts"], depths: ["core"] },
   "workers/export": { tests: ["test/unit/workers/**/*.test.ts"], depths: ["threads"] },
-  "src/offline": { tests: ["test/unit/offline/**/*.test.ts", "test/unit/register/cells.test.ts"], depths: [] },
+  "src/offline": {
+    tests: ["test/unit/offline/**/*.test.ts", "test/unit/register/{cells,register-owner}.test.ts"],
+    depths: [],
+  },
 } as const satisfies Readonly<Record<string, Folder>>;
 
 export type FolderName = keyof typeof FOLDERS;

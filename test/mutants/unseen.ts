@@ -871,4 +871,46 @@ export const UNSEEN: readonly Unseen[] = [
     instead: "newChunk >= this.#largestNew",
     why: "no new chunk appears twice, and the same one changes nothing",
   },
+  {
+    file: "src/offline/snapshot-view.ts",
+    line: "this.#extentChunksMax = Math.max(1, Math.floor(READ_BYTES / this.#geometry.chunkBytes));",
+    instead: "READ_BYTES * this.#geometry.chunkBytes",
+    why: "what is read is cut to the buffer in any case",
+  },
+  {
+    file: "src/offline/snapshot-view.ts",
+    line: "while (chunk < chunkCount) {",
+    instead: "chunk <= chunkCount",
+    why: "behind the last chunk there is nothing to be read",
+  },
+  {
+    file: "src/offline/snapshot-view.ts",
+    line: "while (chunks < this.#extentChunksMax && first + chunks < end) {",
+    instead: "chunks < this.#extentChunksMax || first + chunks < end",
+    why: "what is read is cut to the buffer, and to the end of the origin, in any case",
+  },
+  {
+    file: "src/offline/snapshot-view.ts",
+    line: "while (chunks < this.#extentChunksMax && first + chunks < end) {",
+    instead: "true",
+    why: "likewise",
+  },
+  {
+    file: "src/offline/snapshot-view.ts",
+    line: "while (chunks < this.#extentChunksMax && first + chunks < end) {",
+    instead: "first + chunks <= end",
+    why: "likewise",
+  },
+  {
+    file: "src/offline/snapshot-view.ts",
+    line: "while (chunks < this.#extentChunksMax && first + chunks < end) {",
+    instead: "first - chunks",
+    why: "likewise",
+  },
+  {
+    file: "src/offline/sync-shell.ts",
+    line: "default:",
+    instead: "default:",
+    why: "there is no other kind of job, as the compiler knows",
+  },
 ];

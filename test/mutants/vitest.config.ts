@@ -1,14 +1,10 @@
-/**
- * The tests as the mutants need them: those named by the environment, with the asserts of VERIFY, and nothing of the suite's groups.
- *
- *   SNAPRING_MUTANTS_TESTS   globs of test files, separated by ";"; all unit tests where it is not set
- */
+/** The tests as planted mistakes need them (planted-run.ts): with the asserts of VERIFY, and nothing of the suite's groups. */
 import { defineConfig } from "vitest/config";
 import { ExamplesFirst } from "./examples-first.ts";
 
 export default defineConfig({
   test: {
-    include: (process.env["SNAPRING_MUTANTS_TESTS"] ?? "test/unit/**/*.test.ts").split(";"),
+    include: ["test/unit/**/*.test.ts"],
     env: { SNAPRING_VERIFY: "1" },
     setupFiles: ["test/mutants/setup.ts"],
     testTimeout: 120_000,

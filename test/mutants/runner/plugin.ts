@@ -3,7 +3,7 @@
  *
  *   Stryker (instruments, plans, watches the time, reports)
  *      │ init       load all test files once
- *      │ dryRun     run every test once: how long it takes, which mutants it reaches
+ *      │ dryRun     run every test twice: which mutants it reaches, how long it takes
  *      │ mutantRun  put one mutant on ─▶ its tests, in an order ─▶  one fails? ─▶ the same test again, without the mutant ─▶ right: killed
  *      │                                        └▶ none fails: survived                                        └▶ wrong: see below
  *      ▼
@@ -15,7 +15,7 @@
  * they come again when it is tried again.
  *
  * What is done while modules load is mutated by loading the test files anew that import the mutated one (a new life). Modules are never
- * given back, so a process has only some lives. A test that never ends is ended by Stryker, with this process.
+ * given back, so a process has only some lives. When a test does not end any more: limits.ts.
  */
 import { join } from "node:path";
 import "../setup.ts";
@@ -85,11 +85,11 @@ class InProcessRunner implements TestRunner {
       const { id, name, file: fileName, skipped } = test;
       this.#board.currentTestId = id;
       this.#board.counting = true;
-      const failure = skipped ? undefined : await test.run();
+      const first = skipped ? undefined : await test.run();
       this.#board.counting = false;
       this.#board.currentTestId = undefined;
       const [begun, before] = [performance.now(), computed()];
-      if (!skipped) await test.run();
+      const failure = first ?? (skipped ? undefined : await test.run());
       const timeSpentMs = performance.now() - begun;
       durations[id] = computed() - before;
       const status = skipped ? TestStatus.Skipped : failure === undefined ? TestStatus.Success : TestStatus.Failed;

@@ -255,7 +255,8 @@ const BLANK_HEADER = /^EXIT: .*holds no snapshot: its header is blank/;
 const NOT_THERE = /^EXIT: .*cannot open COW file .*no such file/;
 const NO_SNAPSHOT: Row = [BLANK_HEADER, BLANK_HEADER, NOT_THERE];
 const STANDS = /^EXIT: .*is the store of snapshot 's', registered in .*b\/disk\.img\.snapshots/;
-const IS_INVALID = /^EXIT: .*: the snapshot is Invalid: its origin was written without it/;
+const IS_INVALID =
+  /^EXIT: .*: the snapshot is Invalid: its origin was written without it.*it was dropped or ran full; what it held is lost/s;
 const STRANGER = /^EXIT: .*s\.cow is another file than the one that was registered/;
 const UNREGISTERED = /^EXIT: .*no register says that .* is a snapshot of .*say --unregistered/;
 
@@ -271,7 +272,8 @@ function merge(...words: readonly string[]): Act {
 
 describe("merge", () => {
   const MERGED = /^right, registered as active$/;
-  const OTHERS = /^EXIT: .*has other snapshots that a merge would destroy: s/;
+  const OTHERS =
+    /^EXIT: .*has other snapshots that a merge would destroy: s \(.*s\.cow\).*gives one up(?!.*whose store is missing)/s;
   cells(merge(), {
     nothing: [undefined, undefined, undefined, UNREGISTERED, ...NO_SNAPSHOT],
     active: [MERGED, MERGED, OTHERS, STRANGER, ...NO_SNAPSHOT],
@@ -285,7 +287,8 @@ describe("merge --unregistered", () => {
   // A rescue is forgotten again when it has ended, and no word reaches a store that another origin has. It left an empty register.
   const RESCUED = /^(right|wrong), no register$/;
   const BESIDE = /^(right|wrong), registered as invalid$/;
-  const OTHERS = /^EXIT: .*has other snapshots that a merge would destroy: s/;
+  const OTHERS =
+    /^EXIT: .*has other snapshots that a merge would destroy: s \(.*s\.cow\).*gives one up(?!.*whose store is missing)/s;
   cells(merge("--unregistered"), {
     nothing: [undefined, undefined, undefined, RESCUED, ...NO_SNAPSHOT],
     active: [undefined, undefined, OTHERS, undefined, ...NO_SNAPSHOT],
@@ -303,7 +306,7 @@ describe("merge --moved", () => {
   it("of a copy, where the registered store is gone, is a merge of the snapshot", async () => {
     const world = await makeWorld(scratch.path, "active", "a copy of it");
     renameSync(join(world.folder, "s.cow"), join(scratch.path, "away/s.cow"));
-    expect(await merge()(world)).toMatch(/whose store is missing, say --moved/);
+    expect(await merge()(world)).toMatch(/if it is 's', whose store is missing, say --moved/);
     expect(await merge("--moved")(world)).toMatch(MERGED);
   });
 });
@@ -328,6 +331,18 @@ describe("a merge that was begun", () => {
   });
 });
 
+it("a rescue of a store whose file is called as the live volume's export has another name meanwhile", async () => {
+  const world = await makeWorld(scratch.path, "nothing", "another store");
+  const cow = join(world.folder, "origin");
+  renameSync(world.cow, cow);
+  {
+    using work = new OfflineMerge({ ...world, cow });
+    await (await OfflineTies.forMerge(work.devices, { moved: false, unregistered: true })).begin();
+  }
+  expect(registeredState(world.folder, "origin.cow")).toBe("merging");
+  expect(await merge()({ ...world, cow })).toMatch(/, no register$/);
+});
+
 it("a rescue that was cut is forgotten, too, when another one has ended it", async () => {
   // The second one took it for a snapshot of the volume, which it had never been.
   const world = await makeWorld(scratch.path, "nothing", "another store");
@@ -350,7 +365,8 @@ function read(...words: readonly string[]): Act {
 describe("read", () => {
   const READ = /^right: $/;
   const WARNED = /^(right|wrong): .*warning: no register says/;
-  const NONE = /^EXIT: .*is none of the snapshots that .*disk\.img has.*--unregistered/;
+  const NONE =
+    /^EXIT: .*is none of the snapshots that .*disk\.img has.*its snapshots: s \(.*s\.cow\); --moved .*--unregistered/s;
   cells(read(), {
     nothing: [undefined, undefined, undefined, WARNED, ...NO_SNAPSHOT],
     active: [READ, READ, NONE, STRANGER, ...NO_SNAPSHOT],
