@@ -27,6 +27,7 @@ export class VolumeStop {
   #grace: NodeJS.Timeout | undefined;
   #how: StopHow | undefined;
   #isImpatient = false;
+  #isAbandoned = false;
   #requests = 0;
   #clients = 0;
 
@@ -65,8 +66,9 @@ export class VolumeStop {
 
   /** Main answers nothing about the volume any more. Resolves as `drain`. */
   async abandon(): Promise<void> {
-    clearTimeout(this.#grace);
-    if (this.#how !== StopHow.Abandon) {
+    if (!this.#isAbandoned) {
+      this.#isAbandoned = true;
+      clearTimeout(this.#grace);
       this.#tell(StopHow.Abandon);
       this.#grace = setTimeout(() => this.#tell(StopHow.Cut), ABANDON_GRACE_MS);
     }

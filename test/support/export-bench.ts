@@ -27,7 +27,7 @@ import { dataPattern } from "./data-pattern.ts";
 import { ExportClient } from "./export-client.ts";
 import { FakeRing } from "./fake-ring.ts";
 import { FakeSocket } from "./fake-socket.ts";
-import { sendWords } from "./raw-message.ts";
+import { sendWords, sendWordsOf } from "./raw-message.ts";
 
 const ORIGIN_FD = 100;
 const COW_FD = 200;
@@ -182,14 +182,34 @@ export class ExportBench {
     return client;
   }
 
+  /** The same by an address that serves all volumes. */
+  connectAt(scope: "all", name: string): ExportClient {
+    const client = this.acceptAt(scope);
+    client.enter(name);
+    this.run();
+    client.skipHandshake();
+    return client;
+  }
+
   /** A client that has said nothing yet. */
   accept(): ExportClient {
+    return this.acceptAt("volume");
+  }
+
+  /** … by an address of the volume, or one that serves all. */
+  acceptAt(scope: "volume" | "all"): ExportClient {
     const id = this.#nextId++;
     const socket = new FakeSocket();
     this.ring.sockets.set(SOCKET_FD + id, socket);
-    this.send(Message.Adopt, id, SOCKET_FD + id);
+    this.send(Message.Adopt, id, SOCKET_FD + id, scope === "all" ? 1 : 0);
     this.run();
     return new ExportClient(id, socket);
+  }
+
+  /** A message about another volume than the first. */
+  sendOf(volume: number, kind: number, token: number, ...rest: readonly number[]): void {
+    sendWordsOf(this.#outbox, kind, volume, token, ...rest);
+    this.#outbox.flush();
   }
 
   send(kind: number, token: number, ...rest: readonly number[]): void {
