@@ -572,6 +572,71 @@ const COUNTS: readonly Planted[] = [
   ),
 ];
 
+const VOLUMES_TEST = "test/unit/workers/export-volumes.test.ts";
+const SWITCHBOARD_TEST = "test/unit/engine/switchboard.test.ts";
+const VOLUME_STOP_TEST = "test/unit/engine/volume-stop.test.ts";
+
+const OF_ANOTHER: readonly Planted[] = [
+  planted(
+    SWITCHBOARD_TEST,
+    "a message reaches the first volume, whichever it names",
+    "A write waits for ever, and another volume's core meets an assert.",
+    edit(
+      "src/engine/switchboard.ts",
+      "    const station = this.#stations[volume];\n    if (station === undefined) return",
+      "    const station = this.#stations[3];\n    if (station === undefined) return",
+    ),
+  ),
+  planted(
+    SWITCHBOARD_TEST,
+    "who waits for a volume that has gone is not answered (C-19)",
+    "The worker never says that it has stopped.",
+    edit(
+      "src/engine/switchboard.ts",
+      "    if (station === undefined) return answerForNobody(channel, kind, volume, tokenOf(words, at));",
+      "    if (station === undefined) return;",
+    ),
+  ),
+  planted(
+    VOLUMES_TEST,
+    "a gate that opens lets another volume's writes go on",
+    "A snapshot holds what was written after it.",
+    edit("workers/export/loop.ts", "of this.#volume(volume).unpark(gate)", "of this.#volume(0).unpark(gate)"),
+  ),
+  planted(
+    VOLUMES_TEST,
+    "a volume that stops ends every volume's clients",
+    "A volume that is closed cuts off the clients of all.",
+    edit(
+      "workers/export/clients.ts",
+      "      if (connection.id === -1 || connection.volume !== volume) continue;",
+      "      if (connection.id === -1 || connection.volume === null) continue;",
+    ),
+  ),
+  planted(
+    VOLUMES_TEST,
+    "a volume is over while requests of it are under way",
+    "Its device is closed under them, and its number used again.",
+    edit(
+      "workers/export/served-volume.ts",
+      "return this.#stopping && this.clients === 0 && this.requests === 0;",
+      "return this.#stopping;",
+    ),
+  ),
+  planted(
+    "test/unit/engine/device-files.test.ts",
+    "a device's number is used twice",
+    "Two volumes write one device.",
+    edit("src/engine/device-files.ts", "    while (this.#taken.has(file)) file += 1;\n", ""),
+  ),
+  planted(
+    VOLUME_STOP_TEST,
+    "the end of a volume does not wait for every worker",
+    "Devices are closed under requests.",
+    edit("src/engine/volume-stop.ts", "    if (this.#left.size > 0) return;\n", ""),
+  ),
+];
+
 export const PLANTED: readonly Planted[] = [
   ...THE_FIVE,
   ...GIVES_BACK,
@@ -579,4 +644,5 @@ export const PLANTED: readonly Planted[] = [
   ...SHORT,
   ...FLUSHES,
   ...COUNTS,
+  ...OF_ANOTHER,
 ];

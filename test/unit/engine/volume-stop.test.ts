@@ -50,7 +50,7 @@ it("is over when the last worker has nothing of it, and adds up what was cut", a
   const draining = stop.drain().then(() => (over = true));
   expect(told()).toEqual([[StopHow.Drain], [StopHow.Drain]]);
   stop.stopped(workers[0]!.channel, 3, 1);
-  await Promise.resolve();
+  for (let i = 0; i < 10; i++) await Promise.resolve();
   expect(over).toBe(false);
   stop.stopped(workers[1]!.channel, 4, 2);
   await draining;
