@@ -6,6 +6,6 @@
  */
 "use strict";
 
-const { openVolume, SnapringError } = require("../dist/src/index.js");
+const { openEngine, openVolume, SnapringError } = require("../dist/src/index.js");
 
-module.exports = { openVolume, SnapringError };
+module.exports = { openEngine, openVolume, SnapringError };

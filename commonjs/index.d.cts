@@ -1,6 +1,7 @@
 /** The types of src/index.ts for a CommonJS file, which under `module: node16` may not name an ES module without saying so. */
 import type * as library from "../dist/src/index.js" with { "resolution-mode": "import" };
 
+export declare const openEngine: typeof library.openEngine;
 export declare const openVolume: typeof library.openVolume;
 export declare const SnapringError: typeof library.SnapringError;
 export type SnapringError = library.SnapringError;
@@ -8,6 +9,10 @@ export type {
   AbortOptions,
   ClientStats,
   CloseOptions,
+  Engine,
+  EngineOptions,
+  EngineStats,
+  EngineVolumeOptions,
   ExportInfo,
   ExportStats,
   Histogram,

@@ -233,11 +233,11 @@ export const code = (error: unknown): string => (error instanceof SnapringError 
   it("of import and require have the same names", () => {
     const names = (path: string): string[] => {
       const text = readFileSync(path, "utf8").replace(/\/\*[\s\S]*?\*\//g, "");
-      return [...new Set(text.match(/\b(?:[A-Z]\w+|openVolume)\b/g))].sort();
+      return [...new Set(text.match(/\b(?:[A-Z]\w+|openEngine|openVolume)\b/g))].sort();
     };
     expect(names(installed("commonjs/index.d.cts"))).toEqual(names(installed("dist/src/index.d.ts")));
     const loaded = createRequire(join(consumer, "x.cjs"))("snapring") as object;
-    expect(Object.keys(loaded).sort()).toEqual(["SnapringError", "openVolume"]);
+    expect(Object.keys(loaded).sort()).toEqual(["SnapringError", "openEngine", "openVolume"]);
   });
 });
 
