@@ -34,6 +34,7 @@ const PRINTS: Readonly<Record<string, readonly RegExp[]>> = {
     /^true ERR_OUT_OF_RANGE workers options\.workers must be a whole number from 1 to 16; received 0$/m,
     /^ENOENT .*missing\.img.*check the path$/m,
   ],
+  "Many volumes": [/^nbd\+unix:\/\/\/data%40nightly\?socket=\/.*\/engine\.sock$/m, /^\[ 'data' \] 2$/m],
   Close: [],
 };
 
