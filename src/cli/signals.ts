@@ -24,10 +24,13 @@ const remembered = new Set<HeldSignal>();
 /** node starts its inspector from a thread of its own, which may be late on a busy machine. */
 const INSPECTOR_LOOKS_MS = [0, 20, 100, 500, 2000];
 
-/** Once, first of all; `command`: the first argument. */
+/**
+ * Once, first of all; `command`: the first argument. SIGUSR1 first: until then it is node's, and whoever sees that another one is caught takes it for
+ * ours.
+ */
 export function holdSignals(command: string | undefined): void {
   const names = SERVING_COMMANDS.includes(command)
-    ? (["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"] as const)
+    ? (["SIGUSR1", "SIGINT", "SIGTERM", "SIGHUP"] as const)
     : (["SIGUSR1"] as const);
   for (const name of names) {
     held.add(name);
