@@ -40,13 +40,6 @@ export class Front {
     return this.limits.stats(this.#clients.size);
   }
 
-  /** Connections of a volume. */
-  countOf(volume: number): number {
-    let count = 0;
-    for (const client of this.#clients.values()) if (client.volume === volume) count += 1;
-    return count;
-  }
-
   /** One more may wait until the volume is open, where `waiting` do. */
   mayWait(waiting: number): boolean {
     return this.limits.mayCome(this.#clients.size + waiting);

@@ -58,6 +58,8 @@ export class Switchboard {
   readonly #events: EngineEvents;
   readonly #stations: (Station | undefined)[] = [];
   readonly #touched = new Set<Station>();
+  /** They have had their turn; what they bring about then may be a turn of its own, which tells the rest of them, too. */
+  readonly #toTell = new Set<Station>();
   #channels: readonly Channel[] = [];
   #metadata: ReadonlyMap<Channel, MetadataSender> = new Map();
   #turning = false;
@@ -100,14 +102,14 @@ export class Switchboard {
     }
     if (this.#ended) return this.#hearLast();
     this.#turning = true;
-    const tell = new Set<Station>();
     try {
-      for (let round = 0; round === 0 || (this.#again && round < ROUNDS_PER_TURN); round++) this.#round(tell);
+      for (let round = 0; round === 0 || (this.#again && round < ROUNDS_PER_TURN); round++) this.#round();
     } catch (error) {
       this.#fail(error);
     }
     this.#turning = false;
-    for (const station of tell) station.afterTurn();
+    for (const station of this.#toTell) station.afterTurn();
+    this.#toTell.clear();
     if (this.#ended) this.#hearLast();
     // The event loop has its turn, too: more messages, or a ring that was full, come after it.
     if (this.#again && !this.#ended) setImmediate(() => this.turn());
@@ -123,12 +125,12 @@ export class Switchboard {
     this.#events.failed(error);
   }
 
-  #round(tell: Set<Station>): void {
+  #round(): void {
     this.#again = false;
     for (const channel of this.#channels) this.#drain(channel);
     for (const station of this.#touched) {
       station.turn();
-      tell.add(station);
+      this.#toTell.add(station);
     }
     this.#touched.clear();
     for (const { outbox } of this.#channels) if (outbox.flush()) this.#again = true;
@@ -170,7 +172,7 @@ export class Switchboard {
       this.#metadata.get(channel)?.done(tokenOf(words, at), MetadataDone.error.get(words, at));
       return;
     }
-    if (isOfEngine(kind)) return this.#news(channel, kind, words, at);
+    if (!isOfVolume(kind)) return this.#news(channel, kind, words, at);
     const volume = volumeOf(words, at);
     const station = this.#stations[volume];
     if (station === undefined) return answerForNobody(channel, kind, volume, tokenOf(words, at));
@@ -192,11 +194,7 @@ export class Switchboard {
   }
 }
 
-/** About a connection, or the thread itself. Kinds that nobody knows are, too: they end everything. */
-function isOfEngine(kind: number): boolean {
-  return !isOfVolume(kind);
-}
-
+/** Anything else is about a connection, or the thread itself; so are kinds that nobody knows, which end everything. */
 function isOfVolume(kind: number): boolean {
   switch (kind) {
     case Message.Copied:

@@ -601,7 +601,11 @@ const OF_ANOTHER: readonly Planted[] = [
     VOLUMES_TEST,
     "a gate that opens lets another volume's writes go on",
     "A snapshot holds what was written after it.",
-    edit("workers/export/loop.ts", "of this.#volume(volume).unpark(gate)", "of this.#volume(0).unpark(gate)"),
+    edit(
+      "workers/export/loop.ts",
+      "of this.#context.volume(volume).unpark(gate)",
+      "of this.#context.volume(0).unpark(gate)",
+    ),
   ),
   planted(
     VOLUMES_TEST,

@@ -114,7 +114,7 @@ class Controls {
 
   #introduce({ volume: number, snapshot, fd, readOnly }: Control<"snapshot">): void {
     const context = this.#context;
-    const volume = this.#volume(number);
+    const volume = this.#context.volume(number);
     const { file, inline } = snapshot.cow;
     context.ring.setFile(file, fd, inline ? FileKind.Inline : FileKind.Async);
     const view = new ServedSnapshot(snapshot, volume.words, this.#worker);
@@ -126,7 +126,7 @@ class Controls {
 
   /** Nothing where the worker could not take it. */
   #forget({ volume: number, index, name }: Control<"forget">): void {
-    const volume = this.#volume(number);
+    const volume = this.#context.volume(number);
     this.#exports[number]?.remove(name);
     this.#letGo(volume, index);
   }
@@ -150,11 +150,5 @@ class Controls {
     snapshot.forget();
     volume.snapshots[index] = undefined;
     this.#context.ring.setFile(snapshot.cow.file, -1, FileKind.Async);
-  }
-
-  #volume(number: number): ServedVolume {
-    const volume = this.#context.volumes[number];
-    assert(volume !== undefined, "main names a volume that the worker was not told of");
-    return volume;
   }
 }

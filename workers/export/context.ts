@@ -84,6 +84,13 @@ export class ExportContext {
     this.heirs = this.#clients.slice(MAX_CONNECTIONS_PER_WORKER);
   }
 
+  /** By the number that main has for it. */
+  volume(number: number): ServedVolume {
+    const volume = this.volumes[number];
+    assert(volume !== undefined, "main names a volume that the worker was not told of");
+    return volume;
+  }
+
   volumeOf(piece: Piece): ServedVolume {
     const volume = this.volumes[piece.volume];
     assert(volume !== undefined, "a piece of a volume that has gone");

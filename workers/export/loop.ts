@@ -27,7 +27,7 @@ import { sayStopped } from "../stopped.ts";
 import { WakeUp } from "../wake-up.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionReader } from "./connection-reader.ts";
-import type { ExportContext } from "./context.ts";
+import { type ExportContext, handlerOf } from "./context.ts";
 import { ALL_VOLUMES, Clients } from "./clients.ts";
 import { Departed } from "./departed.ts";
 import type { AllExports, Exports } from "./exports.ts";
@@ -38,7 +38,6 @@ import { PieceIo } from "./piece-io.ts";
 import { Pieces } from "./pieces.ts";
 import { ReplySender } from "./reply-sender.ts";
 import { Operation, type Request } from "./request.ts";
-import type { ServedVolume } from "./served-volume.ts";
 import { User, USER_INDEX_MASK } from "./user-words.ts";
 
 export interface ExportLoopParts {
@@ -174,8 +173,7 @@ export class ExportLoop implements WorkerLoop {
   }
 
   #deviceCompleted(piece: Piece, result: number): void {
-    const { handler } = this.#context.requestOf(piece);
-    if (handler !== null) handler.counters[ExportCounter.Operations] += 1;
+    handlerOf(this.#context.requestOf(piece)).counters[ExportCounter.Operations] += 1;
     this.pieces.deviceCompleted(piece, result);
   }
 
@@ -225,7 +223,7 @@ export class ExportLoop implements WorkerLoop {
       case Message.Relieve:
         return this.#clients.relieve();
       case Message.StopVolume:
-        return this.#clients.stopVolume(this.#volume(volumeOf(words, at)), StopVolume.how.get(words, at));
+        return this.#clients.stopVolume(this.#context.volume(volumeOf(words, at)), StopVolume.how.get(words, at));
       case Message.Stop:
         return this.#stop(Stop.how.get(words, at));
       default:
@@ -238,12 +236,6 @@ export class ExportLoop implements WorkerLoop {
     this.pieces.granted(this.#piece(tokenOf(words, at)), Granted.newChunk.get(words, at), how);
   }
 
-  #volume(number: number): ServedVolume {
-    const volume = this.#context.volumes[number];
-    assert(volume !== undefined, "main names a volume that the worker was not told of");
-    return volume;
-  }
-
   /** Nothing where the snapshot, or its volume, has gone meanwhile. */
   #reserved(words: Int32Array, at: number): void {
     const snapshot = this.#context.volumes[volumeOf(words, at)]?.snapshots[Reserved.snapshot.get(words, at)];
@@ -252,7 +244,7 @@ export class ExportLoop implements WorkerLoop {
   }
 
   #gateOpened(volume: number, gate: number): void {
-    for (const piece of this.#volume(volume).unpark(gate)) this.pieces.gateOpened(piece);
+    for (const piece of this.#context.volume(volume).unpark(gate)) this.pieces.gateOpened(piece);
   }
 
   #adopt(words: Int32Array, at: number): void {
@@ -291,9 +283,7 @@ export class ExportLoop implements WorkerLoop {
   }
 
   #count(request: Request): void {
-    const { handler } = request;
-    assert(handler !== null, "a request of no export");
-    const { counters } = handler;
+    const { counters } = handlerOf(request);
     const { now } = this.#context;
     const bytes = request.last - request.first;
     counters[request.operation] += 1;
