@@ -68,8 +68,19 @@ async function mount(volume: LibraryVolume, device: string, name: string, option
   const place = volume.scratch.file(`mnt-${name}`);
   await runOk("mkdir", place);
   await runOk("mount", "-t", "ext4", "-o", options, device, place);
-  undo.push(() => runOk("umount", place));
+  undo.push(() => unmount(place, device));
   return place;
+}
+
+/**
+ * Comes back when the file system has ended. A mount namespace made meanwhile (that of another test, of a container) has a copy of the mount: what
+ * is not written yet is written when the last of them goes, and must find its device then. Without this wait those writes met an nbdfuse that had
+ * been ended, and the volume missed them.
+ */
+async function unmount(place: string, device: string): Promise<void> {
+  await runOk("umount", place);
+  const superblock = device.replace("/dev/", "/sys/fs/ext4/");
+  await expect.poll(() => existsSync(superblock), { timeout: 60_000 }).toBe(false);
 }
 
 /** Undo the last steps now. */
@@ -105,7 +116,6 @@ test("ext4 on a loop device on the volume: snapshots are whole file systems of t
   await needLoopDevices(skip);
   const store = { size: 2 * SIZE, chunkSize: 4096 };
   const volume = await LibraryVolume.create({ sizeBytes: SIZE, snapshots: [{ ...store, name: "blank" }] });
-  // Seen once: writes of the file system got EIO while it was unmounted, and nothing told why.
   onTestFailed(() => console.log([...volume.lines, ...said].join("\n")));
   const device = await attach(volume, "origin");
   await runOk("mkfs.ext4", "-q", "-b", "4096", device);
