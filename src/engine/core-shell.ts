@@ -76,8 +76,8 @@ export class CoreShell implements Effects, Station, MetadataClient {
   readonly core: Core;
   #nextOperation = 1;
   #nextCopy = 0;
-  /** Copies and metadata jobs under way. */
-  #jobs = 0;
+  /** Targets of copies, and metadata jobs, that are under way: a copy is told of part by part where one of its devices is slow (E-18). */
+  jobs = 0;
   #idle: (() => void) | undefined;
   #ended = false;
   /** Messages of workers so far: requests, and ends of what they did. */
@@ -116,7 +116,7 @@ export class CoreShell implements Effects, Station, MetadataClient {
 
   metadataDone(job: MetadataJob, error: number, bytes: Uint8Array | undefined): void {
     this.heard += 1;
-    this.#jobEnded();
+    this.#jobsEnded(1);
     this.#parts.switchboard.touch(this);
     if (this.#ended) return;
     try {
@@ -147,7 +147,7 @@ export class CoreShell implements Effects, Station, MetadataClient {
 
   /** Resolves when no copy and no metadata job is under way. */
   async idle(): Promise<void> {
-    if (this.#jobs > 0)
+    if (this.jobs > 0)
       await new Promise<void>((resolve) => {
         this.#idle = resolve;
       });
@@ -182,7 +182,7 @@ export class CoreShell implements Effects, Station, MetadataClient {
     this.#nextCopy = (this.#nextCopy + 1) % copies.length;
     const { id, source, sector, sectors, targets } = job;
     const { words } = outbox;
-    this.#jobs += 1;
+    this.jobs += targets.length;
     const from = this.fileOf(source);
     const read = outbox.begin(Message.CopyRead, volume, id);
     CopyRead.file.set(words, read, from);
@@ -201,7 +201,7 @@ export class CoreShell implements Effects, Station, MetadataClient {
   }
 
   metadata(job: MetadataJob): void {
-    this.#jobs += 1;
+    this.jobs += 1;
     this.#parts.metadata.send(this, job);
   }
 
@@ -257,12 +257,12 @@ export class CoreShell implements Effects, Station, MetadataClient {
   /** The core is not asked any more. That a worker has done with the volume, and what has ended, is heard all the same. */
   #lastMessage(channel: Channel, kind: number, words: Int32Array, at: number): void {
     if (kind === Message.VolumeStopped) this.#stopped(channel, words, at);
-    else if (kind === Message.Copied) this.#jobEnded();
+    else if (kind === Message.Copied) this.#jobsEnded(bitsIn(Copied.endedTargets.get(words, at)));
   }
 
-  #jobEnded(): void {
-    this.#jobs -= 1;
-    if (this.#jobs === 0) this.#idle?.();
+  #jobsEnded(count: number): void {
+    this.jobs -= count;
+    if (this.jobs === 0) this.#idle?.();
   }
 
   /** The way in for what no worker has sent. */
@@ -361,14 +361,20 @@ export class CoreShell implements Effects, Station, MetadataClient {
   }
 
   #copied(words: Int32Array, at: number): void {
-    this.#jobEnded();
+    const ended = Copied.endedTargets.get(words, at);
+    this.#jobsEnded(bitsIn(ended));
     const readError = Copied.readError.get(words, at);
     const failed = Copied.failedTargets.get(words, at);
-    const ended = Copied.endedTargets.get(words, at);
     this.core.copied(tokenOf(words, at), ended, readError, failed, Copied.writeError.get(words, at));
   }
 
   #stopped(channel: Channel, words: Int32Array, at: number): void {
     this.#events.stopped(channel, VolumeStopped.requests.get(words, at), VolumeStopped.clients.get(words, at));
   }
+}
+
+function bitsIn(word: number): number {
+  let bits = 0;
+  for (let rest = word; rest !== 0; rest &= rest - 1) bits += 1;
+  return bits;
 }

@@ -634,6 +634,16 @@ const OF_ANOTHER: readonly Planted[] = [
     edit("src/engine/device-files.ts", "    while (this.#taken.has(file)) file += 1;\n", ""),
   ),
   planted(
+    "test/unit/engine/core-shell.test.ts",
+    "a copy is over for its shell with its first answer (E-18)",
+    "A volume that has failed gives a device's number back under a write; another volume gets it.",
+    edit(
+      "src/engine/core-shell.ts",
+      "    this.#jobsEnded(bitsIn(ended));",
+      "    this.#jobsEnded(ended === 0 ? 0 : 1);",
+    ),
+  ),
+  planted(
     VOLUME_STOP_TEST,
     "the end of a volume does not wait for every worker",
     "Devices are closed under requests.",
