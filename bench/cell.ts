@@ -15,10 +15,10 @@ import type { Place } from "./place.ts";
 import { runCost } from "./run-cost.ts";
 import type { MeasuredRun, RunKey, RunRecord } from "./run-record.ts";
 import { openFilesBelow, takeSample } from "./sampler.ts";
-import { exportFor, needsPrefill, type ServerKind } from "./server-kind.ts";
+import { exportsFor, needsPrefill, type ServerKind, uriOf } from "./server-kind.ts";
 import { ServerProcess } from "./server-process.ts";
 import { type ServerWork, workBetween } from "./statistics.ts";
-import type { Extent, Workload } from "./workload.ts";
+import { type Extent, extentOfOne, mappedBytes, type Workload } from "./workload.ts";
 import { writeList } from "./write-list.ts";
 
 export interface Cell {
@@ -54,21 +54,27 @@ type Measured = Omit<MeasuredRun, keyof RunKey>;
 
 function onFile(cell: Cell): Promise<Measured> {
   const { origin, setting } = cell.place;
-  return measure(cell, { kind: "file", path: origin, direct: setting.direct }, undefined);
+  return measure(cell, [{ kind: "file", path: origin, direct: setting.direct }], undefined);
 }
 
 /** The reason, where the workload has to be skipped. */
 async function onServer(cell: Cell): Promise<Measured | string> {
   const { place, server, workload } = cell;
-  const uri = place.uri(exportFor(server, workload));
-  const process = new ServerProcess(server.command(place));
+  const exports = exportsFor(server, workload, place);
+  const process = new ServerProcess(server.command(place, server.program));
   let record: Measured | string;
   try {
-    const facts = await process.ready(uri, place.socket, cell.signal);
-    if (facts.sizeBytes !== place.originBytes) throw new Error(`the export has ${facts.sizeBytes} bytes`);
-    if (workload.connections > 1 && !facts.multiConn) record = "several connections are not offered";
-    else if (workload.writes && facts.readOnly) record = "the export is read-only";
-    else record = await measure(cell, { kind: "nbd", uri }, process);
+    let why: string | undefined;
+    for (const one of exports) {
+      const facts = await process.ready(uriOf(one), one.socket, cell.signal);
+      if (facts.sizeBytes !== place.originBytes / workload.volumes) {
+        throw new Error(`the export has ${facts.sizeBytes} bytes`);
+      }
+      if (workload.connections > 1 && !facts.multiConn) why = "several connections are not offered";
+      else if (workload.writes && facts.readOnly) why = "the export is read-only";
+    }
+    const targets = exports.map((one): Target => ({ kind: "nbd", uri: uriOf(one) }));
+    record = why ?? (await measure(cell, targets, process));
   } catch (error) {
     // The first failure is the one to tell of.
     await process.stop().catch(() => {});
@@ -78,16 +84,16 @@ async function onServer(cell: Cell): Promise<Measured | string> {
   return record;
 }
 
-async function measure(cell: Cell, target: Target, process: ServerProcess | undefined): Promise<Measured> {
+async function measure(cell: Cell, targets: readonly Target[], process: ServerProcess | undefined): Promise<Measured> {
   const { place, server, workload } = cell;
   const { folder } = place.setting;
-  if (needsPrefill(server, workload)) await fio(cell, prefillArguments(target));
-  await fioRun(cell, target, "warm-up");
+  if (needsPrefill(server, workload)) await fio(cell, prefillArguments(targets, mappedBytes(workload)));
+  await fioRun(cell, targets, "warm-up");
   await place.settle();
   const statsBefore = server.role === "ours" ? await process?.statistics() : undefined;
   const openFiles = process === undefined ? {} : openFilesBelow(process.pid, folder);
   const before = takeSample(process?.pid, folder);
-  const result = await fioRun(cell, target, "measured");
+  const result = await fioRun(cell, targets, "measured");
   const after = takeSample(process?.pid, folder);
   if (process?.hasEnded === true) throw new Error("the server ended during the run");
   let work: ServerWork | undefined;
@@ -96,14 +102,15 @@ async function measure(cell: Cell, target: Target, process: ServerProcess | unde
   return { outcome: "measured", ...result, ...cost, openFiles, ...(work === undefined ? {} : { work }) };
 }
 
-async function fioRun(cell: Cell, target: Target, phase: Phase): Promise<FioResult> {
+async function fioRun(cell: Cell, targets: readonly Target[], phase: Phase): Promise<FioResult> {
   const { extent, place, round, workload } = cell;
   const { listPath } = place;
+  const [target] = targets;
   if (workload.load.kind === "list") {
     const fileName = target.kind === "file" ? target.path : "nbd";
-    writeFileSync(listPath, writeList(workload.load, phase, extent, fileName));
+    writeFileSync(listPath, writeList(workload.load, phase, extentOfOne(extent, workload), fileName));
   }
-  const job: FioJob = { workload, phase, target, extent, round, listPath };
+  const job: FioJob = { workload, phase, targets, extent, round, listPath };
   return parseFioResult(await fio(cell, fioArguments(job)), target.kind);
 }
 

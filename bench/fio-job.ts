@@ -2,9 +2,10 @@
  * The command line of one fio run, from a workload and a target.
  *
  * A run is bounded by time (random loads) or by count (mixed loads and lists). fio's JSON goes to standard output. The client is
- * one process with a thread per connection, so that its CPU time can be told from the server's.
+ * one process with a thread per connection, so that its CPU time can be told from the server's; where there are several volumes, the connection of
+ * each is a job of its own.
  */
-import { type Extent, MAPPED_BYTES, type Workload } from "./workload.ts";
+import { type Extent, extentOfOne, mappedBytes, type Workload } from "./workload.ts";
 
 /** Where fio goes: a server, or the origin file itself. */
 export type Target =
@@ -16,7 +17,8 @@ export type Phase = "warm-up" | "measured";
 export interface FioJob {
   readonly workload: Workload;
   readonly phase: Phase;
-  readonly target: Target;
+  /** One for each volume: its client is a job of the same fio. */
+  readonly targets: readonly Target[];
   readonly extent: Extent;
   readonly round: number;
   /** The iolog, for loads of kind list. */
@@ -31,43 +33,53 @@ const COUNTED_SECONDS_MIN = 10;
 export function fioArguments(job: FioJob): string[] {
   const { workload } = job;
   return [
-    ...common(job.phase, job.target),
+    ...common(job.targets[0]),
     // Another order in each round; a list has its own.
     `--randseed=${1000 + job.round + (job.phase === "warm-up" ? 500 : 0)}`,
     `--iodepth=${workload.depth}`,
     ...(workload.connections === 1 ? [] : [`--numjobs=${workload.connections}`, "--group_reporting"]),
     ...load(job),
+    ...jobs(job.phase, job.targets),
   ];
 }
 
-/** Writes the first MAPPED_BYTES in order and flushes. */
-export function prefillArguments(target: Target): string[] {
+/** Writes the first `bytes` of each in order and flushes. */
+export function prefillArguments(targets: readonly Target[], bytes: number): string[] {
   return [
-    ...common("warm-up", target),
+    ...common(targets[0]),
     "--rw=write",
     "--bs=1m",
     "--iodepth=4",
-    `--size=${MAPPED_BYTES}`,
+    `--size=${bytes}`,
     "--end_fsync=1",
+    ...jobs("warm-up", targets),
   ];
 }
 
-function common(phase: Phase, target: Target): string[] {
+/** What stands before the first job holds for all. */
+function common(target: Target): string[] {
   const engine =
     target.kind === "nbd"
-      ? ["--ioengine=nbd", `--uri=${target.uri}`]
+      ? ["--ioengine=nbd"]
       : // A file's I/O may complete inside its submission: lat is both, as clat is with the nbd engine.
         ["--ioengine=io_uring", `--direct=${target.direct ? 1 : 0}`, "--lat_percentiles=1"];
-  return ["--thread", `--name=${phase}`, "--output-format=json", "--eta=never", ...engine];
+  return ["--thread", "--output-format=json", "--eta=never", ...engine];
+}
+
+function jobs(phase: Phase, targets: readonly Target[]): string[] {
+  return targets.flatMap((target) => [
+    `--name=${phase}`,
+    target.kind === "nbd" ? `--uri=${target.uri}` : `--filename=${target.path}`,
+  ]);
 }
 
 function load(job: FioJob): string[] {
   const { load, writes } = job.workload;
-  const { extent, phase } = job;
+  const { phase } = job;
+  const extent = extentOfOne(job.extent, job.workload);
   switch (load.kind) {
     case "random":
       return [
-        ...fileName(job.target),
         `--rw=${load.operation}`,
         `--bs=${load.blockBytes}`,
         "--norandommap",
@@ -78,7 +90,6 @@ function load(job: FioJob): string[] {
       ];
     case "mixed":
       return [
-        ...fileName(job.target),
         "--rw=randrw",
         `--rwmixread=${load.readPercent}`,
         `--bs=${load.blockBytes}`,
@@ -86,7 +97,7 @@ function load(job: FioJob): string[] {
         "--unified_rw_reporting=mixed",
         // The warm-up stays where nothing is a first touch.
         ...(phase === "warm-up"
-          ? [`--size=${MAPPED_BYTES}`, ...timed(extent.warmUpSeconds), "--end_fsync=1"]
+          ? [`--size=${mappedBytes(job.workload)}`, ...timed(extent.warmUpSeconds), "--end_fsync=1"]
           : [
               `--size=${load.regionBytes}`,
               `--number_ios=${Math.round(load.count * extent.scale)}`,
@@ -101,8 +112,4 @@ function load(job: FioJob): string[] {
 
 function timed(seconds: number): string[] {
   return ["--time_based", `--runtime=${Math.round(seconds * 1000)}ms`];
-}
-
-function fileName(target: Target): string[] {
-  return target.kind === "file" ? [`--filename=${target.path}`] : [];
 }

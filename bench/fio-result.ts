@@ -1,10 +1,12 @@
 /**
  * What fio measured, from the JSON that it prints.
  *
- * fio may say something before the JSON begins (`connected to NBD server`). With group reporting the first job stands for all.
+ * fio may say something before the JSON begins (`connected to NBD server`). With group reporting one job stands for all connections. Where each
+ * volume has a job of its own, I/Os are those of all, within the time of the longest; p50 is the median of theirs, and p99 that of the worst.
  * Latency is completion latency where the client is the nbd engine; for a plain file it is that of submission and completion,
  * because the I/O may be done inside the submission. Runs with a mixed report have one histogram for reads and writes.
  */
+import { median } from "./median.ts";
 import { MIB } from "./workload.ts";
 
 export interface FioResult {
@@ -43,7 +45,26 @@ interface Job {
 
 /** Throws an Error where there is no result, or fio met an error. */
 export function parseFioResult(output: string, target: "nbd" | "file"): FioResult {
-  const job = firstJob(output);
+  return together(jobsOf(output).map((job) => resultOf(job, target)));
+}
+
+function together(results: readonly FioResult[]): FioResult {
+  if (results.length === 1) return results[0];
+  const sum = (figure: (result: FioResult) => number): number => results.reduce((total, r) => total + figure(r), 0);
+  const most = (figure: (result: FioResult) => number): number => Math.max(...results.map(figure));
+  const ios = sum((r) => r.ios);
+  const seconds = most((r) => r.seconds);
+  return {
+    ios,
+    seconds,
+    iops: ios / seconds,
+    mibPerSecond: sum((r) => r.mibPerSecond * r.seconds) / seconds,
+    p50Us: median(results.map((r) => r.p50Us)),
+    p99Us: most((r) => r.p99Us),
+  };
+}
+
+function resultOf(job: Job, target: "nbd" | "file"): FioResult {
   if (job.error !== 0) throw new Error(`fio met errno ${job.error}`);
   const direction = job.mixed ?? busier(job.read, job.write);
   const ios = direction?.clat_ns.N ?? direction?.total_ios ?? 0;
@@ -61,13 +82,13 @@ export function parseFioResult(output: string, target: "nbd" | "file"): FioResul
   };
 }
 
-function firstJob(output: string): Job {
+function jobsOf(output: string): readonly Job[] {
   const begin = output.indexOf("{");
   if (begin < 0) throw new Error(`fio printed no result: ${output.slice(-300)}`);
   const report = JSON.parse(output.slice(begin)) as { readonly jobs?: readonly Job[] };
-  const job = report.jobs?.[0];
-  if (job === undefined) throw new Error("fio ran no job");
-  return job;
+  const jobs = report.jobs ?? [];
+  if (jobs.length === 0) throw new Error("fio ran no job");
+  return jobs;
 }
 
 function busier(a: Direction | undefined, b: Direction | undefined): Direction | undefined {

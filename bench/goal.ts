@@ -67,6 +67,7 @@ export const GOALS: readonly Goal[] = [
     "origin-write-cow-4k-qd1": 1.3,
     "origin-write-cow-4k-qd32": 2.5,
   }),
+  ...goal("direct", "snapring-x16", ["qsd-qcow2-x16"], "qsd-qcow2-x16", { "many-read-4k-qd8": 1.5 }),
   // Eight snapshots cost at most twice what one costs.
   ...goal("direct", "snapring-16k-x8", ["snapring-16k"], undefined, { "origin-write-cow-4k-qd32": 0.5 }),
   ...goal("tmpfs", "snapring-16k", ["nbdkit-file", "qemu-raw"], "qemu-raw", {

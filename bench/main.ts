@@ -13,18 +13,16 @@ import { abortOnSignals } from "./interrupt.ts";
 import { describeMachine } from "./machine.ts";
 import { onlyBench } from "./one-bench.ts";
 import { type BenchOptions, parseOptions } from "./options.ts";
-import { PEERS } from "./peers.ts";
 import { Place } from "./place.ts";
 import { writeReport } from "./report.ts";
 import { type BenchResult, difference, readResult, resumed, writeResult } from "./result.ts";
 import { schedule, withoutDone } from "./schedule.ts";
 import type { ServerKind } from "./server-kind.ts";
 import { openSetting, SETTING_NAMES, type Setting, type SettingName } from "./setting.ts";
-import { SNAPRING_KINDS } from "./snapring-kinds.ts";
+import { SERVERS } from "./servers.ts";
 import { type Extent, GIB, type Workload } from "./workload.ts";
 import { WORKLOADS } from "./workloads.ts";
 
-const SERVERS: readonly ServerKind[] = [...PEERS, ...SNAPRING_KINDS];
 const ORIGIN_BYTES = 2 * GIB;
 
 try {

@@ -2,10 +2,11 @@
  * The files of one bench below its folder, and what the kernel's page cache holds of them.
  *
  *   origin-SIZE.raw    random data, made once and kept for the next bench
- *   KIND.cow           the snapshot of one run: made anew for every run
+ *   origin-SIZE-I.raw  of several volumes, which have that size together
+ *   KIND.cow           the snapshot of one run: made anew for every run; KIND-I.cow, where there are several
  *   written-N.cow      a COW file whose blocks were all written, for those servers that start from one
  *   list               the iolog of one run
- *   SOCKET             in a folder of its own below the system's, for the path of a socket must be short
+ *   sockets            in a folder of their own below the system's, for the path of a socket must be short
  */
 import { randomFillSync } from "node:crypto";
 import {
@@ -49,12 +50,22 @@ export class Place {
     return join(this.setting.folder, `origin-${this.originBytes / MIB}M.raw`);
   }
 
+  /** Of volume `i` of several, each of `bytes`. */
+  originOf(i: number, bytes: number): string {
+    return join(this.setting.folder, `origin-${bytes / MIB}M-${i}.raw`);
+  }
+
   get listPath(): string {
     return join(this.setting.folder, "list");
   }
 
   get socket(): string {
-    return join(this.#socketFolder, "s");
+    return this.socketOf(0);
+  }
+
+  /** Of a server that is several processes. */
+  socketOf(i: number): string {
+    return join(this.#socketFolder, `s${i}`);
   }
 
   /** `i`: of several snapshots. */
@@ -62,17 +73,23 @@ export class Place {
     return join(this.setting.folder, `${WRITTEN}${i}.cow`);
   }
 
-  cow(server: string): string {
-    return join(this.setting.folder, `${server}.cow`);
-  }
-
-  uri(exportName: string): string {
-    return `nbd+unix:///${exportName}?socket=${this.socket}`;
+  /** `i`: of several. */
+  cow(server: string, i = 0): string {
+    return join(this.setting.folder, i === 0 ? `${server}.cow` : `${server}-${i}.cow`);
   }
 
   /** Random data: nothing below may compress it, find zeros in it or leave it out. */
   makeOrigin(): void {
     if (!isWritten(this.origin, this.originBytes)) writeRandom(this.origin, this.originBytes);
+  }
+
+  /** Origins of so many volumes, which have `originBytes` together. */
+  makeOrigins(volumes: number): void {
+    const bytes = this.originBytes / volumes;
+    for (let i = 0; i < volumes; i++) {
+      const path = this.originOf(i, bytes);
+      if (!isWritten(path, bytes)) writeRandom(path, bytes);
+    }
   }
 
   /** A COW file of `bytes` without holes whose store is blank: what an earlier run left in its chunks stays. */
@@ -95,10 +112,10 @@ export class Place {
       if (temporary || name.includes(".raw.snapshots")) rmSync(join(this.setting.folder, name));
     }
     rmSync(this.listPath, { force: true });
-    rmSync(this.socket, { force: true });
+    for (const name of readdirSync(this.#socketFolder)) rmSync(join(this.#socketFolder, name));
   }
 
-  /** Only the origin stays, except on a tmpfs, where nothing does. */
+  /** Only origins stay, except on a tmpfs, where nothing does. */
   remove(): void {
     this.clean();
     for (const name of readdirSync(this.setting.folder)) {
@@ -106,7 +123,9 @@ export class Place {
     }
     rmSync(this.#socketFolder, { recursive: true, force: true });
     if (this.setting.name !== "tmpfs") return;
-    rmSync(this.origin, { force: true });
+    for (const name of readdirSync(this.setting.folder)) {
+      if (name.startsWith("origin-")) rmSync(join(this.setting.folder, name));
+    }
     if (readdirSync(this.setting.folder).length === 0) rmdirSync(this.setting.folder);
   }
 

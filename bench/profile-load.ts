@@ -43,7 +43,7 @@ async function drive(name: string, socket: string, listPath: string): Promise<vo
   const uri = `nbd+unix:///${workload.side === "origin" ? "origin" : "snap"}?socket=${socket}`;
   if (workload.load.kind === "list") writeFileSync(listPath, writeList(workload.load, "measured", EXTENT, "nbd"));
   const target = { kind: "nbd", uri } as const;
-  const job = { workload, phase: "measured", target, extent: EXTENT, round: 0, listPath } as const;
+  const job = { workload, phase: "measured", targets: [target], extent: EXTENT, round: 0, listPath } as const;
   await run(["fio", ...fioArguments(job)], { seconds: 300 });
 }
 

@@ -13,14 +13,13 @@ import { driver } from "./driver.ts";
 import { type HarnessOptions, installedServers, runTurns } from "./harness.ts";
 import { abortOnSignals } from "./interrupt.ts";
 import { onlyBench } from "./one-bench.ts";
-import { PEERS } from "./peers.ts";
 import { Place } from "./place.ts";
 import type { RunRecord } from "./run-record.ts";
 import { schedule, type Turn } from "./schedule.ts";
 import type { ServerKind } from "./server-kind.ts";
+import { SERVERS } from "./servers.ts";
 import { openSetting, type Setting } from "./setting.ts";
 import { SMOKE_OURS, smokeReport, smokeFailures } from "./smoke-verdict.ts";
-import { SNAPRING_KINDS } from "./snapring-kinds.ts";
 import { type Extent, MIB } from "./workload.ts";
 import { workloadNamed } from "./workloads.ts";
 
@@ -82,7 +81,7 @@ async function runRounds(turns: readonly Turn[], options: HarnessOptions): Promi
 
 async function smokeTurns(): Promise<Turn[]> {
   const missing: string[] = [];
-  const wanted = [...PEERS, ...SNAPRING_KINDS].filter(({ name }) => [...READ_SERVERS, ...WRITE_SERVERS].includes(name));
+  const wanted = SERVERS.filter(({ name }) => [...READ_SERVERS, ...WRITE_SERVERS].includes(name));
   const servers = await installedServers(wanted, (line) => missing.push(line));
   const named = (names: readonly string[]): ServerKind[] =>
     names.map((name) => {

@@ -65,6 +65,7 @@ function snapring(name: string, text: string, shape: Shape): ServerKind {
     program: process.execPath,
     settings: shape.settings ?? SETTING_NAMES,
     only: shape.only,
+    volumes: 1,
     snapshotExport: "snap",
     snapshotWritable: true,
     originExport: "origin",
@@ -83,7 +84,7 @@ function serveCommand(place: Place, name: string, shape: Shape): string[] {
   const sparse = shape.cowState === "sparse" ? ",sparse" : "";
   const settings = `size=${COW_BYTES / GIB}G,chunk=${chunk}K${sparse}`;
   const snapshots = Array.from({ length: shape.snapshots ?? 1 }, (_, i) => {
-    const cow = shape.cowState === "written" ? place.writtenCow(i) : place.cow(i === 0 ? name : `${name}-${i}`);
+    const cow = shape.cowState === "written" ? place.writtenCow(i) : place.cow(name, i);
     return ["--snapshot", `${i === 0 ? "snap" : `snap${i}`}=${cow},${settings}`];
   });
   return [

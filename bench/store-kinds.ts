@@ -41,11 +41,12 @@ function kind(
     text: name,
     program: process.execPath,
     settings: SETTING_NAMES,
+    volumes: 1,
     snapshotExport: "snap",
     snapshotWritable: true,
     originExport: "origin",
     prepare,
-    command: (place) => {
+    command: (place, program) => {
       const options: VolumeOptions = {
         ...settings,
         origin: place.origin,
@@ -54,7 +55,7 @@ function kind(
         // On tmpfs as a user who says nothing has it.
         ...(place.setting.name === "tmpfs" ? {} : { direct: place.setting.direct }),
       };
-      return [process.execPath, SERVER, JSON.stringify(options)];
+      return [program, SERVER, JSON.stringify(options)];
     },
   };
 }

@@ -31,6 +31,7 @@ const WRITES: Workload = {
   writes: true,
   mapped: false,
   connections: 1,
+  volumes: 1,
   depth: 1,
   load: { kind: "random", operation: "randwrite", blockBytes: 4 * KIB },
   baselines: [],
@@ -160,7 +161,7 @@ async function writesOf(
     for (const { name } of snapshots) await volume.startMerge(name);
     const target = { kind: "nbd", uri: `nbd+unix:///origin?socket=${socket}` } as const;
     const extent = { originBytes: WRITTEN_CHUNKS * CHUNK, seconds, warmUpSeconds: 0, scale: 1 };
-    const job = { workload: WRITES, phase: "measured", target, extent, round, listPath: "" } as const;
+    const job = { workload: WRITES, phase: "measured", targets: [target], extent, round, listPath: "" } as const;
     const result = parseFioResult(await run(["fio", ...fioArguments(job)]), "nbd");
     const left = snapshots.map(({ name }) => volume.status(name).state);
     if (left.some((state) => state !== "merging")) throw new Error("the merge ended before the writes did");

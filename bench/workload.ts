@@ -44,8 +44,10 @@ export interface Workload {
   readonly text: string;
   readonly side: "snapshot" | "origin";
   readonly writes: boolean;
-  /** The first MAPPED_BYTES are written through the server beforehand, so that the snapshot holds them. */
+  /** The first `mappedBytes` are written through the server beforehand, so that the snapshot holds them. */
   readonly mapped: boolean;
+  /** Each has an origin, a snapshot and a client of its own. */
+  readonly volumes: number;
   readonly connections: number;
   readonly depth: number;
   readonly load: RandomLoad | MixedLoad | ListLoad;
@@ -55,6 +57,7 @@ export interface Workload {
 
 /** How long and how much, the same for every server of one bench. */
 export interface Extent {
+  /** Of all volumes together. */
   readonly originBytes: number;
   /** Of a run that is bounded by time. */
   readonly seconds: number;
@@ -67,5 +70,15 @@ export const KIB = 1024;
 export const MIB: number = 1024 * KIB;
 export const GIB: number = 1024 * MIB;
 
-/** The region that is filled beforehand. */
+/** The region that is filled beforehand, of all volumes together. */
 export const MAPPED_BYTES: number = 256 * MIB;
+
+/** Of one volume. */
+export function mappedBytes({ volumes }: Workload): number {
+  return MAPPED_BYTES / volumes;
+}
+
+/** What one of several volumes has of it. */
+export function extentOfOne(extent: Extent, { volumes }: Workload): Extent {
+  return { ...extent, originBytes: extent.originBytes / volumes };
+}

@@ -10,19 +10,21 @@ const RAW = ["qemu-raw"];
 const OVERLAY = ["qcow2-16k"];
 const COPY_BEFORE_WRITE = ["qsd-cbw"];
 
+const ONE = { connections: 1, volumes: 1 } as const;
+
 type Settings = Partial<Workload> & Pick<Workload, "depth" | "load">;
 
 function snapshotRead(name: string, text: string, settings: Settings): Workload {
-  return { name, text, side: "snapshot", writes: false, mapped: false, connections: 1, baselines: RAW, ...settings };
+  return { name, text, side: "snapshot", writes: false, mapped: false, baselines: RAW, ...ONE, ...settings };
 }
 
 function snapshotWrite(name: string, text: string, settings: Settings): Workload {
-  return { name, text, side: "snapshot", writes: true, mapped: false, connections: 1, baselines: OVERLAY, ...settings };
+  return { name, text, side: "snapshot", writes: true, mapped: false, baselines: OVERLAY, ...ONE, ...settings };
 }
 
 function originLoad(name: string, text: string, settings: Settings): Workload {
   const baselines = COPY_BEFORE_WRITE;
-  return { name, text, side: "origin", writes: true, mapped: false, connections: 1, baselines, ...settings };
+  return { name, text, side: "origin", writes: true, mapped: false, baselines, ...ONE, ...settings };
 }
 
 const READ_4K = { kind: "random", operation: "randread", blockBytes: 4 * KIB } as const;
@@ -44,6 +46,17 @@ const FIRST_TOUCH: ListLoad = {
 };
 const FIRST_TOUCH_ALONE: ListLoad = { ...FIRST_TOUCH, count: 6144, warmUpCount: 3072 };
 const FIRST_TOUCH_FLUSHED: ListLoad = { ...FIRST_TOUCH_ALONE, flushEvery: 32 };
+
+/** One client each. Their first touches are as many together as those of one volume. */
+export const MANY_VOLUMES = 16;
+
+const MANY = { depth: 8, volumes: MANY_VOLUMES } as const;
+const FIRST_TOUCH_MANY: ListLoad = {
+  ...FIRST_TOUCH,
+  count: FIRST_TOUCH.count / MANY_VOLUMES,
+  warmUpCount: FIRST_TOUCH.warmUpCount / MANY_VOLUMES,
+};
+const MANY_OVERLAYS = ["qsd-qcow2-x16"];
 
 export const WORKLOADS: readonly Workload[] = [
   snapshotRead("read-unmapped-4k-qd1", "random 4k reads, nothing copied yet, one at a time", {
@@ -126,6 +139,35 @@ export const WORKLOADS: readonly Workload[] = [
     depth: 32,
     mapped: true,
     load: REWRITE_4K,
+  }),
+  snapshotRead(
+    "many-read-4k-qd8",
+    "16 volumes: random 4k reads of their snapshots, nothing copied yet, 8 in flight each",
+    {
+      ...MANY,
+      load: READ_4K,
+      baselines: MANY_OVERLAYS,
+    },
+  ),
+  snapshotWrite(
+    "many-write-mapped-4k-qd8",
+    "16 volumes: random 4k writes to a region that was copied, 8 in flight each",
+    {
+      ...MANY,
+      mapped: true,
+      load: { ...REWRITE_4K, regionBytes: MAPPED_BYTES / MANY_VOLUMES },
+      baselines: MANY_OVERLAYS,
+    },
+  ),
+  snapshotWrite("many-cow-first-4k-qd8", "16 volumes: each 4k write is the first in its 64k, 8 in flight each", {
+    ...MANY,
+    load: FIRST_TOUCH_MANY,
+    baselines: MANY_OVERLAYS,
+  }),
+  originLoad("many-origin-write-cow-4k-qd8", "16 volumes: origin writes that need a copy first, 8 in flight each", {
+    ...MANY,
+    load: FIRST_TOUCH_MANY,
+    baselines: ["qsd-cbw-x16"],
   }),
 ];
 

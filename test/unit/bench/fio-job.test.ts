@@ -9,7 +9,7 @@ function job(name: string, more: Partial<FioJob> = {}): FioJob {
   return {
     workload: workloadNamed(name),
     phase: "measured",
-    target: NBD,
+    targets: [NBD],
     extent: { originBytes: 2 * GIB, seconds: 5, warmUpSeconds: 1.5, scale: 1 },
     round: 2,
     listPath: "the-list",
@@ -21,11 +21,9 @@ describe("fio's arguments", () => {
   it("of a random read over NBD: depth, size of block and volume, time", () => {
     expect(fioArguments(job("read-unmapped-4k-qd32"))).toEqual([
       "--thread",
-      "--name=measured",
       "--output-format=json",
       "--eta=never",
       "--ioengine=nbd",
-      "--uri=nbd+unix:///snap?socket=s",
       "--randseed=1002",
       "--iodepth=32",
       "--rw=randread",
@@ -34,7 +32,19 @@ describe("fio's arguments", () => {
       `--size=${2 * GIB}`,
       "--time_based",
       "--runtime=5000ms",
+      "--name=measured",
+      "--uri=nbd+unix:///snap?socket=s",
     ]);
+  });
+
+  it("of several volumes are a job for each, in one process, and reach as far as one of them does", () => {
+    const targets = Array.from({ length: 16 }, (_, i): Target => ({ kind: "nbd", uri: `nbd://v${i}` }));
+    const args = fioArguments(job("many-read-4k-qd8", { targets }));
+    expect(args.slice(args.indexOf("--name=measured"))).toEqual(
+      targets.flatMap((_, i) => ["--name=measured", `--uri=nbd://v${i}`]),
+    );
+    expect(args).toEqual(expect.arrayContaining(["--iodepth=8", `--size=${GIB / 8}`]));
+    expect(fioArguments(job("many-write-mapped-4k-qd8", { targets }))).toContain(`--size=${MAPPED_BYTES / 16}`);
   });
 
   it("warm up as long as asked for, with another seed than any measured run", () => {
@@ -57,7 +67,7 @@ describe("fio's arguments", () => {
 
   it("of rewrites stay in the region that was filled", () => {
     expect(fioArguments(job("write-mapped-4k-qd1"))).toContain(`--size=${MAPPED_BYTES}`);
-    expect(prefillArguments(NBD)).toContain(`--size=${MAPPED_BYTES}`);
+    expect(prefillArguments([NBD], MAPPED_BYTES)).toContain(`--size=${MAPPED_BYTES}`);
   });
 
   it("of mixed loads are bounded by count, and warm up where nothing is a first touch", () => {
@@ -75,7 +85,7 @@ describe("fio's arguments", () => {
 
   it("for the file itself name it, and say whether directly", () => {
     const target: Target = { kind: "file", path: "o.raw", direct: true };
-    const args = fioArguments(job("read-unmapped-4k-qd1", { target }));
+    const args = fioArguments(job("read-unmapped-4k-qd1", { targets: [target] }));
     expect(args).toEqual(expect.arrayContaining(["--ioengine=io_uring", "--direct=1", "--filename=o.raw"]));
   });
 });

@@ -14,6 +14,8 @@ function output(job: object): string {
   return `fio: connected to NBD server\n${JSON.stringify({ "fio version": "fio-3.33", jobs: [{ error: 0, ...job }] })}`;
 }
 
+const slowLatency = (N: number): object => ({ N, percentile: { "50.000000": 5_000_000, "99.000000": 9_000_000 } });
+
 describe("fio's result", () => {
   it("is found behind what fio says first", () => {
     const result = parseFioResult(output({ read: READ, write: EMPTY }), "nbd");
@@ -42,6 +44,20 @@ describe("fio's result", () => {
     const sync = { total_ios: 192, lat_ns: { N: 192, percentile: { "50.000000": 250_000, "99.000000": 900_000 } } };
     const result = parseFioResult(output({ read: EMPTY, write: READ, sync }), "nbd");
     expect([result.flushes, result.flushP50Us, result.flushP99Us]).toEqual([192, 250, 900]);
+  });
+
+  it("of several jobs is what they did together, in the time of the longest, with the latency of the worst", () => {
+    const slow = { ...READ, total_ios: 1000, io_bytes: 1000 * 4096, runtime: 2000, clat_ns: slowLatency(1000) };
+    const jobs = [READ, slow, READ].map((read) => ({ error: 0, read, write: EMPTY }));
+    const result = parseFioResult(JSON.stringify({ jobs }), "nbd");
+    expect(result.ios).toBe(2 * 30611 + 1000);
+    expect(result.seconds).toBe(2);
+    expect(result.iops).toBe(31_111);
+    expect(result.mibPerSecond).toBeCloseTo((62_222 * 4096) / 2 ** 20 / 2, 6);
+    expect(result.p50Us).toBeCloseTo(1056.8, 1);
+    expect(result.p99Us).toBe(9000);
+    const failed = [jobs[0], { error: 5, read: READ, write: EMPTY }];
+    expect(() => parseFioResult(JSON.stringify({ jobs: failed }), "nbd")).toThrow("errno 5");
   });
 
   it("with an error, without I/O, without a job or without JSON is none", () => {

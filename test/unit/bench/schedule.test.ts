@@ -1,14 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { PEERS } from "../../../bench/peers.ts";
+import type { Place } from "../../../bench/place.ts";
 import { schedule, withoutDone } from "../../../bench/schedule.ts";
-import { exportFor, needsPrefill, type ServerKind } from "../../../bench/server-kind.ts";
-import { SNAPRING_KINDS } from "../../../bench/snapring-kinds.ts";
+import { exportsFor, needsPrefill, type ServerKind, suits, uriOf } from "../../../bench/server-kind.ts";
+import { SERVERS } from "../../../bench/servers.ts";
 import { workloadNamed } from "../../../bench/workloads.ts";
 import { GOALS } from "../../../bench/goal.ts";
 
-const ALL = [...PEERS, ...SNAPRING_KINDS];
-const server = (name: string): ServerKind => ALL.find((s) => s.name === name) as ServerKind;
-const names = (workload: string): string[] => schedule(ALL, [workloadNamed(workload)], 1).map((t) => t.server.name);
+const server = (name: string): ServerKind => SERVERS.find((s) => s.name === name) as ServerKind;
+const names = (workload: string): string[] => schedule(SERVERS, [workloadNamed(workload)], 1).map((t) => t.server.name);
+
+const PLACE = { socket: "/p/s0", socketOf: (i: number) => `/p/s${i}` } as Place;
 
 describe("the schedule", () => {
   const three = ["qemu-raw", "qcow2-16k", "snapring-16k"].map(server);
@@ -39,8 +40,31 @@ describe("the schedule", () => {
       "snapring-16k-x8",
       "snapring-16k-written-x8",
     ]);
-    expect(exportFor(server("snapring-16k"), workloadNamed("origin-read-4k-qd32"))).toBe("origin");
-    expect(exportFor(server("snapring-16k"), workloadNamed("cow-first-4k-qd1"))).toBe("snap");
+    const uris = (workload: string): string[] =>
+      exportsFor(server("snapring-16k"), workloadNamed(workload), PLACE).map(uriOf);
+    expect(uris("origin-read-4k-qd32")).toEqual(["nbd+unix:///origin?socket=/p/s0"]);
+    expect(uris("cow-first-4k-qd1")).toEqual(["nbd+unix:///snap?socket=/p/s0"]);
+  });
+
+  it("drives many volumes where there are many, by an export of each", () => {
+    expect(names("many-read-4k-qd8").filter((name) => !name.endsWith("-debian13"))).toEqual([
+      "qsd-qcow2-x16",
+      "qsd-cbw-x16",
+      "qcow2-16k-x16",
+      "snapring-x16",
+    ]);
+    expect(names("many-origin-write-cow-4k-qd8").filter((name) => !name.endsWith("-debian13"))).toEqual([
+      "qsd-cbw-x16",
+      "snapring-x16",
+    ]);
+    for (const kind of SERVERS.filter((one) => one.volumes === 16)) {
+      for (const name of ["many-read-4k-qd8", "many-origin-write-cow-4k-qd8"]) {
+        const workload = workloadNamed(name);
+        if (!suits(kind, workload)) continue;
+        const uris = exportsFor(kind, workload, PLACE).map(uriOf);
+        expect(new Set(uris).size, `${kind.name} on ${name}`).toBe(16);
+      }
+    }
   });
 
   it("writes to no read-only snapshot, neither measured nor beforehand", () => {
