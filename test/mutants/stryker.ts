@@ -13,6 +13,11 @@ import { type Mutant, readReport } from "./report.ts";
 const ROOT = join(import.meta.dirname, "../..");
 /** What compiles TypeScript as it is loaded, for Stryker and the processes that it starts. */
 const HOOKS = join(ROOT, "test/mutants/runner/register.mjs");
+/**
+ * What a test leaves is a web of thousands of records that hang on closures, and closures are born old: a collection of the young would copy it all, again and
+ * again. Each collection is of everything, then, and there are few of them.
+ */
+const COLLECTED_WHOLE = ["--gc-global", "--min-semi-space-size=64", "--max-semi-space-size=64"];
 /** Of this run alone: there may be others. */
 const FOLDER = `var/mutants/${process.pid}`;
 
@@ -38,7 +43,7 @@ export function runStryker({ mutate, tests, depths, concurrency }: StrykerRun): 
     mutate,
     testRunner: "in-process",
     plugins: [join(ROOT, "test/mutants/runner/plugin.ts")],
-    testRunnerNodeArgs: ["--import", HOOKS],
+    testRunnerNodeArgs: [...COLLECTED_WHOLE, "--import", HOOKS],
     checkerNodeArgs: ["--import", HOOKS],
     mutator: { excludedMutations: ["StringLiteral"] },
     reporters: ["json", "progress-append-only"],

@@ -9,7 +9,7 @@
 import { EntryState, SnapshotState } from "../../src/base/states.ts";
 import { highWord, lowWord } from "../../src/base/u64.ts";
 import { createCounters, createExportCounters, exportCounters } from "../../src/ring/counters.ts";
-import { EXPORT_ARENA_BYTES } from "../../src/ring/export-arena.ts";
+import { EXPORT_ARENA_BYTES, EXPORT_SLOTS_AT } from "../../src/ring/export-arena.ts";
 import { cowFile, ORIGIN_FILE } from "./device-numbers.ts";
 import { Message } from "../../src/ring/messages.ts";
 import { Outbox } from "../../src/ring/outbox.ts";
@@ -28,6 +28,7 @@ import { ExportClient } from "./export-client.ts";
 import { FakeRing } from "./fake-ring.ts";
 import { FakeSocket } from "./fake-socket.ts";
 import { sendWords, sendWordsOf } from "./raw-message.ts";
+import { UsedAgain } from "./used-again.ts";
 
 const ORIGIN_FD = 100;
 const COW_FD = 200;
@@ -64,8 +65,27 @@ function originPattern(bytes: number): Uint8Array {
   return pattern.subarray(0, bytes);
 }
 
+/** No test has more benches at a time. */
+const arenas = new UsedAgain(3, (bytes) => new SharedArrayBuffer(bytes));
+/** … or more devices of one size. */
+const devices = new UsedAgain(16, (bytes) => new Uint8Array(bytes));
+/** Larger ones are few, and would take too much together. */
+const DEVICE_KEPT_BYTES = 2 * 1024 * 1024;
+
+/** What lies behind the zeroes is slots and inboxes, which come used to the next client, too. */
+function takeArena(): SharedArrayBuffer {
+  const arena = arenas.take(EXPORT_ARENA_BYTES);
+  new Uint8Array(arena, 0, EXPORT_SLOTS_AT).fill(0);
+  return arena;
+}
+
+/** As somebody has left it. */
+function takeDevice(bytes: number): Uint8Array {
+  return bytes <= DEVICE_KEPT_BYTES ? devices.take(bytes) : new Uint8Array(bytes);
+}
+
 export class ExportBench {
-  readonly ring = new FakeRing(EXPORT_ARENA_BYTES, CAPACITY);
+  readonly ring = new FakeRing(takeArena(), CAPACITY);
   readonly loop: ExportLoop;
   readonly volume: VolumeWords;
   readonly origin: Uint8Array;
@@ -89,7 +109,7 @@ export class ExportBench {
     const { originBytes = 1024 * 1024, chunkBytes = 16384, originAlign = 1, readOnly = false } = options;
     this.#options = options;
     this.chunkBytes = chunkBytes;
-    this.origin = new Uint8Array(originBytes);
+    this.origin = takeDevice(originBytes);
     this.origin.set(originPattern(originBytes));
     this.ring.devices.set(ORIGIN_FD, this.origin);
     this.ring.blockBytes.set(ORIGIN_FILE, originAlign);
@@ -128,7 +148,7 @@ export class ExportBench {
   /** Introduce a snapshot; it is Active and listed unless the test says otherwise. */
   addSnapshot(index = 0, discards: { zeroes?: boolean; passdown?: boolean } = {}): BenchSnapshot {
     const { chunkBytes } = this;
-    const cow = new Uint8Array(this.origin.length + 8 * chunkBytes).fill(0xee);
+    const cow = takeDevice(this.origin.length + 8 * chunkBytes).fill(0xee);
     const table = createTable({ originChunks: Math.ceil(this.origin.length / chunkBytes) });
     const words = createSnapshotWords();
     const counters = createExportCounters(1);

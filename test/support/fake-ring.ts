@@ -54,11 +54,12 @@ export class FakeRing implements IoRing {
   /** Operations that wait for bytes, for a reader, or for the test. */
   #underWay: FakeOperation[] = [];
 
-  constructor(arenaBytes: number, capacity = 4096) {
+  /** `arena`: memory, or how much of it. */
+  constructor(arena: SharedArrayBuffer | number, capacity = 4096) {
     this.capacity = capacity;
     this.submissions = new Int32Array(capacity * DESCRIPTOR_WORDS);
     this.completions = new Int32Array(capacity * COMPLETION_WORDS);
-    this.arena = new SharedArrayBuffer(arenaBytes);
+    this.arena = typeof arena === "number" ? new SharedArrayBuffer(arena) : arena;
     this.bytes = new Uint8Array(this.arena);
   }
 
