@@ -69,8 +69,8 @@ function originPattern(bytes: number): Uint8Array {
 const arenas = new UsedAgain(3, (bytes) => new SharedArrayBuffer(bytes));
 /** … or more devices of one size. */
 const devices = new UsedAgain(16, (bytes) => new Uint8Array(bytes));
-/** Larger ones are few, and would take too much together. */
-const DEVICE_KEPT_BYTES = 2 * 1024 * 1024;
+const largeDevices = new UsedAgain(4, (bytes) => new Uint8Array(bytes));
+const LARGE_BYTES = 2 * 1024 * 1024;
 
 /** What lies behind the zeroes is slots and inboxes, which come used to the next client, too. */
 function takeArena(): SharedArrayBuffer {
@@ -81,7 +81,7 @@ function takeArena(): SharedArrayBuffer {
 
 /** As somebody has left it. */
 function takeDevice(bytes: number): Uint8Array {
-  return bytes <= DEVICE_KEPT_BYTES ? devices.take(bytes) : new Uint8Array(bytes);
+  return (bytes > LARGE_BYTES ? largeDevices : devices).take(bytes);
 }
 
 export class ExportBench {
