@@ -32,6 +32,9 @@ export interface TiedDevices {
   readonly loaded: ReadStore;
 }
 
+/** What is written down of a merge as it goes on. */
+type Progress = Pick<RegisteredSnapshot, "state" | "isFinal"> & Partial<Pick<RegisteredSnapshot, "seen">>;
+
 export class OfflineTies {
   readonly #devices: TiedDevices;
   readonly #found: OriginRegister;
@@ -80,13 +83,13 @@ export class OfflineTies {
 
   /** Before the first chunk is merged. Durable when it resolves; with a line for the user, if any. */
   begin(): Promise<string | undefined> {
-    return this.#record({ ...this.#entry(), state: "merging", isFinal: false });
+    return this.#record(this.#entry({ state: "merging", isFinal: false }));
   }
 
   /** Everything is merged: the snapshot is what the origin is. One that no register knew is forgotten again, and a register that was made for it. */
   async end(): Promise<void> {
     const seen = await seeStore(this.#atRest);
-    await this.#record(this.#isPassing ? undefined : { ...this.#entry(), state: "active", seen, isFinal: true });
+    await this.#record(this.#isPassing ? undefined : this.#entry({ state: "active", seen, isFinal: true }));
     if (this.#isPassing) await this.#found.register.removeEmpty();
   }
 
@@ -97,14 +100,14 @@ export class OfflineTies {
     return line;
   }
 
-  #entry(): RegisteredSnapshot {
+  #entry(now: Progress): RegisteredSnapshot {
     const { cow } = this.#devices;
-    const known = this.#known?.entry ?? { state: "merging", store: "", seen: NOTHING_SEEN, isFinal: false };
+    const known = this.#known?.entry ?? { store: "", seen: NOTHING_SEEN };
     const identity = identityOfStore(cow);
     const { chunkBytes } = this.#atRest;
     // No id is how one is known that is only passing, also when its merge was cut (isCut).
     const store = this.#isPassing || known.store !== "" ? known.store : newId();
-    return { ...known, store, cow: lastingPath(cow.path), isBeside: false, identity, chunkBytes };
+    return { seen: known.seen, ...now, store, cow: lastingPath(cow.path), isBeside: false, identity, chunkBytes };
   }
 
   /** Of a store that no register knows: the same each time, as long as its merge is under way. */
@@ -159,6 +162,6 @@ function isCut({ state, store }: RegisteredSnapshot): boolean {
 function movedStore(cow: DeviceFile, { register, standing }: OriginRegister, words: Words): Known | undefined {
   const gone = [...register.snapshots].filter(([, { state, cow: place }]) => state !== "invalid" && !existsSync(place));
   const store = withMarked(cow, readMark)?.store;
-  const its = gone.filter(([, entry]) => (store !== undefined && entry.store === store) || words.moved);
+  const its = gone.filter(([, entry]) => entry.store === store || words.moved);
   return its.length === 1 ? { name: its[0][0], entry: its[0][1], standing } : undefined;
 }
