@@ -35,7 +35,6 @@ export class Departed {
 }
 
 function inherits(heir: Connection): Connection {
-  heir.ending = true;
   heir.broken = true;
   return heir;
 }
