@@ -71,8 +71,9 @@ export class AllExports implements ExportLookup<WorkerExport> {
   find(name: string): WorkerExport | undefined {
     const [volume, snapshot] = this.#split(name);
     const exports = this.#byVolume.get(volume);
-    const found = snapshot === ORIGIN_NAME ? undefined : exports?.find(snapshot);
-    return exports === undefined || found === undefined ? undefined : longNamed(exports.volume, found);
+    if (exports === undefined || snapshot === ORIGIN_NAME) return undefined;
+    const found = exports.find(snapshot);
+    return found === undefined ? undefined : longNamed(exports.volume, found);
   }
 
   *list(): Iterable<WorkerExport> {

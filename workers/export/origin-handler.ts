@@ -65,7 +65,7 @@ export class OriginHandler implements ExportHandler {
   }
 
   look(piece: Piece): void {
-    if (piece.kind === PieceKind.Flush || piece.kind === PieceKind.Durable) return this.#flush(piece);
+    if (piece.kind === PieceKind.Flush) return this.#flush(piece);
     if (piece.kind === PieceKind.Read) return this.#read(piece);
     return this.#write(piece);
   }

@@ -81,9 +81,9 @@ export class ServedVolume {
     if (how === StopHow.Abandon) this.#abandoned = true;
   }
 
-  /** It was told to stop, and nothing of it is left. */
+  /** Nothing of it is left: asked of one that was told to stop. */
   get isOver(): boolean {
-    return this.#stopping && this.clients === 0 && this.requests === 0;
+    return this.clients === 0 && this.requests === 0;
   }
 
   park(piece: Piece, gate: number): void {

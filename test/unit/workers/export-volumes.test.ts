@@ -6,6 +6,7 @@ import { createExportCounters } from "../../../src/ring/counters.ts";
 import { volumeOf } from "../../../src/ring/message-field.ts";
 import { Message, StopHow } from "../../../src/ring/messages.ts";
 import { createVolumeWords, VolumeWords } from "../../../src/ring/volume-words.ts";
+import { IoOp } from "../../../src/ring/io-descriptor.ts";
 import { AllExports, Exports, newExport, ORIGIN_NAME } from "../../../workers/export/exports.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 import { cowFile } from "../../support/device-numbers.ts";
@@ -121,6 +122,62 @@ describe("a volume that stops", () => {
     expect([stopped(), b.errors()]).toEqual([1, { [cookie]: 0 }]);
   });
 
+  it("says so behind its last client's end", () => {
+    const { bench, b } = newBench();
+    bench.messages = [];
+    bench.sendOf(1, Message.StopVolume, 0, StopHow.Drain);
+    bench.run();
+    const kinds = bench.messages.map((message) => message[0]! & 0xffff);
+    expect(kinds.filter((kind) => kind === Message.ConnectionClosed || kind === Message.VolumeStopped)).toEqual([
+      Message.ConnectionClosed,
+      Message.VolumeStopped,
+    ]);
+    expect(bench.tokens(Message.ConnectionClosed)).toEqual([b.id]);
+  });
+
+  it("waits for what a client who has gone has left under way", () => {
+    const { bench, b } = newBench();
+    bench.ring.held = ({ op }) => op === IoOp.Read;
+    b.read(0, 512);
+    bench.run();
+    b.socket.gone = true;
+    bench.run();
+    bench.sendOf(1, Message.StopVolume, 0, StopHow.Drain);
+    bench.run();
+    const stopped = (): number => bench.messages.filter((one) => (one[0]! & 0xffff) === Message.VolumeStopped).length;
+    expect([bench.tokens(Message.ConnectionClosed), stopped()]).toEqual([[b.id], 0]);
+    bench.ring.held = () => false;
+    bench.run();
+    expect(stopped()).toBe(1);
+  });
+
+  it("and drains still hears main's answers: what waits for them goes on", () => {
+    const { bench, second, b } = newBench();
+    second.words.gate(ORIGIN_WRITE_GATE).close();
+    const write = b.write(0, dataPattern(512, 2));
+    bench.run();
+    bench.sendOf(1, Message.StopVolume, 0, StopHow.Drain);
+    bench.run();
+    second.words.gate(ORIGIN_WRITE_GATE).open();
+    bench.sendOf(1, Message.GateOpened, 0, ORIGIN_WRITE_GATE);
+    bench.run();
+    expect(b.errors()).toEqual({ [write]: 0 });
+  });
+
+  it("ends who has chosen it and has not been told so yet", () => {
+    const { bench } = newBench();
+    const client = bench.acceptAt("all");
+    client.socket.blocked = true;
+    client.enter("second");
+    bench.run();
+    bench.sendOf(1, Message.StopVolume, 0, StopHow.Drain);
+    bench.run();
+    bench.messages = [];
+    client.socket.blocked = false;
+    bench.run();
+    expect(bench.tokens(Message.ConnectionClosed)).toEqual([client.id]);
+  });
+
   it("is not taken away from its clients", () => {
     const { bench } = newBench();
     expect(() => bench.control({ kind: "forgetVolume", volume: 1 })).toThrow("taken away from its clients");
@@ -149,6 +206,11 @@ describe("a volume that stops", () => {
     bench.run();
     expect(bench.tokens(Message.ConnectionClosed)).toContain(client.id);
   });
+});
+
+it("the exports of one volume are described as what they are", () => {
+  expect(newExport(ORIGIN_NAME, 4096, false, 4096, IDLE_HANDLER).description).toBe("live volume");
+  expect(newExport("monday", 4096, false, 4096, IDLE_HANDLER).description).toBe("snapshot");
 });
 
 describe("exports of all volumes", () => {

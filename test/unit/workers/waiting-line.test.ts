@@ -3,6 +3,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { Connection } from "../../../workers/export/connection.ts";
+import { ExportShare } from "../../../workers/export/export-share.ts";
 import { NO_SIZE_CLASS, WaitingLine } from "../../../workers/export/waiting-line.ts";
 
 interface Client {
@@ -84,6 +85,18 @@ describe("a slot of a size is kept", () => {
     expect(waits.map(({ waitsFor }) => waitsFor)).toEqual([NO_SIZE_CLASS, NO_SIZE_CLASS]);
     expect([line.isFor(rich, 0), line.isFor(rich, 1)]).toEqual([false, false]);
     expect(resumed(line)).toEqual([3, 2]);
+  });
+
+  it("in one export alone, where it is that one that has too many of them", () => {
+    const line = new WaitingLine(2);
+    const [its, another] = [new ExportShare(), new ExportShare()];
+    const rich = client(1, { held: 512 });
+    const waits = client(2);
+    line.add(waits, 1, its);
+    expect([line.isFor(rich, 1, its), line.isFor(rich, 0, its)]).toEqual([true, false]);
+    expect([line.isFor(rich, 1, another), line.isFor(rich, 1)]).toEqual([false, false]);
+    line.remove(waits);
+    expect([line.isFor(rich, 1, its), its.waiting[1]]).toEqual([false, 0]);
   });
 
   it("for each of those who wait for it, until the last has gone", () => {
