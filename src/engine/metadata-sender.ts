@@ -9,8 +9,9 @@
  *   flush    flush
  *   readArea read into slots, copied out, and again until the area is whole          S-60
  *
- * Bytes that are all zero take no slot. A job that finds too few free slots waits; jobs of other stores do not overtake it. One sender serves all
- * volumes whose stores are written by its worker.
+ * Bytes that are all zero take no slot. A job that finds too few free slots waits, and those of its volume behind it. One sender serves all volumes
+ * whose stores are written by its worker: while there are several, none has more than half of the slots, unless for one job alone. So one whose device
+ * does not answer leaves the others the rest.
  */
 import { assert } from "../base/assert.ts";
 import type { DeviceId, MetadataJob } from "../core/ports.ts";
@@ -38,6 +39,9 @@ interface Step {
   readonly durable: boolean;
 }
 
+/** Of one volume beside others. */
+const SHARE_SLOTS_MAX: number = METADATA_SLOTS / 2;
+
 /** A read of an area takes no more slots than this at a time: an area may have a gibibyte, and others want slots as well. */
 const READ_SLOTS_MAX: number = METADATA_SLOTS / 2;
 
@@ -52,20 +56,25 @@ interface Sent {
 
 export class MetadataSender {
   readonly #channel: Channel;
+  readonly #isShared: () => boolean;
   readonly #arena: Uint8Array;
   readonly #free: number[] = Array.from({ length: METADATA_SLOTS }, (_, i) => METADATA_SLOTS - 1 - i);
   readonly #sent = new Map<number, Sent>();
-  /** Jobs that wait for slots; their bytes have been copied aside. */
+  /** Slots that each volume has, by its number. */
+  readonly #held: number[] = [];
+  /** Jobs that wait for slots, oldest first; their bytes have been copied aside. */
   readonly #waiting: { readonly client: MetadataClient; readonly job: MetadataJob }[] = [];
   #nextId = 1;
 
-  constructor(channel: Channel) {
+  /** `isShared`: several volumes are its clients. */
+  constructor(channel: Channel, isShared: () => boolean) {
     this.#channel = channel;
+    this.#isShared = isShared;
     this.#arena = new Uint8Array(channel.arena);
   }
 
   send(client: MetadataClient, job: MetadataJob): void {
-    if (this.#waiting.length > 0 || slotsNeeded(job) > this.#free.length) {
+    if (this.#waits(client) || !this.#fits(client, job)) {
       assert(slotsNeeded(job) <= METADATA_SLOTS, "metadata job is larger than the arena");
       this.#waiting.push({ client, job: job.kind === "commit" ? { ...job, bytes: job.bytes.slice() } : job });
       return;
@@ -82,12 +91,33 @@ export class MetadataSender {
     }
     this.#sent.delete(id);
     this.#free.push(...sent.slots);
-    for (let next = this.#waiting[0]; next !== undefined && slotsNeeded(next.job) <= this.#free.length; ) {
-      this.#waiting.shift();
-      this.#sendNow(next.client, next.job);
-      next = this.#waiting[0];
-    }
+    this.#hold(sent.client, -sent.slots.length);
+    this.#sendWaiting();
     sent.client.metadataDone(sent.job, error, error === 0 ? sent.area : undefined);
+  }
+
+  #waits({ volume }: MetadataClient): boolean {
+    return this.#waiting.some(({ client }) => client.volume === volume);
+  }
+
+  #fits({ volume }: MetadataClient, job: MetadataJob): boolean {
+    const needed = slotsNeeded(job);
+    if (needed > this.#free.length) return false;
+    const held = this.#held[volume] ?? 0;
+    return held === 0 || held + needed <= SHARE_SLOTS_MAX || !this.#isShared();
+  }
+
+  /** Whoever comes first goes first, but for a volume that has its share already. */
+  #sendWaiting(): void {
+    for (const next of this.#waiting.splice(0)) {
+      if (this.#waits(next.client) || !this.#fits(next.client, next.job)) this.#waiting.push(next);
+      else this.#sendNow(next.client, next.job);
+    }
+  }
+
+  #hold({ volume }: MetadataClient, more: number): void {
+    this.#held[volume] = (this.#held[volume] ?? 0) + more;
+    assert(this.#held[volume] >= 0, "a volume gave back more slots than it had");
   }
 
   #sendNow(client: MetadataClient, job: MetadataJob): void {
@@ -96,7 +126,9 @@ export class MetadataSender {
     const id = this.#nextId;
     this.#nextId = (this.#nextId + 1) & 0x3fff_ffff;
     this.#sent.set(id, sent);
-    this.#transmit(id, sent, this.#steps(job, sent));
+    const steps = this.#steps(job, sent);
+    this.#hold(client, sent.slots.length);
+    this.#transmit(id, sent, steps);
   }
 
   #transmit(id: number, { client, job }: Sent, steps: readonly Step[]): void {
@@ -108,6 +140,7 @@ export class MetadataSender {
     const begun = outbox.begin(Message.MetadataBegin, volume, id);
     MetadataBegin.file.set(words, begun, file);
     MetadataBegin.steps.set(words, begun, steps.length);
+    MetadataBegin.shared.set(words, begun, this.#isShared());
     for (const step of steps) {
       const at = outbox.begin(Message.MetadataStep, volume, id);
       MetadataStep.operation.set(words, at, step.operation);

@@ -46,6 +46,7 @@ export class RunningEngine {
   readonly files = new DeviceFiles();
   readonly #settings: ThreadSettings;
   readonly #members: (Member | undefined)[] = [];
+  #volumes = 0;
   #wake: MainWake | undefined;
   #starting: Promise<Threads> | undefined;
   #threads: Threads | undefined;
@@ -96,6 +97,7 @@ export class RunningEngine {
     while (this.#members[number] !== undefined) number += 1;
     if (number >= MAX_VOLUMES) throw new SnapringError("ENOSPC", `an engine has at most ${MAX_VOLUMES} volumes`);
     this.#members[number] = member;
+    this.#volumes += 1;
     return number;
   }
 
@@ -104,6 +106,7 @@ export class RunningEngine {
     assert(this.#members[number] !== undefined, "a volume left twice");
     this.switchboard.leave(number);
     this.#members[number] = undefined;
+    this.#volumes -= 1;
   }
 
   /** Who writes the metadata of this volume's stores: always the same worker, in order. */
@@ -137,7 +140,7 @@ export class RunningEngine {
       died: (error) => this.#fail(error),
     });
     this.#threads = threads;
-    this.#metadata = new Map([[threads.metadata, new MetadataSender(threads.metadata)]]);
+    this.#metadata = new Map([[threads.metadata, new MetadataSender(threads.metadata, () => this.#volumes > 1)]]);
     this.switchboard.connect(threads, this.#metadata);
     // One may have died while the others came up.
     if (this.#dead !== undefined) {

@@ -58,7 +58,8 @@ export const CopyWrite = message({ file: word(2), position: pair(3), bytes: word
 // To the metadata worker. The token is the job; its parts are done in order, each only if the one before succeeded.
 
 /** So many MetadataSteps follow. */
-export const MetadataBegin = message({ file: word(2), steps: word(3) });
+/** `shared`: jobs of other volumes may come while a device lets this one wait. */
+export const MetadataBegin = message({ file: word(2), steps: word(3), shared: flag(4) });
 
 /** `address`: in the arena, or -1 for zeroes. `durable`: RWF_DSYNC. Bytes are unsigned: two chunks of a gibibyte are 2^31. */
 export const MetadataStep = message({

@@ -2,19 +2,16 @@
  * Sixteen volumes with two snapshots each in one process: fio writes and verifies all of them at once while snapshots come and go, the process is
  * killed, and every promise of every volume holds when it is opened again. Whose images are right the real kernel says.
  */
-import { type ChildProcess, fork } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
-import type { EngineOptions, EngineStats, EngineVolumeOptions, SnapshotOptions } from "../../src/index.ts";
+import type { EngineVolumeOptions } from "../../src/index.ts";
 import { dataPattern } from "../support/data-pattern.ts";
+import { EngineProcess } from "../support/engine-process.ts";
 import { OracleImages, requireOracle } from "../support/dm-oracle.ts";
 import { makeScratch, type Scratch } from "../support/free-socket.ts";
 import { runOk } from "../support/run-command.ts";
 
-const CHILD = fileURLToPath(new URL("../support/engine-child.mjs", import.meta.url));
 const MIB = 2 ** 20;
 const VOLUMES = 16;
 const BYTES = 2 * MIB;
@@ -28,44 +25,6 @@ const ends: (() => unknown)[] = [];
 afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
-
-class EngineProcess {
-  readonly #child: ChildProcess = fork(CHILD, [], { env: { ...process.env, SNAPRING_VERIFY: "1" } });
-  readonly #waiting = new Map<number, (said: { value?: unknown; error?: string }) => void>();
-  #lastId = 0;
-
-  constructor() {
-    ends.push(() => this.kill());
-    this.#child.on("message", (said: { id: number; value?: unknown; error?: string }) => {
-      this.#waiting.get(said.id)?.(said);
-      this.#waiting.delete(said.id);
-    });
-  }
-
-  engine = (options: EngineOptions): Promise<void> => this.#order("engine", options);
-  open = (options: EngineVolumeOptions): Promise<void> => this.#order("open", options);
-  create = (volume: string, options: SnapshotOptions): Promise<void> => this.#order("create", volume, options);
-  drop = (volume: string, name: string): Promise<void> => this.#order("drop", volume, name);
-  closeVolume = (volume: string): Promise<void> => this.#order("closeVolume", volume);
-  close = (): Promise<void> => this.#order("close");
-  stats = (): Promise<EngineStats> => this.#order("stats");
-
-  async kill(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const ended = once(this.#child, "close");
-    this.#child.kill("SIGKILL");
-    await ended;
-  }
-
-  async #order<T>(order: string, ...argumentList: readonly unknown[]): Promise<T> {
-    const id = ++this.#lastId;
-    const answer = new Promise<{ value?: unknown; error?: string }>((resolve) => this.#waiting.set(id, resolve));
-    this.#child.send({ id, order, argumentList });
-    const { value, error } = await answer;
-    if (error !== undefined) throw new Error(`${order} ${JSON.stringify(argumentList)}: ${error}`);
-    return value as T;
-  }
-}
 
 function hash(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
@@ -106,6 +65,7 @@ class Place {
 
 async function start(place: Place): Promise<EngineProcess> {
   const server = new EngineProcess();
+  ends.push(() => server.kill());
   await server.engine({ workers: 2, listen: [`unix:${place.scratch.file("socket")}`] });
   await Promise.all(names.map((name) => server.open(place.options(name))));
   return server;

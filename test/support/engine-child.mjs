@@ -1,5 +1,5 @@
 /**
- * An engine of the built library in a process of its own, on orders from a test (test/e2e/many-volumes.test.ts): one that can be killed.
+ * An engine of the built library in a process of its own, on orders from a test (engine-process.ts): one that can be killed.
  *
  *   { id, order, arguments } ──▶        ──▶ { id, value } or { id, error }
  */

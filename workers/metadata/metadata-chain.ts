@@ -40,6 +40,8 @@ export class MetadataChain {
   readonly lengths: number[] = [];
   pending = 0;
   error = 0;
+  /** Jobs of other volumes may come while it is under way. */
+  shared = false;
   /** Its operations are done inside the turn. */
   atOnce = false;
   /** Zeroes have been ordered that no flush has followed yet. */
@@ -49,7 +51,7 @@ export class MetadataChain {
     this.index = index;
   }
 
-  begin(volume: number, id: number, file: number, expected: number): void {
+  begin(volume: number, id: number, file: number, expected: number, shared: boolean): void {
     assert(this.pending === 0, "a job's record is used again before its end");
     assert(isDeviceFile(file), "a job for what is no device");
     assert(expected > 0, "a job without steps");
@@ -57,6 +59,7 @@ export class MetadataChain {
     this.id = id;
     this.file = file;
     this.expected = expected;
+    this.shared = shared;
     this.steps.length = 0;
     this.lengths.length = 0;
     this.step = 0;

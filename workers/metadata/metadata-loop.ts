@@ -10,7 +10,8 @@
  * steps mean, and the order that keeps a store valid (S-53, S-31, S-70), is main's business.
  *
  * A job that is alone is done at once, by plain system calls of this thread: io_uring has no fdatasync and no RWF_DSYNC that does not
- * go through threads of the kernel's, which cost an origin write that waits for its commit three more switches.
+ * go through threads of the kernel's, which cost an origin write that waits for its commit three more switches. Where other volumes have their
+ * jobs done here, none is: a device that does not answer would keep them all waiting.
  */
 import { assert, AssertionFailure } from "../../src/base/assert.ts";
 import { errno } from "../../src/base/errno.ts";
@@ -126,6 +127,7 @@ export class MetadataLoop implements WorkerLoop {
           tokenOf(words, at),
           MetadataBegin.file.get(words, at),
           MetadataBegin.steps.get(words, at),
+          MetadataBegin.shared.get(words, at),
         );
         this.#arriving = job;
         return true;
@@ -175,7 +177,7 @@ export class MetadataLoop implements WorkerLoop {
 
   #start(job: MetadataChain): void {
     const bytes = job.steps.reduce((sum, step) => sum + step.bytes, 0);
-    job.atOnce = this.#underWay === 0 && this.#queue.length === 0 && bytes <= AT_ONCE_BYTES_MAX;
+    job.atOnce = !job.shared && this.#underWay === 0 && this.#queue.length === 0 && bytes <= AT_ONCE_BYTES_MAX;
     this.#underWay += 1;
     this.#continue(job);
   }

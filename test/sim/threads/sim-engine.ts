@@ -93,7 +93,10 @@ export class SimEngine {
     const copies = [this.#copyThread()];
     const metadata = this.#metadataThread();
     this.channels = { exports, copies, metadata, all: [...exports, ...copies, metadata] };
-    this.metadata = new MetadataSender(metadata as unknown as Channel);
+    this.metadata = new MetadataSender(
+      metadata as unknown as Channel,
+      () => this.#members.filter((one) => one !== undefined).length > 1,
+    );
     this.switchboard = new Switchboard({
       connectionClosed: (connection) => {
         for (const member of this.#members) member?.connectionClosed(connection);

@@ -2,7 +2,9 @@ import { expect, it } from "vitest";
 import type { MetadataJob } from "../../../src/core/ports.ts";
 import type { Channel } from "../../../src/engine/channel.ts";
 import { MetadataSender } from "../../../src/engine/metadata-sender.ts";
+import { kindOf, tokenOf, volumeOf } from "../../../src/ring/message-field.ts";
 import { Message } from "../../../src/ring/messages.ts";
+import { MetadataBegin } from "../../../src/ring/to-workers.ts";
 import { METADATA_ARENA_BYTES, METADATA_SLOT_BYTES, METADATA_SLOTS } from "../../../src/ring/metadata-arena.ts";
 import { Outbox } from "../../../src/ring/outbox.ts";
 import { createRing, RingConsumer } from "../../../src/ring/spsc-ring.ts";
@@ -13,6 +15,8 @@ class Bench {
   readonly arena = new SharedArrayBuffer(METADATA_ARENA_BYTES);
   readonly sender: MetadataSender;
   readonly done: [number, number][] = [];
+  /** Other volumes have their stores written by the same worker. */
+  shared = false;
   /** Of the last answer. */
   bytes: Uint8Array | undefined;
   readonly #outbox: Outbox;
@@ -23,13 +27,13 @@ class Bench {
     this.#outbox = new Outbox(ring, () => {});
     this.#inbox = new RingConsumer(ring);
     const channel = { arena: this.arena, outbox: this.#outbox } as unknown as Channel;
-    this.sender = new MetadataSender(channel);
+    this.sender = new MetadataSender(channel, () => this.shared);
   }
 
-  send(job: MetadataJob): void {
+  send(job: MetadataJob, volume = 0): void {
     this.sender.send(
       {
-        volume: 0,
+        volume,
         fileOf: (device) => device,
         metadataDone: (done, error, bytes) => {
           this.done.push([done.snapshot, error]);
@@ -38,6 +42,13 @@ class Bench {
       },
       job,
     );
+  }
+
+  /** [volume, snapshot, id] of the jobs that were sent since the last call. */
+  begun(): number[][] {
+    const messages = this.sent().map((message) => Int32Array.from(message));
+    const jobs = messages.filter((words) => kindOf(words, 0) === Message.MetadataBegin);
+    return jobs.map((words) => [volumeOf(words, 0), MetadataBegin.file.get(words, 0) - 1, tokenOf(words, 0)]);
   }
 
   /** What was sent: [kind, words 1 … 7]. */
@@ -148,4 +159,59 @@ it("slots of a job that has failed are free again, as those of one that has not"
   }
   expect(bench.done).toHaveLength(METADATA_SLOTS + 3);
   expect(bench.done.every(([, error]) => error === 5)).toBe(true);
+});
+
+it("says with each job whether other volumes have theirs done by the worker, as it is then", () => {
+  const bench = new Bench();
+  for (const shared of [false, true, false]) {
+    bench.shared = shared;
+    bench.send(commit(0, new Uint8Array(4096)));
+  }
+  const begun = bench.sent().filter(([kind]) => kind === Message.MetadataBegin);
+  expect(begun.map((words) => words[4])).toEqual([0, 1, 0]);
+});
+
+it("one volume of several has half of the slots at most, or one job: what it waits for is not the others'", () => {
+  const bench = new Bench();
+  bench.shared = true;
+  const slots = (count: number): Uint8Array => new Uint8Array(count * METADATA_SLOT_BYTES).fill(1);
+  const quarter = METADATA_SLOTS / 4;
+  for (const snapshot of [0, 1, 2]) bench.send(commit(snapshot, slots(quarter)), 5);
+  // Behind those of its volume, also one that needs no slots.
+  bench.send({ kind: "flush", snapshot: 3, device: 4 }, 5);
+  for (const snapshot of [0, 1, 2]) bench.send(commit(snapshot, slots(quarter)), 6);
+  bench.send(commit(0, slots(1)), 7);
+  const first = bench.begun();
+  expect(first.map((job) => job.slice(0, 2))).toEqual([
+    [5, 0],
+    [5, 1],
+    [6, 0],
+    [6, 1],
+  ]);
+  bench.sender.done(first[3][2], 0);
+  expect(bench.begun().map((job) => job.slice(0, 2))).toEqual([[6, 2]]);
+  bench.sender.done(first[0][2], 0);
+  const next = bench.begun();
+  expect(next.map((job) => job.slice(0, 2))).toEqual([
+    [5, 2],
+    [5, 3],
+  ]);
+});
+
+it("a volume that is alone has all slots, and a job that is larger than a share goes where nothing of its volume does", () => {
+  const bench = new Bench();
+  const most = new Uint8Array((3 * METADATA_SLOTS * METADATA_SLOT_BYTES) / 4).fill(1);
+  const some = new Uint8Array((METADATA_SLOTS * METADATA_SLOT_BYTES) / 4).fill(1);
+  bench.send(commit(0, most), 1);
+  bench.send(commit(1, some), 1);
+  const alone = bench.begun();
+  expect(alone).toHaveLength(2);
+  for (const [, , id] of alone) bench.sender.done(id, 0);
+  bench.shared = true;
+  bench.send(commit(0, most), 1);
+  bench.send(commit(1, some), 1);
+  const [large, ...none] = bench.begun();
+  expect([large[1], none]).toEqual([0, []]);
+  bench.sender.done(large[2], 5);
+  expect(bench.begun().map((job) => job[1])).toEqual([1]);
 });

@@ -25,8 +25,8 @@ class Bench extends TurnedLoop<MetadataLoop> {
   }
 
   /** Steps: [operation, position, bytes, address, durable]. */
-  job(id: number, steps: readonly (readonly number[])[]): void {
-    sendWords(this.main, Message.MetadataBegin, id, cowFile(0), steps.length);
+  job(id: number, steps: readonly (readonly number[])[], shared = false): void {
+    sendWords(this.main, Message.MetadataBegin, id, cowFile(0), steps.length, shared ? 1 : 0);
     for (const [op, position, bytes, address, durable] of steps) {
       sendWords(this.main, Message.MetadataStep, id, op, position, 0, bytes, address, durable);
     }
@@ -118,6 +118,17 @@ describe("metadata worker", () => {
     bench.run();
     const at = metadataSlotAddress(2);
     expect(bench.ring.bytes.subarray(at, at + 4096).every((b) => b === 7)).toBe(true);
+  });
+
+  it("does none at once where other volumes have theirs done by it: a device that hangs would hold up all (S-53)", () => {
+    const bench = new Bench();
+    bench.job(1, [FLUSH, [IoOp.Write, 4096, 512, metadataSlotAddress(0), 1]], true);
+    bench.run();
+    expect(bench.operations.map((o) => [o.op, o.atOnce])).toEqual([
+      [IoOp.Sync, false],
+      [IoOp.Write, false],
+    ]);
+    expect(bench.answers).toEqual([[Message.MetadataDone, 1, 0]]);
   });
 
   it("does a job that is alone at once, and those that come together side by side (S-53, S-56)", () => {
