@@ -8,6 +8,8 @@
  *   queue      memory of the server under 10 000 queued first-touch writes
  *   metadata   commits, and bytes of metadata, per exception
  *   bound      what one durable first touch costs the disk, without any server
+ *   beside     reads of one volume while another one of the same engine is under first touches
+ *   main       what the one thread that decides takes for each first touch
  *
  * What it takes: `npm run bench:stores -- --help`. Images are sparse and made for the run, in folders of their own that are removed at the end.
  */
@@ -21,11 +23,12 @@ import { type StoreImage, writeStoreImage } from "./store-image.ts";
 import { type Effort, measureBusyPoll, measureGroups, measureMetadata, measureReads } from "./store-questions.ts";
 import { measureQueue } from "./store-queue.ts";
 import { measureBound } from "./store-bound.ts";
+import { measureBeside, measureMain } from "./store-engine.ts";
 import { measureMerges, sparse } from "./store-merge.ts";
 
 const CHUNK = 16 * 1024;
 const MILLION = 1_000_000;
-const PARTS = ["open", "merge", "reads", "queue", "metadata", "bound"];
+const PARTS = ["open", "merge", "reads", "queue", "metadata", "bound", "beside", "main"];
 
 const values = driver("bench:stores", "What large stores cost, and what snapring's own settings change")
   .option("--only <PARTS>", `some of ${PARTS.join(", ")}, separated by commas`, partsOf, PARTS)
@@ -60,6 +63,10 @@ async function measureParts(parts: readonly string[], quick: boolean): Promise<v
   if (parts.includes("queue")) await measureQueue(figures, quick ? 4 : 10);
   if (parts.includes("metadata")) await measureMetadata(figures, effort);
   if (parts.includes("bound")) await inFolder((folder) => measureBound(figures, folder, quick ? 200 : 1000));
+  if (parts.includes("beside")) {
+    await inFolder((folder) => measureBeside(figures, folder, effort.rounds, effort.seconds));
+  }
+  if (parts.includes("main")) await measureMain(figures);
 }
 
 /** A folder on the project's disk that is gone afterwards. */
