@@ -132,11 +132,7 @@ export class LongRequests {
   }
 
   get #mayBegin(): boolean {
-    return this.#atOnce < LONG_PIECES_AT_ONCE && this.#workerHasRoom;
-  }
-
-  get #workerHasRoom(): boolean {
-    return this.#bytes < MAX_LONG_BYTES_PER_WORKER && this.#pieces < MAX_LONG_PIECES_PER_WORKER;
+    return this.#atOnce < LONG_PIECES_AT_ONCE;
   }
 
   #hasRoom({ longBytes, longPieces }: Connection, request: Request): boolean {

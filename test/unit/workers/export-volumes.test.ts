@@ -178,6 +178,22 @@ describe("a volume that stops", () => {
     expect(bench.tokens(Message.ConnectionClosed)).toEqual([client.id]);
   });
 
+  it("is found by nobody any more when it is forgotten, with the devices of its snapshots; one that never came is forgotten, too", () => {
+    const bench = new ExportBench({ originBytes: SIZE });
+    new Second(bench);
+    for (const index of [0, 1]) bench.addSnapshot(index);
+    bench.control({ kind: "forgetVolume", volume: 5 });
+    bench.control({ kind: "forgetVolume", volume: 1 });
+    const client = bench.acceptAt("all");
+    client.enter("second");
+    bench.run();
+    expect(bench.tokens(Message.ConnectionClosed)).toContain(client.id);
+    const files = (): boolean[] => [0, 1].map((index) => bench.ring.files.has(cowFile(index)));
+    expect(files()).toEqual([true, true]);
+    bench.control({ kind: "forgetVolume", volume: 0 });
+    expect(files()).toEqual([false, false]);
+  });
+
   it("is not taken away from its clients", () => {
     const { bench } = newBench();
     expect(() => bench.control({ kind: "forgetVolume", volume: 1 })).toThrow("taken away from its clients");

@@ -74,6 +74,7 @@ describe("a request", () => {
     expect(long.canResume).toBe(false);
     long.ended(under, newRequest(), full);
     expect([long.canResume, full.longBytes, full.longPieces, under.longBytes]).toEqual([true, 0, 0, 0]);
+    expect([handler.share.longBytes, handler.share.longPieces]).toEqual([0, 0]);
   });
 
   /** As many pieces of a byte as the connection may begin. */

@@ -4,7 +4,7 @@
 import { expect, it } from "vitest";
 import { MAX_PIECES_PER_WORKER, MAX_REQUESTS_PER_WORKER } from "../../../src/base/constants.ts";
 import { EXPORT_SLOTS, EXPORT_SLOTS_AT } from "../../../src/ring/export-arena.ts";
-import { PAGE_BYTES, Slots, SlotFit } from "../../../src/ring/slots.ts";
+import { PAGE_BYTES, slotArenaBytes, Slots, SlotFit } from "../../../src/ring/slots.ts";
 import { OwnedSlots, pieceOwner, requestOwner } from "../../../workers/export/owned-slots.ts";
 
 const KIB = 1024;
@@ -47,10 +47,18 @@ it("bytes move in the owner's slot: from the page before its bytes to the end of
   const end = slots.scratch(slot) + 2 * PAGE_BYTES;
   slots.assertHolds(slot, ME, at - 16, 16 + 16 * KIB);
   slots.assertHolds(slot, ME, end - PAGE_BYTES, PAGE_BYTES);
+  slots.assertHolds(slot, ME, at - PAGE_BYTES, PAGE_BYTES);
   expect(() => slots.assertHolds(slot, ME, at - PAGE_BYTES - 1, 16)).toThrow("before their slot");
   expect(() => slots.assertHolds(slot, ME, end - 511, 512)).toThrow("behind their slot");
   expect(() => slots.assertHolds(slot, ME, at, 0)).toThrow("no bytes");
   expect(() => slots.assertHolds(slot, requestOwner(1), at, 512)).toThrow("another's");
+});
+
+it("end below 2 GiB: addresses are whole numbers of 32 bits", () => {
+  const classes = [{ bytes: 16 * KIB, count: 1 }];
+  const bytes = slotArenaBytes(classes);
+  expect(new OwnedSlots(classes, 2 ** 31 - bytes - PAGE_BYTES).used()).toBe(0);
+  expect(() => new OwnedSlots(classes, 2 ** 31 - bytes)).toThrow("no small numbers");
 });
 
 it("who has something already gets none of the next larger ones", () => {
