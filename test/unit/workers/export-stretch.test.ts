@@ -1,4 +1,4 @@
-/** How far a piece of the live volume reaches, with a merge and without, and whom a write asks whose chunk is not on the COW device. */
+/** How far a piece of an export reaches, with a merge and without, and whom a write asks whose chunk is not on the COW device. */
 import { describe, expect, it } from "vitest";
 import { MAX_PIECE_BYTES } from "../../../src/base/constants.ts";
 import { SnapshotState } from "../../../src/base/states.ts";
@@ -13,9 +13,9 @@ import { ExportBench } from "../../support/export-bench.ts";
 const CHUNK = 16384;
 const PAGE = 4096;
 
-/** Of the live volume: as a request of it has it. */
-function handlerOfOrigin(bench: ExportBench): ExportHandler {
-  const client = bench.connect();
+/** Of an export, by default the live volume: as a request of it has it. */
+function handlerOfExport(bench: ExportBench, name = ""): ExportHandler {
+  const client = bench.connect(name);
   bench.ring.held = () => true;
   client.read(0, 512);
   bench.run();
@@ -36,7 +36,7 @@ function merging(bench: ExportBench): void {
 
 describe("a piece of the live volume", () => {
   it("that reads has no bounds; one that writes or trims ends where all meet, one of zeroes with a page besides", () => {
-    const handler = handlerOfOrigin(new ExportBench());
+    const handler = handlerOfExport(new ExportBench());
     const long = 2 * MAX_PIECE_BYTES + 100;
     expect(handler.stretch(PieceKind.Read, 512, 512 + long)).toBe(long);
     for (const kind of [PieceKind.Write, PieceKind.Trim])
@@ -47,7 +47,7 @@ describe("a piece of the live volume", () => {
 
   it("ends with its chunk while a snapshot is merged, but for reads and trims, for which nothing is merged (E-33, E-35)", () => {
     const bench = new ExportBench();
-    const handler = handlerOfOrigin(bench);
+    const handler = handlerOfExport(bench);
     merging(bench);
     expect(handler.stretch(PieceKind.Read, 512, 512 + 2 * MAX_PIECE_BYTES)).toBe(2 * MAX_PIECE_BYTES);
     expect(handler.stretch(PieceKind.Trim, 512, 512 + 2 * MAX_PIECE_BYTES)).toBe(MAX_PIECE_BYTES - 512);
@@ -56,6 +56,20 @@ describe("a piece of the live volume", () => {
     expect(handler.stretch(PieceKind.Zero, 0, 4 * CHUNK)).toBe(CHUNK);
     expect(handler.stretch(PieceKind.Zero, 0, PAGE + 9)).toBe(PAGE);
   });
+});
+
+it("a piece of a snapshot is bounded as one of the live volume, but for trims that do nothing", () => {
+  for (const zeroes of [false, true]) {
+    const bench = new ExportBench({ originBytes: 4 * 1024 * 1024 });
+    bench.addSnapshot(0, { zeroes });
+    const handler = handlerOfExport(bench, "s0");
+    const long = 2 * MAX_PIECE_BYTES + 100;
+    expect(handler.stretch(PieceKind.Read, 512, 512 + long)).toBe(long);
+    expect(handler.stretch(PieceKind.Trim, 512, 512 + long)).toBe(zeroes ? MAX_PIECE_BYTES - 512 : long);
+    expect(handler.stretch(PieceKind.Write, 512, 512 + long)).toBe(MAX_PIECE_BYTES - 512);
+    expect(handler.stretch(PieceKind.Write, 0, PAGE + 9)).toBe(PAGE + 9);
+    expect(handler.stretch(PieceKind.Zero, 0, PAGE + 9)).toBe(PAGE);
+  }
 });
 
 it("a write beside a merge asks main where the origin's chunk is needed by another snapshot, not where the COW device has it (E-18, E-33)", () => {
