@@ -116,6 +116,24 @@ export const UNSEEN: readonly Unseen[] = [
     why: "likewise",
   },
   {
+    file: "workers/export/clients.ts",
+    line: "readonly stoppingVolumes: ServedVolume[] = [];",
+    instead: "*",
+    why: "what is no volume is never over, and nothing is said of it",
+  },
+  {
+    file: "workers/export/clients.ts",
+    line: "if (this.#open === 0 || now - this.#askedAt < STILL_READS_MS) return;",
+    instead: "false",
+    why: "each is asked now and then only (reply-sender.ts): the condition saves the look through all places",
+  },
+  {
+    file: "workers/export/clients.ts",
+    line: "if (this.#open === 0 || now - this.#askedAt < STILL_READS_MS) return;",
+    instead: "this.#open === 0 && now - this.#askedAt < STILL_READS_MS",
+    why: "likewise",
+  },
+  {
     file: "workers/export/device-view.ts",
     line: "return this.align === 1 || (position % this.align === 0 && length % this.align === 0);",
     instead: "false",

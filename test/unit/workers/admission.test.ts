@@ -29,8 +29,8 @@ beforeEach(() => {
   target = newExport("x", 64 * MIB, false, 4096, idleHandler());
 });
 
-function admit(connection: Connection, type: number, length: number): Request | null {
-  const fields = Object.assign(newRequestFields(), { type, length });
+function admit(connection: Connection, type: number, length: number, offset = 0): Request | null {
+  const fields = Object.assign(newRequestFields(), { type, offset, length });
   return admission.admit(connection, target, Verdict.Execute, fields);
 }
 
@@ -40,7 +40,7 @@ function waits(): Connection {
   for (const { bytes } of EXPORT_SLOTS) while (slots.take(bytes, requestOwner(1000), SlotFit.Smallest) !== -1);
   const connection = connections[0]!;
   expect(admit(connection, Command.Read, 4096)).toBeNull();
-  expect([connection.stalled, connection.waitsForOthers]).toEqual([true, true]);
+  expect([connection.stalled, connection.waitsForOthers, connection.waitsIn]).toEqual([true, true, null]);
   return connection;
 }
 
@@ -70,6 +70,55 @@ it("a client holds so many bytes and no more, but for the first payload; whoever
   expect(admit(full!, Command.Read, 512)).toBeNull();
   expect([full!.stalled, full!.waitsForOthers, told()]).toEqual([true, false, 0]);
   expect(admit(empty!, Command.Read, MAX_WHOLE_BYTES)).not.toBeNull();
+});
+
+it("zeroes get a slot where they have a part of a page", () => {
+  const client = bench.context.connections[0]!;
+  const hasSlot = (offset: number, length: number): boolean =>
+    admit(client, Command.WriteZeroes, length, offset)!.slot !== -1;
+  expect([hasSlot(4096, 4096), hasSlot(512, 3584), hasSlot(4096, 512), hasSlot(512, 512)]).toEqual([
+    ...[false, true, true, true],
+  ]);
+});
+
+it("who has something stands back for one who has nothing and waits for that size", () => {
+  const connection = waits();
+  const rich = bench.context.connections[1]!;
+  rich.heldBytes = 512;
+  const { slots } = bench.context;
+  slots.give(0, requestOwner(1000));
+  expect(admit(rich, Command.Read, 512)).toBeNull();
+  expect([rich.waitsForOthers, slots.free(0), connection.stalled]).toEqual([false, 1, true]);
+  admission.forget(rich);
+  admission.forget(connection);
+  expect(admit(rich, Command.Read, 512)).not.toBeNull();
+});
+
+it("who has most of what there is waits for others all the same where others have the rest", () => {
+  const client = bench.context.connections[0]!;
+  expect(admit(client, Command.Read, 512)).not.toBeNull();
+  const { slots } = bench.context;
+  for (const { bytes } of EXPORT_SLOTS) while (slots.take(bytes, requestOwner(1000), SlotFit.Smallest) !== -1);
+  expect(admit(client, Command.Read, 512)).toBeNull();
+  expect(client.waitsForOthers).toBe(true);
+});
+
+describe("where there is no record", () => {
+  beforeEach(() => {
+    while (bench.context.requests.take() !== null);
+  });
+
+  it.each([
+    ["for others who has none, nor its export", 0, 0, true],
+    ["for others who has less than half of what its export has", 4, 10, true],
+    ["for himself who has half of it", 5, 10, false],
+  ])("one waits %s", (_who, ofClient, ofExport, forOthers) => {
+    const client = bench.context.connections[0]!;
+    client.requests = ofClient;
+    target.handler.share.requests = ofExport;
+    expect(admit(client, Command.Flush, 0)).toBeNull();
+    expect([client.stalled, client.waitsForOthers]).toEqual([true, forOthers]);
+  });
 });
 
 describe("the line", () => {

@@ -138,6 +138,35 @@ it("what a client asked for before DISC is done although it has gone; what anoth
   expectNothingLeft(bench);
 });
 
+it("one that has said its last request, and reads on, is asked now and then: it may close later", () => {
+  const bench = new ExportBench();
+  bench.ring.held = (operation) => operation.op === IoOp.Read;
+  const client = bench.connect();
+  client.read(0, 4096);
+  bench.run();
+  client.socket.ended = true;
+  bench.run();
+  client.socket.closed = true;
+  bench.run();
+  expect(closed(bench)).toEqual([]);
+  now += STILL_READS_MS;
+  bench.run();
+  expect(closed(bench)).toEqual([client.id]);
+  bench.ring.held = () => false;
+  bench.run();
+  expectNothingLeft(bench);
+});
+
+it("a worker that stops has said of each client that it is closed before it says so", () => {
+  const bench = new ExportBench();
+  const client = bench.connect();
+  bench.messages = [];
+  bench.send(Message.Stop, 0, 0);
+  bench.run();
+  const kinds = bench.messages.map(([kind]) => kind).filter((kind) => kind !== Message.VolumeStopped);
+  expect([kinds, closed(bench)]).toEqual([[Message.ConnectionClosed, Message.Stopped], [client.id]]);
+});
+
 it("a worker that stops waits for what those who have gone left under way, and says so once", () => {
   const bench = new ExportBench();
   bench.ring.held = (operation) => operation.op === IoOp.Write;
