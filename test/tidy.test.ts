@@ -23,10 +23,20 @@ const LAYERS: Readonly<Record<string, readonly string[] | "anything">> = {
   "src/register": ["src/base", "src/format", "src/device"],
   "src/nbd/wire": ["src/base"],
   "src/offline": ["src/base", "src/format", "src/core", "src/device", "src/register"],
-  "src/engine": ["src/base", "src/format", "src/core", "src/table", "src/ring", "src/device", "src/register"],
+  "src/opening": ["src/base", "src/format", "src/core", "src/table", "src/ring", "src/device", "src/register"],
+  "src/engine": [
+    "src/base",
+    "src/format",
+    "src/core",
+    "src/table",
+    "src/ring",
+    "src/device",
+    "src/register",
+    "src/opening",
+  ],
   "src/cli": "anything",
   "src/index.ts": ["src/base", "src/engine"],
-  workers: ["src/base", "src/ring", "src/table", "src/device", "src/nbd/wire"],
+  workers: ["src/base", "src/ring", "src/table", "src/device", "src/nbd/wire", "src/opening"],
   bench: "anything",
 };
 
@@ -78,6 +88,12 @@ describe("layers", () => {
     const impure =
       /from "node:|\bDate\b|\bMath\.random\b|\bPromise\b|\basync\b|\bawait\b|\bset(Timeout|Interval|Immediate)\b|\bBuffer\b|\bperformance\b|\bprocess\b/;
     expect(matches(inLayers("src/core", "src/format"), impure)).toEqual([]);
+  });
+
+  it("main of a volume waits for no device, lock or program, and reads no store: opening threads do", () => {
+    const waiting =
+      /\bAtomics\.wait\(|\bspawnSync\(|\b(openFile|lockDevice|lockAs|openDevice|reopenBuffered|markInvalid|abandonAll)\(|\bDeviceFile\.open\(|\bnew (StoreLoader|StoreReading|ReadAhead)\(|\bloadSettled\(/;
+    expect(matches(inLayers("src/engine"), waiting)).toEqual([]);
   });
 
   it("the hot path's layers use no promise", () => {

@@ -99,6 +99,14 @@ export const HEADER_WRITE_ATTEMPTS = 3;
 /** Areas that are read ahead while a store is opened (S-36: at least 12). */
 export const AREA_READ_AHEAD = 64;
 
+/**
+ * Threads of an engine that open devices and stores, started as they are needed: as many openings may hang, in a file system that does not answer, before
+ * another one waits for them. Milliseconds after which one that has nothing to do ends; and how long an opening that was aborted may take to notice.
+ */
+export const OPENING_THREADS_MAX = 8;
+export const OPENING_IDLE_MS = 1000;
+export const OPENING_GRACE_MS = 1000;
+
 /** From so many exceptions on, their table and the room in which they are ordered have large pages: they fill several. */
 export const HUGE_PAGES_EXCEPTIONS: number = 2 ** 19;
 

@@ -1,8 +1,7 @@
 /**
  * A volume that is opened until a signal comes: the first one takes back what was begun, and the command ends as after any stop.
  *
- * A device that does not answer keeps a thread of node's, and with it the process, for which the end does not wait. Where main itself waits
- * for such a device no signal is heard, this one or another (answering.ts).
+ * A device that does not answer keeps an opening thread (engine/opening-pool.ts), and with it the process, for which the end does not wait.
  */
 import type { AbortOptions, Volume } from "../engine/volume.ts";
 import type { Interrupt } from "./interrupt.ts";

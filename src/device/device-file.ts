@@ -30,7 +30,8 @@ export function writeMode(unlocked: boolean | undefined): AccessMode {
 /** Zeroes are written and looked for in pieces of this much. */
 const PIECE_BYTES: number = 1024 * 1024;
 
-export class DeviceFile implements Disposable {
+/** What is known of a file that is open, as plain values: another thread may have opened it. */
+export interface OpenedFile {
   readonly path: string;
   readonly fd: number;
   /** Whole sectors only. */
@@ -45,44 +46,39 @@ export class DeviceFile implements Disposable {
   /** Undefined: it is locked, or only looked at. Else one line about a device that others may use meanwhile. */
   readonly lockWarning: string | undefined;
   /** The file of a loop device, locked as the device is: it may be used by its own name, too. -1: there is none. */
-  readonly #behind: number = -1;
+  readonly behind: number;
+}
 
-  /**
-   * Throws a SnapringError: missing, a directory, no permission, neither file nor block device, in use; ENOLCK where it is to be
-   * written and cannot be locked; EINVAL where it is the
-   * same device as `origin` (S-21) or one of `cows`, those of other snapshots, by whatever name. `elsewhere`: the caller locks
-   * another descriptor of it (`lockAs`).
-   */
-  constructor(
-    path: string,
-    mode: AccessMode,
-    what: string,
-    origin?: DeviceFile,
-    cows: readonly DeviceFile[] = [],
-    lockOn: "here" | "elsewhere" = "here",
-  ) {
-    this.path = path;
-    const flags = (isWriting(mode) ? constants.O_RDWR : constants.O_RDONLY) | constants.O_NONBLOCK;
-    // O_NONBLOCK: a FIFO is to be refused, not waited for.
-    this.fd = openOrExplain(path, flags, what);
-    try {
-      const facts = deviceFacts(this.fd);
-      if (facts.kind === "block" && isWriting(mode)) this.fd = exclusively(this.fd, flags, `${what} ${path}`);
-      refuseOtherKinds(facts, this.fd, `${what} ${path}`);
-      this.isBlockDevice = facts.kind === "block";
-      this.identity = facts.identity;
-      // Before the lock, which would only say that somebody (ourselves) has it, and without the addon would not be there.
-      if (origin !== undefined) refuseSameDevice(this, origin, "origin device");
-      refuseOtherCows(this, cows);
-      this.sizeBytes = alignDown(facts.sizeBytes, SECTOR_BYTES);
-      this.tailBytes = facts.sizeBytes - this.sizeBytes;
-      this.logicalBlockBytes = facts.logicalBlockBytes;
-      this.lockWarning = mode === "look" || lockOn === "elsewhere" ? undefined : lockAs(mode, this.fd, path, what);
-      if (mode !== "look") this.#behind = lockBacking(facts, mode, `${what} ${path}`);
-    } catch (error) {
-      closeSync(this.fd);
-      throw error;
-    }
+/** One that another device must not be (S-21). */
+export type OtherDevice = Pick<OpenedFile, "path" | "identity">;
+
+export class DeviceFile implements Disposable, OpenedFile {
+  readonly path: string;
+  readonly fd: number;
+  readonly sizeBytes: number;
+  readonly logicalBlockBytes: number;
+  readonly isBlockDevice: boolean;
+  readonly tailBytes: number;
+  readonly identity: string;
+  readonly lockWarning: string | undefined;
+  readonly behind: number;
+
+  /** Of a file that is open: its descriptors are this one's from now on. */
+  constructor(opened: OpenedFile) {
+    this.path = opened.path;
+    this.fd = opened.fd;
+    this.sizeBytes = opened.sizeBytes;
+    this.logicalBlockBytes = opened.logicalBlockBytes;
+    this.isBlockDevice = opened.isBlockDevice;
+    this.tailBytes = opened.tailBytes;
+    this.identity = opened.identity;
+    this.lockWarning = opened.lockWarning;
+    this.behind = opened.behind;
+  }
+
+  /** As `openFile`. */
+  static open(...how: Parameters<typeof openFile>): DeviceFile {
+    return new DeviceFile(openFile(...how));
   }
 
   get sectors(): Sector {
@@ -143,7 +139,7 @@ export class DeviceFile implements Disposable {
 
   [Symbol.dispose](): void {
     closeSync(this.fd);
-    if (this.#behind >= 0) closeSync(this.#behind);
+    if (this.behind >= 0) closeSync(this.behind);
   }
 
   #call<T>(verb: string, position: number, body: () => T): T {
@@ -152,6 +148,44 @@ export class DeviceFile implements Disposable {
     } catch (error) {
       throw systemError(error, `cannot ${verb} ${this.path}${verb === "flush" ? "" : ` at byte ${position}`}`);
     }
+  }
+}
+
+/**
+ * Throws a SnapringError: missing, a directory, no permission, neither file nor block device, in use; ENOLCK where it is to be
+ * written and cannot be locked; EINVAL where it is the
+ * same device as `origin` (S-21) or one of `cows`, those of other snapshots, by whatever name. `elsewhere`: the caller locks
+ * another descriptor of it (`lockAs`).
+ */
+export function openFile(
+  path: string,
+  mode: AccessMode,
+  what: string,
+  origin?: OtherDevice,
+  cows: readonly OtherDevice[] = [],
+  lockOn: "here" | "elsewhere" = "here",
+): OpenedFile {
+  const name = `${what} ${path}`;
+  const flags = (isWriting(mode) ? constants.O_RDWR : constants.O_RDONLY) | constants.O_NONBLOCK;
+  // O_NONBLOCK: a FIFO is to be refused, not waited for.
+  let fd = openOrExplain(path, flags, what);
+  try {
+    const facts = deviceFacts(fd);
+    if (facts.kind === "block" && isWriting(mode)) fd = exclusively(fd, flags, name);
+    refuseOtherKinds(facts, fd, name);
+    const { identity, logicalBlockBytes } = facts;
+    // Before the lock, which would only say that somebody (ourselves) has it, and without the addon would not be there.
+    if (origin !== undefined) refuseSameDevice({ path, identity }, origin, "origin device");
+    refuseOtherCows({ path, identity }, cows);
+    const sizeBytes = alignDown(facts.sizeBytes, SECTOR_BYTES);
+    const tailBytes = facts.sizeBytes - sizeBytes;
+    const isBlockDevice = facts.kind === "block";
+    const lockWarning = mode === "look" || lockOn === "elsewhere" ? undefined : lockAs(mode, fd, path, what);
+    const behind = mode === "look" ? -1 : lockBacking(facts, mode, name);
+    return { path, fd, sizeBytes, logicalBlockBytes, isBlockDevice, tailBytes, identity, lockWarning, behind };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
   }
 }
 
@@ -220,12 +254,12 @@ function lockBacking(facts: DeviceFacts, mode: AccessMode, name: string): number
 }
 
 /** Two snapshots on one device: each would overwrite what the other keeps. */
-export function refuseOtherCows(cow: DeviceFile, others: readonly DeviceFile[]): void {
+export function refuseOtherCows(cow: OtherDevice, others: readonly OtherDevice[]): void {
   for (const other of others) refuseSameDevice(cow, other, "another snapshot's");
 }
 
 /** A store on the device that it is of would overwrite it: refused, whatever the two names are (S-21). */
-function refuseSameDevice(cow: DeviceFile, other: DeviceFile, whose: string): void {
+function refuseSameDevice(cow: OtherDevice, other: OtherDevice, whose: string): void {
   if (cow.identity !== other.identity) return;
   throw new SnapringError("EINVAL", `${cow.path}: COW device cannot be the same as ${whose} ${other.path}`, {
     hint: "name another file",

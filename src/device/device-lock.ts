@@ -9,26 +9,30 @@
  * lock whose holder cannot be seen is tried again for a while before it is an error.
  */
 import { readFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 import { SnapringError, errno, errnoName } from "../base/errno.ts";
 import { lockHolder } from "./lock-holder.ts";
 import { lockByProgram } from "./lock-program.ts";
 import { loadNative } from "./native.ts";
 
+export type LockMode = "exclusive" | "shared";
+
 /**
  * Undefined: locked. Else the reason why nothing can be locked here: there is no way to do it, or the file system has no locks.
- * Throws a SnapringError EBUSY that names the holder where the kernel tells. "shared": several readers, no writer.
+ * Throws a SnapringError EBUSY that names the holder where the kernel tells. "shared": several readers, no writer. It blocks the thread while it tries
+ * again: for commands, and for opening threads.
  */
-export function lockDevice(fd: number, path: string, mode: "exclusive" | "shared"): string | undefined {
-  const until = performance.now() + PATIENCE_MS;
-  for (let isFirst = true; ; isFirst = false) {
-    const result = tryLock(fd, mode === "exclusive");
-    if (result === "locked") return undefined;
-    if (result !== "held") return result.reason;
-    const isLast = performance.now() >= until;
-    const holder = isFirst || isLast ? lockHolder(fd) : undefined;
-    if (holder !== undefined || isLast) throw inUse(path, holder);
-    Atomics.wait(clock, 0, 0, loadNative().native === undefined ? PAUSE_MS.program : PAUSE_MS.native);
-  }
+export function lockDevice(fd: number, path: string, mode: LockMode): string | undefined {
+  const attempts = new LockAttempts(fd, path, mode);
+  while (!attempts.next()) Atomics.wait(clock, 0, 0, pauseMs());
+  return attempts.reason;
+}
+
+/** The same for main, which goes on meanwhile. */
+export async function lockMeanwhile(fd: number, path: string, mode: LockMode): Promise<string | undefined> {
+  const attempts = new LockAttempts(fd, path, mode);
+  while (!attempts.next()) await setTimeout(pauseMs());
+  return attempts.reason;
 }
 
 /** So that the next one need not wait until the kernel has taken rings down that have the descriptor, too: only the addon's rings do. */
@@ -41,6 +45,40 @@ const PATIENCE_MS = 2000;
 const PAUSE_MS = { native: 10, program: 100 } as const;
 /** Nobody notifies it. Made once: a lock must not fail for want of memory. */
 const clock = new Int32Array(new SharedArrayBuffer(4));
+
+function pauseMs(): number {
+  return loadNative().native === undefined ? PAUSE_MS.program : PAUSE_MS.native;
+}
+
+class LockAttempts {
+  /** Why nothing can be locked, once `next` has said true. */
+  reason: string | undefined;
+  readonly #fd: number;
+  readonly #path: string;
+  readonly #mode: LockMode;
+  readonly #until = performance.now() + PATIENCE_MS;
+  #isFirst = true;
+
+  constructor(fd: number, path: string, mode: LockMode) {
+    this.#fd = fd;
+    this.#path = path;
+    this.#mode = mode;
+  }
+
+  /** False: try again in a while. */
+  next(): boolean {
+    const result = tryLock(this.#fd, this.#mode === "exclusive");
+    if (result !== "held") {
+      this.reason = result === "locked" ? undefined : result.reason;
+      return true;
+    }
+    const isLast = performance.now() >= this.#until;
+    const holder = this.#isFirst || isLast ? lockHolder(this.#fd) : undefined;
+    if (holder !== undefined || isLast) throw inUse(this.#path, holder);
+    this.#isFirst = false;
+    return false;
+  }
+}
 
 function tryLock(fd: number, exclusive: boolean): ReturnType<typeof lockByProgram> {
   const { native } = loadNative();

@@ -17,6 +17,7 @@ import type { DeviceId } from "../core/ports.ts";
 import type { CompleteOptions } from "./complete-options.ts";
 import type { DeviceFiles } from "./device-files.ts";
 import type { RegisteredSet } from "./registered-set.ts";
+import type { Openings } from "./opening-pool.ts";
 import { ExportCounter } from "../ring/counters.ts";
 import { SnapshotHandle } from "./snapshot-handle.ts";
 import { type OpenedStore, openStore, removeMade, type StoreSurroundings } from "./store-opening.ts";
@@ -29,6 +30,7 @@ export class OpenedSnapshots {
   readonly #registered: RegisteredSet;
   readonly #files: DeviceFiles;
   readonly #originFile: number;
+  readonly #openings: Openings;
   readonly #handles = new Map<number, SnapshotHandle>();
   /** Those that the register has been told of when the volume was opened. */
   readonly recorded: Set<SnapshotHandle> = new Set();
@@ -42,12 +44,14 @@ export class OpenedSnapshots {
     registered: RegisteredSet,
     files: DeviceFiles,
     originFile: number,
+    openings: Openings,
   ) {
     this.#options = options;
     this.#origin = origin;
     this.#registered = registered;
     this.#files = files;
     this.#originFile = originFile;
+    this.#openings = openings;
   }
 
   /** A device of the core's, by its number in every ring. */
@@ -76,19 +80,15 @@ export class OpenedSnapshots {
   async openAll(takesLong: () => void, signal: AbortSignal | undefined): Promise<void> {
     const { snapshots } = this.#options;
     const last = snapshots.at(-1);
-    const lastTakesLong = (chunkBytes: number): void => {
-      this.#fitOrigin(chunkBytes);
-      takesLong();
-    };
     try {
       for (const options of snapshots) {
         throwIfAborted(signal);
         const { loaded } = await this.open(options, {
           make: false,
-          takesLong: options === last ? lastTakesLong : undefined,
+          takesLong: options === last ? takesLong : undefined,
           stop: signal,
         });
-        this.#fitOrigin(loaded.chunkSectors * SECTOR_BYTES);
+        await this.#fitOrigin(loaded.chunkSectors * SECTOR_BYTES);
       }
     } catch (error) {
       for (const handle of this.all()) removeMade(handle);
@@ -101,7 +101,16 @@ export class OpenedSnapshots {
     how: Pick<StoreSurroundings, "make" | "takesLong" | "stop">,
   ): Promise<SnapshotHandle> {
     const { readOnly, unlocked, direct, mode, log } = this.#options;
-    const around = { origin: this.#origin, cows: this.#cows(), direct, readOnly, unlocked, mode, log };
+    const around = {
+      openings: this.#openings,
+      origin: this.#origin,
+      cows: this.#cows(),
+      direct,
+      readOnly,
+      unlocked,
+      mode,
+      log,
+    };
     const opened = await openStore(options, { ...around, ties: this.#registered, ...how });
     try {
       // Another order may have taken the name, or the device, while the store was opened.
@@ -156,8 +165,9 @@ export class OpenedSnapshots {
   }
 
   /** Copies read whole chunks of the origin: they must be whole device blocks there. */
-  #fitOrigin(chunkBytes: number): void {
-    const warning = chunkBytes % this.#origin.align === 0 ? undefined : this.#origin.useBuffered();
+  async #fitOrigin(chunkBytes: number): Promise<void> {
+    if (chunkBytes % this.#origin.align === 0) return;
+    const warning = await this.#origin.useBuffered(this.#openings);
     if (warning !== undefined) this.#options.log(warning);
   }
 

@@ -14,18 +14,18 @@ import { type ErrnoName, SnapringError } from "../base/errno.ts";
 import { alignDown, SECTOR_BYTES } from "../base/units.ts";
 import { deviceFacts } from "../device/device-facts.ts";
 import { lastingPath, realPath } from "../device/lasting-path.ts";
-import { Abandonment } from "../register/abandon.ts";
+import { givenUp } from "../register/abandon.ts";
 import { howToGive } from "../register/how-to-give.ts";
-import { findStore, identityOfStore, knownStore, withMarked } from "../register/known-store.ts";
+import { findStore, identityOfStore, knownStore, type ReadStore, withMarked } from "../register/known-store.ts";
 import { ensureMark, type Mark, newId, removeMark } from "../register/mark.ts";
 import { findRegister, markOrigin, newHome, type OriginRegister } from "../register/origin-register.ts";
 import type { RegisterChange } from "../register/register.ts";
 import type { RegisteredSnapshot, RegisteredState } from "../register/register-text.ts";
 import { NOTHING_SEEN, seeStore, type StoreAtRest } from "../register/seen-store.ts";
-import type { StoreDigest, SeenStore } from "../register/store-digest.ts";
+import type { DigestWord, SeenStore } from "../register/store-digest.ts";
 import { type OpenAs, tieMissing, tieStore, type Words } from "../register/tie.ts";
-import type { LoadedStore } from "../core/loaded-store.ts";
 import type { DeviceFile } from "../device/device-file.ts";
+import type { Openings } from "./opening-pool.ts";
 import type { VolumeDevice } from "./volume-device.ts";
 import type { CompleteOptions } from "./complete-options.ts";
 import type { SnapshotOptions } from "./volume-options.ts";
@@ -52,24 +52,38 @@ export class RegisteredSet {
   readonly #options: CompleteOptions;
   readonly #found: OriginRegister;
   readonly #words: Words;
+  readonly #openings: Openings;
   /** The origin is only read, its register cannot be written, and the user does without it. */
   #without = false;
   /** What is known of the stores that are open, by name: ids, and what was seen last. */
   readonly #stores = new Map<string, KnownStore>();
 
-  private constructor(options: CompleteOptions, found: OriginRegister, words: Words) {
+  private constructor(options: CompleteOptions, found: OriginRegister, words: Words, openings: Openings) {
     this.#options = options;
     this.#found = found;
     this.#words = words;
+    this.#openings = openings;
   }
 
   /** Throws a SnapringError (EBUSY, ENOENT) that names the snapshot which is missing, or the name that is not registered. */
-  static async open(origin: VolumeDevice, options: CompleteOptions): Promise<RegisteredSet> {
-    const { moved, unregistered, readOnly } = options;
+  static async open(
+    origin: VolumeDevice,
+    options: CompleteOptions,
+    openings: Openings,
+    stop?: AbortSignal,
+  ): Promise<RegisteredSet> {
+    const { moved, unregistered, readOnly, snapshots } = options;
     const words = { moved, unregistered };
     const { fd, path, sizeBytes } = origin.file;
     const found = await findRegister({ fd, path, sizeBytes }, words, !readOnly);
-    const set = new RegisteredSet(options, found, words);
+    const registered = [...found.register.snapshots.values()];
+    // Before main itself asks what stands there: a file system that does not answer keeps an opening thread, not main.
+    await openings.run(
+      "look",
+      [...registered, ...snapshots].map(({ cow }) => cow),
+      { stop },
+    );
+    const set = new RegisteredSet(options, found, words, openings);
     set.#checkAbandoned();
     set.#refuseMissing();
     return set;
@@ -90,14 +104,14 @@ export class RegisteredSet {
   async tie(
     options: SnapshotOptions,
     file: DeviceFile,
-    loaded: LoadedStore,
-    digest: StoreDigest,
+    read: ReadStore,
+    digest: DigestWord,
     make: boolean,
   ): Promise<OpenAs> {
     const { name } = options;
     const known = knownStore(this.#found, name, options.cow, identityOfStore(file));
-    const read = await findStore(file, loaded, digest, this.#found, known);
-    const found = options.force === true ? { ...read, content: undefined } : read;
+    const content = options.force === true ? undefined : read.content;
+    const found = await findStore(file, { ...read, content }, digest, this.#found, known);
     if (make && found.state !== "new") {
       throw new SnapringError("EEXIST", `${options.cow} holds a store already: it is no snapshot of this moment`, {
         hint: "take another COW device, or clear its first bytes",
@@ -117,8 +131,9 @@ export class RegisteredSet {
     // A mark that leads elsewhere is not believed, and goes.
     if (this.#words.unregistered && register.snapshots.size === 0) markOrigin(this.#found);
     if (opened.length === 0 && register.snapshots.size === 0) return;
-    const givenUp = this.#giveUp();
-    const changes: RegisterChange[] = givenUp.map(({ name }) => ({ name, entry: undefined }));
+    const names = [...new Set(this.#options.abandon)];
+    const lines = names.length === 0 ? [] : await this.#giveUp(names);
+    const changes: RegisterChange[] = names.map((name) => ({ name, entry: undefined }));
     const given = new Set(opened.map(({ name }) => name));
     for (const one of opened) {
       const entry = this.#entry(one, one.state);
@@ -129,21 +144,14 @@ export class RegisteredSet {
       changes.push({ name: one.name, entry });
     }
     if (!(await this.#canDo(() => this.#write(changes)))) return;
-    for (const { line } of givenUp) this.#options.log(line);
+    for (const line of lines) this.#options.log(line);
     for (const one of opened) this.#mark(one);
   }
 
-  /** All of them are looked at before the first is marked. */
-  #giveUp(): readonly Abandonment[] {
-    const { abandon, unlocked } = this.#options;
-    const all: Abandonment[] = [];
-    try {
-      for (const name of new Set(abandon)) all.push(new Abandonment(name, this.#found, this.#words, unlocked));
-      for (const one of all) one.act();
-      return all;
-    } finally {
-      for (const one of all) one[Symbol.dispose]();
-    }
+  /** Lines for the log. */
+  #giveUp(names: readonly string[]): Promise<readonly string[]> {
+    const all = names.map((name) => givenUp(name, this.#found));
+    return this.#openings.run("abandonAll", { all, words: this.#words, unlocked: this.#options.unlocked });
   }
 
   /** At opening: a full disk under the register is no reason not to open what it says already. */

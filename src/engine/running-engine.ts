@@ -2,7 +2,7 @@
  * An engine that runs: the threads, and what the volumes that they serve share on main. A program holds it through an `Engine` (engine.ts), or
  * never sees it: `openVolume` makes one for its volume alone.
  *
- *   engine    threads, channels, switchboard, front, numbers of volumes and devices
+ *   engine    threads, opening threads, channels, switchboard, front, numbers of volumes and devices
  *    ├ volume 0: core, shell, register, listener        running-volume.ts
  *    ├ volume 1: …
  *    └ …
@@ -22,6 +22,7 @@ import { Front } from "./front.ts";
 import { MainWake } from "./main-wake.ts";
 import { MetadataSender } from "./metadata-sender.ts";
 import { defect } from "./refusal.ts";
+import { OpeningPool } from "./opening-pool.ts";
 import { Switchboard } from "./switchboard.ts";
 import { Threads } from "./threads.ts";
 
@@ -44,6 +45,7 @@ export class RunningEngine {
   readonly switchboard: Switchboard;
   readonly front: Front;
   readonly files = new DeviceFiles();
+  readonly openings = new OpeningPool();
   readonly #settings: ThreadSettings;
   readonly #members: (Member | undefined)[] = [];
   #volumes = 0;
@@ -158,6 +160,7 @@ export class RunningEngine {
     await this.#starting?.catch(() => {});
     await this.#gone;
     if (this.#dead === undefined) await this.#threads?.stop();
+    await this.openings.close();
     this.switchboard.end();
     this.front.close();
     this.#wake?.close();

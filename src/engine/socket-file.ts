@@ -26,7 +26,7 @@ import {
 import { connect } from "node:net";
 import { basename, dirname } from "node:path";
 import { SnapringError } from "../base/errno.ts";
-import { lockDevice } from "../device/device-lock.ts";
+import { lockMeanwhile } from "../device/device-lock.ts";
 import { type PlacedFile, removePlaced } from "../device/placed-file.ts";
 
 /** Whatever the umask: who may write to it is a client. */
@@ -80,7 +80,7 @@ export class SocketFile {
 
   async #takeOver(other: string, target: string): Promise<void> {
     const name = `.${basename(this.path)}.lock`;
-    const lock = lockBeside(this.#inside(name), this.path);
+    const lock = await lockBeside(this.#inside(name), this.path);
     try {
       await refuseUsed(this.path);
       renameSync(other, target);
@@ -119,14 +119,14 @@ function isLinked(from: string, to: string): boolean {
 }
 
 /** A descriptor of the file that stands there, locked by us. Throws system errors, or a SnapringError. */
-function lockBeside(path: string, socket: string): number {
+async function lockBeside(path: string, socket: string): Promise<number> {
   const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
   for (let tries = 1; tries <= LOCK_TRIES; tries++) {
     const fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, LOCK_MODE);
     try {
       const { dev, ino } = fstatSync(fd);
       // Where nothing can be locked there is nothing better than to go on.
-      lockDevice(fd, "lock", "exclusive");
+      await lockMeanwhile(fd, "lock", "exclusive");
       const there = lstatSync(path, { throwIfNoEntry: false });
       if (there?.dev === dev && there.ino === ino) return fd;
     } catch (error) {

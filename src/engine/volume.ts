@@ -10,7 +10,6 @@
  */
 import { EventEmitter } from "node:events";
 import { printableLine } from "../base/printable.ts";
-import { answering } from "./answering.ts";
 import { type CompleteOptions, completeOptions } from "./complete-options.ts";
 import { forwardEvents } from "./forward-events.ts";
 import { checkAbortOptions, checkMergeOptions } from "./option-schema.ts";
@@ -91,7 +90,6 @@ export async function openIn(place: VolumePlace, signal: AbortSignal | undefined
   const { engine, name, options, left } = place;
   let running: RunningVolume | undefined;
   try {
-    if (signal !== undefined) await answering([options.origin, ...options.snapshots.map(({ cow }) => cow)], signal);
     running = new RunningVolume(options, engine, name, left);
     await running.open(signal);
     return new Volume(running, options.origin);

@@ -12,6 +12,7 @@ const ENTRIES = {
   export: "workers/export-worker.js",
   copy: "workers/copy-worker.js",
   metadata: "workers/metadata-worker.js",
+  opening: "workers/opening-worker.js",
 } as const;
 
 export function workerEntry(role: keyof typeof ENTRIES): string {
@@ -29,5 +30,5 @@ export function workerEntry(role: keyof typeof ENTRIES): string {
 
 /** Throws a SnapringError (ENOENT) where they are not all there. */
 export function checkWorkerEntries(): void {
-  for (const role of ["export", "copy", "metadata"] as const) workerEntry(role);
+  for (const role of Object.keys(ENTRIES) as (keyof typeof ENTRIES)[]) workerEntry(role);
 }

@@ -18,6 +18,11 @@ export function workerLoss(channel: Channel, cause: unknown): SnapringError {
     const { code, message, hint } = refused;
     return new SnapringError(code, `${who} cannot start: ${message}`, { hint, cause });
   }
+  return threadLoss(who, ringKind === "", cause);
+}
+
+/** Of a thread that could not say anything itself. */
+export function threadLoss(who: string, isStarting: boolean, cause: unknown): SnapringError {
   const text = cause instanceof Error ? cause.message : String(cause);
   const shortage = shortageIn(cause, text);
   if (shortage === "EAGAIN") {
@@ -27,7 +32,7 @@ export function workerLoss(channel: Channel, cause: unknown): SnapringError {
     });
   }
   if (shortage !== undefined) {
-    return errnoError(errno[shortage], `${who} ${ringKind === "" ? "cannot start" : "has died"}`, cause);
+    return errnoError(errno[shortage], `${who} ${isStarting ? "cannot start" : "has died"}`, cause);
   }
   return new SnapringError("EIO", `${who} has died: ${text}`, { cause });
 }

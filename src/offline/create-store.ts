@@ -58,7 +58,7 @@ export interface CreatedStore {
 
 /** Throws a SnapringError; then nothing on disk has changed, unless it was a write that failed. */
 export async function createStore(options: CreateStoreOptions): Promise<CreatedStore> {
-  const origin = options.origin === undefined ? undefined : new DeviceFile(options.origin, "look", "origin");
+  const origin = options.origin === undefined ? undefined : DeviceFile.open(options.origin, "look", "origin");
   try {
     const exists = statSync(options.cow, { throwIfNoEntry: false }) !== undefined;
     return exists ? createOnDevice(options, origin) : await createFile(options, origin);
@@ -68,7 +68,7 @@ export async function createStore(options: CreateStoreOptions): Promise<CreatedS
 }
 
 function createOnDevice(options: CreateStoreOptions, origin: DeviceFile | undefined): CreatedStore {
-  const cow = new DeviceFile(options.cow, writeMode(options.unlocked), "COW file", origin);
+  const cow = DeviceFile.open(options.cow, writeMode(options.unlocked), "COW file", origin);
   try {
     const sectors = sectorsOf(cow, options);
     const geometry = checkedGeometry(options, sectors, cow.logicalBlockBytes, origin?.logicalBlockBytes);
@@ -92,7 +92,7 @@ async function createFile(options: CreateStoreOptions, origin: DeviceFile | unde
   const geometry = checkedGeometry(options, options.sectors, SECTOR_BYTES, origin?.logicalBlockBytes);
   await makeFile(options.cow, options.sectors * SECTOR_BYTES, options.space ?? "reserved", options);
   try {
-    const cow = new DeviceFile(options.cow, writeMode(options.unlocked), "COW file");
+    const cow = DeviceFile.open(options.cow, writeMode(options.unlocked), "COW file");
     try {
       return format(cow, geometry, false);
     } finally {
@@ -147,7 +147,7 @@ function checkedGeometry(
 export async function refuseRegistered(cow: string): Promise<void> {
   const stat = statSync(cow, { throwIfNoEntry: false });
   if (stat === undefined || (!stat.isFile() && !stat.isBlockDevice())) return;
-  using file = new DeviceFile(cow, "look", "COW file");
+  using file = DeviceFile.open(cow, "look", "COW file");
   const mark = ownMark(file);
   if ((await claimOf(mark, undefined, fstatSync(file.fd).uid)) !== "stands") return;
   throw new SnapringError(

@@ -21,7 +21,7 @@ export function dumpStore(
   begin: (loaded: LoadedStore) => void,
   deliver: (run: ExceptionRun) => void,
 ): void {
-  const cow = new DeviceFile(options.cow, "look", "COW file");
+  const cow = DeviceFile.open(options.cow, "look", "COW file");
   try {
     begin(loadStore(cow, options, () => undefined));
     const runs = foldRuns(deliver);

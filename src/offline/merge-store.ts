@@ -50,10 +50,10 @@ export class OfflineMerge implements Disposable {
 
   /** Throws a SnapringError: what `loadStore` refuses, EBUSY for a device in use, EINVAL for an Invalid snapshot. */
   constructor(options: OfflineMergeOptions) {
-    const origin = new DeviceFile(options.origin, writeMode(options.unlocked), "origin");
+    const origin = DeviceFile.open(options.origin, writeMode(options.unlocked), "origin");
     let cow: DeviceFile | undefined;
     try {
-      cow = new DeviceFile(options.cow, writeMode(options.unlocked), "COW file", origin);
+      cow = DeviceFile.open(options.cow, writeMode(options.unlocked), "COW file", origin);
       const load = { chunkSectors: options.chunkSectors, origin };
       const loaded = loadStore(cow, load, (oldChunk, newChunk) => this.#exceptions.set(oldChunk, newChunk));
       if (loaded.state === "invalid") throw invalid(options.cow);

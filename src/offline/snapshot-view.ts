@@ -40,9 +40,9 @@ export class SnapshotView implements Disposable {
 
   /** Throws a SnapringError where there is no such view: no store, a corrupt or an Invalid one. */
   constructor(options: SnapshotViewOptions) {
-    this.#origin = new DeviceFile(options.origin, "read", "origin");
+    this.#origin = DeviceFile.open(options.origin, "read", "origin");
     try {
-      this.#cow = new DeviceFile(options.cow, "read", "COW file", this.#origin);
+      this.#cow = DeviceFile.open(options.cow, "read", "COW file", this.#origin);
     } catch (error) {
       this.#origin[Symbol.dispose]();
       throw error;

@@ -39,9 +39,9 @@ export interface StoreStatus {
 
 /** Throws a SnapringError where there is no store, or one that cannot be opened. */
 export function storeStatus(options: StoreStatusOptions): StoreStatus {
-  const origin = options.origin === undefined ? undefined : new DeviceFile(options.origin, "look", "origin");
+  const origin = options.origin === undefined ? undefined : DeviceFile.open(options.origin, "look", "origin");
   try {
-    using cow = new DeviceFile(options.cow, "look", "COW file", origin);
+    using cow = DeviceFile.open(options.cow, "look", "COW file", origin);
     const loaded = loadStore(cow, { chunkSectors: options.chunkSectors, origin }, () => undefined);
     return describe(loaded, options, cow);
   } finally {

@@ -12,7 +12,7 @@
  *   invalid                anything                                  left alone
  *
  * All that are to be given up are opened, locked and looked at before the first is marked. The entry goes out of the register in any case;
- * whoever calls this writes it, and then says what was done.
+ * whoever calls this writes it, and then says what was done. It waits for devices and locks: in a volume, an opening thread does it (opening/tasks.ts).
  */
 import { existsSync, fstatSync } from "node:fs";
 import { SnapringError } from "../base/errno.ts";
@@ -21,26 +21,56 @@ import { decodeHeader, encodeHeader, HEADER_BYTES, SNAP_MAGIC } from "../format/
 import { compareIdentities, identityOf } from "./identity.ts";
 import { ownMark, withMarked } from "./known-store.ts";
 import { removeMark } from "./mark.ts";
-import type { OriginRegister, Words } from "./origin-register.ts";
-import type { Register } from "./register.ts";
+import type { OriginRegister, Standing, Words } from "./origin-register.ts";
 import { mayGiveUp } from "./register-owner.ts";
 import type { RegisteredSnapshot } from "./register-text.ts";
 
-export class Abandonment implements Disposable {
+/** A registered snapshot, and what is to be known of its register. Plain values. */
+export interface GivenUp {
   readonly name: string;
+  readonly entry: RegisteredSnapshot;
+  readonly standing: Standing;
+  /** Of the register, and whose word it is. */
+  readonly id: string;
+  readonly owner: number;
+}
+
+export interface AbandonOrder {
+  readonly all: readonly GivenUp[];
+  readonly words: Words;
+  readonly unlocked: boolean;
+}
+
+/** Durable when it returns: a line for each, for the log. Throws a SnapringError: a COW device is in use, or fails. */
+export function abandonAll({ all, words, unlocked }: AbandonOrder): readonly string[] {
+  const opened: Abandonment[] = [];
+  try {
+    for (const one of all) opened.push(new Abandonment(one, words, unlocked));
+    for (const one of opened) one.act();
+    return opened.map(({ line }) => line);
+  } finally {
+    for (const one of opened) one[Symbol.dispose]();
+  }
+}
+
+/** What a register says of one of its snapshots. */
+export function givenUp(name: string, { register, standing }: OriginRegister): GivenUp {
+  const entry = register.snapshots.get(name) as RegisteredSnapshot;
+  return { name, entry, standing, id: register.id, owner: register.owner };
+}
+
+class Abandonment implements Disposable {
   /** For the log, once it is done. */
   readonly line: string;
   readonly #file: DeviceFile | undefined;
 
-  /** Throws a SnapringError: its COW device is in use. `name` is registered. */
-  constructor(name: string, found: OriginRegister, words: Words, unlocked: boolean) {
-    this.name = name;
-    const entry = found.register.snapshots.get(name) as RegisteredSnapshot;
+  constructor(one: GivenUp, words: Words, unlocked: boolean) {
+    const { name, entry } = one;
     if (entry.state === "invalid") {
       this.line = `${name}: was Invalid; it is forgotten`;
       return;
     }
-    const store = openStoreOf(entry, found, words, unlocked);
+    const store = openStoreOf(one, words, unlocked);
     const half = entry.state === "merging" ? "; the origin stays half merged with it" : "";
     const left = typeof store === "string" ? `. ${entry.cow} ${store}` : "";
     this.#file = typeof store === "string" ? undefined : store;
@@ -60,25 +90,21 @@ export class Abandonment implements Disposable {
 }
 
 /** Or why it is left as it is. */
-function openStoreOf(
-  entry: RegisteredSnapshot,
-  { standing, register }: OriginRegister,
-  { moved }: Words,
-  unlocked: boolean,
-): DeviceFile | string {
+function openStoreOf(one: GivenUp, { moved }: Words, unlocked: boolean): DeviceFile | string {
+  const { entry, standing } = one;
   // What is outside of a folder that was copied, or may have been, is the original's.
   if (standing !== "home" && !moved && !entry.isBeside) return "is the original's, and is left as it is";
   if (!existsSync(entry.cow)) return "is not there: it must not be used again when it comes back";
   let file: DeviceFile;
   try {
-    file = new DeviceFile(entry.cow, writeMode(unlocked), "COW device");
+    file = DeviceFile.open(entry.cow, writeMode(unlocked), "COW device");
   } catch (error) {
     if (!(error instanceof SnapringError) || ["EBUSY", "ENOLCK"].includes(error.code)) throw error;
     return `cannot be marked Invalid (${error.message}): it must not be used again`;
   }
   const likeness = compareIdentities(entry.identity, identityOf(file.fd, entry.cow));
   const isIts = standing === "home" ? likeness !== "different" : likeness !== "same" || standing === "cloned" || moved;
-  const foreign = isIts ? foreignOf(file, register) : OTHERS[standing === "home" ? "file" : "origin"];
+  const foreign = isIts ? foreignOf(file, one) : OTHERS[standing === "home" ? "file" : "origin"];
   if (foreign === undefined) return file;
   file[Symbol.dispose]();
   return `${foreign}, and is left as it is`;
@@ -91,10 +117,10 @@ const OTHERS = {
 } as const;
 
 /** Undefined: this register may speak for it. */
-function foreignOf(file: DeviceFile, register: Register): string | undefined {
+function foreignOf(file: DeviceFile, { id, owner }: GivenUp): string | undefined {
   const mark = ownMark(file);
-  if (mark !== undefined && mark.register !== "" && mark.id !== register.id) return OTHERS.origin;
-  return mayGiveUp(register.owner, fstatSync(file.fd).uid) ? undefined : OTHERS.user;
+  if (mark !== undefined && mark.register !== "" && mark.id !== id) return OTHERS.origin;
+  return mayGiveUp(owner, fstatSync(file.fd).uid) ? undefined : OTHERS.user;
 }
 
 /** The header says Invalid, durably, if there is a store. */

@@ -11,19 +11,20 @@ import { lastingPath, realPath } from "../device/lasting-path.ts";
 import type { DeviceFile } from "../device/device-file.ts";
 import { backingFile } from "../device/loop-device.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
-import { contentOf } from "./blank.ts";
 import { claimOf } from "./claim.ts";
 import { compareIdentities, type Identity, identityAt, identityOf } from "./identity.ts";
 import { isOwn, type Mark, readMark } from "./mark.ts";
 import type { OriginRegister } from "./origin-register.ts";
 import type { RegisteredSnapshot } from "./register-text.ts";
-import type { StoreDigest } from "./store-digest.ts";
+import type { DigestWord } from "./store-digest.ts";
 import type { FoundStore, Known } from "./tie.ts";
 
 export interface ReadStore {
   readonly state: FoundStore["state"];
   readonly chunkSectors: number;
   readonly exceptions: number;
+  /** Where the header is blank: what else stands there; undefined: nothing. */
+  readonly content?: string | undefined;
 }
 
 /** `identity`: of what stands at `cow`; looked up if it is not known. */
@@ -107,7 +108,7 @@ export function ownMark(file: DeviceFile, mark: Mark | undefined = withMarked(fi
 export async function findStore(
   file: DeviceFile,
   read: ReadStore,
-  digest: StoreDigest,
+  digest: DigestWord,
   found: OriginRegister,
   known: Known | undefined,
 ): Promise<FoundStore> {
@@ -125,7 +126,7 @@ export async function findStore(
     mark,
     copiedStore: anyMark?.store,
     state: read.state,
-    content: read.state === "new" ? contentOf(file, 2 * chunkBytes) : undefined,
+    content: read.content,
     chunkBytes,
     exceptions: read.exceptions,
     beginsAsSeen: digest.matches,

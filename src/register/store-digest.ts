@@ -19,6 +19,15 @@ export interface SeenStore {
   readonly steps: readonly string[];
 }
 
+/** What a digest of a whole list has to say, as plain values. */
+export interface DigestWord {
+  readonly seen: SeenStore;
+  /** The list has begun with what was wanted. */
+  readonly matches: boolean;
+  /** It is a beginning of what was wanted, or the other way round, as far as steps tell. */
+  readonly agrees: boolean;
+}
+
 export function isSteps(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((step) => typeof step === "string" && /^[0-9a-f]{16}$/.test(step));
 }
@@ -28,7 +37,7 @@ const START_B = 0x7f4a7c15 | 0;
 const MULTIPLY_A = 0x85ebca6b | 0;
 const MULTIPLY_B = 0xc2b2ae35 | 0;
 
-export class StoreDigest {
+export class StoreDigest implements DigestWord {
   /** What was known before, and the checksum after as many exceptions as it had. */
   readonly #wanted: SeenStore | undefined;
   #matches: boolean;

@@ -46,11 +46,18 @@ export class LeafHeap {
   #quarantined = 0;
   #top: number;
 
-  constructor(memory: SharedArrayBuffer) {
+  /** `topWord`: of a heap that another thread has filled and handed over; left out: it is empty. */
+  constructor(memory: SharedArrayBuffer, topWord?: number) {
     this.#memory = memory;
     this.words = viewOf(memory);
     this.#base = this.words[HEAP_WORD];
-    this.#top = this.#base;
+    this.#top = topWord ?? this.#base;
+    assert(this.#top >= this.#base && this.#top <= this.words.length, "a heap lies inside of its memory");
+  }
+
+  /** Nothing has been freed or taken back: everything between base and top is in use. */
+  get isDense(): boolean {
+    return this.#quarantined === 0 && this.#bitmap.every((bits) => bits === 0);
   }
 
   /** Words of a leaf that holds `leafWords` words; returns its word index. Throws ENOMEM where the table is full. */

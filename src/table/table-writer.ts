@@ -60,6 +60,14 @@ export interface TableRun {
   readonly settled: boolean;
 }
 
+/** What a writer knows of its table beside the table's own words. Plain values: another thread's writer goes on from them. */
+export interface TableState {
+  readonly exceptions: number;
+  readonly topWord: number;
+  /** A byte for each region of the directory that has been touched. */
+  readonly regions: Uint8Array;
+}
+
 export class TableWriter {
   readonly #heap: LeafHeap;
   readonly #groups: number;
@@ -69,12 +77,23 @@ export class TableWriter {
   /** Leaves since one was looked at (VERIFY). */
   #built = 0;
 
-  /** The writer of a table that was just created; there is never a second one. */
-  constructor(memory: SharedArrayBuffer) {
-    this.#heap = new LeafHeap(memory);
+  /** The writer of a table that was just created, or that its first writer has handed over; there are never two at a time. */
+  constructor(memory: SharedArrayBuffer, state?: TableState) {
+    this.#heap = new LeafHeap(memory, state?.topWord);
     assert(this.#heap.words[MAGIC_WORD] === TABLE_MAGIC, "shared memory is not an exception table");
     this.#groups = this.#heap.words[GROUPS_WORD];
-    this.#regions = new Uint8Array(Math.ceil(this.#groups / REGION_GROUPS));
+    this.#regions = state?.regions ?? new Uint8Array(Math.ceil(this.#groups / REGION_GROUPS));
+    assert(
+      this.#regions.length === Math.ceil(this.#groups / REGION_GROUPS),
+      "the table that was handed over is another",
+    );
+    this.#count = state?.exceptions ?? 0;
+  }
+
+  /** After `loadSettled`, and nothing else: this writer has had its use, and the one that gets it goes on, in whichever thread. */
+  handOver(): TableState {
+    assert(this.#heap.isDense, "a table is handed over before it changes");
+    return { exceptions: this.#count, topWord: this.#heap.topWord, regions: this.#regions };
   }
 
   stateOf(chunk: Chunk): EntryState {

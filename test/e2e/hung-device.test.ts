@@ -2,10 +2,11 @@
  * A device that does not answer any more (the test stands behind it): the server cannot end in order. It says what it waits for, makes
  * durable what it can, and ends all the same, with 1 and a line.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { dataPattern } from "../support/data-pattern.ts";
 import { makeScratch, type Scratch } from "../support/free-socket.ts";
+import { EngineProcess } from "../support/engine-process.ts";
 import { DeviceLog } from "../support/lying-device/device-log.ts";
 import { FuseFolder, requireFuse } from "../support/lying-device/fuse-folder.ts";
 import { LyingDevice } from "../support/lying-device/lying-device.ts";
@@ -40,8 +41,11 @@ afterEach(async () => {
 });
 
 /** A folder with the devices `disk` and `cow`, or others. */
-async function mount(names: readonly string[] = ["disk", "cow"]): Promise<FuseFolder> {
-  const place = await FuseFolder.mount({ makeFile: () => new TextFile() });
+async function mount(
+  names: readonly string[] = ["disk", "cow"],
+  before: () => Promise<void> | undefined = () => undefined,
+): Promise<FuseFolder> {
+  const place = await FuseFolder.mount({ makeFile: () => new TextFile(), before });
   folder = place;
   names.forEach((name, index) => {
     const pause = (): Promise<void> | undefined => {
@@ -182,3 +186,54 @@ test("where one snapshot's COW device hangs, the origin is written on where anot
   await late;
   for (const reader of [snapshot, other]) expect(await reader.read(8192, 512)).toEqual(Buffer.alloc(512));
 });
+
+/** A file system that hangs as a whole, from the first look at a path on; and a volume elsewhere that is served by the same engine. */
+test.for(["path", "store"] as const)(
+  "a volume whose %s hangs while it is opened holds up no other, and its opening can be given up",
+  async (what, context) => {
+    requireFuse(context);
+    // Main itself waited for the device: no client of any volume was answered, and no signal was heard.
+    let met: () => void = () => {};
+    let stopped: Promise<void> | undefined;
+    const meets = new Promise<void>((resolve) => {
+      met = resolve;
+    });
+    const before = (): Promise<void> | undefined => {
+      if (stopped !== undefined) met();
+      return stopped;
+    };
+    const place = await mount(["disk", "cow"], before);
+    const engine = new EngineProcess();
+    try {
+      await engine.engine({ workers: 1, listen: [`unix:${scratch.file("socket")}`] });
+      writeFileSync(scratch.file("good"), dataPattern(SIZE, 5));
+      await engine.open({ name: "good", origin: scratch.file("good") });
+      const client = await NbdClient.open({ path: scratch.file("socket") }, "good");
+      const options = { name: "bad", origin: place.path("disk"), snapshots: [{ name: "s", cow: place.path("cow") }] };
+      let hanging: Promise<void>;
+      if (what === "store") hanging = hang("cow");
+      else {
+        stopped = new Promise<void>((resolve) => {
+          letGo = resolve;
+        });
+        hanging = meets;
+      }
+      await engine.begin(options);
+      await hanging;
+      for (let i = 0; i < 3; i++) expect(await client.read(0, 512)).toEqual(dataPattern(SIZE, 5).subarray(0, 512));
+      await engine.abort();
+      await expect(engine.opened()).rejects.toMatchObject({ name: "AbortError" });
+      expect(await client.read(512, 512)).toEqual(dataPattern(SIZE, 5).subarray(512, 1024));
+      // Its locks are given up when the call has ended, and it can be opened.
+      letGo();
+      hung = undefined;
+      stopped = undefined;
+      await expect.poll(() => engine.open(options).then(() => "open", String), { timeout: 60_000 }).toBe("open");
+      await client.disconnect();
+      await engine.close();
+    } finally {
+      letGo();
+      await engine.kill();
+    }
+  },
+);

@@ -7,6 +7,10 @@ import { openEngine } from "../../dist/src/index.js";
 
 /** @type {import("../../dist/src/index.js").Engine | undefined} */
 let engine;
+/** @type {Promise<unknown> | undefined} */
+let opening;
+/** @type {AbortController | undefined} */
+let aborter;
 
 const orders = {
   engine: async (options) => {
@@ -15,6 +19,16 @@ const orders = {
   open: async (options) => {
     await engine.openVolume(options);
   },
+  /** Begins to open a volume; `abort` ends that. */
+  begin: (options) => {
+    aborter = new AbortController();
+    opening = engine.openVolume(options, { signal: aborter.signal });
+    opening.catch(() => {});
+  },
+  opened: async () => {
+    await opening;
+  },
+  abort: () => aborter.abort(),
   create: (volume, options) => engine.volumes.get(volume).createSnapshot(options),
   drop: (volume, name) => engine.volumes.get(volume).dropSnapshot(name),
   closeVolume: (volume) => engine.volumes.get(volume).close(),
@@ -27,7 +41,7 @@ process.on("message", ({ id, order, argumentList }) => {
     .then(() => orders[order](...argumentList))
     .then(
       (value) => process.send({ id, value }),
-      (error) => process.send({ id, error: String(error) }),
+      (error) => process.send({ id, error: String(error), name: error?.name }),
     );
 });
 

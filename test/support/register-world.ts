@@ -15,6 +15,8 @@ import { afterEach, beforeEach } from "vitest";
 import { RegisteredSet } from "../../src/engine/registered-set.ts";
 import { type OpenedStore, openStore } from "../../src/engine/store-opening.ts";
 import { VolumeDevice } from "../../src/engine/volume-device.ts";
+import { openDevice } from "../../src/opening/open-device.ts";
+import { inlineOpenings } from "./inline-openings.ts";
 import { completeOptions } from "../../src/engine/complete-options.ts";
 import type { VolumeOptions } from "../../src/engine/volume-options.ts";
 import type { RegisteredState } from "../../src/register/register-text.ts";
@@ -157,10 +159,10 @@ export class Opening implements AsyncDisposable {
     const snapshots = cow === undefined ? [] : [{ name: "s", cow, chunkSize: CHUNK, ...(size ? { size: BYTES } : {}) }];
     const complete = completeOptions({ ...options, snapshots: make ? [] : snapshots });
     const { readOnly, unlocked, direct, mode, log } = complete;
-    const origin = new VolumeDevice({ path: options.origin, what: "origin", readOnly, unlocked, direct });
+    const origin = new VolumeDevice(openDevice({ path: options.origin, what: "origin", readOnly, unlocked, direct }));
     try {
-      const ties = await RegisteredSet.open(origin, complete);
-      const around = { origin, cows: [], direct, readOnly, unlocked, mode, log, ties, make };
+      const ties = await RegisteredSet.open(origin, complete, inlineOpenings);
+      const around = { openings: inlineOpenings, origin, cows: [], direct, readOnly, unlocked, mode, log, ties, make };
       const opened = snapshots.length === 0 ? undefined : await openStore(snapshots[0], around);
       return new Opening(origin, ties, opened);
     } catch (error) {

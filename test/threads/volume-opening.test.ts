@@ -76,7 +76,7 @@ test.runIf(probeUring().reason?.includes("addon") !== true)(
       expect({ where, left, files, threads }).toEqual({ where, left: [], files: 0, threads: 0 });
     }
     expect(new Set(refused.map(({ what }) => what))).toEqual(new Set(Object.keys(CODES)));
-    // Metadata, two export workers, two copy workers.
-    expect(refused.filter(({ what }) => what === "thread")).toHaveLength(5);
+    // The opening thread, metadata, two export workers, two copy workers.
+    expect(refused.filter(({ what }) => what === "thread")).toHaveLength(6);
   },
 );

@@ -7,7 +7,7 @@ import { transientStore, type LoadedStore } from "../../../src/core/loaded-store
 import type { SnapshotPorts } from "../../../src/core/ports.ts";
 import { StoreLoader } from "../../../src/core/store-loader.ts";
 import type { Channel } from "../../../src/engine/channel.ts";
-import { ExceptionCollector } from "../../../src/engine/exception-collector.ts";
+import { ExceptionCollector } from "../../../src/opening/exception-collector.ts";
 import { gatePort } from "../../../src/engine/snapshot-handle.ts";
 import type { StoreKind } from "../../../src/format/table-line.ts";
 import { snapshotReadGate, snapshotWriteGate } from "../../../src/base/gate-numbers.ts";

@@ -53,6 +53,7 @@ export class FuseFolder {
   readonly #moved: (name: string, file: LyingFile | undefined) => void;
   readonly #flushed: () => void;
   readonly #reserves: boolean;
+  readonly #before: () => Promise<void> | undefined;
   #lastNode = ROOT_NODE;
   #closed = false;
 
@@ -63,6 +64,7 @@ export class FuseFolder {
     this.#moved = options.moved ?? (() => undefined);
     this.#flushed = options.flushed ?? (() => undefined);
     this.#reserves = options.reserves ?? true;
+    this.#before = options.before ?? (() => undefined);
   }
 
   /** Mount it. */
@@ -117,9 +119,12 @@ export class FuseFolder {
         if (error.code === "EINTR" || error.code === "ENOENT" || error.code === "EAGAIN") this.#receive(buffer);
         return;
       }
-      const request = wire.decodeRequest(buffer.subarray(0, length));
+      const hung = this.#before();
+      const bytes = buffer.subarray(0, length);
+      const request = wire.decodeRequest(hung === undefined ? bytes : Buffer.from(bytes));
       // What an operation needs of the buffer it takes before it waits for anything.
-      void this.#answer(request);
+      if (hung === undefined) void this.#answer(request);
+      else void hung.then(() => this.#answer(request));
       this.#receive(buffer);
     });
   }
@@ -254,4 +259,6 @@ export interface FolderOptions {
   readonly flushed?: () => void;
   /** False: no file can have space reserved. */
   readonly reserves?: boolean;
+  /** Each request waits for it: the whole file system hangs. */
+  readonly before?: () => Promise<void> | undefined;
 }

@@ -16,7 +16,7 @@ beforeEach(async () => {
 
 afterEach(() => scratch.remove());
 
-const opened = (name: string, mode: AccessMode = "look"): DeviceFile => new DeviceFile(name, mode, "origin");
+const opened = (name: string, mode: AccessMode = "look"): DeviceFile => DeviceFile.open(name, mode, "origin");
 
 describe("a device file", () => {
   it("has whole sectors and a tail", () => {

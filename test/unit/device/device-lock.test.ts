@@ -31,6 +31,7 @@ function descriptor(): number {
 
 interface Modules {
   readonly lockDevice: typeof import("../../../src/device/device-lock.ts").lockDevice;
+  readonly lockMeanwhile: typeof import("../../../src/device/device-lock.ts").lockMeanwhile;
   readonly DeviceFile: typeof import("../../../src/device/device-file.ts").DeviceFile;
 }
 
@@ -38,9 +39,9 @@ interface Modules {
 async function modules(addon: "addon" | "program"): Promise<Modules> {
   vi.stubEnv("SNAPRING_NO_NATIVE", addon === "program" ? "1" : "");
   vi.resetModules();
-  const { lockDevice } = await import("../../../src/device/device-lock.ts");
+  const { lockDevice, lockMeanwhile } = await import("../../../src/device/device-lock.ts");
   const { DeviceFile } = await import("../../../src/device/device-file.ts");
-  return { lockDevice, DeviceFile };
+  return { lockDevice, lockMeanwhile, DeviceFile };
 }
 
 /** A program on PATH, the only one there. */
@@ -98,13 +99,15 @@ sys.stdin.read()`;
     const taker = spawn("python3", ["-c", code, path], { stdio: ["pipe", "pipe", "inherit"] });
     const exited = once(taker, "exit");
     await once(taker.stdout, "data");
-    const { lockDevice } = await modules(way);
+    const { lockDevice, lockMeanwhile } = await modules(way);
     expect(() => lockDevice(descriptor(), path, "exclusive")).toThrow(
       expect.objectContaining({ code: "EBUSY", message: `${path} is in use` }),
     );
+    // Who waits for it without blocking the thread can let it go.
+    const locked = lockMeanwhile(descriptor(), path, "exclusive");
     taker.stdin.end();
     await exited;
-    expect(lockDevice(descriptor(), path, "exclusive")).toBeUndefined();
+    expect(await locked).toBeUndefined();
   },
 );
 
@@ -130,22 +133,22 @@ describe("without the addon", () => {
   ] as const)("where %s, nothing is opened for writing unless asked for by name", async (_, name, script, reason) => {
     onlyProgram(name, script);
     const { DeviceFile } = await modules("program");
-    expect(() => new DeviceFile(path, "write", "origin")).toThrow(expect.objectContaining({ code: "ENOLCK" }));
-    expect(() => new DeviceFile(path, "write", "origin")).toThrow(
+    expect(() => DeviceFile.open(path, "write", "origin")).toThrow(expect.objectContaining({ code: "ENOLCK" }));
+    expect(() => DeviceFile.open(path, "write", "origin")).toThrow(
       `origin ${path} cannot be locked, so it is not opened for writing: ${reason}`,
     );
     for (const mode of ["read", "write-unlocked"] as const) {
-      using file = new DeviceFile(path, mode, "origin");
+      using file = DeviceFile.open(path, mode, "origin");
       expect(file.lockWarning).toBe(`${path} is not locked (${reason}): make sure that nobody else uses it`);
     }
-    using look = new DeviceFile(path, "look", "origin");
+    using look = DeviceFile.open(path, "look", "origin");
     expect(look.lockWarning).toBeUndefined();
   });
 
   it("a device in use is refused also to who would do without a lock", async () => {
     const { DeviceFile } = await modules("program");
-    using _writer = new DeviceFile(path, "write", "origin");
-    expect(() => new DeviceFile(path, "write-unlocked", "origin")).toThrow(BUSY);
+    using _writer = DeviceFile.open(path, "write", "origin");
+    expect(() => DeviceFile.open(path, "write-unlocked", "origin")).toThrow(BUSY);
   });
 });
 
@@ -158,7 +161,7 @@ it.skipIf(loadNative().native === undefined).each([
   const { DeviceFile } = await modules("addon");
   const { native } = (await import("../../../src/device/native.ts")).loadNative();
   vi.spyOn(native!, "lockFile").mockReturnValue([-errno[name], 0]);
-  expect(() => new DeviceFile(path, "write", "origin")).toThrow(
+  expect(() => DeviceFile.open(path, "write", "origin")).toThrow(
     expect.objectContaining({
       code: "ENOLCK",
       message: expect.stringMatching(why),

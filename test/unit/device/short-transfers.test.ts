@@ -37,7 +37,7 @@ beforeEach(async () => {
   most = Number.POSITIVE_INFINITY;
   scratch = await makeScratch();
   writeFileSync(scratch.file("device"), dataPattern(BYTES, 1));
-  device = new DeviceFile(scratch.file("device"), "write", "device");
+  device = DeviceFile.open(scratch.file("device"), "write", "device");
   calls = 0;
 });
 

@@ -6,6 +6,8 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { DeviceFile } from "../../../src/device/device-file.ts";
 import { RegisteredSet, type Registrand } from "../../../src/engine/registered-set.ts";
 import { VolumeDevice } from "../../../src/engine/volume-device.ts";
+import { inlineOpenings } from "../../support/inline-openings.ts";
+import { openDevice } from "../../../src/opening/open-device.ts";
 import { completeOptions } from "../../../src/engine/complete-options.ts";
 import type * as Marks from "../../../src/register/mark.ts";
 import { makeScratch, type Scratch } from "../../support/free-socket.ts";
@@ -37,8 +39,8 @@ beforeEach(async () => {
   scratch = await makeScratch();
   const path = scratch.file("origin");
   writeFileSync(path, new Uint8Array(2 ** 20));
-  origin = new VolumeDevice({ path, what: "origin", readOnly: false, direct: false, unlocked: false });
-  set = await RegisteredSet.open(origin, completeOptions({ origin: path, listen: [] }));
+  origin = new VolumeDevice(openDevice({ path, what: "origin", readOnly: false, direct: false, unlocked: false }));
+  set = await RegisteredSet.open(origin, completeOptions({ origin: path, listen: [] }), inlineOpenings);
 });
 
 afterEach(async () => {
@@ -52,7 +54,7 @@ afterEach(async () => {
 async function registered(name: string, cow: string, exceptions: number): Promise<Registrand> {
   const path = scratch.file(cow);
   writeFileSync(path, storeImage(2 ** 20, CHUNK_SECTORS));
-  const file = new DeviceFile(path, "write", "cow");
+  const file = DeviceFile.open(path, "write", "cow");
   files.push(file);
   const one = { name, file, chunkBytes: CHUNK };
   await set.record(one, "active");

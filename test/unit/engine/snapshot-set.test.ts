@@ -11,6 +11,8 @@ import { DeviceFiles } from "../../../src/engine/device-files.ts";
 import type { Serving } from "../../../src/engine/serving.ts";
 import { FIRST_DEVICE_FILE } from "../../../src/ring/file-table.ts";
 import { VolumeDevice } from "../../../src/engine/volume-device.ts";
+import { openDevice } from "../../../src/opening/open-device.ts";
+import { inlineOpenings } from "../../support/inline-openings.ts";
 import { completeOptions } from "../../../src/engine/complete-options.ts";
 import { createVolumeWords, VolumeWords } from "../../../src/ring/volume-words.ts";
 import { makeScratch, type Scratch } from "../../support/free-socket.ts";
@@ -23,7 +25,7 @@ beforeEach(async () => {
   scratch = await makeScratch();
   const path = scratch.file("origin");
   writeFileSync(path, new Uint8Array(MIB));
-  origin = new VolumeDevice({ path, what: "origin", readOnly: false, direct: false, unlocked: false });
+  origin = new VolumeDevice(openDevice({ path, what: "origin", readOnly: false, direct: false, unlocked: false }));
 });
 
 afterEach(async () => {
@@ -48,14 +50,14 @@ test("devices are closed, and the volume may be another's, when the last look at
     origin: scratch.file("origin"),
     snapshots: [{ name: "s", cow: scratch.file("s.cow"), size: MIB }],
   });
-  const registered = await RegisteredSet.open(origin, options);
+  const registered = await RegisteredSet.open(origin, options, inlineOpenings);
   let end = (): void => {};
   let looks = 0;
   registered.see = () => {
     looks += 1;
     return new Promise((resolve) => (end = resolve));
   };
-  const opened = new OpenedSnapshots(options, origin, registered, new DeviceFiles(), FIRST_DEVICE_FILE);
+  const opened = new OpenedSnapshots(options, origin, registered, new DeviceFiles(), FIRST_DEVICE_FILE, inlineOpenings);
   await opened.openAll(() => {}, undefined);
   const merging = { notice: () => {}, began: () => {} };
   const words = new VolumeWords(createVolumeWords());

@@ -6,6 +6,8 @@ import type * as FileSpace from "../../../src/device/file-space.ts";
 import type { Native } from "../../../src/device/native.ts";
 import { openStore, type StoreSurroundings } from "../../../src/engine/store-opening.ts";
 import { VolumeDevice } from "../../../src/engine/volume-device.ts";
+import { openDevice } from "../../../src/opening/open-device.ts";
+import { inlineOpenings } from "../../support/inline-openings.ts";
 import { makeScratch, type Scratch } from "../../support/free-socket.ts";
 
 /** A file system without fallocate, where all of the file is written. */
@@ -26,7 +28,7 @@ beforeEach(async () => {
   const path = scratch.file("origin");
   cow = scratch.file("s.cow");
   writeFileSync(path, new Uint8Array(MIB));
-  origin = new VolumeDevice({ path, what: "origin", readOnly: false, direct: false, unlocked: false });
+  origin = new VolumeDevice(openDevice({ path, what: "origin", readOnly: false, direct: false, unlocked: false }));
 });
 
 afterEach(async () => {
@@ -37,7 +39,7 @@ afterEach(async () => {
 function around(more: Partial<StoreSurroundings>, tie: () => never): StoreSurroundings {
   const ties = { seen: () => undefined, missing: () => {}, refuseTransient: () => {}, tie };
   const how = { direct: false, readOnly: false, unlocked: false, mode: "auto", make: true } as const;
-  return { origin, cows: [], ...how, log: () => {}, ties, ...more };
+  return { openings: inlineOpenings, origin, cows: [], ...how, log: () => {}, ties, ...more };
 }
 
 const unreachable = (): never => expect.unreachable("the store is not opened");

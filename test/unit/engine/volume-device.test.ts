@@ -4,6 +4,8 @@ import { writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { loadNative } from "../../../src/device/native.ts";
 import { VolumeDevice } from "../../../src/engine/volume-device.ts";
+import { openDevice } from "../../../src/opening/open-device.ts";
+import { inlineOpenings } from "../../support/inline-openings.ts";
 import { makeScratch, type Scratch } from "../../support/free-socket.ts";
 
 let scratch: Scratch;
@@ -17,13 +19,15 @@ beforeEach(async () => {
 afterEach(() => scratch.remove());
 
 function open(): VolumeDevice {
-  return new VolumeDevice({
-    path: scratch.file("disk"),
-    what: "origin",
-    readOnly: false,
-    unlocked: false,
-    direct: "auto",
-  });
+  return new VolumeDevice(
+    openDevice({
+      path: scratch.file("disk"),
+      what: "origin",
+      readOnly: false,
+      unlocked: false,
+      direct: "auto",
+    }),
+  );
 }
 
 /** The kernel's word on the locks that lie on an open file. */
@@ -37,10 +41,10 @@ function locksOf(fd: number): number {
  */
 test.runIf(loadNative().native !== undefined)(
   "the lock is on the descriptor that the I/O goes through (E-42, C-49)",
-  () => {
+  async () => {
     const device = open();
     expect([locksOf(device.fd), locksOf(device.file.fd)]).toEqual([1, 0]);
-    device.useBuffered();
+    await device.useBuffered(inlineOpenings);
     expect([locksOf(device.fd), locksOf(device.file.fd)]).toEqual([1, 0]);
     expect(open).toThrow(expect.objectContaining({ code: "EBUSY" }));
     device.close();
@@ -65,7 +69,9 @@ test.each([false, "auto"] as const)(
     };
     syncBuiltinESMExports();
     try {
-      const device = new VolumeDevice({ path: disk, what: "origin", readOnly: false, unlocked: false, direct });
+      const device = new VolumeDevice(
+        openDevice({ path: disk, what: "origin", readOnly: false, unlocked: false, direct }),
+      );
       expect([fs.fstatSync(device.fd).ino, fs.fstatSync(device.file.fd).ino]).toEqual([ino, ino]);
       device.close();
     } finally {
@@ -78,7 +84,7 @@ test.each([false, "auto"] as const)(
 
 test.runIf(loadNative().native !== undefined)(
   "a device that cannot be opened again keeps the descriptor that it has",
-  () => {
+  async () => {
     // Its number stayed behind without the descriptor, and a close then closed whatever had got the number since.
     const device = open();
     const { fd, align } = device;
@@ -89,7 +95,7 @@ test.runIf(loadNative().native !== undefined)(
     };
     syncBuiltinESMExports();
     try {
-      expect(() => device.useBuffered()).toThrow("EMFILE");
+      await expect(device.useBuffered(inlineOpenings)).rejects.toThrow("EMFILE");
     } finally {
       fs.openSync = real;
       syncBuiltinESMExports();

@@ -90,7 +90,7 @@ describe("a new store", () => {
   it("is another one than the one that was here, and no register's", async () => {
     const made = async (): Promise<string> => {
       await createStore({ cow, sectors: MIB_SECTORS, force: true });
-      using device = new DeviceFile(cow, "look", "COW file");
+      using device = DeviceFile.open(cow, "look", "COW file");
       const mark = ownMark(device)!;
       expect(mark).toMatchObject({ role: "cow", register: "", id: "" });
       return mark.store ?? "";

@@ -26,8 +26,8 @@ afterEach(() => {
 
 /** What loading it comes to: its exceptions, or code, message and hint. */
 function load(withOrigin = false): unknown {
-  using device = new DeviceFile(cow, "look", "COW file");
-  using other = withOrigin ? new DeviceFile(origin, "look", "origin") : undefined;
+  using device = DeviceFile.open(cow, "look", "COW file");
+  using other = withOrigin ? DeviceFile.open(origin, "look", "origin") : undefined;
   const pairs: [number, number][] = [];
   try {
     loadStore(device, { origin: other }, (oldChunk, newChunk) => void pairs.push([oldChunk, newChunk]));
@@ -100,7 +100,7 @@ describe("a file", () => {
 
 it("what a caller throws of an exception is the caller's, as it was", () => {
   writeFileSync(cow, storeImage(MIB, 8, [[5, 2]]));
-  using device = new DeviceFile(cow, "look", "COW file");
+  using device = DeviceFile.open(cow, "look", "COW file");
   const own = new Error("enough");
   const refuse = (): never => {
     throw own;

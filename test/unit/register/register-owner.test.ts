@@ -21,7 +21,7 @@ import type { Sector } from "../../../src/base/units.ts";
 import { DeviceFile } from "../../../src/device/device-file.ts";
 import { loadNative } from "../../../src/device/native.ts";
 import { createStore } from "../../../src/offline/create-store.ts";
-import { Abandonment } from "../../../src/register/abandon.ts";
+import { abandonAll, givenUp } from "../../../src/register/abandon.ts";
 import { identityOfStore } from "../../../src/register/known-store.ts";
 import { writeMark } from "../../../src/register/mark.ts";
 import { findRegister, type OriginRegister } from "../../../src/register/origin-register.ts";
@@ -150,20 +150,19 @@ async function registered(owner?: number): Promise<{ found: OriginRegister; cow:
 }
 
 async function find(origin: string): Promise<OriginRegister> {
-  using file = new DeviceFile(origin, "look", "origin");
+  using file = DeviceFile.open(origin, "look", "origin");
   return findRegister(file, SILENT, true);
 }
 
 function identityAt(cow: string): string {
-  using file = new DeviceFile(cow, "look", "cow");
+  using file = DeviceFile.open(cow, "look", "cow");
   return identityOfStore(file);
 }
 
 /** The line, once it is done; and whether the store is good still. */
 function giveUp({ found, cow }: { found: OriginRegister; cow: string }): [string, boolean] {
-  using all = new Abandonment("a", found, SILENT, false);
-  all.act();
-  return [all.line, readFileSync(cow).readUInt32LE(4) === 1];
+  const [line] = abandonAll({ all: [givenUp("a", found)], words: SILENT, unlocked: false });
+  return [line, readFileSync(cow).readUInt32LE(4) === 1];
 }
 
 test("a snapshot of ours that is given up is marked Invalid", async () => {

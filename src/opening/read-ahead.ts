@@ -6,8 +6,7 @@
  * A store of ten million exceptions has ten thousand areas. Asked for one by one, they would cost more than what stands in them: a
  * buffer and a thread's wake-up each. A ring takes a batch of them with one call, and reads what the page cache has at once.
  *
- * Runs on main while a volume opens and nothing of it is served yet. Waiting for a device holds the thread up, for one read at a time; the caller
- * lets the event loop have its turn between batches.
+ * Runs in an opening thread (store-reading.ts), which waits for the device as long as that takes.
  */
 import { assert } from "../base/assert.ts";
 import { errno } from "../base/errno.ts";

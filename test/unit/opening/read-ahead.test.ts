@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { errno } from "../../../src/base/errno.ts";
 import { loadNative, probeUring } from "../../../src/device/native.ts";
-import { ReadAhead } from "../../../src/engine/read-ahead.ts";
+import { ReadAhead } from "../../../src/opening/read-ahead.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 
 const AREA = 4096;

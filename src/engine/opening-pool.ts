@@ -1,0 +1,142 @@
+/**
+ * The opening threads of an engine: a piscina pool, whose tasks may wait for a device (opening/tasks.ts), so that main never does.
+ *
+ *   run ─▶ a thread, started where none is free ─▶ the task ends ─▶ its answer
+ *    └─ aborted ─▶ the task is told ─▶ it ends soon, or its device hangs: given up, and what it opens later is `late`'s
+ *   nothing to do for OPENING_IDLE_MS ─▶ the thread ends: an engine at rest has none
+ *
+ * Runs on main. It is lazy: an engine that opens nothing loads no piscina.
+ */
+import type { MessagePort } from "node:worker_threads";
+import type { Piscina } from "piscina";
+import { AbortError, throwIfAborted, whenAborted } from "../base/abort-error.ts";
+import { OPENING_GRACE_MS, OPENING_IDLE_MS, OPENING_THREADS_MAX } from "../base/constants.ts";
+import { type Answer, doneOf } from "../opening/answer.ts";
+import type { AnswerOf, OpeningTask, OrderOf } from "../opening/tasks.ts";
+import { workerEntry } from "./worker-entry.ts";
+import { threadLoss } from "./worker-loss.ts";
+
+export interface RunOptions<T = unknown> {
+  readonly port?: MessagePort | undefined;
+  readonly stop?: AbortSignal | undefined;
+  /** A device that the task uses. Where the task is given up, it is told when that has ended. */
+  readonly uses?: { leaveTo(ended: Promise<unknown>): void } | undefined;
+  /** The task was given up, and has ended with this after all. */
+  readonly late?: ((answer: T) => void) | undefined;
+}
+
+/** Who has opening threads, or does their tasks otherwise. */
+export interface Openings {
+  /** Rejects with what the task has thrown, an AbortError, or why there is no thread. */
+  run<T extends OpeningTask>(task: T, order: OrderOf<T>, options?: RunOptions<AnswerOf<T>>): Promise<AnswerOf<T>>;
+}
+
+export class OpeningPool implements Openings {
+  #pool: Piscina | undefined;
+  /** Of what is under way. */
+  readonly #failing = new Set<(error: Error) => void>();
+  /** Tasks that were given up, and have not ended. */
+  #hung = 0;
+
+  async run<T extends OpeningTask>(
+    task: T,
+    order: OrderOf<T>,
+    options: RunOptions<AnswerOf<T>> = {},
+  ): Promise<AnswerOf<T>> {
+    const { stop, port } = options;
+    throwIfAborted(stop);
+    const word = new Int32Array(new SharedArrayBuffer(4));
+    const ended = this.#post(task, order, word, port).then(doneOf);
+    if (stop === undefined) return await ended;
+    return await this.#orGivenUp(ended, stop, word, options);
+  }
+
+  /** No volume is left. A thread whose device hangs is not waited for: it ends with the call that it is in. */
+  async close(): Promise<void> {
+    const pool = this.#pool;
+    this.#pool = undefined;
+    // What is in the queue now nobody waits for (nor for its end, which would be an error that nobody takes).
+    if (pool === undefined || pool.queueSize > 0) return;
+    const ended = pool.destroy();
+    if (this.#hung === 0) await ended;
+  }
+
+  async #post<T extends OpeningTask>(
+    task: T,
+    order: OrderOf<T>,
+    stop: Int32Array,
+    port: MessagePort | undefined,
+  ): Promise<Answer<AnswerOf<T>>> {
+    // Only now: a bundle that cannot even load it has been told why by then (worker-entry.ts).
+    const { Piscina } = await import("piscina");
+    let fail: ((error: Error) => void) | undefined;
+    const failed = new Promise<never>((_, reject) => {
+      fail = reject;
+      this.#failing.add(reject);
+    });
+    failed.catch(() => {});
+    try {
+      this.#pool ??= this.#start(Piscina);
+      const call = { task, order, stop, port };
+      const transferList = port === undefined ? [] : [port];
+      const answered = this.#pool.run(call, { name: "openingTask", transferList });
+      return await Promise.race([answered, failed]);
+    } catch (error) {
+      // Where there was no thread for it, it is in the queue still: a later one must not open what nobody waits for.
+      Atomics.store(stop, 0, 1);
+      throw threadLoss("the opening thread", true, error);
+    } finally {
+      if (fail !== undefined) this.#failing.delete(fail);
+    }
+  }
+
+  #start(Pool: typeof Piscina): Piscina {
+    const pool = new Pool({
+      filename: workerEntry("opening"),
+      minThreads: 0,
+      maxThreads: OPENING_THREADS_MAX,
+      concurrentTasksPerWorker: 1,
+      idleTimeout: OPENING_IDLE_MS,
+      atomics: "disabled",
+      // What it opens is main's, and outlives it.
+      trackUnmanagedFds: false,
+    });
+    // A thread that dies before it has taken its task is the pool's error, and the task never ends.
+    pool.on("error", (error: Error) => {
+      for (const fail of [...this.#failing]) fail(error);
+    });
+    return pool;
+  }
+
+  #orGivenUp<T>(ended: Promise<T>, stop: AbortSignal, word: Int32Array, { uses, late }: RunOptions<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      let timer: NodeJS.Timeout | undefined;
+      let isGivenUp = false;
+      const giveUp = (): void => {
+        isGivenUp = true;
+        this.#hung += 1;
+        uses?.leaveTo(ended);
+        reject(new AbortError(stop));
+      };
+      const tell = (): void => {
+        Atomics.store(word, 0, 1);
+        timer = setTimeout(giveUp, OPENING_GRACE_MS);
+      };
+      const end = (settle: () => void, after?: () => void): void => {
+        clearTimeout(timer);
+        if (!isGivenUp) return settle();
+        this.#hung -= 1;
+        after?.();
+      };
+      whenAborted(stop, tell, ended);
+      ended.then(
+        (value) =>
+          end(
+            () => resolve(value),
+            () => late?.(value),
+          ),
+        (error: unknown) => end(() => reject(stop.aborted ? new AbortError(stop) : (error as Error))),
+      );
+    });
+  }
+}

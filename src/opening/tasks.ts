@@ -1,0 +1,102 @@
+/**
+ * What main may ask an opening thread for: each a task with a beginning and an end (workers/opening-worker.ts, engine/opening-pool.ts).
+ *
+ *   openDevice      open and lock a device                              descriptors, facts
+ *   reopenBuffered  the same device, no longer for direct I/O           another descriptor
+ *   signature       what stands on a COW device that is to be blank     words
+ *   look            touch paths that main will look at (existence, identity): a file system that hangs, hangs here
+ *   abandonAll      registered snapshots are given up                   lines for the log
+ *   loadStore       read a store and build its table                    in two steps, between which main is asked:
+ *
+ *   opening thread                                             main
+ *   read ── `long`: it takes its time ────────────────────────▶ other threads start
+ *        ── `found`: list, digest, or the refusal ────────────▶ register: is it the one? ── no ──▶ port closed: the task ends
+ *   build ◀──────────────────────── `build`: table, Invalid? ── yes
+ *   the task's answer: state of the table ────────────────────▶ TableWriter goes on
+ *
+ * A store with nothing to build has no second step: `found` is its answer. Everything that travels is a plain value, shared memory, or the port.
+ */
+import type { MessagePort } from "node:worker_threads";
+import { SnapringError } from "../base/errno.ts";
+import { DeviceFile, type OpenedFile } from "../device/device-file.ts";
+import { type AbandonOrder, abandonAll, markInvalid } from "../register/abandon.ts";
+import { signatureOf, storeOn } from "../register/blank.ts";
+import { identityAt } from "../register/identity.ts";
+import type { TableState } from "../table/table-writer.ts";
+import { type DeviceOrder, type OpenedDevice, openDevice, reopenBuffered, type Reopened } from "./open-device.ts";
+import { type FoundList, type StoreOrder, StoreReading } from "./store-reading.ts";
+
+/** What goes with every order. */
+export interface TaskMeans {
+  /** Not 0: nobody wants it any more. */
+  readonly stop: Int32Array;
+  /** Of a conversation. */
+  readonly port: MessagePort | undefined;
+}
+
+/** From the thread. */
+export type LoadWord = { readonly kind: "long" } | { readonly kind: "found"; readonly found: FoundList };
+
+/** To the thread. */
+export interface BuildOrder {
+  /** An empty table. */
+  readonly table: SharedArrayBuffer;
+  /** The register calls the store Invalid, and its header does not yet (S-70). */
+  readonly invalid: boolean;
+}
+
+/** `table` undefined: there was nothing to build, or main did not want it any more. */
+export interface LoadEnd {
+  readonly found: FoundList;
+  readonly table: TableState | undefined;
+}
+
+export const OPENING_TASKS = {
+  openDevice: (order: DeviceOrder): OpenedDevice => openDevice(order),
+  reopenBuffered: (device: Pick<OpenedDevice, "order" | "file" | "fd">): Reopened => reopenBuffered(device),
+  signature: (opened: OpenedFile): string | undefined => {
+    const file = new DeviceFile(opened);
+    return storeOn(file) ?? signatureOf(file);
+  },
+  look,
+  abandonAll: (order: AbandonOrder): readonly string[] => abandonAll(order),
+  loadStore,
+} as const;
+
+export type OpeningTask = keyof typeof OPENING_TASKS;
+export type OrderOf<T extends OpeningTask> = Parameters<(typeof OPENING_TASKS)[T]>[0];
+export type AnswerOf<T extends OpeningTask> = Awaited<ReturnType<(typeof OPENING_TASKS)[T]>>;
+
+function look(paths: readonly string[]): void {
+  for (const path of paths) {
+    try {
+      identityAt(path);
+    } catch {
+      // Whoever wants to know meets it himself.
+    }
+  }
+}
+
+async function loadStore(order: StoreOrder, { stop, port }: TaskMeans): Promise<LoadEnd> {
+  const say = (word: LoadWord): void => port?.postMessage(word);
+  const isStopped = (): boolean => Atomics.load(stop, 0) !== 0;
+  const reading = new StoreReading(order, { isStopped, takesLong: () => say({ kind: "long" }) });
+  const found = reading.read();
+  // Main may have closed the port by then, and would not do it again.
+  if (isStopped()) throw new SnapringError("ECANCELED", "the opening was given up");
+  if (port === undefined || found.loaded.state !== "active") return { found, table: undefined };
+  const answered = nextOf(port);
+  say({ kind: "found", found });
+  const build = await answered;
+  if (build === undefined) return { found, table: undefined };
+  if (build.invalid) markInvalid(new DeviceFile(order.file));
+  return { found, table: reading.build(build.table) };
+}
+
+/** Undefined: the other end has been closed. */
+function nextOf(port: MessagePort): Promise<BuildOrder | undefined> {
+  return new Promise((resolve) => {
+    port.once("message", (build: BuildOrder) => resolve(build));
+    port.once("close", () => resolve(undefined));
+  });
+}

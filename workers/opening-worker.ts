@@ -1,0 +1,28 @@
+/**
+ * Entry of an opening thread: tasks of a piscina pool, which come to their ends (src/opening/tasks.ts).
+ *
+ * It may wait for a device as long as that takes: nobody is served from here.
+ */
+import type { MessagePort } from "node:worker_threads";
+import { SnapringError } from "../src/base/errno.ts";
+import { type Answer, answer } from "../src/opening/answer.ts";
+import { type AnswerOf, OPENING_TASKS, type OpeningTask, type OrderOf, type TaskMeans } from "../src/opening/tasks.ts";
+
+export interface TaskCall<T extends OpeningTask = OpeningTask> {
+  readonly task: T;
+  readonly order: OrderOf<T>;
+  readonly stop: Int32Array;
+  readonly port: MessagePort | undefined;
+}
+
+/** The task. */
+export async function openingTask<T extends OpeningTask>(call: TaskCall<T>): Promise<Answer<AnswerOf<T>>> {
+  const { task, order, stop, port } = call;
+  const body = OPENING_TASKS[task] as (order: OrderOf<T>, means: TaskMeans) => AnswerOf<T> | Promise<AnswerOf<T>>;
+  const answered = await answer(() => {
+    if (Atomics.load(stop, 0) !== 0) throw new SnapringError("ECANCELED", "the opening was given up");
+    return body(order, { stop, port });
+  });
+  port?.close();
+  return answered;
+}
