@@ -5,10 +5,13 @@
 export class AbortError extends Error {
   override readonly name = "AbortError";
   readonly code = "ABORT_ERR";
+  /** A thread is left in a call to a device that does not answer: an ordinary exit would wait for it. */
+  readonly isStuck: boolean;
 
   /** `cause` is the signal's reason. */
-  constructor(signal: AbortSignal) {
+  constructor(signal: AbortSignal, isStuck = false) {
     super("The operation was aborted", { cause: signal.reason });
+    this.isStuck = isStuck;
   }
 }
 

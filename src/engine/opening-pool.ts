@@ -51,14 +51,13 @@ export class OpeningPool implements Openings {
     return await this.#orGivenUp(ended, stop, word, options);
   }
 
-  /** No volume is left. A thread whose device hangs is not waited for: it ends with the call that it is in. */
+  /**
+   * No volume is left. A thread whose device hangs is left alone: it closes what it has opened when the call ends, which nobody can hasten, and ends then. Nor is
+   * anybody waiting for what is in the queue, whose end would be an error that nobody takes.
+   */
   async close(): Promise<void> {
     const pool = this.#pool;
-    this.#pool = undefined;
-    // What is in the queue now nobody waits for (nor for its end, which would be an error that nobody takes).
-    if (pool === undefined || pool.queueSize > 0) return;
-    const ended = pool.destroy();
-    if (this.#hung === 0) await ended;
+    if (pool !== undefined && this.#hung === 0 && pool.queueSize === 0) await pool.destroy();
   }
 
   async #post<T extends OpeningTask>(
@@ -116,7 +115,7 @@ export class OpeningPool implements Openings {
         isGivenUp = true;
         this.#hung += 1;
         uses?.leaveTo(ended);
-        reject(new AbortError(stop));
+        reject(new AbortError(stop, true));
       };
       const tell = (): void => {
         Atomics.store(word, 0, 1);

@@ -2,6 +2,8 @@
  * A device that does not answer any more (the test stands behind it): the server cannot end in order. It says what it waits for, makes
  * durable what it can, and ends all the same, with 1 and a line.
  */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { dataPattern } from "../support/data-pattern.ts";
@@ -72,8 +74,8 @@ function hang(name: string): Promise<void> {
 }
 
 /** It has ended as far as it is its own doing: a thread that the kernel still has in a call to the device keeps its number. */
-async function gone(server: Server): Promise<void> {
-  while (/^\d+ \(.*\) [^ZX]/.test(stat(server.pid))) await new Promise((next) => setTimeout(next, 10));
+async function gone({ pid = -1 }: { readonly pid?: number | undefined }): Promise<void> {
+  while (/^\d+ \(.*\) [^ZX]/.test(stat(pid))) await new Promise((next) => setTimeout(next, 10));
 }
 
 /** Empty where there is no such process. */
@@ -237,3 +239,23 @@ test.for(["path", "store"] as const)(
     }
   },
 );
+
+test("a signal ends the command whose store hangs while it is opened", async (context) => {
+  requireFuse(context);
+  const place = await mount();
+  const hanging = hang("cow");
+  const args = [
+    place.path("disk"),
+    "--snapshot",
+    `s=${place.path("cow")}`,
+    "--listen",
+    `unix:${scratch.file("socket")}`,
+  ];
+  const child = spawn(process.execPath, [MAIN, "serve", ...args], { stdio: "ignore" });
+  const ended = once(child, "exit");
+  await hanging;
+  child.kill("SIGTERM");
+  await gone(child);
+  letGo();
+  expect(await ended).toEqual([0, null]);
+});
