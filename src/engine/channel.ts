@@ -27,9 +27,8 @@ export type WorkerRole = "export" | "copy" | "metadata";
 /** Messages that fit a ring; more are queued by the sender. */
 const RING_CAPACITY = 4096;
 
-/** What a worker says through its port when it starts: its ring, or what it was refused. */
+/** What a worker says through its port where it cannot start. */
 interface StartWord {
-  readonly ready?: string;
   readonly refused?: StartRefusal;
 }
 
@@ -109,18 +108,6 @@ export class Channel {
     Control.sequence.set(this.outbox.words, at, this.#sent++);
     return new Promise((resolve, reject) => {
       this.#taken.push((error) => (error === undefined ? resolve() : reject(error)));
-    });
-  }
-
-  /** Resolves when the worker says through its port which ring it has. */
-  ready(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#port.once("message", (word: StartWord) => {
-        this.#refused = word.refused;
-        if (word.ready === undefined) return;
-        this.ringKind = word.ready;
-        resolve();
-      });
     });
   }
 

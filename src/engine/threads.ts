@@ -1,6 +1,6 @@
 /**
- * The threads of an engine, which serve all of its volumes: export workers, the metadata worker, and copy workers, each the one thread of a
- * piscina pool.
+ * The threads of an engine, which serve all of its volumes: export workers, copy workers, and the metadata worker. (Those that open volumes come and
+ * go: opening-pool.ts.)
  *
  *   openThreads ─▶ spawn, wait until each has its ring ─▶ … ─▶ stop(role): Stop through the ring, Stopped back, thread ends
  *
@@ -9,7 +9,6 @@
  * taken back: channels are closed, threads that run are ended.
  */
 import { Worker } from "node:worker_threads";
-import type { Piscina } from "piscina";
 import { ABANDON_GRACE_MS } from "../base/constants.ts";
 import { COPY_ARENA_BYTES } from "../ring/copy-arena.ts";
 import { EXPORT_ARENA_BYTES } from "../ring/export-arena.ts";
@@ -40,7 +39,6 @@ export class Threads {
   readonly metadata: Channel;
   readonly all: readonly Channel[];
   readonly #exits = new Map<Channel, Promise<unknown>>();
-  readonly #pools: Piscina[] = [];
   #abandoned: Promise<void> | undefined;
 
   private constructor(options: ThreadOptions) {
@@ -64,8 +62,6 @@ export class Threads {
 
   /** Resolves when every worker has its ring. */
   static async open(options: ThreadOptions): Promise<Threads> {
-    // Only now: a bundle that cannot even load it has been told why by then (worker-entry.ts).
-    const { Piscina } = await import("piscina");
     const threads = new Threads(options);
     const ready: Promise<void>[] = [];
     try {
@@ -73,7 +69,7 @@ export class Threads {
       for (const [worker, channel] of threads.exports.entries()) {
         ready.push(threads.#spawn(channel, { ...options.exportData, worker }, options));
       }
-      for (const channel of threads.copies) ready.push(threads.#runCopyTask(channel, options, Piscina));
+      for (const channel of threads.copies) ready.push(threads.#spawn(channel, {}, options));
       await Promise.all(ready);
     } catch (error) {
       // Those that have begun would keep the process alive.
@@ -115,7 +111,6 @@ export class Threads {
     await Promise.all(ending.map((channel) => this.#exits.get(channel)));
     clearTimeout(grace);
     for (const channel of ending) channel.close();
-    await Promise.all(this.#pools.splice(0).map((pool) => pool.destroy()));
   }
 
   #spawn(channel: Channel, data: object, options: ThreadOptions): Promise<void> {
@@ -135,43 +130,6 @@ export class Threads {
       worker.once("exit", (code) => {
         if (!channel.told) reject(lost(channel, new Error(`its thread has ended by itself (${code})`), options));
       });
-    });
-  }
-
-  /** A task ends only with its worker: that it has begun, and with which ring, comes through its port. */
-  #runCopyTask(channel: Channel, options: ThreadOptions, Pool: typeof Piscina): Promise<void> {
-    const ready = channel.ready();
-    // It starts its thread when it has a task, and never another: where that cannot be, there is nothing to be taken back.
-    const pool = new Pool({
-      filename: workerEntry("copy"),
-      minThreads: 0,
-      maxThreads: 1,
-      concurrentTasksPerWorker: 1,
-      idleTimeout: Number.POSITIVE_INFINITY,
-      atomics: "disabled",
-      resourceLimits: WORKER_LIMITS,
-    });
-    const task = pool.run(
-      { ...channel.workerData, port: channel.workerPort },
-      { name: "copyWorker", transferList: [channel.workerPort] },
-    );
-    this.#pools.push(pool);
-    return new Promise((resolve, reject) => {
-      ready.then(resolve);
-      // A thread that dies before it has taken its task is the pool's error, and the task never ends.
-      const untaken = new Promise<void>((gone) => {
-        pool.on("error", (cause: unknown) => {
-          reject(lost(channel, cause, options));
-          gone();
-        });
-      });
-      const done = task.then(
-        () => {
-          if (!channel.told) reject(lost(channel, new Error("its task has ended by itself"), options));
-        },
-        (cause: unknown) => reject(lost(channel, cause, options)),
-      );
-      this.#exits.set(channel, Promise.race([done, untaken]));
     });
   }
 }

@@ -4,10 +4,8 @@ import { roleOf } from "../../../bench/profile-role.ts";
 
 test.each([
   ["export-worker", ["(root)", "file:///x/dist/workers/export-worker.js"]],
-  [
-    "copy-worker",
-    ["", "onMessage /x/piscina/dist/worker.js:169:25", "copyWorker file:///x/dist/workers/copy-worker.js:17:27"],
-  ],
+  ["copy-worker", ["", "drive file:///x/dist/workers/drive.js:20:9", " file:///x/dist/workers/copy-worker.js:17:27"]],
+  ["opening-worker", ["onMessage /x/piscina/dist/worker.js:169:25", "file:///x/dist/workers/opening-worker.js:20:8"]],
   ["metadata-worker", [" file:///x/dist/workers/metadata-worker.js:1:1"]],
   ["main", ["file:///x/dist/src/cli/main.js", "turn file:///x/dist/src/engine/core-shell.js:56:9"]],
   ["main", []],
