@@ -1,7 +1,8 @@
 /**
  * `npm run bench:stores`: what large stores cost, and what snapring's own settings change. Prints one line for each figure, or JSON.
  *
- *   open       a store of 10 million scattered exceptions, 16 KiB chunks: seconds, bytes of table per exception, memory
+ *   open       a store of 10 million scattered exceptions, 16 KiB chunks: seconds, bytes of table per exception, memory; and beside another
+ *              volume: how long main does nothing else
  *   merge      100 000 scattered exceptions, O_DIRECT: in batches (S-69) beside run by run (S-60…S-64); sequential ones likewise; beside
  *              another snapshot; and what a client that writes meanwhile has to wait
  *   reads      random reads with a million exceptions beside the same with none
@@ -16,9 +17,11 @@
 import { InvalidArgumentError } from "commander";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { openVolume, type Volume, type VolumeOptions } from "../src/index.ts";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { openEngine, openVolume, type Volume } from "../src/index.ts";
 import { driver } from "./driver.ts";
 import { Figures } from "./figures.ts";
+import { median } from "./median.ts";
 import { type StoreImage, writeStoreImage } from "./store-image.ts";
 import { type Effort, measureBusyPoll, measureGroups, measureMetadata, measureReads } from "./store-questions.ts";
 import { measureQueue } from "./store-queue.ts";
@@ -79,10 +82,21 @@ async function inFolder(work: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-async function openTimed(options: VolumeOptions): Promise<[Volume, number]> {
+interface TimedOpening {
+  readonly volume: Volume;
+  readonly seconds: number;
+  /** The longest time for which main did nothing else. */
+  readonly heldMs: number;
+}
+
+async function openTimed(open: () => Promise<Volume>): Promise<TimedOpening> {
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
   const began = performance.now();
-  const volume = await openVolume(options);
-  return [volume, (performance.now() - began) / 1000];
+  const volume = await open();
+  const seconds = (performance.now() - began) / 1000;
+  delay.disable();
+  return { volume, seconds, heldMs: delay.max / 1e6 };
 }
 
 async function measureOpen(folder: string, exceptions: number): Promise<void> {
@@ -96,28 +110,36 @@ async function measureOpen(folder: string, exceptions: number): Promise<void> {
     order: "scattered",
   };
   writeStoreImage(image);
+  const store = { origin, snapshots: [{ name: "s", cow: image.path }] };
+  const what = `open ${exceptions} scattered exceptions`;
   const before = process.memoryUsage().rss;
-  const times: number[] = [];
+  const alone: TimedOpening[] = [];
   for (let round = 0; round < 3; round++) {
-    const [volume, seconds] = await openTimed({ origin, snapshots: [{ name: "s", cow: image.path }] });
-    times.push(seconds);
+    const opening = await openTimed(() => openVolume(store));
+    alone.push(opening);
     if (round === 0) {
-      const [snapshot] = volume.stats().snapshots;
-      figures.report(
-        `open ${exceptions} scattered exceptions: table`,
-        snapshot.tableBytes / exceptions,
-        "bytes per exception",
-      );
-      figures.report(
-        "  memory of the process beyond an empty one",
-        (process.memoryUsage().rss - before) / 2 ** 20,
-        "MiB",
-      );
+      const [snapshot] = opening.volume.stats().snapshots;
+      figures.report(`${what}: table`, snapshot.tableBytes / exceptions, "bytes per exception");
+      const memory = process.memoryUsage().rss - before;
+      figures.report("  memory of the process beyond an empty one", memory / 2 ** 20, "MiB");
     }
-    await volume.close();
+    await opening.volume.close();
   }
-  times.sort((a, b) => a - b);
-  figures.report(`open ${exceptions} scattered exceptions, warm cache (median of 3)`, times[1], "s");
+  figures.report(`${what}, warm cache (median of 3)`, median(alone.map(({ seconds }) => seconds)), "s");
+  await using engine = await openEngine();
+  await engine.openVolume({ name: "other", origin: sparse(join(folder, "other"), 2 ** 20) });
+  const beside: TimedOpening[] = [];
+  for (let round = 0; round < 3; round++) {
+    const opening = await openTimed(() => engine.openVolume({ name: "large", ...store }));
+    beside.push(opening);
+    await opening.volume.close();
+  }
+  figures.report(
+    "  beside another volume of the engine (median of 3)",
+    median(beside.map(({ seconds }) => seconds)),
+    "s",
+  );
+  figures.report("  main held at a time, at most (of 3)", Math.max(...beside.map(({ heldMs }) => heldMs)), "ms");
   rmSync(image.path);
   rmSync(origin);
   rmSync(`${origin}.snapshots`, { force: true });
