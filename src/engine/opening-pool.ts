@@ -7,14 +7,21 @@
  *
  * Runs on main. It is lazy: an engine that opens nothing loads no piscina.
  */
-import type { MessagePort } from "node:worker_threads";
+import { isMainThread, type MessagePort } from "node:worker_threads";
 import type { Piscina } from "piscina";
 import { AbortError, throwIfAborted, whenAborted } from "../base/abort-error.ts";
 import { OPENING_GRACE_MS, OPENING_IDLE_MS, OPENING_THREADS_MAX } from "../base/constants.ts";
 import { type Answer, doneOf } from "../opening/answer.ts";
-import type { AnswerOf, OpeningTask, OrderOf } from "../opening/tasks.ts";
+import { type AnswerOf, OPENING_TASKS, type OpeningTask, type OrderOf } from "../opening/tasks.ts";
 import { workerEntry } from "./worker-entry.ts";
 import { threadLoss } from "./worker-loss.ts";
+
+/**
+ * Tasks that leave descriptors open. In a Worker of the program's, which has the engine, it does them itself, and waits for the device: node closes what a
+ * Worker's thread has opened when that thread ends (trackUnmanagedFds is handed down), and what the Worker has opened when it is terminated, which
+ * gives the locks up.
+ */
+const LEAVES_OPEN: readonly OpeningTask[] = ["openDevice", "reopenBuffered"];
 
 export interface RunOptions<T = unknown> {
   readonly port?: MessagePort | undefined;
@@ -45,6 +52,8 @@ export class OpeningPool implements Openings {
   ): Promise<AnswerOf<T>> {
     const { stop, port } = options;
     throwIfAborted(stop);
+    if (!isMainThread && LEAVES_OPEN.includes(task))
+      return (OPENING_TASKS[task] as (order: OrderOf<T>) => AnswerOf<T>)(order);
     const word = new Int32Array(new SharedArrayBuffer(4));
     const ended = this.#post(task, order, word, port).then(doneOf);
     if (stop === undefined) return await ended;
