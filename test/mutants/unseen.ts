@@ -249,13 +249,19 @@ export const UNSEEN: readonly Unseen[] = [
   },
   {
     file: "src/ring/outbox.ts",
-    line: "words[at + KIND_WORD] = kind;",
+    line: "words[at + KIND_WORD] = kind | (volume << 16);",
     instead: "at - KIND_WORD",
     why: "the kind is word 0: nothing is added, and nothing taken away",
   },
   {
     file: "src/ring/message-field.ts",
-    line: "return words[at + KIND_WORD];",
+    line: "return words[at + KIND_WORD] & HALF_MASK;",
+    instead: "at - KIND_WORD",
+    why: "likewise",
+  },
+  {
+    file: "src/ring/message-field.ts",
+    line: "return words[at + KIND_WORD] >>> 16;",
     instead: "at - KIND_WORD",
     why: "likewise",
   },

@@ -94,4 +94,5 @@ it("nobody has another's place in the file table", () => {
   const all = [WAKE_FILE, ...connections, ...devices];
   expect(all).toEqual(Array.from({ length: FILE_COUNT }, (_, i) => i));
   expect(all.filter(isDeviceFile)).toEqual(devices);
+  expect([isDeviceFile(FILE_COUNT - 1), isDeviceFile(FILE_COUNT), isDeviceFile(-1)]).toEqual([true, false, false]);
 });
