@@ -62,6 +62,12 @@ export const UNSEEN: readonly Unseen[] = [
     why: "what else gets a slot overwrites what it shows of it: the condition saves the writing",
   },
   {
+    file: "workers/export/admission.ts",
+    line: "default:",
+    instead: "default:",
+    why: "no other command is judged to be executed: who comes here has a broken program",
+  },
+  {
     file: "workers/export/assembly.ts",
     line: "const exports: (Exports | undefined)[] = [];",
     instead: "*",
