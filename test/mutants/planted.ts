@@ -619,6 +619,12 @@ const OF_ANOTHER: readonly Planted[] = [
   ),
   planted(
     VOLUMES_TEST,
+    "who has chosen a volume becomes its client when that has none any more (C-19)",
+    "A volume that is closed while somebody connects ends the thread, and with it every volume.",
+    edit("workers/export/connection-reader.ts", "    if (volume.stopping) {\n", "    if (volume.givesUp) {\n"),
+  ),
+  planted(
+    VOLUMES_TEST,
     "a volume is over while requests of it are under way",
     "Its device is closed under them, and its number used again.",
     edit(

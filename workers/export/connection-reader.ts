@@ -237,14 +237,17 @@ export class ConnectionReader {
     assert(chosen !== undefined, "a client entered no export");
     const { volume } = chosen.handler;
     connection.handshake = null;
+    // The volume was told to stop between the choice and here, and may have said already that it has no client.
+    if (volume.stopping) {
+      this.end(connection);
+      return false;
+    }
     connection.export = chosen;
     if (connection.volume === null) {
       connection.volume = volume;
       volume.clients += 1;
     }
     this.#context.outbox.send(Message.Entered, volume.number, connection.id);
-    // The volume was told to stop between the choice and here.
-    if (volume.stopping) this.end(connection);
     return !connection.ending;
   }
 

@@ -213,6 +213,29 @@ describe("a volume that stops", () => {
     expect(a.errors()).toEqual({ [waits]: 0 });
   });
 
+  // It became the volume's client when it had been answered, after the worker had said that there was none: the end of one volume ended the thread.
+  it("is not waited for by who has chosen it, and is not its client yet", () => {
+    const { bench } = newBench();
+    const client = bench.acceptAt("all");
+    client.socket.blocked = true;
+    client.enter("second");
+    bench.run();
+    bench.messages = [];
+    bench.sendOf(1, Message.StopVolume, 0, StopHow.Drain);
+    bench.run();
+    expect(bench.messages.filter((one) => (one[0]! & 0xffff) === Message.VolumeStopped)).toHaveLength(1);
+    client.socket.blocked = false;
+    bench.turn();
+    bench.control({ kind: "forgetVolume", volume: 1 });
+    bench.run();
+    expect([bench.tokens(Message.ConnectionClosed).includes(client.id), bench.tokens(Message.Entered)]).toEqual([
+      true,
+      [],
+    ]);
+    const third = new Second(bench);
+    expect(reads(bench, bench.connectAt("all", "second"), third.origin)).toBe(true);
+  });
+
   it("is found by nobody who comes then", () => {
     const { bench } = newBench();
     const client = bench.acceptAt("all");
