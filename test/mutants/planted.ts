@@ -634,6 +634,40 @@ const OF_ANOTHER: readonly Planted[] = [
     ),
   ),
   planted(
+    "test/unit/workers/segment-shares.test.ts",
+    "a device that goes keeps its part of the segments (E-25)",
+    "After some volumes have come and gone, a device that hangs holds up all others.",
+    edit("workers/copy/segment-shares.ts", "    this.#devices += isThere ? 1 : -1;\n", "    this.#devices += 1;\n"),
+  ),
+  planted(
+    "test/unit/workers/segment-shares.test.ts",
+    "a copy does not give back what is its device's own (E-25)",
+    "As before.",
+    edit("workers/copy/segment-shares.ts", "    else this.#used[share] -= 1;\n", ""),
+  ),
+  planted(
+    "test/unit/workers/export-share.test.ts",
+    "buffers do not come back to their export's share (E-28)",
+    "After some requests an export's clients wait for ever, beside buffers that are free.",
+    edit("workers/export/context.ts", "    share.slots[k] -= 1;\n", "    if (k < 0) share.slots[k] -= 1;\n"),
+  ),
+  planted(
+    "test/unit/workers/export-share.test.ts",
+    "records do not come back to their export's share (E-28)",
+    "As before.",
+    edit(
+      "workers/export/context.ts",
+      "    share.requests -= 1;\n",
+      "    if (request.index < 0) share.requests -= 1;\n",
+    ),
+  ),
+  planted(
+    "test/unit/workers/export-share.test.ts",
+    "operations do not come back to their export's share (E-28)",
+    "As before.",
+    edit("workers/export/pieces.ts", "    share.pieces -= 1;\n", "    if (piece.index < 0) share.pieces -= 1;\n"),
+  ),
+  planted(
     "test/unit/engine/device-files.test.ts",
     "a device's number is used twice",
     "Two volumes write one device.",

@@ -4,6 +4,8 @@
  */
 import { expect, it } from "vitest";
 import { MAX_PIECES_PER_WORKER, MAX_REQUESTS_PER_WORKER } from "../../../src/base/constants.ts";
+import { errno } from "../../../src/base/errno.ts";
+import { Command } from "../../../src/nbd/wire/protocol.ts";
 import { cowFile } from "../../support/device-numbers.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
 import { Message } from "../../../src/ring/messages.ts";
@@ -119,6 +121,45 @@ it("a client that has gone leaves what hangs to its export, not to the next clie
   bench.ring.held = () => false;
   bench.run();
   expect([bench.context.pieces.used(), bench.context.slots.used(), bench.context.requests.used()]).toEqual([0, 0, 0]);
+});
+
+it("whatever becomes of requests, all that they had comes back to their export's share and their client's", () => {
+  const bench = hung();
+  const names = ["", "s0"];
+  const clients = names.flatMap((name) =>
+    crowd(bench, 3, name, (client) => {
+      for (const bytes of [512, 64 * 1024, MIB]) client.read(0, bytes);
+      client.write(0, dataPattern(64 * 1024, 5));
+      client.request(Command.WriteZeroes, 4096, 2 * MIB);
+      client.request(Command.Trim, 4096, 2 * MIB);
+    }),
+  );
+  // Main answers none of the origin's writes before the others are looked at.
+  const handlers = new Set(
+    bench.context.requests.all.map(({ handler }) => handler).filter((handler) => handler !== null),
+  );
+  const shares = [...handlers].map(({ share }) => share);
+  expect(
+    shares.some(({ requests, pieces, slots }) => requests > 0 && pieces > 0 && slots.some((used) => used > 0)),
+  ).toBe(true);
+  for (const client of clients.slice(1, 4)) client.socket.gone = true;
+  bench.run();
+  bench.ring.held = () => false;
+  bench.run();
+  for (const token of [...bench.tokens(Message.NeedOrigin), ...bench.tokens(Message.NeedChunk)])
+    bench.release(token, errno.EIO);
+  bench.run();
+  const { connections, requests, pieces, slots } = bench.context;
+  expect([requests.used(), pieces.used(), slots.used()]).toEqual([0, 0, 0]);
+  for (const had of [...shares, ...connections]) {
+    expect([had.requests, had.pieces, had.longBytes, had.longPieces, [...had.slots]]).toEqual([
+      0,
+      0,
+      0,
+      0,
+      [0, 0, 0, 0],
+    ]);
+  }
 });
 
 it("an export that is alone has three quarters, one client of it half, and there is always something left", () => {
