@@ -7,8 +7,8 @@
  *
  * Places are used again. A descriptor goes into its place, or out of it, at once, but a turn's operations are submitted at its end: so nothing may be
  * posted for a place that changes. A connection's has no operation then (Connection.isPosted); a COW device's is given up when its snapshot's
- * gates are closed and empty and nothing of it is under way, and what comes late is refused by the snapshot's state; an origin's when its volume has
- * no client, no request, no copy and no metadata job left.
+ * gates are closed and empty and nothing of it is under way but a client's flush, which writes nothing wherever it comes, and whose snapshot is no more
+ * (what else comes late is refused by the snapshot's state); an origin's when its volume has no client, no request, no copy and no metadata job left.
  */
 import { MAX_CONNECTIONS_PER_WORKER, MAX_DEVICE_FILES } from "../base/constants.ts";
 

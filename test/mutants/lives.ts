@@ -6,7 +6,7 @@ import { it } from "vitest";
 import { live, type Depth } from "../sim/simulation.ts";
 
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
-const STEPS: Readonly<Record<Depth, number>> = { core: 400, threads: 250 };
+const STEPS: Readonly<Record<Depth, number>> = { core: 400, threads: 250, volumes: 400 };
 const depths = (process.env["SNAPRING_MUTANTS_DEPTHS"] ?? "").split(";") as Depth[];
 
 for (const depth of depths) {

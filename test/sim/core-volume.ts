@@ -117,6 +117,8 @@ export class CoreVolume implements SimVolume {
     this.#shell.die();
   }
 
+  leave(): void {}
+
   end(): void {}
 
   #toOrigin(ask: Ask): ClientSteps {

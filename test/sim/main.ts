@@ -1,7 +1,7 @@
 /**
  * `npm run sim`: lives of fresh seeds for a number of minutes, or one seed again with its trace (`npm run sim -- --help`).
  *
- * Each seed lives with and without S-57/S-54/S-55 and in both depths, by turns; one that fails is shrunk and printed as a line.
+ * Each seed lives with and without S-57/S-54/S-55 and in each depth, by turns; one that fails is shrunk and printed as a line.
  */
 import { Option } from "commander";
 import { count, driver, freshSeed, minutes, namesOf, refuseNothing } from "../support/driver.ts";
@@ -32,8 +32,8 @@ const command = driver("sim", "Lives whole lives of a volume on simulated disks,
   .addOption(
     new Option(
       "--depth <DEPTH>",
-      "the core alone, with rings and worker loops, or the exception table alone; core and threads by turns if it is not given",
-    ).choices(["core", "threads", "table"]),
+      "the core alone, with rings and worker loops, three volumes on one set of these, or the exception table alone; all but the last by turns if it is not given",
+    ).choices(["core", "threads", "volumes", "table"]),
   )
   .option("--plain", "without S-57, S-54 and S-55")
   .option("--steps <K>", "length of a life", count(1))
@@ -45,7 +45,7 @@ const command = driver("sim", "Lives whole lives of a volume on simulated disks,
 const values = command.opts<SimOptions>();
 const { without = [], having = [] } = values;
 const depths: readonly Depth[] =
-  values.depth === undefined || values.depth === "table" ? ["core", "threads"] : [values.depth];
+  values.depth === undefined || values.depth === "table" ? ["core", "threads", "volumes"] : [values.depth];
 const from = values.from ?? freshSeed();
 
 if (values.depth === "table") await searchTables();

@@ -21,14 +21,14 @@ const MUTANTS_MIN = 25;
 const BROKEN = /^(SyntaxError|ReferenceError|TypeError)/;
 
 test(`there are at least ${MUTANTS_MIN} mutants, each with a name of its own`, () => {
-  const names = [...MUTANTS.core, ...MUTANTS.threads, ...MUTANTS.table].map(({ name }) => name);
+  const names = Object.values(MUTANTS).flatMap((level) => level.map(({ name }) => name));
   expect(new Set(names).size).toBe(names.length);
   expect(names.length).toBeGreaterThanOrEqual(MUTANTS_MIN);
   // No number stays of one that has gone.
   expect(names).toEqual(expect.arrayContaining(Object.keys(FIRST_SEEDS)));
 });
 
-describe.each(["core", "threads", "table"] as const)("depth %s", (depth) => {
+describe.each(["core", "threads", "volumes", "table"] as const)("depth %s", (depth) => {
   const verdicts = new Map<string, (verdict: Verdict) => void>();
   const names = [...MUTANTS[depth].map(({ name }) => name), ...(depth === "table" ? [AS_IT_IS] : [])];
   const found = new Map(names.map((name) => [name, new Promise<Verdict>((resolve) => verdicts.set(name, resolve))]));

@@ -1,5 +1,5 @@
 /**
- * The power fails, or the process is killed: everything is opened again from what there is, and S-80…S-84 are looked at.
+ * The power fails, or the process is killed, or a volume has left its engine: everything is opened again from what there is, and S-80…S-84 are looked at.
  *
  *   power cut  what the disks have kept of what was not flushed: any of it
  *   kill       everything that was sent, flushed or not, and of what was under way some; it stays in the caches, for a later cut
@@ -25,20 +25,34 @@ interface Candidate {
   readonly model: RegisterModel;
 }
 
-/** The power fails now. */
+/** The power fails now, for all that are on the machine. */
 export function cutPower(world: World): void {
-  world.note("the power fails");
-  const { origin, found } = inspect(world, "cut");
-  world.volume.end();
-  reopen(world, world.newOrigin(origin), found, (cow) => world.newCow(cow.slice()));
+  const { machine } = world;
+  for (const one of machine.worlds) one.note("the power fails");
+  const left = machine.worlds.map((one) => ({ one, ...inspect(one, "cut") }));
+  for (const { one } of left) one.volume.end();
+  machine.restart();
+  for (const { one, origin, found } of left) {
+    reopen(one, one.newOrigin(origin), found, (cow) => one.newCow(cow.slice()));
+    machine.serves(one);
+  }
   world.count("crash");
 }
 
-/** The process is killed now; the disks go on. */
+/** The process is killed now, with all volumes that it has; the disks go on. */
 export function killProcess(world: World): void {
-  world.note("the process is killed");
+  const { machine } = world;
+  for (const one of machine.worlds) one.note("the process is killed");
+  world.volume.die();
+  for (const one of machine.worlds) if (one !== world) one.volume.end();
+  machine.restart();
+  for (const one of machine.worlds) openAgain(one);
+  world.count("kill");
+}
+
+/** Its volume is gone, and its disks are as it has left them. */
+export function openAgain(world: World): void {
   const { volume } = world;
-  volume.die();
   const { found } = inspect(world, "kill");
   // Whatever was wrong with a disk, it is well again, or nobody could open it.
   for (const disk of [volume.origin, ...found.map(({ snapshot }) => snapshot.disk)]) {
@@ -46,7 +60,13 @@ export function killProcess(world: World): void {
     disk.failures = 0;
   }
   reopen(world, volume.origin, found, (_cow, { disk }) => disk);
-  world.count("kill");
+  world.machine.serves(world);
+}
+
+/** It has been closed for good: what it has left is looked at, as it is and as a cut would leave it. */
+export function judgeDisks(world: World): void {
+  inspect(world, "kill");
+  if (world.swarm.on.has("crashes")) inspect(world, "cut");
 }
 
 /** The one or the other, as the life has it. */
@@ -128,16 +148,19 @@ function check(
   }
 }
 
-/** A kill takes nothing that was acknowledged, but for exceptions of snapshot writes that were only visible (S-57). */
+/**
+ * A kill takes nothing that was acknowledged, but for exceptions of snapshot writes that were only visible (S-57); and of what was closed in good
+ * order nothing is taken by anything (E-42).
+ */
 function wrong(
-  { clock, swarm }: World,
+  { clock, swarm, isClosedWell }: World,
   death: Death,
   what: "origin" | "snapshot",
   model: RegisterModel,
   bytes: Uint8Array,
 ): string | undefined {
   const values = stampsOf(bytes);
-  const keepsAll = death === "kill" && (what === "origin" || swarm.plain);
+  const keepsAll = isClosedWell || (death === "kill" && (what === "origin" || swarm.plain));
   return keepsAll ? model.check(0, values, clock, clock) : model.checkCrash(values);
 }
 

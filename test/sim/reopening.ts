@@ -37,6 +37,8 @@ export function reopen(
   diskOf: (cow: Uint8Array, snapshot: SimulatedSnapshot) => FakeDisk,
 ): void {
   world.forget();
+  world.ending = undefined;
+  world.isClosedWell = false;
   world.snapshots.clear();
   world.merging = -1;
   world.changesHands = -1;
@@ -81,7 +83,7 @@ function refuseOnce(world: World, origin: FakeDisk, opened: readonly Opened[]): 
     refused = true;
   }
   world.must(refused ? undefined : "is opened, and its flush has failed (C-49)", world.name(one.snapshot));
-  world.volume.end();
+  world.volume.leave();
   disk.fault = () => 0;
   disk.failures = 0;
   world.count("refused");

@@ -5,7 +5,7 @@ import { live, type Depth } from "./simulation.ts";
 import { SWITCHES, type Switch } from "./swarm.ts";
 
 /** Steps of a life, unless something else is asked for; a failing seed is replayed with the same number. */
-export const STEPS: Readonly<Record<Depth, number>> = { core: 1000, threads: 2000 };
+export const STEPS: Readonly<Record<Depth, number>> = { core: 1000, threads: 2000, volumes: 2000 };
 
 export interface LifeKind {
   readonly depth: Depth;

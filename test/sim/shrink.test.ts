@@ -34,7 +34,7 @@ test("what fails no smaller stays as it is", () => {
   expect(shrink(FAILURE, fails)).toBe(FAILURE);
 });
 
-test.for(["core", "threads"] as const)("a seed of depth %s lives the same life again", (depth) => {
+test.for(["core", "threads", "volumes"] as const)("a seed of depth %s lives the same life again", (depth) => {
   const lives = [0, 1].map(() => {
     const seen: Record<string, number> = {};
     expect(tryLife({ depth, seed: 11, plain: false, steps: 500 }, seen)).toBeUndefined();

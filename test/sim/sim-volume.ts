@@ -90,6 +90,8 @@ export interface SimVolume {
   fireTimer(): boolean;
   /** Its process is killed: some of the I/O that is under way still lands, the rest never will. */
   die(): void;
+  /** Its opening was refused: it is gone, and what it shared is as before. */
+  leave(): void;
   /** Nobody uses it any more. */
   end(): void;
 }

@@ -6,19 +6,22 @@
  * reason; every request and order is answered; after a power cut S-80…S-84. The same seed always lives the same life.
  */
 import { SeededRandom } from "../support/core/seeded-random.ts";
-import { breakSometimes, createSnapshot, dropSnapshot, growCow, openPrefilled, startOrStopMerge } from "./orders.ts";
-import { cutPower, glanceAtCut, killProcess } from "./power-cut.ts";
 import { CoreVolume } from "./core-volume.ts";
-import { brim, chase, requests } from "./requests.ts";
-import { besiege } from "./siege.ts";
+import { Life } from "./life.ts";
+import { cutPower } from "./power-cut.ts";
+import { withSimulatedClock } from "./sim-clock.ts";
 import { drawSwarm, THREADS_ONLY, type Switch } from "./swarm.ts";
 import { ThreadsVolume } from "./threads/threads-volume.ts";
+import { liveTogether } from "./together.ts";
 import { World, type CutImages, type VolumeMaker } from "./world.ts";
 
-/** A: the core alone, on a fake shell. B: with rings, tables, dispatch and the loops of the workers. */
-export type Depth = "core" | "threads";
+/**
+ * A: the core alone, on a fake shell. B: with rings, tables, dispatch and the loops of the workers; of one volume, or of three on one set of
+ * workers (together.ts).
+ */
+export type Depth = "core" | "threads" | "volumes";
 
-const MAKERS: Readonly<Record<Depth, VolumeMaker>> = {
+const MAKERS: Readonly<Record<Exclude<Depth, "volumes">, VolumeMaker>> = {
   core: (origin, options) => new CoreVolume(origin, options),
   threads: (origin, options, swarm) => new ThreadsVolume(origin, options, swarm),
 };
@@ -40,57 +43,33 @@ export interface LifeOptions {
 
 /** Neighbouring seeds are to have nothing in common. */
 const SPREAD = 0x9e3779b1;
-/** A slow disk is slow for so many steps at most. */
-const SLOW_STEPS = 60;
 
 /** Live it; throws what is wrong. Returns what happened how often. */
 export function live(options: LifeOptions): Readonly<Record<string, number>> {
+  return withSimulatedClock(() => liveFrom(options));
+}
+
+function liveFrom(options: LifeOptions): Readonly<Record<string, number>> {
   const random = new SeededRandom(Math.imul(options.seed + 1, SPREAD));
-  const depth = options.depth ?? "core";
-  const swarm = drawSwarm(random, options.plain, {
-    without: new Set([...(options.without ?? []), ...(depth === "core" ? THREADS_ONLY : [])]),
-    having: options.having ?? new Set(),
-  });
-  const world = new World(random, swarm, MAKERS[depth], options.trace);
-  world.found = options.found;
-  world.note(`${options.plain ? "plain, " : ""}with ${[...swarm.on].join(" ")}`);
-  if (swarm.on.has("prefilledStores")) openPrefilled(world);
-  breakSometimes(world, world.volume.origin, "originFaults");
-  let slowUntil = 0;
-  for (let i = 0; i < options.steps; i++) {
+  const { depth = "core", plain, steps, trace, found } = options;
+  const having = options.having ?? new Set();
+  const without = new Set([...(options.without ?? []), ...(depth === "core" ? THREADS_ONLY : [])]);
+  const bias = { without, having };
+  if (depth === "volumes") return liveTogether({ random, plain, steps, bias, trace, found });
+  const world = new World(random, drawSwarm(random, plain, bias), MAKERS[depth], trace);
+  world.found = found;
+  const life = new Life(world);
+  life.begin();
+  for (let i = 0; i < steps; i++) {
     world.clock += 1;
-    happen(world);
-    const { volume } = world;
-    if (swarm.on.has("slowDisks") && volume.stalled < 0 && world.perMille(swarm.weights.slow)) {
-      volume.stalled = random.pick([0, ...volume.indices.map((index) => 1 + index)]);
-      slowUntil = i + random.below(SLOW_STEPS);
-    } else if (i >= slowUntil) volume.stalled = -1;
-    volume.step();
+    life.happen();
+    world.volume.step();
     world.collect();
   }
   world.drain();
   world.readEverything();
-  if (swarm.on.has("crashes")) cutPower(world);
+  if (world.swarm.on.has("crashes")) cutPower(world);
   world.readEverything();
   world.volume.end();
   return world.seen;
-}
-
-/** What comes from outside at a step. */
-function happen(world: World): void {
-  const { on, weights } = world.swarm;
-  if (world.perMille(weights.request)) requests(world);
-  if (on.has("chases") && world.perMille(weights.chase)) chase(world);
-  if (on.has("brims") && world.perMille(weights.brim)) brim(world);
-  if (on.has("sieges") && world.perMille(weights.siege)) besiege(world);
-  if (world.perMille(weights.create)) createSnapshot(world);
-  if (on.has("drops") && world.perMille(weights.drop)) dropSnapshot(world);
-  if (on.has("growth") && world.perMille(weights.grow)) growCow(world);
-  if (on.has("merges") && world.perMille(weights.merge)) startOrStopMerge(world);
-  if (on.has("timers") && world.perMille(weights.timer)) world.volume.fireTimer();
-  if (on.has("pacedMerges") && world.perMille(weights.pace)) world.volume.mergeContinue();
-  if (on.has("kills") && world.perMille(weights.kill)) killProcess(world);
-  if (!on.has("crashes")) return;
-  if (world.perMille(weights.crash)) cutPower(world);
-  else if (world.perMille(world.promised ? 10 * weights.glance : weights.glance)) glanceAtCut(world);
 }

@@ -41,6 +41,15 @@ export interface CutImages {
   readonly status: string;
 }
 
+/** What worlds have in common whose volumes are on one engine: one power, one process. */
+export interface Machine {
+  readonly worlds: readonly World[];
+  /** There is a new engine, with no volume. */
+  restart(): void;
+  /** The world's volume is there again. */
+  serves(world: World): void;
+}
+
 /** What is under way comes to its end sooner, or never. */
 const STEPS_MAX = 100_000;
 
@@ -80,6 +89,12 @@ export class World {
   readonly discards = new Set<Discard>();
   /** Something has been acknowledged since it was last looked at what a cut would leave. */
   promised = false;
+  /** A world has one of its own, unless it is put beside others. */
+  machine: Machine = { worlds: [this], restart: () => {}, serves: () => {} };
+  /** Its volume is being closed, or has failed: requests fail for that. */
+  ending: "closed" | "failed" | undefined;
+  /** It was closed, and nothing failed: whatever was acknowledged is durable (E-42). */
+  isClosedWell = false;
   /** Gets every snapshot that is opened after a cut. */
   found: ((images: CutImages) => void) | undefined;
 
@@ -161,6 +176,7 @@ export class World {
 
   /** A request fails only for a reason: a disk that has failed, or a snapshot without room (E-8, E-15). */
   mayFail(kind: string, snapshot: SimulatedSnapshot | undefined, error: number): void {
+    if (this.ending === "failed" || (this.ending === "closed" && error === errno.ESHUTDOWN)) return;
     const origin = this.volume.origin.failures > 0;
     if (snapshot === undefined) {
       const presented = this.snapshots.get(this.merging);
@@ -208,6 +224,15 @@ export class World {
 
   get underWay(): number {
     return this.#watched.length;
+  }
+
+  get ordered(): number {
+    return this.#orders.length;
+  }
+
+  /** Its volume has failed: nobody hears how they end. */
+  abandonOrders(): void {
+    this.#orders.length = 0;
   }
 
   // ---- time ----

@@ -39,4 +39,9 @@ export const FIRST_SEEDS: Readonly<Record<string, number>> = {
   "unmapped writes on the merging volume ask no other snapshot (E-30)": 6,
   "nobody tells main that a gate is empty": 4,
   "the shell loses the error of a granted write (E-9)": 7,
+  "main's answer names the first volume": 2,
+  "chunks in reserve reach another volume's snapshot of that number": 8,
+  "a volume is said to have stopped before its last request has ended": 2,
+  "a volume that has failed does not wait for its copies": 7,
+  "a copy is over for its shell with its first answer (E-18)": 4,
 };

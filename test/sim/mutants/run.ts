@@ -100,7 +100,7 @@ async function liveTables(count: number): Promise<Verdict> {
 }
 
 const only = process.argv[2] ?? "";
-const levels = (process.argv[3] === undefined ? ["core", "threads", "table"] : [process.argv[3]]) as Level[];
+const levels = (process.argv[3] === undefined ? ["core", "threads", "volumes", "table"] : [process.argv[3]]) as Level[];
 for (const level of levels) {
   if (level === "table" && only === "") console.log(JSON.stringify(await liveTables(TABLE_LIVES)));
   for (const mutant of MUTANTS[level]) {

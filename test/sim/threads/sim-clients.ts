@@ -27,19 +27,24 @@ interface SimConnection {
   readonly waiting: Map<number, Waiting>;
 }
 
-/** Hand a connection to a worker; its number, by which the replies come back. */
-export type Adopt = (socket: FakeSocket) => number;
+/** Where clients come in. */
+export interface Addresses {
+  /** The volume's name at the address of an engine that has several; undefined: there is no such address. */
+  readonly name: string | undefined;
+  /** Hand a connection to a worker; its number, by which the replies come back. `all`: it has come by the address of all volumes. */
+  readonly adopt: (socket: FakeSocket, all: boolean) => number;
+}
 
 export class SimClients {
   readonly #random: SeededRandom;
   readonly #vanish: boolean;
-  readonly #adopt: Adopt;
+  readonly #addresses: Addresses;
   readonly #byExport = new Map<string, SimConnection[]>();
 
-  constructor(random: SeededRandom, vanish: boolean, adopt: Adopt) {
+  constructor(random: SeededRandom, vanish: boolean, addresses: Addresses) {
     this.#random = random;
     this.#vanish = vanish;
-    this.#adopt = adopt;
+    this.#addresses = addresses;
   }
 
   request(name: string, ask: Ask): SimRequest {
@@ -90,8 +95,10 @@ export class SimClients {
     const known = connections[at];
     if (known !== undefined) return known;
     const socket = new FakeSocket();
-    const client = new ExportClient(this.#adopt(socket), socket);
-    client.enter(name);
+    const { name: volume, adopt } = this.#addresses;
+    const all = volume !== undefined && this.#random.chance(50);
+    const client = new ExportClient(adopt(socket, all), socket);
+    client.enter(!all ? name : name === "" ? volume : `${volume}@${name}`);
     client.skipHandshake();
     const connection = { client, waiting: new Map<number, Waiting>() };
     connections.push(connection);

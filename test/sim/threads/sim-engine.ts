@@ -25,8 +25,10 @@ import { assembleExportLoop } from "../../../workers/export/assembly.ts";
 import { MetadataLoop } from "../../../workers/metadata/metadata-loop.ts";
 import { takeFiles } from "../../../workers/take-files.ts";
 import type { FakeDisk } from "../../support/core/fake-disk.ts";
+import { GREETING_BYTES } from "../../../src/nbd/wire/protocol.ts";
 import type { SeededRandom } from "../../support/core/seeded-random.ts";
-import type { FakeSocket } from "../../support/fake-socket.ts";
+import { ExportClient } from "../../support/export-client.ts";
+import { FakeSocket } from "../../support/fake-socket.ts";
 import { sendWords, sendWordsOf } from "../../support/raw-message.ts";
 import { SimRing, SLOW_TURNS, type SimMachine } from "./sim-ring.ts";
 import { SimChannel, SimThread } from "./sim-thread.ts";
@@ -54,9 +56,10 @@ export interface SimThreads {
 
 /** What is on the engine. */
 export interface SimMember {
-  connectionClosed(connection: number): void;
   /** A worker has had its turn: replies may have come. */
   collect(): void;
+  /** Its end goes on, if it can. False: it cannot now, or it does not end. */
+  advance(): boolean;
 }
 
 export class SimEngine {
@@ -66,9 +69,13 @@ export class SimEngine {
   readonly files = new DeviceFiles();
   /** What is to happen on main, each in a turn of its own. */
   readonly later: (() => void)[] = [];
+  /** Clients who ask at the address of all volumes for one that is closed: they must be sent away. */
+  readonly #strangers = new Map<number, { readonly socket: FakeSocket; readonly volume: string }>();
   readonly #random: SeededRandom;
   readonly #disks = new Map<number, FakeDisk>();
   readonly #sockets = new Map<number, FakeSocket>();
+  /** Who is told when a connection is closed, which may be after its volume has left. */
+  readonly #closed = new Map<number, (connection: number) => void>();
   readonly #machine: SimMachine;
   readonly #threads: SimThread[] = [];
   readonly #members: (SimMember | undefined)[] = [];
@@ -85,7 +92,7 @@ export class SimEngine {
       disks: this.#disks,
       sockets: this.#sockets,
       allocates: random.chance(70),
-      stalled: undefined,
+      stalled: new Set(),
       slowPercent,
       turns: 0,
     };
@@ -99,7 +106,9 @@ export class SimEngine {
     );
     this.switchboard = new Switchboard({
       connectionClosed: (connection) => {
-        for (const member of this.#members) member?.connectionClosed(connection);
+        const closed = this.#closed.get(connection);
+        this.#closed.delete(connection);
+        closed?.(connection);
       },
       entered: () => {},
       waiting: () => {},
@@ -120,6 +129,11 @@ export class SimEngine {
     return number;
   }
 
+  /** Volumes, and devices, that are on it. */
+  get used(): { readonly volumes: number; readonly devices: number } {
+    return { volumes: this.#members.filter((member) => member !== undefined).length, devices: this.files.count };
+  }
+
   /** Every worker has forgotten it. */
   leave(number: number): void {
     this.switchboard.leave(number);
@@ -133,9 +147,19 @@ export class SimEngine {
     return fd;
   }
 
-  /** No operation of this disk begins; undefined: of none does. */
-  stall(disk: FakeDisk | undefined): void {
-    this.#machine.stalled = disk;
+  /** No operation of `disk` begins from now on, and those of `before` do again. */
+  stall(before: FakeDisk | undefined, disk: FakeDisk | undefined): void {
+    const { stalled } = this.#machine;
+    if (before !== undefined) stalled.delete(before);
+    if (disk !== undefined) stalled.add(disk);
+  }
+
+  /** Every disk answers again. False: all of them did. */
+  unstall(): boolean {
+    const { stalled } = this.#machine;
+    if (stalled.size === 0) return false;
+    stalled.clear();
+    return true;
   }
 
   /** Main has something to do. */
@@ -143,14 +167,40 @@ export class SimEngine {
     this.#mainAwake = true;
   }
 
-  /** Hand a socket to any worker; the connection's number. */
-  adopt(socket: FakeSocket, volume: number): number {
+  /** Hand a socket that has come by an address of this volume, or of all, to any worker; the connection's number. */
+  adopt(socket: FakeSocket, volume: number | "all", closed: (connection: number) => void): number {
     const id = this.#nextConnection++;
+    this.#closed.set(id, closed);
     this.#sockets.set(SOCKET_FD + id, socket);
     const { outbox } = this.#random.pick(this.channels.exports);
-    sendWordsOf(outbox, Message.Adopt, volume, id, SOCKET_FD + id);
+    const all = volume === "all";
+    sendWordsOf(outbox, Message.Adopt, all ? 0 : volume, id, SOCKET_FD + id, all ? 1 : 0);
     outbox.flush();
     return id;
+  }
+
+  /** Somebody asks for an export of a volume that is closed: the live volume, or a snapshot. */
+  knock(volume: string, snapshot: string | undefined): void {
+    const socket = new FakeSocket();
+    const id = this.adopt(socket, "all", () => this.#strangers.delete(id));
+    new ExportClient(id, socket).enter(snapshot === undefined ? volume : `${volume}@${snapshot}`);
+    this.#strangers.set(id, { socket, volume });
+  }
+
+  /** The volume is to be offered again: who has asked for it may be served yet. */
+  expect(volume: string): void {
+    for (const [id, stranger] of this.#strangers) if (stranger.volume === volume) this.#strangers.delete(id);
+  }
+
+  /** Nobody is served who asks for what is closed. */
+  checkStrangers(): void {
+    for (const { socket } of this.#strangers.values())
+      if (socket.sent.length > GREETING_BYTES) throw new Error("a volume that is closed is offered");
+  }
+
+  /** Nothing is under way: strangers have been sent away. */
+  checkQuiet(): void {
+    if (this.#strangers.size > 0) throw new Error("who asks for a volume that is closed is kept waiting");
   }
 
   /** A control message to every worker; `then` when all have taken it. */
@@ -168,6 +218,12 @@ export class SimEngine {
   }
 
   step(): boolean {
+    let goesOn = this.#turn();
+    for (const member of this.#members) if (member?.advance() === true) goesOn = true;
+    return goesOn;
+  }
+
+  #turn(): boolean {
     const runnable = this.#threads.filter((thread) => thread.isRunnable);
     const { later } = this;
     const choices = runnable.length + later.length + (this.#mainAwake ? 1 : 0);
@@ -176,6 +232,7 @@ export class SimEngine {
     if (choice < runnable.length) {
       runnable[choice]!.turn();
       for (const member of this.#members) member?.collect();
+      this.checkStrangers();
     } else {
       this.#mainAwake = false;
       if (choice - runnable.length < later.length) later.splice(choice - runnable.length, 1)[0]!();

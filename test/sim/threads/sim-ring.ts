@@ -38,7 +38,7 @@ interface SimOperation {
   result: number | undefined;
 }
 
-/** What all rings of a volume have in common. */
+/** What all rings of an engine have in common. */
 export interface SimMachine {
   readonly random: SeededRandom;
   /** By descriptor number. */
@@ -46,7 +46,8 @@ export interface SimMachine {
   readonly sockets: ReadonlyMap<number, FakeSocket>;
   /** fallocate is supported. */
   readonly allocates: boolean;
-  stalled: FakeDisk | undefined;
+  /** Of no operation on these begins. */
+  readonly stalled: Set<FakeDisk>;
   /** Percent of the operations on disks that are slow, each for itself. */
   readonly slowPercent: number;
   /** Turns of all rings so far. */
@@ -82,7 +83,9 @@ export class SimRing implements IoRing {
     this.completions = new Int32Array(capacity * COMPLETION_WORDS);
   }
 
+  /** A number is another file's when nothing but a flush is under way for the one that had it (ring/file-table.ts). */
   setFile(index: number, fd: number, kind: FileKind): void {
+    if (this.#isUsed(index)) throw new Error(`file ${index} is taken away from what is under way on it`);
     this.#sockets.delete(index);
     this.#disks.delete(index);
     const socket = kind === FileKind.Socket ? this.#machine.sockets.get(fd) : undefined;
@@ -140,6 +143,11 @@ export class SimRing implements IoRing {
     return true;
   }
 
+  #isUsed(index: number): boolean {
+    if (!this.#disks.has(index) && !this.#sockets.has(index)) return false;
+    return this.#pending.some(({ file, op }) => file === index && op !== IoOp.Sync);
+  }
+
   #decode(i: number, behind: SimOperation | undefined): SimOperation {
     const w = this.submissions.subarray(i * DESCRIPTOR_WORDS, (i + 1) * DESCRIPTOR_WORDS);
     const op = w[0]! & 255;
@@ -186,7 +194,7 @@ export class SimRing implements IoRing {
     if (operation.heldUntil > this.#machine.turns) return false;
     if (op === IoOp.Timeout) return true;
     const disk = this.#disks.get(file);
-    return disk === undefined || disk !== this.#machine.stalled;
+    return disk === undefined || !this.#machine.stalled.has(disk);
   }
 
   #deliver(): number {

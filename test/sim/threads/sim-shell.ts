@@ -12,6 +12,8 @@ export interface SimShellParts {
   readonly volume: number;
   readonly fileOf: (device: DeviceId) => number;
   readonly newCore: (effects: Effects) => Core;
+  /** The volume has no client and no request in this worker any more. */
+  readonly stopped: (worker: Channel) => void;
 }
 
 export class SimShell extends CoreShell {
@@ -19,9 +21,12 @@ export class SimShell extends CoreShell {
   readonly results = new Map<number, { readonly error: number }>();
   readonly registry = new Map<number, string>();
   readonly timers: number[] = [];
+  /** Records on their way to the register, and answers on their way back. */
+  records = 0;
+  hasEnded = false;
   readonly #engine: SimEngine;
 
-  constructor({ engine, volume, fileOf, newCore }: SimShellParts) {
+  constructor({ engine, volume, fileOf, newCore, stopped }: SimShellParts) {
     const register = (): Promise<void> => Promise.reject(new Error("this shell registers by itself"));
     const notice = (snapshot: number, event: NoticeKind, error: number): void =>
       void this.notices.push({ snapshot, event, error });
@@ -37,7 +42,7 @@ export class SimShell extends CoreShell {
       copies: channels.copies as unknown as readonly Channel[],
       metadata,
       fileOf,
-      events: { register, notice, failed, stopped: () => {} },
+      events: { register, notice, failed, stopped },
       groupWaitMs: 0,
       newCore,
     });
@@ -45,11 +50,20 @@ export class SimShell extends CoreShell {
   }
 
   override register(snapshot: number, what: Registration): void {
+    this.records += 1;
     // Something may happen between the record and the answer.
     this.#later(() => {
       this.registry.set(snapshot, what);
-      this.#later(() => this.core.registered(snapshot, 0));
+      this.#later(() => {
+        this.records -= 1;
+        if (!this.hasEnded) this.core.registered(snapshot, 0);
+      });
     });
+  }
+
+  override end(): void {
+    this.hasEnded = true;
+    super.end();
   }
 
   #later(happen: () => void): void {

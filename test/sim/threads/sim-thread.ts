@@ -8,6 +8,7 @@ import { createCounters } from "../../../src/ring/counters.ts";
 import { Outbox } from "../../../src/ring/outbox.ts";
 import { createRing, RingConsumer } from "../../../src/ring/spsc-ring.ts";
 import type { WorkerLoop } from "../../../workers/drive.ts";
+import { turnPasses } from "../sim-clock.ts";
 import type { SimRing } from "./sim-ring.ts";
 
 /** Both ends of the rings between main and one worker. */
@@ -67,6 +68,7 @@ export class SimThread {
   }
 
   turn(): void {
+    turnPasses();
     if (this.#asleep) {
       this.#completions = this.ring.turn(0, true);
       if (this.#completions === 0) return;

@@ -23,6 +23,7 @@ import type { SeededRandom } from "../../support/core/seeded-random.ts";
 import type { Swarm } from "../swarm.ts";
 import type { Ask, CowSpec, SimRequest, SimVolume } from "../sim-volume.ts";
 import { SimClients } from "./sim-clients.ts";
+import { SimEnd } from "./sim-end.ts";
 import { SimEngine } from "./sim-engine.ts";
 import { SimShell } from "./sim-shell.ts";
 import { SimSnapshot } from "./sim-snapshot.ts";
@@ -30,6 +31,14 @@ import { SimSnapshot } from "./sim-snapshot.ts";
 /** At most so many are in a life. */
 const EXPORT_WORKERS = 2;
 const EXPORT_WORKERS_MANY = 5;
+
+/** An engine with other volumes, and the name of this one among them. */
+export interface SharedEngine {
+  readonly engine: SimEngine;
+  readonly name: string;
+  /** The engine has made a step for this volume: the others have their part in it. */
+  readonly stepped: () => void;
+}
 
 export class ThreadsVolume implements SimVolume {
   readonly servesMerging = false;
@@ -47,24 +56,27 @@ export class ThreadsVolume implements SimVolume {
   readonly #counters: SharedArrayBuffer;
   readonly #shell: SimShell;
   readonly #clients: SimClients;
+  readonly #end: SimEnd;
+  readonly #shared: SharedEngine | undefined;
   readonly #snapshots = new Map<number, SimSnapshot>();
   /** The disk that was introduced last, by snapshot. */
   readonly #cows = new Map<number, FakeDisk>();
   #merging = -1;
   #stalled = -1;
+  #stalledDisk: FakeDisk | undefined;
   #nextOperation = 1;
 
-  /** `engine`: one with other volumes; else one of its own. */
-  constructor(origin: FakeDisk, options: ShellOptions, swarm: Swarm, engine?: SimEngine) {
+  /** `shared`: an engine with other volumes; else one of its own. */
+  constructor(origin: FakeDisk, options: ShellOptions, swarm: Swarm, shared?: SharedEngine) {
     this.origin = origin;
+    this.#shared = shared;
     this.#options = options;
     this.#random = options.random as SeededRandom;
     const slowPercent = options.slowClients ?? 0;
-    const workers = swarm.on.has("manyWorkers") ? EXPORT_WORKERS_MANY : EXPORT_WORKERS;
-    this.#engine = engine ?? new SimEngine(this.#random, workers, slowPercent);
+    this.#engine = shared?.engine ?? new SimEngine(this.#random, exportWorkersMost(swarm), slowPercent);
     this.#number = this.#engine.join({
-      connectionClosed: (connection) => this.#clients.closed(connection),
       collect: () => this.#clients.collect(),
+      advance: () => this.#end.advance(),
     });
     this.#originFile = this.#engine.files.take();
     this.#counters = createExportCounters(this.#exports.length);
@@ -74,9 +86,19 @@ export class ThreadsVolume implements SimVolume {
       fileOf: (device) => this.#fileOf(device),
       newCore: (effects) =>
         new Core(effects, this.#originPorts(), origin.bytes.length / SECTOR_BYTES, coreOptions(options)),
+      stopped: (worker) => this.#end.stopped(worker),
     });
     this.core = this.#shell.core;
-    this.#clients = new SimClients(this.#random, slowPercent > 0, (socket) => this.#engine.adopt(socket, this.#number));
+    this.#end = new SimEnd({
+      ...{ engine: this.#engine, volume: this.#number, shell: this.#shell, origin },
+      order: (start) => this.order(start),
+      files: () => [this.#originFile, ...[...this.#snapshots.values()].map(({ file }) => file)],
+    });
+    this.#clients = new SimClients(this.#random, slowPercent > 0, {
+      name: shared?.name,
+      adopt: (socket, all) =>
+        this.#engine.adopt(socket, all ? "all" : this.#number, (connection) => this.#clients.closed(connection)),
+    });
     this.#serve();
   }
 
@@ -106,7 +128,9 @@ export class ThreadsVolume implements SimVolume {
 
   set stalled(device: number) {
     this.#stalled = device;
-    this.#engine.stall(device < 0 ? undefined : device === 0 ? this.origin : this.#cows.get(device - 1));
+    const before = this.#stalledDisk;
+    this.#stalledDisk = device < 0 ? undefined : device === 0 ? this.origin : this.#cows.get(device - 1);
+    this.#engine.stall(before, this.#stalledDisk);
   }
 
   bucketMates(chunk: number): readonly number[] {
@@ -168,8 +192,44 @@ export class ThreadsVolume implements SimVolume {
     return this.#snapshots.get(index)!.table.count();
   }
 
+  /** Where nothing goes on before another volume's disk answers, it does. */
   step(): boolean {
-    return this.#engine.step();
+    const goesOn = this.#engine.step();
+    if (this.#shared === undefined) return goesOn;
+    this.#shared.stepped();
+    return goesOn || this.#engine.unstall();
+  }
+
+  /** Its owner closes it (E-42). */
+  close(): void {
+    this.#end.close();
+  }
+
+  /** The time of its clients is over, while it is being closed. */
+  cutClients(): void {
+    this.#end.cutClients();
+  }
+
+  /** Something in it has thrown: it ends alone. */
+  fail(): void {
+    this.#end.fail();
+  }
+
+  /** Every worker has forgotten it, and its numbers are free. */
+  get hasLeft(): boolean {
+    return this.#end.isOver;
+  }
+
+  /** It was closed, and everything was committed and flushed. */
+  get isClosedWell(): boolean {
+    return this.#end.isOver && this.#end.isWell;
+  }
+
+  leave(): void {
+    if (this.#shared === undefined) return this.end();
+    this.close();
+    while (!this.hasLeft)
+      if (!this.step() && !this.fireTimer()) throw new Error("a refused volume never leaves its engine");
   }
 
   fireTimer(): boolean {
@@ -186,10 +246,12 @@ export class ThreadsVolume implements SimVolume {
 
   end(): void {
     this.#shell.end();
+    this.#end.give();
   }
 
   /** An event of the core that no worker has sent. */
   #event(happen: () => void): void {
+    if (this.#shell.hasEnded) return;
     const { switchboard } = this.#engine;
     switchboard.touch(this.#shell);
     happen();
@@ -201,7 +263,12 @@ export class ThreadsVolume implements SimVolume {
     const { blockBytes, bytes } = this.origin;
     const [file, fd] = [this.#originFile, this.#engine.attach(this.origin)];
     const volume = {
-      ...{ number: this.#number, name: `v${this.#number}`, words: this.#words, originBytes: bytes.length },
+      ...{
+        number: this.#number,
+        name: this.#shared?.name ?? `v${this.#number}`,
+        words: this.#words,
+        originBytes: bytes.length,
+      },
       counters: this.#counters,
       origin: { file, align: blockBytes, inline: false },
     };
@@ -276,6 +343,11 @@ export class ThreadsVolume implements SimVolume {
       merging: snapshot.merging,
     };
   }
+}
+
+/** Export workers of an engine in such a life, at most. */
+export function exportWorkersMost({ on }: Swarm): number {
+  return on.has("manyWorkers") ? EXPORT_WORKERS_MANY : EXPORT_WORKERS;
 }
 
 function partsOf(counters: SharedArrayBuffer, workers: number): Float64Array[] {
