@@ -9,7 +9,7 @@ import type { Facts, Message, Order } from "./server.ts";
 const SERVER = fileURLToPath(new URL("./server.ts", import.meta.url));
 const TYPESCRIPT = new URL("../sim/typescript.mjs", import.meta.url).href;
 
-export class RemoteVolume {
+export class RemoteServer {
   readonly #child: ChildProcess;
   readonly #waiting = new Map<
     number,
@@ -20,7 +20,7 @@ export class RemoteVolume {
   stderr = "";
 
   /** `event`: a snapshot's, or "died". */
-  constructor(event: (event: string, name: string, error: string) => void) {
+  constructor(event: (event: string, volume: string, name: string, error: string) => void) {
     const env = { ...process.env, SNAPRING_VERIFY: "1" };
     this.#child = fork(SERVER, [], {
       execArgv: ["--import", TYPESCRIPT],
@@ -29,7 +29,8 @@ export class RemoteVolume {
     });
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.stderr += text));
     this.#child.on("message", (message: Message) => {
-      if (message.event !== undefined) event(message.event, message.name ?? "", message.error ?? "");
+      if (message.event !== undefined)
+        event(message.event, message.volume ?? "", message.name ?? "", message.error ?? "");
       else this.#answered(message);
     });
     this.#child.once("exit", (code, signal) => {
@@ -51,7 +52,7 @@ export class RemoteVolume {
     return (await this.order({ order: "facts" })) as Facts;
   }
 
-  /** Without the volume's close. */
+  /** Without a close. */
   async end(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exit = once(this.#child, "exit");
