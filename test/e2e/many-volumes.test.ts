@@ -75,7 +75,7 @@ async function start(place: Place): Promise<EngineProcess> {
 function fio(place: Place, ...more: readonly string[]): Promise<string> {
   const jobs = names.map((name) => [`--name=${name}`, `--uri=${place.uri(name)}`]);
   const all = ["--ioengine=nbd", "--rw=randwrite", "--bs=4k", "--iodepth=8", `--size=${BYTES}`, "--randrepeat=0"];
-  return runOk("fio", ...all, "--verify=crc32c", "--verify_fatal=1", ...more, ...jobs.flat());
+  return runOk("fio", ...all, "--verify=crc32c", "--verify_fatal=1", "--verify_state_save=0", ...more, ...jobs.flat());
 }
 
 async function comeAndGo(server: EngineProcess, place: Place, until: Promise<unknown>): Promise<number> {
