@@ -46,7 +46,7 @@ export class Clients {
   readonly #connections: readonly Connection[];
   /** They have been told to stop, and have not said that they have. */
   readonly stoppingVolumes: ServedVolume[] = [];
-  /** When those who wait, or are to end, were asked whether they are still there. */
+  /** When they were asked whether they are still there. */
   #askedAt = 0;
   #open = 0;
   #stopping = false;
@@ -72,7 +72,7 @@ export class Clients {
     if (this.#open === 0 || now - this.#askedAt < STILL_READS_MS) return;
     this.#askedAt = now;
     for (const connection of this.#connections) {
-      if (connection.id !== -1 && (connection.stalled || connection.ending)) this.#sender.ask(connection);
+      if (connection.id !== -1) this.#sender.ask(connection);
     }
   }
 

@@ -119,6 +119,8 @@ export class ConnectionReader {
   /** A part of a write is done, or has failed; there is more of it. */
   partDone(request: Request): void {
     const connection = this.#context.clientOf(request);
+    // An heir's (departed.ts): its client has gone, and the rest of its payload with him.
+    if (connection.id === -1) return this.#forgo(connection, request);
     assert(connection.partUnderWay && connection.receiving === request, "a part ended that was not under way");
     connection.partUnderWay = false;
     if (connection.ending) {

@@ -2,13 +2,19 @@
  * Clients that have gone: their place is free at once, whatever the devices and main still have of theirs; and their numbers meet no successor.
  */
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { MAX_CONNECTIONS_PER_WORKER, STILL_READS_MS } from "../../../src/base/constants.ts";
+import {
+  INBOX_BYTES,
+  MAX_CONNECTIONS_PER_WORKER,
+  MAX_PIECE_BYTES,
+  MAX_WHOLE_BYTES,
+  STILL_READS_MS,
+} from "../../../src/base/constants.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
 import { Message, StopHow } from "../../../src/ring/messages.ts";
 import { Command } from "../../../src/nbd/wire/protocol.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 import { ExportBench } from "../../support/export-bench.ts";
-import type { ExportClient } from "../../support/export-client.ts";
+import { encodeRequest, type ExportClient } from "../../support/export-client.ts";
 
 const MIB = 2 ** 20;
 
@@ -216,4 +222,46 @@ it("a cancel and a completion name their client, not only its record", () => {
     for (const { op, user } of bench.ring.log.splice(0)) if (op === IoOp.Receive) users.add(user);
   }
   expect(users.size).toBe(rounds);
+});
+
+/** A write in parts, of which the first is at a device that does not answer; `more`: so much has come behind it. */
+function partUnderWay(more: number): { bench: ExportBench; client: ExportClient } {
+  const bench = new ExportBench({ originBytes: MAX_WHOLE_BYTES + MIB });
+  bench.ring.held = (operation) => operation.op === IoOp.Write;
+  const client = bench.connect();
+  const header = encodeRequest(Command.Write, 0, MAX_WHOLE_BYTES + MIB, 0, 1);
+  client.socket.push(header, dataPattern(MAX_PIECE_BYTES + more, 4));
+  bench.run();
+  expect(bench.ring.underWay(IoOp.Write)).toBe(1);
+  return { bench, client };
+}
+
+it("who goes while a part of his write is at a device leaves it, and nothing behind it", () => {
+  // The part ended, and the next one was asked of nobody: that ended the thread, and with it every client's connection.
+  const { bench, client } = partUnderWay(0);
+  client.socket.gone = true;
+  bench.run();
+  expect(closed(bench)).toEqual([client.id]);
+  bench.ring.held = () => false;
+  bench.run();
+  expectNothingLeft(bench);
+  const next = bench.connect();
+  const read = next.read(MAX_PIECE_BYTES - 512, 1024);
+  bench.run();
+  const [{ cookie, data }] = next.replies();
+  expect(cookie).toBe(read);
+  expect(Buffer.compare(data.subarray(0, 512), dataPattern(MAX_PIECE_BYTES, 4).subarray(-512))).toBe(0);
+});
+
+it("he is found to have gone although there is no room for more of what he has sent", () => {
+  // Nobody asked: he kept his place for as long as the device hung.
+  const { bench, client } = partUnderWay(INBOX_BYTES);
+  expect(bench.ring.underWay(IoOp.Receive)).toBe(0);
+  client.socket.closed = true;
+  now += STILL_READS_MS;
+  bench.run();
+  expect(closed(bench)).toEqual([client.id]);
+  bench.ring.held = () => false;
+  bench.run();
+  expectNothingLeft(bench);
 });
