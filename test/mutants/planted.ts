@@ -613,8 +613,8 @@ const OF_ANOTHER: readonly Planted[] = [
     "A volume that is closed cuts off the clients of all.",
     edit(
       "workers/export/clients.ts",
-      "      if (connection.id === -1 || connection.volume !== volume) continue;",
-      "      if (connection.id === -1 || connection.volume === null) continue;",
+      "      if (connection.volume !== volume) continue;",
+      "      if (connection.volume === null) continue;",
     ),
   ),
   planted(

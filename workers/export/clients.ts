@@ -80,12 +80,12 @@ export class Clients {
   adopt(id: number, fd: number, volume: number): void {
     const connection = this.#connections.find((c) => c.id === -1);
     const exports = volume === ALL_VOLUMES ? this.#allExports : this.#exports[volume];
-    const scope = volume === ALL_VOLUMES ? null : this.#context.volumes[volume];
-    if (connection === undefined || exports === undefined || scope === undefined || this.#stopping) {
+    if (connection === undefined || exports === undefined || this.#stopping) {
       this.#tellClosed(id, CloseCause.NoRoom);
       return;
     }
     assert(id >= 0 && fd >= 0, "a client without a number or a socket");
+    const scope = volume === ALL_VOLUMES ? null : this.#context.volume(volume);
     const error = refused(() => this.#context.ring.setFile(connection.file, fd, FileKind.Socket));
     if (error !== 0) {
       this.#tellClosed(id, CloseCause.Shortage);
@@ -104,8 +104,8 @@ export class Clients {
     if (connection.broken && !connection.ending) this.#reader.end(connection);
     if (!connection.ending || connection.isPosted) return;
     if (connection.broken) this.#departed.take(connection);
-    const unsent = !connection.broken && (connection.handshake?.outputLength ?? 0) > 0;
-    if (connection.requests > 0 || unsent) return;
+    // What a handshake had to say has left: as long as there is more of it, a send is under way (reply-sender.ts).
+    if (connection.requests > 0) return;
     this.#reader.forget(connection);
     this.#context.ring.setFile(connection.file, -1, FileKind.Socket);
     this.#tellClosed(connection.id, connection.cause);
@@ -161,9 +161,10 @@ export class Clients {
     volume.stop(how);
     if (!volume.saidStopped && !this.stoppingVolumes.includes(volume)) this.stoppingVolumes.push(volume);
     const exports = this.#exports[volume.number];
-    if (exports !== undefined) this.#allExports.remove(exports);
+    assert(exports !== undefined, "a volume is served that exports nothing");
+    this.#allExports.remove(exports);
     for (const connection of this.#connections) {
-      if (connection.id === -1 || connection.volume !== volume) continue;
+      if (connection.volume !== volume) continue;
       if (how === StopHow.Cut) {
         if (connection.requests > 0) volume.clientsCut += 1;
         volume.requestsCut += connection.requests;

@@ -101,7 +101,7 @@ export const VOLUME_MUTANTS: readonly Mutant[] = [
   mutant(
     "a volume that is closed is offered at the address of all",
     "Who enters it is nobody's client.",
-    edit(CLIENTS, "    if (exports !== undefined) this.#allExports.remove(exports);\n", "    void exports;\n"),
+    edit(CLIENTS, "    this.#allExports.remove(exports);\n", "    void exports;\n"),
     edit(
       "workers/export/assembly.ts",
       "    if (exports !== undefined) this.#allExports.remove(exports);\n",

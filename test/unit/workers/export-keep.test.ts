@@ -1,9 +1,10 @@
 /**
  * An origin write that keeps the old data itself: in a chunk that its worker holds in reserve, claimed from main (E-13).
  */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { ORIGIN_WRITE_GATE, snapshotWriteGate } from "../../../src/base/gate-numbers.ts";
 import { SnapshotState } from "../../../src/base/states.ts";
+import { GatePass } from "../../../src/ring/gate.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
 import { Message } from "../../../src/ring/messages.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
@@ -144,5 +145,19 @@ describe("an origin write with chunks in reserve", () => {
       Buffer.from(bench.origin.subarray(20 * CHUNK)),
     );
     expect(snapshot.cow[20 * CHUNK + 1024]).toBe(0xee);
+  });
+
+  it("asks main where the snapshot overflows between the look at the list and its gate", () => {
+    const { bench, snapshot } = reserved();
+    const { writePass } = bench.served.snapshot(0);
+    vi.spyOn(writePass, "enter").mockImplementationOnce(() => {
+      snapshot.words.setState(SnapshotState.Overflow);
+      return GatePass.prototype.enter.call(writePass);
+    });
+    const client = bench.connect();
+    client.write(CHUNK + 500, DATA);
+    bench.run();
+    expect([bench.take(Message.ClaimOrigin).length, bench.take(Message.NeedOrigin).length]).toEqual([0, 1]);
+    expect(bench.volume.gate(snapshotWriteGate(0)).inFlight()).toBe(0);
   });
 });

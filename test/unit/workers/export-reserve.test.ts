@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { EntryState } from "../../../src/base/states.ts";
 import { Command, CommandFlag } from "../../../src/nbd/wire/protocol.ts";
 import { IoArg, IoOp } from "../../../src/ring/io-descriptor.ts";
-import { Message } from "../../../src/ring/messages.ts";
+import { Message, StopHow } from "../../../src/ring/messages.ts";
 import { snapshotWriteGate } from "../../../src/base/gate-numbers.ts";
 import { type BenchSnapshot, ExportBench } from "../../support/export-bench.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
@@ -133,5 +133,27 @@ describe("chunks in reserve", () => {
     bench.run();
     expect(client.errors()).toEqual({ [zero]: 0 });
     expect(same(chunkOf(snapshot.cow, 20), Buffer.alloc(CHUNK))).toBe(true);
+  });
+
+  it("are not taken where the chunk is too large to be put together here: main has it copied", () => {
+    const bench = new ExportBench({ reserves: true, chunkBytes: 16 * CHUNK });
+    bench.addSnapshot();
+    bench.send(Message.Reserved, 0, 0, 20, 0, 3);
+    const client = bench.connect("s0");
+    client.write(500, dataPattern(700, 6));
+    bench.run();
+    expect([bench.take(Message.Claim).length, bench.take(Message.NeedChunk).length]).toEqual([0, 1]);
+  });
+
+  it("are no piece's any more where main answers nothing further", () => {
+    const { bench } = reserved();
+    const client = bench.connect("s0");
+    const write = client.write(CHUNK + 500, dataPattern(700, 6));
+    bench.run();
+    expect(bench.context.pieces.all.filter(({ claim }) => claim.isHeld)).toHaveLength(1);
+    bench.send(Message.StopVolume, 0, StopHow.Abandon);
+    bench.run();
+    expect(client.errors()).toEqual({ [write]: EIO });
+    expect(bench.context.pieces.all.filter(({ claim }) => claim.isHeld)).toEqual([]);
   });
 });

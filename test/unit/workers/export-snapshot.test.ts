@@ -2,6 +2,7 @@
  * A snapshot's export on one thread: where reads go, what writes ask main for, and what main's answers lead to.
  */
 import { describe, expect, it } from "vitest";
+import { errno } from "../../../src/base/errno.ts";
 import { SnapshotState } from "../../../src/base/states.ts";
 import { Command } from "../../../src/nbd/wire/protocol.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
@@ -324,4 +325,29 @@ it("a write of which one part finds no room is out of room, whichever part fails
   bench.release(first, ENOSPC);
   bench.run();
   expect(client.errors()).toEqual({ [cookie]: NBD_ENOSPC });
+});
+
+it("a granted chunk may be the first of its device, where the store has no header (S-13)", () => {
+  const bench = new ExportBench();
+  const snapshot = bench.addSnapshot();
+  const client = bench.connect("s0");
+  const whole = dataPattern(CHUNK, 3);
+  client.write(CHUNK, whole);
+  bench.run();
+  bench.grant(bench.tokens(Message.NeedChunk)[0], 0, 1, 0, true);
+  bench.run();
+  expect(bench.take(Message.Written)).toHaveLength(1);
+  expect(Buffer.compare(snapshot.cow.subarray(0, CHUNK), whole)).toBe(0);
+});
+
+it("an error that main answers a write with ends it, also the one that refuses a claim", () => {
+  const bench = new ExportBench();
+  bench.addSnapshot();
+  const client = bench.connect("s0");
+  const cookie = client.write(0, dataPattern(512, 3));
+  bench.run();
+  bench.release(bench.tokens(Message.NeedChunk)[0], errno.EAGAIN);
+  bench.run();
+  expect(bench.take(Message.NeedChunk)).toEqual([]);
+  expect(client.errors()[cookie]).toBeGreaterThan(0);
 });
