@@ -131,19 +131,13 @@ export const UNSEEN: readonly Unseen[] = [
     file: "workers/export/clients.ts",
     line: "if (this.#open === 0 || now - this.#askedAt < STILL_READS_MS) return;",
     instead: "false",
-    why: "each is asked now and then only (reply-sender.ts): the condition saves the look through all places",
+    why: "where nobody is connected nobody is asked: the condition saves the look through all places",
   },
   {
     file: "workers/export/clients.ts",
     line: "if (this.stoppingVolumes.length === 0) return;",
     instead: "false",
     why: "of none that stop none is over: the condition saves a list in each turn",
-  },
-  {
-    file: "workers/export/clients.ts",
-    line: "if (this.#open === 0 || now - this.#askedAt < STILL_READS_MS) return;",
-    instead: "this.#open === 0 && now - this.#askedAt < STILL_READS_MS",
-    why: "likewise",
   },
   {
     file: "workers/export/device-view.ts",
