@@ -7,7 +7,8 @@
  *
  * Runs on main. It is lazy: an engine that opens nothing loads no piscina.
  */
-import { isMainThread, type MessagePort } from "node:worker_threads";
+import { once } from "node:events";
+import { isMainThread, type MessagePort, type Worker } from "node:worker_threads";
 import type { Piscina } from "piscina";
 import { AbortError, throwIfAborted, whenAborted } from "../base/abort-error.ts";
 import { OPENING_GRACE_MS, OPENING_IDLE_MS, OPENING_THREADS_MAX } from "../base/constants.ts";
@@ -40,6 +41,8 @@ export interface Openings {
 
 export class OpeningPool implements Openings {
   #pool: Piscina | undefined;
+  /** Those that have not ended, also where the pool has done with them. */
+  readonly #threads = new Set<Worker>();
   /** Of what is under way. */
   readonly #failing = new Set<(error: Error) => void>();
   /** Tasks that were given up, and have not ended. */
@@ -66,7 +69,20 @@ export class OpeningPool implements Openings {
    */
   async close(): Promise<void> {
     const pool = this.#pool;
-    if (pool !== undefined && this.#hung === 0 && pool.queueSize === 0) await pool.destroy();
+    if (pool === undefined || this.#hung > 0 || pool.queueSize > 0) return;
+    const ended = [...this.#threads].map((thread) => once(thread, "exit"));
+    await pool.destroy();
+    // The pool does not wait for one that is ending already: it has had nothing to do for long enough.
+    await Promise.allSettled(ended);
+  }
+
+  /** Threads start with a task, and the pool tells nobody when they have ended. */
+  #watch({ threads }: Piscina): void {
+    for (const thread of threads) {
+      if (this.#threads.has(thread)) continue;
+      this.#threads.add(thread);
+      thread.once("exit", () => this.#threads.delete(thread));
+    }
   }
 
   async #post<T extends OpeningTask>(
@@ -88,6 +104,7 @@ export class OpeningPool implements Openings {
       const call = { task, order, stop, port };
       const transferList = port === undefined ? [] : [port];
       const answered = this.#pool.run(call, { name: "openingTask", transferList });
+      this.#watch(this.#pool);
       return await Promise.race([answered, failed]);
     } catch (error) {
       // Where there was no thread for it, it is in the queue still: a later one must not open what nobody waits for.

@@ -5,6 +5,7 @@
  *
  * At the end everybody leaves, every byte is read, everything must be free, every volume is closed, opened again, and read once more.
  */
+import { OPENING_IDLE_MS } from "../../src/base/constants.ts";
 import { makeScratch, type Scratch } from "../support/free-socket.ts";
 import { RemoteServer } from "./remote-server.ts";
 import type { Facts } from "./server.ts";
@@ -79,7 +80,7 @@ export class Soak {
       await this.#server.order({ order: "start", options });
     }
     for (const volume of volumes) await volume.begin();
-    const first = await this.#server.facts();
+    const first = await this.#factsAtRest();
     this.#start = performance.now();
     await Promise.all([...volumes.map((volume) => volume.run()), this.#watch()]);
     if (this.#count.requests === 0) throw new Error("nothing was run: the time was too short for a request");
@@ -140,6 +141,18 @@ export class Soak {
       );
     const facts = await this.#settledFacts((now) => used(now) === 0);
     if (used(facts) > 0) throw new Error(`something is left: ${JSON.stringify(facts.stats)}`);
+  }
+
+  /** Threads that opened something have ended: they have descriptors, and go when they have had nothing to do for OPENING_IDLE_MS. */
+  async #factsAtRest(): Promise<Facts> {
+    let facts = await this.#server.facts();
+    for (let rest = 2 * OPENING_IDLE_MS; rest > 0; rest -= 100) {
+      await sleep(100);
+      const now = await this.#server.facts();
+      if (now.descriptors !== facts.descriptors) rest = 2 * OPENING_IDLE_MS;
+      facts = now;
+    }
+    return facts;
   }
 
   /** The facts when they are so, or after a while. */
