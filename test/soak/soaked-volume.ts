@@ -155,14 +155,15 @@ export class SoakedVolume implements Shared {
     const model = new SectorModel(SECTORS, this.#origin);
     this.#recording = undefined;
     const exportName = this.#exportOf(name);
+    const users = this.#users(exportName, model, SNAPSHOT_USERS);
+    // It grows from now on: on a busy machine it was full, and Invalid, before all of this had been read.
+    this.#living.push({ name, cow, model, users, cowBytes: COW_BYTES });
     const client = await NbdClient.open(this.address, exportName);
     for (const [first, count] of runsOf([...recording.keys()])) {
       const bytes = await client.read(first * SECTOR, count * SECTOR);
       model.learn(first, bytes, (sector) => recording.get(sector)!, `${exportName}, just made`);
     }
     await client.disconnect();
-    const users = this.#users(exportName, model, SNAPSHOT_USERS);
-    this.#living.push({ name, cow, model, users, cowBytes: COW_BYTES });
     for (const user of users) this.#let(user);
     this.done.created += 1;
   }
