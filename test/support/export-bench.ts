@@ -272,6 +272,11 @@ export class ExportBench {
     return this.take(kind).map((message) => message[1]);
   }
 
+  /** The connections that the worker has finished with since the last call. */
+  closed(): number[] {
+    return this.tokens(Message.ConnectionClosed);
+  }
+
   /** One step and one turn, as drive.ts makes them. */
   turn(): void {
     if (!this.loop.ended) this.loop.step(this.#completions);

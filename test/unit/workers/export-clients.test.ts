@@ -1,7 +1,7 @@
 /**
  * From a client's coming to its end, and to that of its volume: who is told to end, what is counted of those who are cut, and what the place has then.
  */
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { STILL_READS_MS, TRANSFER_MS } from "../../../src/base/constants.ts";
 import { errno } from "../../../src/base/errno.ts";
 import { FileKind } from "../../../src/device/port.ts";
@@ -16,21 +16,13 @@ import { cowFile } from "../../support/device-numbers.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 import { ExportClient } from "../../support/export-client.ts";
 import { FakeSocket } from "../../support/fake-socket.ts";
+import { stopClock } from "../../support/stopped-clock.ts";
 
 const MIB = 2 ** 20;
 /** For one of the two largest slots. */
 const LARGE = 7 * MIB;
 
-let now = 0;
-beforeEach(() => {
-  now = 1000;
-  vi.spyOn(performance, "now").mockImplementation(() => now);
-});
-afterEach(() => vi.restoreAllMocks());
-
-function closed(bench: ExportBench): number[] {
-  return bench.tokens(Message.ConnectionClosed);
-}
+const clock = stopClock();
 
 /** [requests, clients] that were cut, of each volume that has said that it has stopped since the last call. */
 function stopped(bench: ExportBench): number[][] {
@@ -86,7 +78,7 @@ describe("a client that comes", () => {
     expect(bench.served.clients).toBe(1);
     bench.send(Message.StopVolume, 0, StopHow.Drain);
     bench.run();
-    expect([closed(bench), stopped(bench), bench.served.clients]).toEqual([[client.id], [[0, 0]], 0]);
+    expect([bench.closed(), stopped(bench), bench.served.clients]).toEqual([[client.id], [[0, 0]], 0]);
   });
 });
 
@@ -97,7 +89,7 @@ describe("a client that goes", () => {
     const client = bench.connect();
     client.disconnect();
     bench.run();
-    expect(closed(bench)).toEqual([client.id]);
+    expect(bench.closed()).toEqual([client.id]);
     expect(setFile.mock.lastCall).toEqual([FIRST_CONNECTION_FILE, -1, FileKind.Socket]);
   });
 
@@ -106,12 +98,12 @@ describe("a client that goes", () => {
     const [gone, stays] = [bench.accept(), bench.accept()];
     gone.socket.gone = true;
     bench.run();
-    expect(closed(bench)).toEqual([gone.id]);
+    expect(bench.closed()).toEqual([gone.id]);
     bench.send(Message.CutHandshake, gone.id);
     bench.run();
     stays.enter("");
     bench.run();
-    expect([closed(bench), bench.tokens(Message.Entered)]).toEqual([[], [stays.id]]);
+    expect([bench.closed(), bench.tokens(Message.Entered)]).toEqual([[], [stays.id]]);
   });
 
   it("is asked about with all others, at most so often", () => {
@@ -119,10 +111,10 @@ describe("a client that goes", () => {
     const client = reading(bench);
     const asked = (): number => bench.ring.log.filter(({ op, length }) => op === IoOp.Send && length === 0).length;
     client.disconnect();
-    now += STILL_READS_MS - 1;
+    clock.now += STILL_READS_MS - 1;
     bench.run();
     expect(asked()).toBe(0);
-    now += 1;
+    clock.now += 1;
     bench.run();
     expect(asked()).toBe(1);
   });
@@ -142,7 +134,7 @@ describe("a client that goes", () => {
     bench.connect().read(0, LARGE);
     bench.run();
     const begun = bench.ring.underWay(IoOp.Allocate);
-    now += TRANSFER_MS + 1;
+    clock.now += TRANSFER_MS + 1;
     bench.send(Message.Relieve, 0);
     bench.run();
     const causes = bench.take(Message.ConnectionClosed).map(([, id, cause]) => [id, cause]);
@@ -220,7 +212,7 @@ describe("a worker that stops", () => {
     const clients = [bench.acceptAt("all"), bench.acceptAt("all")];
     bench.send(Message.Stop, 0, how);
     bench.run();
-    expect([closed(bench), bench.loop.ended]).toEqual([clients.map(({ id }) => id), true]);
+    expect([bench.closed(), bench.loop.ended]).toEqual([clients.map(({ id }) => id), true]);
     // The places that nobody has are as they were.
     expect(bench.context.connections.filter(({ ending, broken }) => ending || broken)).toEqual([]);
   });

@@ -14,10 +14,6 @@ import { dataPattern } from "../../support/data-pattern.ts";
 const MIB = 2 ** 20;
 const EIO = 5;
 
-function closed(bench: ExportBench): number[] {
-  return bench.tokens(Message.ConnectionClosed);
-}
-
 it("reads through the origin while a snapshot's client is served, each its own reply", () => {
   const bench = new ExportBench();
   bench.addSnapshot();
@@ -49,11 +45,11 @@ it("after DISC every request under way is answered, then the connection is close
   const read = client.read(0, 512);
   client.disconnect();
   bench.run();
-  expect(closed(bench)).toEqual([]);
+  expect(bench.closed()).toEqual([]);
   bench.ring.held = () => false;
   bench.run();
   expect(client.errors()).toEqual({ [read]: 0 });
-  expect(closed(bench)).toEqual([client.id]);
+  expect(bench.closed()).toEqual([client.id]);
 });
 
 it("a DISC that comes together with the option is no reason to wait for the client to close", () => {
@@ -63,7 +59,7 @@ it("a DISC that comes together with the option is no reason to wait for the clie
   client.enter("");
   client.disconnect();
   bench.run();
-  expect(closed(bench)).toEqual([client.id]);
+  expect(bench.closed()).toEqual([client.id]);
   expect(bench.ring.underWay(IoOp.Receive)).toBe(0);
   bench.send(Message.Stop, 0, 0);
   bench.run();
@@ -76,7 +72,7 @@ it("an unknown export closes the connection at once, also where more than the op
   client.enter("nobody");
   client.socket.push(Buffer.alloc(100));
   bench.run();
-  expect(closed(bench)).toEqual([client.id]);
+  expect(bench.closed()).toEqual([client.id]);
 });
 
 it("a client that floods the handshake with options gets every answer", () => {
@@ -92,7 +88,7 @@ it("a client that floods the handshake with options gets every answer", () => {
   const { socket } = client;
   socket.blocked = true;
   bench.run();
-  expect(closed(bench)).toEqual([]);
+  expect(bench.closed()).toEqual([]);
   socket.blocked = false;
   bench.run();
   const reply = 20 + "option is not supported".length;
@@ -108,7 +104,7 @@ it("a client that vanishes in the middle of a payload gives its slot back", () =
   expect(slots.used()).toBe(1);
   client.socket.gone = true;
   bench.run();
-  expect(closed(bench)).toEqual([client.id]);
+  expect(bench.closed()).toEqual([client.id]);
   expect([slots.used(), bench.context.requests.used()]).toEqual([0, 0]);
   expect(Buffer.compare(bench.origin, dataPattern(bench.origin.length, 1))).toBe(0);
 });
@@ -121,7 +117,7 @@ it("a client that vanishes with requests in flight is forgotten at once, and its
   bench.run();
   client.socket.gone = true;
   bench.run();
-  expect(closed(bench)).toEqual([client.id]);
+  expect(bench.closed()).toEqual([client.id]);
   bench.ring.held = () => false;
   bench.run();
   const next = bench.connect();
@@ -181,7 +177,7 @@ it("a worker that is told to stop answers what is under way, and takes nothing n
   bench.ring.held = () => false;
   bench.run();
   expect(client.errors()).toEqual({ [read]: 0 });
-  expect([closed(bench), bench.tokens(Message.Stopped).length, bench.loop.ended]).toEqual([[client.id], 1, true]);
+  expect([bench.closed(), bench.tokens(Message.Stopped).length, bench.loop.ended]).toEqual([[client.id], 1, true]);
 });
 
 it("a worker that is told to cut does not wait for clients that do not read", () => {
@@ -197,7 +193,7 @@ it("a worker that is told to cut does not wait for clients that do not read", ()
   expect(bench.loop.ended).toBe(false);
   bench.send(Message.Stop, 0, 1);
   bench.run();
-  expect([closed(bench), bench.loop.ended]).toEqual([[client.id], true]);
+  expect([bench.closed(), bench.loop.ended]).toEqual([[client.id], true]);
   expect([bench.context.slots.used(), bench.context.requests.used()]).toEqual([0, 0]);
 });
 
@@ -263,7 +259,7 @@ it("a connection that failed while it waited for room is not read for its succes
     crowd.socket.gone = true;
     bench.ring.held = () => false;
     bench.run();
-    expect(closed(bench)).toHaveLength(5);
+    expect(bench.closed()).toHaveLength(5);
     const successors = Array.from({ length: 6 }, () => bench.connect());
     for (const one of successors) {
       const read = one.read(0, 512);
@@ -272,6 +268,6 @@ it("a connection that failed while it waited for room is not read for its succes
       one.disconnect();
     }
     bench.run();
-    expect(closed(bench)).toHaveLength(6);
+    expect(bench.closed()).toHaveLength(6);
   }
 });

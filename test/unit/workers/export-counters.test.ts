@@ -1,24 +1,20 @@
 /**
  * What an export worker counts: every kind of request in its own column, whichever way it ends, and what the worker itself holds.
  */
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Command } from "../../../src/nbd/wire/protocol.ts";
 import { ExportCounter, histogramAt, WorkerCounter } from "../../../src/ring/counters.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
 import { Message } from "../../../src/ring/messages.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 import { ExportBench } from "../../support/export-bench.ts";
+import { stopClock } from "../../support/stopped-clock.ts";
 import { isDeviceFile } from "../../../src/ring/file-table.ts";
 
 const EIO = 5;
 const MIB = 2 ** 20;
 
-let now = 0;
-beforeEach(() => {
-  now = 1000;
-  vi.spyOn(performance, "now").mockImplementation(() => now);
-});
-afterEach(() => vi.restoreAllMocks());
+const clock = stopClock();
 
 /** What differs from zero in the counters of an export, by name; but for operations, of which a request has any number. */
 function counted({ counters }: { readonly counters: Float64Array }): Record<string, number> {
@@ -83,7 +79,7 @@ describe("a request is counted as its export's", () => {
     bench.ring.held = (o) => o.op === IoOp.Read;
     client.read(0, 512);
     bench.run();
-    now += 3;
+    clock.now += 3;
     bench.ring.held = () => false;
     bench.run();
     // 3000 µs are less than 2^12 and not less than 2^11.

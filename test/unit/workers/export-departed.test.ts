@@ -1,7 +1,7 @@
 /**
  * Clients that have gone: their place is free at once, whatever the devices and main still have of theirs; and their numbers meet no successor.
  */
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import {
   INBOX_BYTES,
   MAX_CONNECTIONS_PER_WORKER,
@@ -15,19 +15,11 @@ import { Command } from "../../../src/nbd/wire/protocol.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 import { encodeRequest, type ExportClient } from "../../support/export-client.ts";
+import { stopClock } from "../../support/stopped-clock.ts";
 
 const MIB = 2 ** 20;
 
-let now = 0;
-beforeEach(() => {
-  now = 1000;
-  vi.spyOn(performance, "now").mockImplementation(() => now);
-});
-afterEach(() => vi.restoreAllMocks());
-
-function closed(bench: ExportBench): number[] {
-  return bench.tokens(Message.ConnectionClosed);
-}
+const clock = stopClock();
 
 /** Nothing of anybody is left. */
 function expectNothingLeft(bench: ExportBench): void {
@@ -56,7 +48,7 @@ it("a client that closes while its reads are under way on the device gives its p
   bench.run();
   client.socket.closed = true;
   bench.run();
-  expect(closed(bench)).toEqual([client.id]);
+  expect(bench.closed()).toEqual([client.id]);
   expect(bench.ring.underWay(IoOp.Read)).toBe(8);
   const next = bench.connect();
   bench.ring.held = () => false;
@@ -76,7 +68,7 @@ it("one that closes while it waits for memory gives its place back at once, thou
   bench.run();
   for (const client of dead) client.socket.closed = true;
   bench.run();
-  expect(closed(bench)).toEqual(dead.map((client) => client.id));
+  expect(bench.closed()).toEqual(dead.map((client) => client.id));
   bench.ring.held = () => false;
   bench.run();
   expect(bench.context.slots.used()).toBe(0);
@@ -91,11 +83,11 @@ it("one that only half-closes while it waits for memory gets every answer", () =
   bench.run();
   half.socket.ended = true;
   bench.run();
-  expect(closed(bench)).toEqual([]);
+  expect(bench.closed()).toEqual([]);
   bench.ring.held = () => false;
   bench.run();
   expect(half.replies().map(({ cookie, error }) => [cookie, error])).toEqual([...reads, small].map((c) => [c, 0]));
-  expect(closed(bench)).toEqual([half.id]);
+  expect(bench.closed()).toEqual([half.id]);
 });
 
 it("a client that sends eight reads and closes, again and again, never has more than the place it is in", () => {
@@ -132,9 +124,9 @@ it("what a client asked for before DISC is done although it has gone; what anoth
   polite.disconnect();
   bench.run();
   for (const client of [polite, rude]) client.socket.closed = true;
-  now += STILL_READS_MS;
+  clock.now += STILL_READS_MS;
   bench.run();
-  expect(new Set(closed(bench))).toEqual(new Set([polite.id, rude.id]));
+  expect(new Set(bench.closed())).toEqual(new Set([polite.id, rude.id]));
   expect(bench.ring.underWay(IoOp.Allocate)).toBeGreaterThan(0);
   bench.ring.held = () => false;
   bench.run();
@@ -154,10 +146,10 @@ it("one that has said its last request, and reads on, is asked now and then: it 
   bench.run();
   client.socket.closed = true;
   bench.run();
-  expect(closed(bench)).toEqual([]);
-  now += STILL_READS_MS;
+  expect(bench.closed()).toEqual([]);
+  clock.now += STILL_READS_MS;
   bench.run();
-  expect(closed(bench)).toEqual([client.id]);
+  expect(bench.closed()).toEqual([client.id]);
   bench.ring.held = () => false;
   bench.run();
   expectNothingLeft(bench);
@@ -170,7 +162,7 @@ it("a worker that stops has said of each client that it is closed before it says
   bench.send(Message.Stop, 0, 0);
   bench.run();
   const kinds = bench.messages.map(([kind]) => kind).filter((kind) => kind !== Message.VolumeStopped);
-  expect([kinds, closed(bench)]).toEqual([[Message.ConnectionClosed, Message.Stopped], [client.id]]);
+  expect([kinds, bench.closed()]).toEqual([[Message.ConnectionClosed, Message.Stopped], [client.id]]);
 });
 
 it("a worker that stops waits for what those who have gone left under way, and says so once", () => {
@@ -181,7 +173,7 @@ it("a worker that stops waits for what those who have gone left under way, and s
   bench.run();
   client.socket.gone = true;
   bench.run();
-  expect(closed(bench)).toEqual([client.id]);
+  expect(bench.closed()).toEqual([client.id]);
   bench.send(Message.Stop, 0, 0);
   bench.run();
   expect(bench.loop.ended).toBe(false);
@@ -199,10 +191,10 @@ it("a worker that stops begins nothing more of what those who have said DISC and
   client.disconnect();
   bench.run();
   client.socket.closed = true;
-  now += STILL_READS_MS;
+  clock.now += STILL_READS_MS;
   bench.run();
   const begun = bench.ring.underWay(IoOp.Allocate);
-  expect([begun > 0, closed(bench)]).toEqual([true, [client.id]]);
+  expect([begun > 0, bench.closed()]).toEqual([true, [client.id]]);
   bench.send(Message.Stop, 0, StopHow.Cut);
   bench.ring.held = () => false;
   bench.run();
@@ -218,7 +210,7 @@ it("a cancel and a completion name their client, not only its record", () => {
     const client = bench.connect();
     client.disconnect();
     bench.run();
-    expect(closed(bench)).toEqual([client.id]);
+    expect(bench.closed()).toEqual([client.id]);
     for (const { op, user } of bench.ring.log.splice(0)) if (op === IoOp.Receive) users.add(user);
   }
   expect(users.size).toBe(rounds);
@@ -241,7 +233,7 @@ it("who goes while a part of his write is at a device leaves it, and nothing beh
   const { bench, client } = partUnderWay(0);
   client.socket.gone = true;
   bench.run();
-  expect(closed(bench)).toEqual([client.id]);
+  expect(bench.closed()).toEqual([client.id]);
   bench.ring.held = () => false;
   bench.run();
   expectNothingLeft(bench);
@@ -258,9 +250,9 @@ it("he is found to have gone although there is no room for more of what he has s
   const { bench, client } = partUnderWay(INBOX_BYTES);
   expect(bench.ring.underWay(IoOp.Receive)).toBe(0);
   client.socket.closed = true;
-  now += STILL_READS_MS;
+  clock.now += STILL_READS_MS;
   bench.run();
-  expect(closed(bench)).toEqual([client.id]);
+  expect(bench.closed()).toEqual([client.id]);
   bench.ring.held = () => false;
   bench.run();
   expectNothingLeft(bench);

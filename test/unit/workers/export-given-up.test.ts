@@ -2,7 +2,7 @@
  * Requests that nobody waits for any more: of clients that have gone without a word, or were cut. What is under way ends, and gives
  * back what it holds (gates, tracked reads, exclusive grants, slots, chunks in reserve); nothing further begins.
  */
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { MAX_LONG_BYTES_PER_CONNECTION, MAX_PIECES_PER_REQUEST, STILL_READS_MS } from "../../../src/base/constants.ts";
 import {
   ORIGIN_READ_GATE,
@@ -18,6 +18,7 @@ import { dataPattern } from "../../support/data-pattern.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 import type { ExportClient } from "../../support/export-client.ts";
 import type { FakeOperation } from "../../support/fake-ring.ts";
+import { stopClock } from "../../support/stopped-clock.ts";
 import { isDeviceFile } from "../../../src/ring/file-table.ts";
 
 const MIB = 2 ** 20;
@@ -27,12 +28,7 @@ const EAGAIN = 11;
 const NBD_EIO = 5;
 const LONG = MAX_LONG_BYTES_PER_CONNECTION / MIB;
 
-let now = 0;
-beforeEach(() => {
-  now = 1000;
-  vi.spyOn(performance, "now").mockImplementation(() => now);
-});
-afterEach(() => vi.restoreAllMocks());
+const clock = stopClock();
 
 function device({ op, file }: FakeOperation): boolean {
   return isDeviceFile(file) && (op === IoOp.Allocate || op === IoOp.Read || op === IoOp.Write || op === IoOp.Sync);
@@ -119,7 +115,7 @@ it("it is found out also where nothing more is read from it, for it has asked fo
   bench.run();
   expect(bench.ring.underWay(IoOp.Receive)).toBe(0);
   client.socket.closed = true;
-  now += STILL_READS_MS;
+  clock.now += STILL_READS_MS;
   bench.run();
   bench.ring.held = () => false;
   expectNothingLeft(bench, client);

@@ -2,22 +2,18 @@
  * Clients that hold what others need: who has not finished its handshake in time, or has not moved its data for long while
  * somebody waits, is cut off when main says that the time is over; nobody else is.
  */
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { MAX_SEND_BYTES, TRANSFER_MS } from "../../../src/base/constants.ts";
 import { Command } from "../../../src/nbd/wire/protocol.ts";
 import { CloseCause, Message } from "../../../src/ring/messages.ts";
 import { encodeRequest, type ExportClient, option } from "../../support/export-client.ts";
 import { ExportBench } from "../../support/export-bench.ts";
+import { stopClock } from "../../support/stopped-clock.ts";
 
 /** For one of the two largest slots; two of them are more than one connection may hold. */
 const LARGE = 7 * 2 ** 20;
 
-let now = 0;
-beforeEach(() => {
-  now = 1000;
-  vi.spyOn(performance, "now").mockImplementation(() => now);
-});
-afterEach(() => vi.restoreAllMocks());
+const clock = stopClock();
 
 /** [connection, cause] of those that the worker has finished with since the last call. */
 function closed(bench: ExportBench): number[][] {
@@ -45,7 +41,7 @@ it("two clients that do not read hold both large slots only until somebody has w
   const read = waits.read(0, LARGE);
   bench.run();
   expect(bench.take(Message.Waiting)).toHaveLength(1);
-  now += TRANSFER_MS + 1;
+  clock.now += TRANSFER_MS + 1;
   bench.send(Message.Relieve, 0);
   bench.run();
   expect(closed(bench)).toEqual(deaf.map((client) => [client.id, CloseCause.Transfer]));
@@ -55,7 +51,7 @@ it("two clients that do not read hold both large slots only until somebody has w
 
 it("as long as nobody waits, a client may take any time to read", () => {
   const { bench, deaf } = bothTaken();
-  now += 100 * TRANSFER_MS;
+  clock.now += 100 * TRANSFER_MS;
   bench.send(Message.Relieve, 0);
   bench.run();
   expect(closed(bench)).toEqual([]);
@@ -77,7 +73,7 @@ it("who waits only for itself makes nobody else leave, and clients that do not r
   also.read(0, 2 ** 20 + 1);
   bench.run();
   expect(bench.take(Message.Waiting)).toHaveLength(1);
-  now += TRANSFER_MS + 1;
+  clock.now += TRANSFER_MS + 1;
   bench.send(Message.Relieve, 0);
   bench.run();
   expect(closed(bench)).toEqual([]);
@@ -92,7 +88,7 @@ it("a payload that does not come holds its slot no longer than that", () => {
   const read = waits.read(0, LARGE);
   // Byte by byte is not fast enough.
   for (let i = 0; i < 100; i++) {
-    now += TRANSFER_MS / 100 + 1;
+    clock.now += TRANSFER_MS / 100 + 1;
     for (const client of slow) client.socket.push(Buffer.of(1));
     bench.run();
   }
@@ -110,7 +106,7 @@ it("a client that came late to the slots has its time, too, and main is told aga
   const read = waits.read(0, LARGE);
   bench.run();
   bench.take(Message.Waiting);
-  now += TRANSFER_MS / 2;
+  clock.now += TRANSFER_MS / 2;
   deaf[0].socket.blocked = false;
   bench.run();
   deaf[0].socket.blocked = true;
@@ -119,7 +115,7 @@ it("a client that came late to the slots has its time, too, and main is told aga
   bench.run();
   const again = waits.read(0, LARGE);
   bench.run();
-  now += TRANSFER_MS / 2 + 1;
+  clock.now += TRANSFER_MS / 2 + 1;
   bench.send(Message.Relieve, 0);
   bench.run();
   // The one that has read meanwhile stays.
@@ -144,13 +140,13 @@ it("twenty clients that ask and never read keep one that reads waiting no longer
   const read = good.read(0, 2 ** 20);
   bench.run();
   expect(bench.take(Message.Waiting)).toHaveLength(1);
-  now += TRANSFER_MS + 1;
+  clock.now += TRANSFER_MS + 1;
   bench.send(Message.Relieve, 0);
   bench.run();
   expect(good.errors()).toEqual({ [read]: 0 });
   const write = good.write(0, Buffer.alloc(8 * 2 ** 20));
   bench.run();
-  now += TRANSFER_MS + 1;
+  clock.now += TRANSFER_MS + 1;
   bench.send(Message.Relieve, 0);
   bench.run();
   expect(good.errors()).toEqual({ [write]: 0 });
@@ -197,7 +193,7 @@ it("a reply that takes longer than its time in all is not cut, as long as a part
   bench.run();
   const parts = Math.ceil((LARGE + 16) / MAX_SEND_BYTES);
   for (let part = 0; part < parts; part++) {
-    now += TRANSFER_MS - 1;
+    clock.now += TRANSFER_MS - 1;
     bench.send(Message.Relieve, 0);
     bench.run();
     for (const client of slow) client.socket.blocked = false;
