@@ -122,6 +122,12 @@ export const UNSEEN: readonly Unseen[] = [
     why: "likewise",
   },
   {
+    file: "workers/export/context.ts",
+    line: "const last = Math.min(fit === SlotFit.NextLarger ? first + 1 : first, slots.sizeClasses - 1);",
+    instead: "slots.sizeClasses + 1",
+    why: "behind the largest class there is none, and of none nobody may have a slot",
+  },
+  {
     file: "workers/export/clients.ts",
     line: "readonly stoppingVolumes: ServedVolume[] = [];",
     instead: "*",

@@ -9,12 +9,14 @@
  */
 import { assert } from "../../src/base/assert.ts";
 import { MAX_REPLIES_PER_SEND, MAX_SEND_BYTES, MAX_SEND_REST_BYTES, STILL_READS_MS } from "../../src/base/constants.ts";
+import type { Handshake } from "../../src/nbd/wire/handshake.ts";
 import { SIMPLE_REPLY_BYTES } from "../../src/nbd/wire/protocol.ts";
 import { encodeSimpleReply } from "../../src/nbd/wire/reply.ts";
 import { OUTPUT_BYTES } from "../../src/ring/export-arena.ts";
 import { IoOp } from "../../src/ring/io-descriptor.ts";
 import type { Connection } from "./connection.ts";
 import type { ExportContext } from "./context.ts";
+import type { WorkerExport } from "./exports.ts";
 import { beginNextPart, hasMoreParts, isLaterPart } from "./parts.ts";
 import { Operation, type Request } from "./request.ts";
 import { User } from "./user-words.ts";
@@ -142,15 +144,16 @@ export class ReplySender {
 
   #send(connection: Connection): void {
     const { handshake } = connection;
-    if (handshake !== null && handshake.outputLength > 0) return this.#sendHandshake(connection);
+    if (handshake !== null && handshake.outputLength > 0) return this.#sendHandshake(connection, handshake);
     let request = connection.replyFirst;
     if (request === null || (connection.streaming !== null && connection.streaming !== request)) return;
     const vector = connection.sendVector / 4;
     let count = 0;
     let bytes = 0;
     let last: Request | null = null;
-    while (request !== null && count < MAX_REPLIES_PER_SEND && bytes < MAX_SEND_BYTES) {
-      const from: number = count === 0 ? connection.replyAt : 0;
+    // The vector has room for the replies of as many requests as a connection may have.
+    while (request !== null && bytes < MAX_SEND_BYTES) {
+      const from: number = connection.replyAt;
       const left: number = lengthOf(request) - from;
       const room: number = MAX_SEND_BYTES - bytes;
       const length: number = left <= room + MAX_SEND_REST_BYTES ? left : room;
@@ -191,8 +194,8 @@ export class ReplySender {
     }
   }
 
-  #sendHandshake(connection: Connection): void {
-    const count = connection.handshake?.takeOutput(this.#bytes, connection.output, OUTPUT_BYTES) ?? 0;
+  #sendHandshake(connection: Connection, handshake: Handshake<WorkerExport>): void {
+    const count = handshake.takeOutput(this.#bytes, connection.output, OUTPUT_BYTES);
     this.#words[connection.sendVector / 4] = connection.output;
     this.#post(connection, 1, count);
   }
@@ -211,7 +214,6 @@ export class ReplySender {
         beginNextPart(this.#context, request);
         this.#events.partSent(request);
       } else {
-        if (request === connection.streaming) connection.streaming = null;
         this.#context.giveBack(request);
         connection.requests -= 1;
         assert(connection.requests >= 0, "more replies than requests");

@@ -1,5 +1,5 @@
 /**
- * Flushes, FUA and trims of a snapshot: what must be durable, and what may go.
+ * Flushes and FUA on a snapshot: what must be durable.
  */
 import { describe, expect, it } from "vitest";
 import { SnapshotState } from "../../../src/base/states.ts";
@@ -12,14 +12,6 @@ import { dataPattern } from "../../support/data-pattern.ts";
 
 const CHUNK = 16384;
 const EIO = 5;
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
-}
-
-function chunkOf(device: Uint8Array, chunk: number): Uint8Array {
-  return device.subarray(chunk * CHUNK, (chunk + 1) * CHUNK);
-}
 
 /** [file, position, length] of the operations of a kind, in order. */
 function operations(bench: ExportBench, op: number): number[][] {
@@ -43,6 +35,20 @@ describe("what must be durable", () => {
     bench.run();
     expect(operations(bench, IoOp.Sync)).toEqual([[cowFile(0), 0, 0]]);
     expect(client.errors()).toEqual({ [flush]: 0 });
+  });
+
+  it("a flush asks once: what has become visible meanwhile is another's", () => {
+    const bench = new ExportBench();
+    const snapshot = bench.addSnapshot();
+    const client = bench.connect("s0");
+    snapshot.words.setVisible(7);
+    const flush = client.request(Command.Flush, 0, 0);
+    bench.run();
+    snapshot.words.setDurable(7);
+    snapshot.words.setVisible(8);
+    bench.release(bench.tokens(Message.NeedDurable)[0]);
+    bench.run();
+    expect([client.errors(), bench.tokens(Message.NeedDurable)]).toEqual([{ [flush]: 0 }, []]);
   });
 
   it("a flush of a snapshot that has turned invalid meanwhile fails (C-13)", () => {
@@ -79,6 +85,8 @@ describe("what must be durable", () => {
     bench.release(token);
     bench.run();
     expect(client.errors()).toEqual({ [write]: 0 });
+    // No flush, for which everything else that the device has would be waited.
+    expect(operations(bench, IoOp.Sync)).toEqual([]);
   });
 
   it("a trim with FUA ends with a flush", () => {
@@ -89,37 +97,5 @@ describe("what must be durable", () => {
     bench.run();
     expect(operations(bench, IoOp.Sync)).toEqual([[cowFile(0), 0, 0]]);
     expect(client.errors()).toEqual({ [trim]: 0 });
-  });
-});
-
-describe("trims (E-12)", () => {
-  it("leave the data as it is, without discard_zeroes_cow", () => {
-    const bench = new ExportBench();
-    const snapshot = bench.addSnapshot();
-    bench.publish(snapshot, 0, 3, true, 0x11);
-    const client = bench.connect("s0");
-    const trim = client.request(Command.Trim, 0, 4 * CHUNK);
-    bench.run();
-    expect(client.errors()).toEqual({ [trim]: 0 });
-    expect(same(chunkOf(snapshot.cow, 3), Buffer.alloc(CHUNK, 0x11))).toBe(true);
-  });
-
-  it("zero what has an exception with it, run by run, and nothing else", () => {
-    const bench = new ExportBench();
-    const snapshot = bench.addSnapshot(0, { zeroes: true });
-    for (const [chunk, newChunk] of [
-      [1, 10],
-      [2, 11],
-      [5, 20],
-    ])
-      bench.publish(snapshot, chunk, newChunk, true, 0x11);
-    const client = bench.connect("s0");
-    const trim = client.request(Command.Trim, 1000, 5 * CHUNK);
-    bench.run();
-    expect(client.errors()).toEqual({ [trim]: 0 });
-    expect(same(snapshot.cow.subarray(10 * CHUNK, 12 * CHUNK), Buffer.alloc(2 * CHUNK))).toBe(true);
-    const last = Buffer.alloc(CHUNK, 0x11).fill(0, 0, 1000);
-    expect(same(chunkOf(snapshot.cow, 20), last)).toBe(true);
-    expect(same(bench.origin, dataPattern(bench.origin.length, 1))).toBe(true);
   });
 });

@@ -2,6 +2,7 @@
  * A snapshot's export on one thread: where reads go, what writes ask main for, and what main's answers lead to.
  */
 import { describe, expect, it } from "vitest";
+import { TRACK_CHUNKS_PER_BUCKET } from "../../../src/base/constants.ts";
 import { errno } from "../../../src/base/errno.ts";
 import { SnapshotState } from "../../../src/base/states.ts";
 import { Command } from "../../../src/nbd/wire/protocol.ts";
@@ -74,14 +75,31 @@ describe("reads", () => {
     expect(bench.take(Message.Drained).map((m) => [m[2], m[3]])).toEqual([[0, bucketOf(0)]]);
   });
 
-  it("of the origin give no data where the snapshot has turned invalid meanwhile (C-4)", () => {
+  it("of many chunks say so to main of each bucket that it waits for, and of no other (C-5)", () => {
+    const bench = new ExportBench();
+    const snapshot = bench.addSnapshot();
+    const client = bench.connect("s0");
+    bench.ring.held = (o) => o.op === IoOp.Read;
+    client.read(0, 4 * TRACK_CHUNKS_PER_BUCKET * CHUNK);
+    bench.run();
+    const buckets = [1, 3].map((i) => bucketOf(i * TRACK_CHUNKS_PER_BUCKET));
+    for (const bucket of buckets) snapshot.words.tracking.awaitDrain(bucket);
+    bench.ring.held = () => false;
+    bench.run();
+    expect(bench.take(Message.Drained).map((m) => [m[2], m[3]])).toEqual(buckets.map((bucket) => [0, bucket]));
+  });
+
+  it.each([
+    ["turned invalid", SnapshotState.Invalid],
+    ["gone", SnapshotState.Absent],
+  ])("of the origin give no data where the snapshot has %s meanwhile (C-4)", (_, state) => {
     const bench = new ExportBench();
     const snapshot = bench.addSnapshot();
     const client = bench.connect("s0");
     bench.ring.held = (o) => o.op === IoOp.Read;
     const read = client.read(0, CHUNK);
     bench.run();
-    snapshot.words.setState(SnapshotState.Invalid);
+    snapshot.words.setState(state);
     bench.ring.held = () => false;
     bench.run();
     expect(client.errors()).toEqual({ [read]: EIO });
@@ -129,6 +147,17 @@ describe("reads", () => {
     bench.run();
     const view = Buffer.from(bench.origin).fill(0x55, CHUNK, 2 * CHUNK);
     expect(same(client.replies()[0].data, view.subarray(0, 3 * CHUNK))).toBe(true);
+  });
+
+  it("of a snapshot that is invalid do not wait at its gate: nobody may open it any more (E-1)", () => {
+    const bench = new ExportBench();
+    const snapshot = bench.addSnapshot();
+    const client = bench.connect("s0");
+    bench.volume.gate(snapshotReadGate(0)).close();
+    snapshot.words.setState(SnapshotState.Invalid);
+    const read = client.read(0, CHUNK);
+    bench.run();
+    expect(client.errors()).toEqual({ [read]: EIO });
   });
 });
 
