@@ -152,6 +152,30 @@ export const UNSEEN: readonly Unseen[] = [
     why: "every number is a multiple of 1: the question saves the divisions",
   },
   {
+    file: "workers/export/piece-io.ts",
+    line: "if (before > 0) ring.copy(piece.memory - before, scratch, before);",
+    instead: "true",
+    why: "of no bytes nothing is copied: the condition saves the call",
+  },
+  {
+    file: "workers/export/piece-io.ts",
+    line: "if (before > 0) ring.copy(piece.memory - before, scratch, before);",
+    instead: "before >= 0",
+    why: "likewise",
+  },
+  {
+    file: "workers/export/piece-io.ts",
+    line: "if (after > 0) ring.copy(piece.memory + piece.length, tailScratch + align - after, after);",
+    instead: "true",
+    why: "likewise",
+  },
+  {
+    file: "workers/export/piece-io.ts",
+    line: "if (after > 0) ring.copy(piece.memory + piece.length, tailScratch + align - after, after);",
+    instead: "after >= 0",
+    why: "likewise",
+  },
+  {
     file: "workers/export/stretch.ts",
     line: "return length > PAGE_BYTES ? length - (length % PAGE_BYTES) : length;",
     instead: "length >= PAGE_BYTES",

@@ -70,11 +70,9 @@ export class PieceIo {
     const { transfer } = piece;
     const { device } = transfer;
     transfer.answered(result);
-    if (device === null) {
-      transfer.error = result < 0 ? -result : 0;
-      return true;
-    }
-    if (result < 0) return this.#failed(piece, device, -result);
+    if (result < 0) return this.#failed(piece, -result);
+    // A flush, done.
+    if (device === null) return true;
     if (piece.kind === PieceKind.Read) return this.#readMore(piece, device, result);
     return this.#writeMore(piece, device, result);
   }
@@ -140,7 +138,7 @@ export class PieceIo {
   #submitZero(piece: Piece, device: DeviceView): void {
     const { position, progress, durability } = piece.transfer;
     const whole = position % PAGE_BYTES === 0 && piece.length % PAGE_BYTES === 0;
-    if (whole && progress === 0 && durability === Durability.WhenFlushed) {
+    if (whole && durability === Durability.WhenFlushed) {
       const mode = zeroMode(piece, device);
       if (mode !== NO_MODE) return submitAllocate(this.#context, piece, mode, position, piece.length);
     }
@@ -160,7 +158,8 @@ export class PieceIo {
       return true;
     }
     transfer.progress += result;
-    const before = piece.memory === -1 ? 0 : transfer.position % device.align;
+    // Of zeroes it is nothing: they are whole blocks.
+    const before = transfer.position % device.align;
     if (transfer.progress >= before + piece.length) return true;
     if (result === 0) {
       transfer.error = errno.EIO;
@@ -170,12 +169,12 @@ export class PieceIo {
     return false;
   }
 
-  #failed(piece: Piece, device: DeviceView, error: number): boolean {
+  #failed(piece: Piece, error: number): boolean {
     const { transfer } = piece;
     const mode = transfer.allocateMode;
     transfer.allocateMode = NO_MODE;
     const cannot = error === errno.EOPNOTSUPP || error === errno.EINVAL || error === errno.ENOSYS;
-    if (mode !== NO_MODE && cannot) return this.#withoutAllocate(piece, device, mode);
+    if (mode !== NO_MODE && cannot) return this.#withoutAllocate(piece, deviceOf(transfer), mode);
     transfer.error = error;
     return true;
   }
@@ -234,6 +233,6 @@ function zeroMode(piece: Piece, device: DeviceView): number {
 }
 
 function deviceOf(transfer: Transfer): DeviceView {
-  assert(transfer.device !== null, "a flush has no edges");
+  assert(transfer.device !== null, "a flush is on no device");
   return transfer.device;
 }
