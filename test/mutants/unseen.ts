@@ -152,6 +152,18 @@ export const UNSEEN: readonly Unseen[] = [
     why: "every number is a multiple of 1: the question saves the divisions",
   },
   {
+    file: "workers/export/loop.ts",
+    line: "#backlog = false;",
+    instead: "true",
+    why: "nobody asks whether a worker may sleep before its first step, which says whether there is a backlog",
+  },
+  {
+    file: "workers/export/loop.ts",
+    line: "for (let at = inbox.peek(); at >= 0; at = inbox.peek()) {",
+    instead: "at > 0",
+    why: "no message stands at word 0: the ring's own words do",
+  },
+  {
     file: "workers/export/piece-io.ts",
     line: "if (before > 0) ring.copy(piece.memory - before, scratch, before);",
     instead: "true",

@@ -96,6 +96,8 @@ export class ExportBench {
   messages: number[][] = [];
   /** Main takes no message: the ring fills up. */
   deaf = false;
+  /** How often the worker had to be woken for a message: it slept, or was about to. */
+  woken = 0;
   /** The loop wants to sleep: nothing is left that it could do by itself. */
   asleep = false;
   readonly #options: BenchOptions;
@@ -117,7 +119,7 @@ export class ExportBench {
     const toMain = createRing(4096);
     const volume = createVolumeWords();
     this.volume = new VolumeWords(volume);
-    this.#outbox = new Outbox(toWorker, () => {});
+    this.#outbox = new Outbox(toWorker, () => void (this.woken += 1));
     this.#inbox = new RingConsumer(toMain);
     const wake = { fd: -1, word: new SharedArrayBuffer(4) };
     const counters = createCounters();

@@ -8,9 +8,6 @@
  * under way at a time, and so many pieces, for what one costs is not only its length, and none of them takes what an export may have (export-share.ts); beyond that the first of a connection's requests
  * goes on alone, and connections take turns. Pieces that end as soon as they are looked at (a trim of
  * nothing) take only time, and so many of them have it in one turn of the worker.
- *
- * Who has asked for much and gone is found out here, too: the end of what a client sends says nothing (it may go on reading), and the
- * first reply may be hours away. So the connection is asked now and then (reply-sender.ts).
  */
 import { assert } from "../../src/base/assert.ts";
 import {
@@ -97,10 +94,9 @@ export class LongRequests {
     return waiting.length > 0 && waiting.some((connection) => this.#goesOn(connection));
   }
 
-  /** Once in a turn: let requests go on that waited. `visit` sees every connection that has some. */
-  resume(advance: (request: Request) => void, visit: (connection: Connection) => void): void {
+  /** Once in a turn: let requests go on that waited. */
+  resume(advance: (request: Request) => void): void {
     this.#atOnce = 0;
-    for (const connection of this.#waiting) visit(connection);
     const waiting = this.#waiting;
     // Those who have no turn in this one, or may have none, are the first in the next.
     for (let n = waiting.length, at = 0; n > 0 && (this.#mayBegin || waiting[at].givesUp); n--) {

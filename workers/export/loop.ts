@@ -68,7 +68,6 @@ export class ExportLoop implements WorkerLoop {
   readonly #connections: readonly Connection[];
   readonly #clients: Clients;
   readonly #settle: (connection: Connection) => void;
-  readonly #ask: (connection: Connection) => void;
   /** Main answers no more. */
   #abandoned = false;
   #saidStopped = false;
@@ -106,7 +105,6 @@ export class ExportLoop implements WorkerLoop {
     });
     this.#connections = context.connections;
     this.#settle = (connection) => this.#clients.settle(connection);
-    this.#ask = (connection) => this.#sender.ask(connection);
   }
 
   get ended(): boolean {
@@ -129,7 +127,7 @@ export class ExportLoop implements WorkerLoop {
     for (const volume of this.#clients.stoppingVolumes) {
       if (volume.abandoned) this.pieces.abandonWaiting(volume.number);
     }
-    this.pieces.resumeLong(this.#ask);
+    this.pieces.resumeLong();
     this.pieces.resumeStarved();
     this.#reader.resumeStalled();
     this.#sender.flush(this.#settle);
@@ -296,13 +294,10 @@ export class ExportLoop implements WorkerLoop {
 
 /** What main sends to a piece that waits for it. */
 function isAnswer(kind: number): boolean {
-  switch (kind) {
-    case Message.Released:
-    case Message.Granted:
-    case Message.GateOpened:
-    case Message.ExclusiveGranted:
-      return true;
-    default:
-      return false;
-  }
+  return (
+    kind === Message.Released ||
+    kind === Message.Granted ||
+    kind === Message.GateOpened ||
+    kind === Message.ExclusiveGranted
+  );
 }

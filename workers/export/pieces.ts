@@ -346,9 +346,9 @@ export class Pieces {
     return starved.length > 0 && (client.givesUp || this.#mayHavePiece(handlerOf(starved[0]).share, client));
   }
 
-  /** Zeroes and trims that waited for their turn go on. `visit` sees every connection that has some. */
-  resumeLong(visit: (connection: Connection) => void): void {
-    this.#long.resume((request) => this.advance(request), visit);
+  /** Zeroes and trims that waited for their turn go on. */
+  resumeLong(): void {
+    this.#long.resume((request) => this.advance(request));
   }
 
   /** Somebody waits who could go on without a completion. */

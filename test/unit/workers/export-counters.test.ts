@@ -41,7 +41,9 @@ describe("a request is counted as its export's", () => {
     ] as const) {
       const client = bench.connect(name);
       const payload = command === Command.Write ? dataPattern(512, 2) : new Uint8Array(0);
-      client.request(command, 0, command === Command.Flush ? 0 : 512, 0, payload);
+      // Not at the beginning: a place is no length.
+      const [at, length] = command === Command.Flush ? [0, 0] : [1024, 512];
+      client.request(command, at, length, 0, payload);
       bench.run();
       expect(Object.values(client.errors())).toEqual([0]);
       expect(counted(its)).toEqual(expected);
@@ -71,6 +73,14 @@ describe("a request is counted as its export's", () => {
     client.read(0, 34 * MIB);
     bench.run();
     expect(counted(bench)).toMatchObject({ Reads: 2, ReadBytes: 34 * MIB, Errors: 1 });
+  });
+
+  it("and so is each operation of a device that it takes", () => {
+    const bench = new ExportBench();
+    const client = bench.connect();
+    for (let i = 0; i < 3; i++) client.read(0, 512);
+    bench.run();
+    expect(bench.counters[ExportCounter.Operations]).toBe(3);
   });
 
   it("with the time that it took", () => {

@@ -47,16 +47,15 @@ function crowded(): { long: LongRequests; full: Connection; free: Connection; un
   return { long, full, free, under };
 }
 
-/** Requests that go on, and connections that are looked at, in one turn. Each begins nothing further, unless `advance` says otherwise. */
-function resumed(long: LongRequests, advance: (request: Request) => void = () => {}): [Request[], Connection[]] {
+/** Requests that go on in one turn. Each begins nothing further, unless `advance` says otherwise. */
+function resumed(long: LongRequests, advance: (request: Request) => void = () => {}): Request[] {
   const went: Request[] = [];
-  const seen: Connection[] = [];
   const goOn = (request: Request): void => {
     went.push(request);
     advance(request);
   };
-  long.resume(goOn, (connection) => seen.push(connection));
-  return [went, seen];
+  long.resume(goOn);
+  return went;
 }
 
 describe("a request", () => {
@@ -106,7 +105,7 @@ describe("a request", () => {
     expect([long.mayBegin(second, full), full.longWaiting]).toEqual([false, [first, second]]);
     first.deferred = false;
     expect(long.mayBegin(first, full)).toBe(true);
-    expect(resumed(long)[0]).toEqual([first, second]);
+    expect(resumed(long)).toEqual([first, second]);
     expect([full.longWaiting, long.canResume]).toEqual([[], false]);
   });
 
@@ -120,7 +119,7 @@ describe("a request", () => {
       beginPiece(long, full, MAX_LONG_BYTES_PER_CONNECTION);
       long.mayBegin(request, full);
     });
-    expect(again).toEqual([[first], [full]]);
+    expect(again).toEqual([first]);
     expect([full.longWaiting, first.deferred]).toEqual([[first, second], true]);
     // One that may not go on, and one that may: some of them can.
     beginPiece(long, free, MAX_LONG_BYTES_PER_CONNECTION);
@@ -131,7 +130,11 @@ describe("a request", () => {
     free.longBytes = MAX_LONG_BYTES_PER_CONNECTION;
     full.broken = true;
     expect(long.canResume).toBe(true);
-    expect(resumed(long)[0]).toEqual([first, second]);
+    expect(resumed(long)).toEqual([first, second]);
+    // It would be asked for a request that it has not.
+    full.broken = false;
+    full.longBytes = 0;
+    expect(long.canResume).toBe(false);
   });
 });
 
@@ -149,9 +152,9 @@ describe("pieces that end at once", () => {
     const went = resumed(long, () => {
       for (let n = 0; n < LONG_PIECES_AT_ONCE; n++) long.endedAtOnce();
     });
-    expect(went).toEqual([[first], [one, other]]);
-    expect(resumed(long)).toEqual([[second], [other]]);
-    expect(resumed(long)).toEqual([[], []]);
+    expect(went).toEqual([first]);
+    expect(resumed(long)).toEqual([second]);
+    expect(resumed(long)).toEqual([]);
   });
 });
 
@@ -160,27 +163,28 @@ describe("what a client leaves is another's", () => {
     const { long, full, free, under } = crowded();
     const [mine, his] = [newRequest(), newRequest()];
     long.mayBegin(mine, full);
-    beginPiece(long, free, MAX_LONG_BYTES_PER_CONNECTION);
+    const other = beginPiece(long, free, MAX_LONG_BYTES_PER_CONNECTION);
     long.mayBegin(his, free);
     long.handOver(full, free);
     expect([full.longBytes, full.longPieces, full.longWaiting]).toEqual([0, 0, []]);
     expect([free.longBytes, free.longPieces]).toEqual([2 * MAX_LONG_BYTES_PER_CONNECTION, 2]);
     expect(free.longWaiting).toEqual([his, mine]);
-    long.ended(under, newRequest(), free);
-    expect(resumed(long)[1]).toEqual([free]);
+    for (const piece of [under, other]) long.ended(piece, newRequest(), free);
+    expect([resumed(long), long.canResume]).toEqual([[his, mine], false]);
   });
 
   it("who had none takes his place in the line", () => {
     const { long, full, free } = crowded();
     const [heir, last] = [new Connection(2, 0), new Connection(3, 0)];
-    const mine = newRequest();
+    const [mine, lasts] = [newRequest(), newRequest()];
     long.mayBegin(mine, full);
     beginPiece(long, last, MAX_LONG_BYTES_PER_CONNECTION);
-    long.mayBegin(newRequest(), last);
+    long.mayBegin(lasts, last);
     long.handOver(full, heir);
-    expect(heir.longWaiting).toEqual([mine]);
-    expect(resumed(long)[1]).toEqual([heir, last]);
+    // Who waits for nothing leaves no place.
     long.handOver(free, heir);
-    expect([heir.longWaiting, resumed(long)[1]]).toEqual([[mine], [heir, last]]);
+    expect([heir.longWaiting, resumed(long)]).toEqual([[mine], []]);
+    for (const connection of [heir, last]) connection.broken = true;
+    expect(resumed(long)).toEqual([mine, lasts]);
   });
 });
