@@ -122,6 +122,30 @@ export const UNSEEN: readonly Unseen[] = [
     why: "likewise",
   },
   {
+    file: "workers/export/connection-reader.ts",
+    line: "if (left > 0) this.#context.ring.copy(connection.inbox, connection.inbox + connection.readAt, left);",
+    instead: "true",
+    why: "of no bytes nothing is copied: the condition saves the call",
+  },
+  {
+    file: "workers/export/connection-reader.ts",
+    line: "if (left > 0) this.#context.ring.copy(connection.inbox, connection.inbox + connection.readAt, left);",
+    instead: "left >= 0",
+    why: "likewise",
+  },
+  {
+    file: "workers/export/connection-reader.ts",
+    line: "return false;",
+    instead: "true",
+    why: "who has just been ended is parsed no further, whatever is said here",
+  },
+  {
+    file: "workers/export/connection-reader.ts",
+    line: "if (this.#parsing !== connection) this.parse(connection);",
+    instead: "true",
+    why: "a loop within the loop takes what that would have taken, which then finds nothing: the condition saves the depth",
+  },
+  {
     file: "workers/export/context.ts",
     line: "const last = Math.min(fit === SlotFit.NextLarger ? first + 1 : first, slots.sizeClasses - 1);",
     instead: "slots.sizeClasses + 1",

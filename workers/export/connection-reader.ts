@@ -50,9 +50,7 @@ export class ConnectionReader {
     this.#context = context;
     this.#events = events;
     this.#admission = new Admission(context);
-    this.#resume = (connection) => {
-      if (!connection.ending) this.parse(connection);
-    };
+    this.#resume = (connection) => this.parse(connection);
     this.#bytes = new Uint8Array(arena);
     this.#view = new DataView(arena);
     this.#words = new Uint32Array(arena, 0, Math.floor(arena.byteLength / 4));
@@ -124,7 +122,8 @@ export class ConnectionReader {
     assert(connection.partUnderWay && connection.receiving === request, "a part ended that was not under way");
     connection.partUnderWay = false;
     if (connection.ending) {
-      if (!connection.receivePosted) this.#forgo(connection, request);
+      // A receive that is still under way has the inbox only.
+      this.#forgo(connection, request);
       this.#events.changed(connection);
       return;
     }
@@ -167,8 +166,7 @@ export class ConnectionReader {
     this.#parsing = connection;
     while (!connection.ending && this.#parseOne(connection));
     this.#parsing = outer;
-    if (!connection.ending) this.receive(connection);
-    else this.#events.changed(connection);
+    this.receive(connection);
   }
 
   /**
@@ -219,9 +217,7 @@ export class ConnectionReader {
   /** Bytes that are not parsed move to the front: a piece of a header, as a rule. */
   #compact(connection: Connection): void {
     const left = connection.writtenTo - connection.readAt;
-    if (left > 0 && connection.readAt > 0) {
-      this.#context.ring.copy(connection.inbox, connection.inbox + connection.readAt, left);
-    }
+    if (left > 0) this.#context.ring.copy(connection.inbox, connection.inbox + connection.readAt, left);
     connection.readAt = 0;
     connection.writtenTo = left;
   }

@@ -2,10 +2,10 @@
  * Payloads of more than 32 MiB: read and sent, or received and written, part by part in one slot, which never holds more than a part.
  */
 import { expect, it } from "vitest";
-import { MAX_WHOLE_BYTES } from "../../../src/base/constants.ts";
+import { INBOX_BYTES, MAX_WHOLE_BYTES } from "../../../src/base/constants.ts";
 import { Command, CommandFlag } from "../../../src/nbd/wire/protocol.ts";
 import { IoArg, IoOp } from "../../../src/ring/io-descriptor.ts";
-import { Message } from "../../../src/ring/messages.ts";
+import { Message, StopHow } from "../../../src/ring/messages.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 import { encodeRequest } from "../../support/export-client.ts";
@@ -156,6 +156,24 @@ it.each(["closed", "ended"] as const)("a client that is %s in the middle of eith
   bench.run();
   expect(new Set(bench.tokens(Message.ConnectionClosed))).toEqual(new Set([writer.id, reader.id]));
   expect([bench.context.slots.used(), bench.context.requests.used(), bench.context.pieces.used()]).toEqual([0, 0, 0]);
+});
+
+it.each([
+  ["a receive is", MIB],
+  ["none is", MIB + INBOX_BYTES],
+])("a volume that stops while a part is written, and %s under way, does not wait for the next one", (_, more) => {
+  const bench = largeBench();
+  const client = bench.connect();
+  bench.ring.held = ({ op }) => op === IoOp.Write;
+  client.socket.push(encodeRequest(Command.Write, 0, LENGTH, 0, 1), dataPattern(more, 4));
+  bench.run();
+  bench.send(Message.StopVolume, 0, StopHow.Drain);
+  bench.run();
+  expect([bench.ring.underWay(IoOp.Write), bench.closed()]).toEqual([1, []]);
+  bench.ring.held = () => false;
+  bench.run();
+  expect(bench.closed()).toEqual([client.id]);
+  expect([bench.context.requests.used(), bench.context.slots.used(), bench.served.isOver]).toEqual([0, 0, true]);
 });
 
 it("what a client has sent whole is done although the end of its stream comes while a part is written", () => {
