@@ -79,8 +79,12 @@ export const MERGE_STRETCHES_MAX: number = MERGE_RUNS_PER_STEP;
 export const MERGE_WINDOW_CHUNKS = 256;
 export const MERGE_WINDOW_BYTES: number = 4 * 1024 * 1024;
 
-/** Copies of a merge under way at a time: more of them make a merge alone up to a third faster, and a client's request waits behind each. */
+/**
+ * Copies of a merge under way at a time, alone and while clients are about: more of them make a merge alone up to a third faster, and a client's request
+ * waits behind each.
+ */
 export const MERGE_COPIES = 8;
+export const MERGE_COPIES_BESIDE = 4;
 
 /**
  * Copies and bytes of a merge between two flushes of the origin, and slices of that size in a step, while clients are about. A flush writes

@@ -65,7 +65,7 @@ export class MergeCopier implements CopyOwner {
   /** Start as many copies as may be under way; true if any was. */
   advance(): boolean {
     let started = false;
-    while (this.#error === 0 && this.#mayStart && this.#underWay < this.#context.options.mergeCopies) {
+    while (this.#error === 0 && this.#mayStart && this.#underWay < this.#pace.copies) {
       this.#startNext();
       started = true;
     }

@@ -1,9 +1,10 @@
 /**
  * How much a merge does before somebody else has a turn: all that pays where nobody is about, little where clients are (E-26).
  *
- *   nobody is about     step: 256 runs, 1024 chunks             copied ────────────────────────── flushed, erased
+ *   nobody is about     step: 256 runs, 1024 chunks,            copied ────────────────────────── flushed, erased
+ *                       8 copies at a time
  *   clients are         step: 4 slices, each of 16 copies       copied ─ flushed ─ copied ─ flushed … flushed, erased
- *                       and 256 KiB at most
+ *                       and 256 KiB at most, 4 at a time
  *
  * What a client waits for at worst is the device, in the flush of the origin: it writes out what has been copied since the last one, and
  * whatever is sent meanwhile stands behind it. So little is copied from one flush to the next. That alone would do for those who write
@@ -12,7 +13,12 @@
  * The core has no clock, and most requests never come to main. It asks for the number of those that have ended, before each step and each
  * slice: where it has changed somebody is about, and is taken to be until it has stayed as it is for so many looks. Runs on main.
  */
-import { MERGE_QUIET_LOOKS, MERGE_SLICE_COPIES, MERGE_SLICES_PER_STEP } from "../base/constants.ts";
+import {
+  MERGE_COPIES_BESIDE,
+  MERGE_QUIET_LOOKS,
+  MERGE_SLICE_COPIES,
+  MERGE_SLICES_PER_STEP,
+} from "../base/constants.ts";
 import { divExact, divFloor, SECTOR_BYTES, type Sector } from "../base/units.ts";
 import type { CoreContext } from "./context.ts";
 
@@ -51,6 +57,12 @@ export class MergePace {
     if (this.#isQuiet) return mergeChunks;
     const chunks = divFloor(MERGE_SLICES_PER_STEP * mergeSliceBytes, chunkSectors * SECTOR_BYTES);
     return Math.min(mergeChunks, Math.max(1, chunks));
+  }
+
+  /** Copies under way at a time. */
+  get copies(): number {
+    const { mergeCopies } = this.#context.options;
+    return this.#isQuiet ? mergeCopies : Math.min(mergeCopies, MERGE_COPIES_BESIDE);
   }
 
   /** Copies of a slice, and sectors of all of them, at most. */

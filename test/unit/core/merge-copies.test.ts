@@ -32,9 +32,9 @@ function slicedCopierOf(sliceCopies: number, sliceSectors: number, ...runs: read
   };
   const counters = { copiedBytes: 0 };
   const snapshot = { device: 4, geometry: { chunkSectors: 8 }, counters } as unknown as Snapshot;
-  const context = { originSectors: 100, options: { copyBytes: 20 * 512, mergeCopies: 2 } } as CoreContext;
+  const context = { originSectors: 100, options: { copyBytes: 20 * 512 } } as CoreContext;
   let looks = 0;
-  const pace = { look: () => void (looks += 1), sliceCopies, sliceSectors } as MergePace;
+  const pace = { look: () => void (looks += 1), copies: 2, sliceCopies, sliceSectors } as MergePace;
   const copier = new MergeCopier(context, jobs as CopyJobs, snapshot, pace, runs);
   copier.beginSlice();
   return { copier, started, counters, looks: () => looks };

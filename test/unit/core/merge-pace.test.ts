@@ -1,6 +1,12 @@
 /** How much a merge does at a time, beside clients and without any (E-26). */
 import { expect, test } from "vitest";
-import { MERGE_QUIET_LOOKS, MERGE_SLICE_COPIES, MERGE_SLICES_PER_STEP } from "../../../src/base/constants.ts";
+import {
+  MERGE_COPIES,
+  MERGE_COPIES_BESIDE,
+  MERGE_QUIET_LOOKS,
+  MERGE_SLICE_COPIES,
+  MERGE_SLICES_PER_STEP,
+} from "../../../src/base/constants.ts";
 import type { CoreContext } from "../../../src/core/context.ts";
 import { type CoreOptions, DEFAULT_CORE_OPTIONS } from "../../../src/core/core-options.ts";
 import { MergePace } from "../../../src/core/merge-pace.ts";
@@ -15,11 +21,11 @@ function paceOf(options: Partial<CoreOptions> = {}): { readonly pace: MergePace;
 }
 
 function limits(pace: MergePace): readonly number[] {
-  return [pace.stepRuns, pace.stepChunks(32), pace.sliceCopies, pace.sliceSectors];
+  return [pace.stepRuns, pace.stepChunks(32), pace.copies, pace.sliceCopies, pace.sliceSectors];
 }
 
-const LONG = [256, 1024, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
-const SHORT = [SHORT_RUNS, 64, MERGE_SLICE_COPIES, 512];
+const LONG = [256, 1024, MERGE_COPIES, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+const SHORT = [SHORT_RUNS, 64, MERGE_COPIES_BESIDE, MERGE_SLICE_COPIES, 512];
 
 test("where nobody has asked for anything since the merge was made, its steps are long", () => {
   const { pace } = paceOf();
@@ -48,10 +54,10 @@ test("they are short from the look on that sees a request, until none has ended 
 });
 
 test("a short step is a few slices long, or a chunk; what is asked to be shorter stays so", () => {
-  const { pace, origin } = paceOf({ mergeChunks: 100, mergeRuns: 20, mergeSliceBytes: 64 * 1024 });
+  const { pace, origin } = paceOf({ mergeChunks: 100, mergeRuns: 20, mergeCopies: 1, mergeSliceBytes: 64 * 1024 });
   origin.ended += 1;
   pace.look();
-  expect([pace.stepRuns, pace.sliceSectors]).toEqual([20, 128]);
+  expect([pace.stepRuns, pace.copies, pace.sliceSectors]).toEqual([20, 1, 128]);
   expect([1, 8, 32, 512, 513, 2048].map((sectors) => pace.stepChunks(sectors))).toEqual([100, 64, 16, 1, 1, 1]);
 });
 
