@@ -1,7 +1,8 @@
 /**
  * What volumes of one engine cost each other, and the thread that decides for all of them.
  *
- *   beside   4 KiB reads of one volume, one at a time, alone and while another one is under first touches, 32 in flight: p99, in turns
+ *   beside   4 KiB reads of one volume, one at a time, alone and while another one is under first touches, 32 in flight: p99, in turns; both
+ *            on one disk, then the one that is read in memory
  *   main     first touches of 16 volumes on a tmpfs: CPU time of main for each, and messages; what it could decide if it did nothing else
  *
  * This process is the server: main is its first thread, whose time the kernel tells.
@@ -18,43 +19,41 @@ import { type FioResult, parseFioResult } from "./fio-result.ts";
 import { median } from "./median.ts";
 import { writeRandom } from "./place.ts";
 import { parseThreadSeconds } from "./proc-text.ts";
-import { type Extent, GIB, KIB, MIB, type Workload } from "./workload.ts";
+import { type Extent, GIB, KIB, MIB, randomWorkload, type Workload } from "./workload.ts";
 
-const TMPFS = "/dev/shm/snapring-bench-main";
+const TMPFS = "/dev/shm/snapring-bench-engine";
 const VOLUMES = 16;
 const BYTES: number = 64 * MIB;
 const CHUNK_BYTES: number = 4 * KIB;
 const LARGE_BYTES: number = GIB;
 
-const READS: Workload = {
-  name: "read-4k-qd1",
-  text: "random 4k reads, one at a time",
-  side: "origin",
-  writes: false,
-  mapped: false,
-  connections: 1,
-  volumes: 1,
-  depth: 1,
-  load: { kind: "random", operation: "randread", blockBytes: 4 * KIB },
-  baselines: [],
-};
-
+const READS: Workload = randomWorkload("randread", 1);
 /** Of an origin that is large beside what is written: nearly all are first touches. */
-const FIRST_TOUCHES: Workload = {
-  ...READS,
-  name: "write-4k-qd32",
-  text: "random 4k writes, 32 in flight",
-  writes: true,
-  depth: 32,
-  load: { kind: "random", operation: "randwrite", blockBytes: 4 * KIB },
-};
+const FIRST_TOUCHES: Workload = randomWorkload("randwrite", 32);
 
+/** Where the volume is that is read: beside the other one, so that both share a disk, and in memory, so that they share threads alone. */
 export async function measureBeside(figures: Figures, folder: string, rounds: number, seconds: number): Promise<void> {
+  await inTmpfs(async () => {
+    writeRandom(join(folder, "a"), LARGE_BYTES);
+    const places = { "on the same disk": folder, "in memory": TMPFS } as const;
+    for (const [where, place] of Object.entries(places)) {
+      writeRandom(join(place, "b"), LARGE_BYTES);
+      await measureBesideIn(figures, { a: folder, b: place }, where, rounds, seconds);
+    }
+  });
+}
+
+async function measureBesideIn(
+  figures: Figures,
+  places: Readonly<Record<string, string>>,
+  where: string,
+  rounds: number,
+  seconds: number,
+): Promise<void> {
   const alone: FioResult[] = [];
   const beside: FioResult[] = [];
-  for (const name of ["a", "b"]) writeRandom(join(folder, name), LARGE_BYTES);
   for (let round = 0; round < rounds; round++) {
-    const engine = await engineOn(folder, ["a", "b"], LARGE_BYTES, { direct: true });
+    const engine = await engineOn(places, LARGE_BYTES);
     try {
       alone.push(await drive(engine, "b", READS, seconds, round));
       const load = drive(engine, "a", FIRST_TOUCHES, seconds + 1, round);
@@ -62,10 +61,10 @@ export async function measureBeside(figures: Figures, folder: string, rounds: nu
       await load;
     } finally {
       await engine.close();
-      for (const name of ["a", "b"]) forget(folder, name);
+      forget(places);
     }
   }
-  figures.report("4 KiB reads of a volume, one at a time, alone: p99", median(alone.map(p99)), "µs");
+  figures.report(`4 KiB reads of a volume ${where}, one at a time, alone: p99`, median(alone.map(p99)), "µs");
   figures.report("  while another volume is under first touches: p99", median(beside.map(p99)), "µs");
   const ratios = beside.map((result, round) => p99(result) / p99(alone[round]));
   figures.report(`  ratio (median of ${rounds} rounds)`, median(ratios), "×");
@@ -73,25 +72,31 @@ export async function measureBeside(figures: Figures, folder: string, rounds: nu
 
 const p99 = (result: FioResult): number => result.p99Us;
 
-/** A new snapshot of each; the origins are there. */
-async function engineOn(
-  folder: string,
-  names: readonly string[],
-  bytes: number,
-  { direct }: { readonly direct?: boolean },
-): Promise<Engine> {
-  const engine = await openEngine({ listen: [`unix:${resolve(folder, "s")}`] });
-  for (const name of names) {
+/** A new snapshot of each, by name and folder; the origins are there. */
+async function engineOn(places: Readonly<Record<string, string>>, bytes: number): Promise<Engine> {
+  const engine = await openEngine({ listen: [`unix:${resolve(Object.values(places)[0], "s")}`] });
+  for (const [name, folder] of Object.entries(places)) {
     const origin = join(folder, name);
     const snapshot = { name: "s", cow: `${origin}.cow`, size: bytes + bytes / 2, chunkSize: CHUNK_BYTES };
-    await engine.openVolume({ name, origin, snapshots: [snapshot], ...(direct === undefined ? {} : { direct }) });
+    await engine.openVolume({ name, origin, snapshots: [snapshot] });
   }
   return engine;
 }
 
-/** Neither has had to do with the other one. */
-function forget(folder: string, name: string): void {
-  for (const what of [".cow", ".snapshots"]) rmSync(join(folder, `${name}${what}`), { force: true });
+/** None of them has had to do with the other one. */
+function forget(places: Readonly<Record<string, string>>): void {
+  for (const [name, folder] of Object.entries(places))
+    for (const what of [".cow", ".snapshots"]) rmSync(join(folder, `${name}${what}`), { force: true });
+}
+
+async function inTmpfs(body: () => Promise<void>): Promise<void> {
+  rmSync(TMPFS, { recursive: true, force: true });
+  mkdirSync(TMPFS);
+  try {
+    await body();
+  } finally {
+    rmSync(TMPFS, { recursive: true, force: true });
+  }
 }
 
 async function drive(
@@ -108,23 +113,19 @@ async function drive(
 }
 
 export async function measureMain(figures: Figures): Promise<void> {
-  rmSync(TMPFS, { recursive: true, force: true });
-  mkdirSync(TMPFS);
-  const names = Array.from({ length: VOLUMES }, (_, i) => `v${i}`);
-  try {
+  const places = Object.fromEntries(Array.from({ length: VOLUMES }, (_, i) => [`v${i}`, TMPFS]));
+  await inTmpfs(async () => {
     for (const side of ["snapshot", "origin"] as const) {
-      for (const name of names) writeRandom(join(TMPFS, name), BYTES);
-      const engine = await engineOn(TMPFS, names, BYTES, {});
+      for (const name of Object.keys(places)) writeRandom(join(TMPFS, name), BYTES);
+      const engine = await engineOn(places, BYTES);
       try {
-        await measureSide(figures, engine, names, side);
+        await measureSide(figures, engine, Object.keys(places), side);
       } finally {
         await engine.close();
-        for (const name of names) forget(TMPFS, name);
+        forget(places);
       }
     }
-  } finally {
-    rmSync(TMPFS, { recursive: true, force: true });
-  }
+  });
 }
 
 async function measureSide(

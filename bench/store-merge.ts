@@ -17,25 +17,14 @@ import { median } from "./median.ts";
 import { removeMark } from "../src/register/mark.ts";
 import { writeRandom } from "./place.ts";
 import { type StoreImage, writeStoreImage } from "./store-image.ts";
-import { KIB, type Workload } from "./workload.ts";
+import { KIB, randomWorkload, type Workload } from "./workload.ts";
 
 const CHUNK: number = 16 * KIB;
 const ORIGIN_CHUNKS: number = 2 ** 18;
 /** Of the origin whose blocks are written: so many gigabytes are written for it. */
 const WRITTEN_CHUNKS: number = 2 ** 17;
 
-const WRITES: Workload = {
-  name: "write-4k-qd1",
-  text: "random 4k writes, one at a time",
-  side: "origin",
-  writes: true,
-  mapped: false,
-  connections: 1,
-  volumes: 1,
-  depth: 1,
-  load: { kind: "random", operation: "randwrite", blockBytes: 4 * KIB },
-  baselines: [],
-};
+const WRITES: Workload = randomWorkload("randwrite", 1);
 
 interface Effort {
   readonly exceptions: number;

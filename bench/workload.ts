@@ -70,6 +70,24 @@ export const KIB = 1024;
 export const MIB: number = 1024 * KIB;
 export const GIB: number = 1024 * MIB;
 
+/** 4 KiB at random offsets of the whole origin: for a bench that is none of the list (workloads.ts). */
+export function randomWorkload(operation: "randread" | "randwrite", depth: number): Workload {
+  const writes = operation === "randwrite";
+  const what = writes ? "write" : "read";
+  return {
+    name: `${what}-4k-qd${depth}`,
+    text: `random 4k ${what}s, ${depth} in flight`,
+    side: "origin",
+    writes,
+    mapped: false,
+    connections: 1,
+    volumes: 1,
+    depth,
+    load: { kind: "random", operation, blockBytes: 4 * KIB },
+    baselines: [],
+  };
+}
+
 /** The region that is filled beforehand, of all volumes together. */
 export const MAPPED_BYTES: number = 256 * MIB;
 

@@ -3,10 +3,14 @@
  *
  * It may wait for a device as long as that takes: nobody is served from here.
  */
-import type { MessagePort } from "node:worker_threads";
+import { isMainThread, type MessagePort } from "node:worker_threads";
+import { callInThisThread } from "../src/device/file-calls.ts";
 import { SnapringError } from "../src/base/errno.ts";
 import { type Answer, answer } from "../src/opening/answer.ts";
 import { type AnswerOf, OPENING_TASKS, type OpeningTask, type OrderOf, type TaskMeans } from "../src/opening/tasks.ts";
+
+// A unit test does its tasks in a thread of its own.
+if (!isMainThread) callInThisThread();
 
 export interface TaskCall<T extends OpeningTask = OpeningTask> {
   readonly task: T;

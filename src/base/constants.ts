@@ -104,10 +104,13 @@ export const HEADER_WRITE_ATTEMPTS = 3;
 export const AREA_READ_AHEAD = 64;
 
 /**
- * Threads of an engine that open devices and stores, started as they are needed: as many openings may hang, in a file system that does not answer, before
- * another one waits for them. Milliseconds after which one that has nothing to do ends; and how long an opening that was aborted may take to notice.
+ * Threads of an engine that open devices and stores, started as they are needed: so many tasks have their turn at a time, each for so many milliseconds at
+ * most; what takes longer goes on beside. At the most threads, all of them wait for file systems that do not answer, and a further one is refused. Milliseconds
+ * after which one that has nothing to do ends; and how long an opening that was aborted may take to notice.
  */
-export const OPENING_THREADS_MAX = 8;
+export const OPENING_TURNS = 8;
+export const OPENING_TURN_MS = 1000;
+export const OPENING_THREADS_MAX = 256;
 export const OPENING_IDLE_MS = 1000;
 export const OPENING_GRACE_MS = 1000;
 

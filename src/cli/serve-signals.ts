@@ -23,17 +23,12 @@ export function answerStatistics(terminal: Terminal, volume: Volume): Disposable
 
 /** Listens until it is disposed. */
 export function answerGrowth(terminal: Terminal, volume: Volume): Disposable {
-  const grow = (): void => {
-    for (const { name } of volume.stats().snapshots) growOne(terminal, volume, name);
-  };
-  return { [Symbol.dispose]: hear("SIGHUP", grow) };
-}
-
-function growOne(terminal: Terminal, volume: Volume, name: string): void {
-  try {
-    volume.growSnapshot(name);
-  } catch (error) {
+  const say = (error: unknown): void => {
     if (!(error instanceof SnapringError)) throw error;
     terminal.err(`snapring serve: ${error.message}\n`);
-  }
+  };
+  const grow = (): void => {
+    for (const { name } of volume.stats().snapshots) volume.growSnapshot(name).catch(say);
+  };
+  return { [Symbol.dispose]: hear("SIGHUP", grow) };
 }

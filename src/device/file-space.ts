@@ -10,9 +10,9 @@
  * makes its file system copy once more.
  */
 import { spawnSync } from "node:child_process";
-import { type FileHandle, statfs } from "node:fs/promises";
 import { errno, type ErrnoName, SnapringError } from "../base/errno.ts";
 import { formatSize } from "../base/size-text.ts";
+import { type CalledFile, fileCalls } from "./file-calls.ts";
 import { type Native, loadNative } from "./native.ts";
 import { errnoError } from "./system-error.ts";
 import { writeAllTo } from "./write-all.ts";
@@ -21,7 +21,7 @@ export interface SpaceOptions {
   /** Is told how much of what has to be written is. */
   readonly progress?: ((bytes: number) => void) | undefined;
   /** Looked at between two pieces. */
-  readonly stop?: AbortSignal | undefined;
+  readonly stop?: Pick<AbortSignal, "aborted"> | undefined;
   /** The addon, or undefined for the programs. */
   readonly native?: Native | undefined;
   /** By number (linux/magic.h); looked up if it is not given. */
@@ -47,7 +47,7 @@ const ALWAYS_COPY: Readonly<Record<number, string>> = { 801189825: "ZFS", 339352
 
 /** An empty file, open for writing. */
 export interface EmptyFile {
-  readonly file: FileHandle;
+  readonly file: CalledFile;
   /** Where it lies. */
   readonly place: string;
   /** What it is called in messages. */
@@ -62,7 +62,7 @@ export async function giveSpace(
   options: SpaceOptions,
 ): Promise<void> {
   const { file, path } = empty;
-  const { blocks, bfree, bsize, type } = await statfs(`/proc/self/fd/${file.fd}`);
+  const { blocks, bfree, bsize, type } = await fileCalls().statfs(`/proc/self/fd/${file.fd}`);
   overwriteInPlace(empty, options.fileSystem ?? type, options);
   if (bytes === 0) return;
   const reserved = reserve(file.fd, path, bytes, options);

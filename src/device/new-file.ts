@@ -11,8 +11,8 @@
  *               fallocate, else as long as writing
  *   written     as long as writing it takes          space cannot run out       fastest first writes
  */
-import { lstat } from "node:fs/promises";
 import { SnapringError } from "../base/errno.ts";
+import { fileCalls } from "./file-calls.ts";
 import { giveSpace, type SpaceOptions, usedNative } from "./file-space.ts";
 import { systemError } from "./system-error.ts";
 import { UnfinishedFile } from "./unfinished-file.ts";
@@ -55,7 +55,9 @@ export async function makeFile(
 
 /** Before anything is written, which may take an hour. A link that leads nowhere stands there as well. */
 async function refuseTaken(path: string): Promise<void> {
-  const found = await lstat(path).catch(() => undefined);
+  const found = await fileCalls()
+    .lstat(path)
+    .catch(() => undefined);
   if (found === undefined) return;
   throw taken(path, found.isSymbolicLink() ? "a symbolic link stands there" : "it exists");
 }

@@ -9,9 +9,9 @@
  */
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, link, lstat, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { SnapringError } from "../base/errno.ts";
+import { type CalledFile, fileCalls } from "./file-calls.ts";
 import { removePlaced } from "./placed-file.ts";
 
 const OWNERS_ALONE = 0o600;
@@ -19,14 +19,14 @@ const OWNERS_ALONE = 0o600;
 const NO_LINKS: readonly unknown[] = ["EPERM", "EOPNOTSUPP", "ENOTSUP", "ENOSYS", "EMLINK", "EINVAL"];
 
 export class UnfinishedFile {
-  readonly file: FileHandle;
+  readonly file: CalledFile;
   /** Where it lies until it is finished. */
   readonly path: string;
-  readonly #folder: FileHandle;
+  readonly #folder: CalledFile;
   readonly #name: string;
   readonly #other: string;
 
-  private constructor(folder: FileHandle, file: FileHandle, path: string, other: string) {
+  private constructor(folder: CalledFile, file: CalledFile, path: string, other: string) {
     this.#folder = folder;
     this.file = file;
     this.path = join(dirname(path), other);
@@ -36,13 +36,15 @@ export class UnfinishedFile {
 
   /** Throws what the system calls do; a SnapringError (ENOENT) where there is no folder for it. */
   static async make(path: string): Promise<UnfinishedFile> {
-    const folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY).catch((error: unknown) => {
-      throw (error as NodeJS.ErrnoException).code === "ENOENT" ? noFolder(path) : error;
-    });
+    const folder = await fileCalls()
+      .open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY)
+      .catch((error: unknown) => {
+        throw (error as NodeJS.ErrnoException).code === "ENOENT" ? noFolder(path) : error;
+      });
     try {
       const other = `.snapring-${randomBytes(9).toString("hex")}.part`;
       const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-      const file = await open(inside(folder, other), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, OWNERS_ALONE);
+      const file = await fileCalls().open(inside(folder, other), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, OWNERS_ALONE);
       const unfinished = new UnfinishedFile(folder, file, path, other);
       // A umask may have taken rights away that its owner needs.
       await unfinished.#orAbandon(() => file.chmod(OWNERS_ALONE));
@@ -62,7 +64,7 @@ export class UnfinishedFile {
     await this.#orAbandon(async () => {
       await this.file.chmod(mode);
       await this.file.sync();
-      if (replace) await rename(inside(this.#folder, this.#other), inside(this.#folder, this.#name));
+      if (replace) await fileCalls().rename(inside(this.#folder, this.#other), inside(this.#folder, this.#name));
       else await this.#link();
       await this.#flushFolder(replace);
     });
@@ -71,7 +73,9 @@ export class UnfinishedFile {
 
   /** It is gone. */
   async abandon(): Promise<void> {
-    await rm(inside(this.#folder, this.#other), { force: true }).catch(() => {});
+    await fileCalls()
+      .rm(inside(this.#folder, this.#other), { force: true })
+      .catch(() => {});
     await this.#close();
   }
 
@@ -80,13 +84,13 @@ export class UnfinishedFile {
     const other = inside(this.#folder, this.#other);
     const target = inside(this.#folder, this.#name);
     try {
-      await link(other, target);
+      await fileCalls().link(other, target);
     } catch (error) {
       if (!NO_LINKS.includes((error as NodeJS.ErrnoException).code)) throw error;
       if (await isThere(target)) throw Object.assign(new Error("EEXIST: file exists"), { code: "EEXIST" });
-      return rename(other, target);
+      return fileCalls().rename(other, target);
     }
-    await this.#orTakeBack(() => rm(other));
+    await this.#orTakeBack(() => fileCalls().rm(other));
   }
 
   async #flushFolder(isReplacing: boolean): Promise<void> {
@@ -121,7 +125,7 @@ export class UnfinishedFile {
 }
 
 /** Whatever the folder's path leads to now. */
-function inside(folder: FileHandle, name: string): string {
+function inside(folder: CalledFile, name: string): string {
   return `/proc/self/fd/${folder.fd}/${name}`;
 }
 
@@ -133,8 +137,10 @@ function noFolder(path: string): SnapringError {
 }
 
 async function isThere(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    () => false,
-  );
+  return fileCalls()
+    .lstat(path)
+    .then(
+      () => true,
+      () => false,
+    );
 }

@@ -6,8 +6,8 @@
  * tool's write to a pipe does. Never on the main thread of a volume that is open, which has `writeAllTo`.
  */
 import { writeSync } from "node:fs";
-import type { FileHandle } from "node:fs/promises";
 import { errno } from "../base/errno.ts";
+import type { CalledFile } from "./file-calls.ts";
 
 const RETRY_MS = 2;
 
@@ -25,8 +25,8 @@ export function writeAll(fd: number, position: number | null, bytes: Uint8Array)
   }
 }
 
-/** The same for a file, without blocking the thread. */
-export async function writeAllTo(file: FileHandle, position: number, bytes: Uint8Array): Promise<void> {
+/** The same for a file, in the way that the thread has (file-calls.ts). */
+export async function writeAllTo(file: CalledFile, position: number, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
     done += taken(bytesWritten);

@@ -9,6 +9,7 @@
  * are connected. Each may have addresses of its own, too.
  */
 import { setImmediate } from "node:timers/promises";
+import { AbortError } from "../base/abort-error.ts";
 import { SnapringError } from "../base/errno.ts";
 import type { ClientStats } from "./client-limits.ts";
 import { type CompleteEngine, completeEngine, completeEngineVolume } from "./complete-options.ts";
@@ -73,6 +74,8 @@ export class Engine implements AsyncDisposable {
   /** Names that are taken, also by volumes that are still being opened or closed. */
   readonly #names = new Set<string>();
   readonly #opening = new Set<Promise<unknown>>();
+  /** Gives up what is being opened when the engine is closed. */
+  readonly #closer = new AbortController();
   #closing: Promise<void> | undefined;
 
   /** Use `openEngine`. */
@@ -97,13 +100,13 @@ export class Engine implements AsyncDisposable {
    * Opens a volume, and serves it until its `close()`, or the engine's. Resolves when clients are answered. Others are served meanwhile, and several may
    * be opened at a time.
    *
-   * Rejects as `openVolume` does, and with a SnapringError: EEXIST (the name is another volume's), ESHUTDOWN (the engine is closed), ENOSPC or EMFILE (too many
-   * volumes, devices).
+   * Rejects as `openVolume` does, and with a SnapringError: EEXIST (the name is another volume's), ESHUTDOWN (the engine is closed, also while the volume is
+   * opened), ENOSPC or EMFILE (too many volumes, devices).
    */
   async openVolume(options: EngineVolumeOptions, abort: AbortOptions = {}): Promise<Volume> {
     const { signal } = checkAbortOptions(abort);
     const { name, options: complete } = completeEngineVolume(options, this.#options);
-    if (this.#closing !== undefined) throw new SnapringError("ESHUTDOWN", "the engine is closed");
+    if (this.#closing !== undefined) throw closed();
     if (this.#names.has(name)) throw new SnapringError("EEXIST", `there is a volume named '${name}' already`);
     this.#names.add(name);
     const left = (): Promise<void> => {
@@ -111,7 +114,8 @@ export class Engine implements AsyncDisposable {
       this.#volumes.delete(name);
       return Promise.resolve();
     };
-    const opening = openIn({ engine: this.#running, name, options: complete, left }, signal);
+    const stops = signal === undefined ? this.#closer.signal : AbortSignal.any([signal, this.#closer.signal]);
+    const opening = openIn({ engine: this.#running, name, options: complete, left }, stops);
     this.#opening.add(opening);
     try {
       const volume = await opening;
@@ -119,7 +123,7 @@ export class Engine implements AsyncDisposable {
       return volume;
     } catch (error) {
       this.#names.delete(name);
-      throw error;
+      throw error instanceof AbortError && signal?.aborted !== true ? closed(error) : error;
     } finally {
       this.#opening.delete(opening);
     }
@@ -137,7 +141,8 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
-   * Closes every volume, as its own `close` does, all at a time, and ends the threads. A second call waits for the first. Rejects with the SnapringError of a
+   * Gives up the volumes that are still being opened, closes every other one, as its own `close` does, all at a time, and ends the threads. A second call waits
+   * for the first. Rejects with the SnapringError of a
    * volume whose device does not answer (ETIMEDOUT): the threads are there then until the process ends.
    */
   close(options: CloseOptions = {}): Promise<void> {
@@ -157,6 +162,7 @@ export class Engine implements AsyncDisposable {
   }
 
   async #close(signal: AbortSignal | undefined): Promise<void> {
+    this.#closer.abort();
     await this.#listener.stop();
     await Promise.allSettled(this.#opening);
     // Whoever waits for an opening has been given its volume by now.
@@ -166,4 +172,8 @@ export class Engine implements AsyncDisposable {
     if (failed !== undefined) throw failed.reason;
     await this.#end();
   }
+}
+
+function closed(cause?: Error): SnapringError {
+  return new SnapringError("ESHUTDOWN", "the engine is closed", { cause });
 }

@@ -124,6 +124,11 @@ export class OpenedSnapshots {
     }
   }
 
+  /** Of its COW device, which may have grown or shrunk. */
+  sectorsNow({ cow }: SnapshotHandle): Promise<number> {
+    return cow.sectorsNow(this.#openings);
+  }
+
   /** Throws a SnapringError (EEXIST). */
   refuseTaken({ name }: SnapshotOptions): void {
     if (this.all().some((handle) => handle.name === name))

@@ -1,7 +1,7 @@
 /**
  * The opening threads of an engine: a piscina pool, whose tasks may wait for a device (opening/tasks.ts), so that main never does.
  *
- *   run ─▶ a thread, started where none is free ─▶ the task ends ─▶ its answer
+ *   run ─▶ its turn (opening-turns.ts) ─▶ a thread, started where none is free ─▶ the task ends ─▶ its answer
  *    └─ aborted ─▶ the task is told ─▶ it ends soon, or its device hangs: given up, and what it opens later is `late`'s
  *   nothing to do for OPENING_IDLE_MS ─▶ the thread ends: an engine at rest has none
  *
@@ -12,8 +12,9 @@ import { isMainThread, type MessagePort, type Worker } from "node:worker_threads
 import type { Piscina } from "piscina";
 import { AbortError, throwIfAborted, whenAborted } from "../base/abort-error.ts";
 import { OPENING_GRACE_MS, OPENING_IDLE_MS, OPENING_THREADS_MAX } from "../base/constants.ts";
-import { type Answer, doneOf } from "../opening/answer.ts";
+import { type Answer, answer, doneOf } from "../opening/answer.ts";
 import { type AnswerOf, OPENING_TASKS, type OpeningTask, type OrderOf } from "../opening/tasks.ts";
+import { OpeningTurns } from "./opening-turns.ts";
 import { workerEntry } from "./worker-entry.ts";
 import { threadLoss } from "./worker-loss.ts";
 
@@ -29,6 +30,8 @@ export interface RunOptions<T = unknown> {
   readonly stop?: AbortSignal | undefined;
   /** A device that the task uses. Where the task is given up, it is told when that has ended. */
   readonly uses?: { leaveTo(ended: Promise<unknown>): void } | undefined;
+  /** What must not fail for want of a thread or memory: then it is done here, and waits here. */
+  readonly orHere?: boolean | undefined;
   /** The task was given up, and has ended with this after all. */
   readonly late?: ((answer: T) => void) | undefined;
 }
@@ -39,26 +42,33 @@ export interface Openings {
   run<T extends OpeningTask>(task: T, order: OrderOf<T>, options?: RunOptions<AnswerOf<T>>): Promise<AnswerOf<T>>;
 }
 
+async function here<T extends OpeningTask>(task: T, order: OrderOf<T>): Promise<AnswerOf<T>> {
+  return await (OPENING_TASKS[task] as (order: OrderOf<T>) => AnswerOf<T> | Promise<AnswerOf<T>>)(order);
+}
+
 export class OpeningPool implements Openings {
   #pool: Piscina | undefined;
+  readonly #turns = new OpeningTurns();
   /** Those that have not ended, also where the pool has done with them. */
   readonly #threads = new Set<Worker>();
   /** Of what is under way. */
   readonly #failing = new Set<(error: Error) => void>();
   /** Tasks that were given up, and have not ended. */
   #hung = 0;
+  /** Words by which a task is told to end, and which have none. */
+  readonly #words: Int32Array[] = [];
 
   async run<T extends OpeningTask>(
     task: T,
     order: OrderOf<T>,
     options: RunOptions<AnswerOf<T>> = {},
   ): Promise<AnswerOf<T>> {
-    const { stop, port } = options;
+    const { stop, port, orHere = false } = options;
     throwIfAborted(stop);
-    if (!isMainThread && LEAVES_OPEN.includes(task))
-      return (OPENING_TASKS[task] as (order: OrderOf<T>) => AnswerOf<T>)(order);
-    const word = new Int32Array(new SharedArrayBuffer(4));
-    const ended = this.#post(task, order, word, port).then(doneOf);
+    if (!isMainThread && LEAVES_OPEN.includes(task)) return await here(task, order);
+    const word = this.#words.pop() ?? new Int32Array(new SharedArrayBuffer(4));
+    const posted = this.#inTurn(task, order, word, port);
+    const ended = (orHere ? posted.catch(() => answer(() => here(task, order))) : posted).then(doneOf);
     if (stop === undefined) return await ended;
     return await this.#orGivenUp(ended, stop, word, options);
   }
@@ -74,6 +84,23 @@ export class OpeningPool implements Openings {
     await pool.destroy();
     // The pool does not wait for one that is ending already: it has had nothing to do for long enough.
     await Promise.allSettled(ended);
+  }
+
+  async #inTurn<T extends OpeningTask>(
+    task: T,
+    order: OrderOf<T>,
+    stop: Int32Array,
+    port: MessagePort | undefined,
+  ): Promise<Answer<AnswerOf<T>>> {
+    const ended = await this.#turns.take();
+    try {
+      const answered = await this.#post(task, order, stop, port);
+      Atomics.store(stop, 0, 0);
+      this.#words.push(stop);
+      return answered;
+    } finally {
+      ended();
+    }
   }
 
   /** Threads start with a task, and the pool tells nobody when they have ended. */

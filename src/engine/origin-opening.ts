@@ -1,9 +1,8 @@
 /**
- * Opens the origin of a volume, in an opening thread: main looks at nothing of it before that has answered there.
+ * Opens the origin of a volume, in an opening thread.
  *
- *   look at its path ─▶ may its register be written? ─▶ open and lock
+ *   may its register be written, where it is only read itself? ─▶ open and lock
  */
-import { canKeepRegister } from "../register/register-place.ts";
 import type { CompleteOptions } from "./complete-options.ts";
 import type { Openings } from "./opening-pool.ts";
 import { VolumeDevice } from "./volume-device.ts";
@@ -15,7 +14,6 @@ export async function openOrigin(
   stop: AbortSignal | undefined,
 ): Promise<VolumeDevice> {
   const { origin: path, originReadOnly: readOnly, direct, unlocked } = options;
-  await openings.run("look", [path], { stop });
-  const alone = readOnly && !options.readOnly && canKeepRegister(path);
+  const alone = readOnly && !options.readOnly && (await openings.run("canBeKept", path, { stop }));
   return VolumeDevice.open(openings, { path, what: "origin", readOnly, alone, unlocked, direct }, stop);
 }

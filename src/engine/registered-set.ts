@@ -7,25 +7,24 @@
  *   record    a snapshot comes, merges, becomes Invalid, or goes
  *   see       at close: what the stores hold now
  *
- * Nothing is changed before everything has been looked at. Runs on main.
+ * Nothing is changed before everything has been looked at. Runs on main, which asks no file system itself: what stands where, and marks, are an opening
+ * thread's (opening/register-tasks.ts), which also reads and writes the register.
  */
 import { advice, say } from "../base/advice.ts";
 import { type ErrnoName, SnapringError } from "../base/errno.ts";
-import { alignDown, SECTOR_BYTES } from "../base/units.ts";
-import { deviceFacts } from "../device/device-facts.ts";
-import { lastingPath, realPath } from "../device/lasting-path.ts";
 import { givenUp } from "../register/abandon.ts";
 import { howToGive } from "../register/how-to-give.ts";
-import { findStore, identityOfStore, knownStore, type ReadStore, withMarked } from "../register/known-store.ts";
-import { ensureMark, type Mark, newId, removeMark } from "../register/mark.ts";
-import { findRegister, markOrigin, newHome, type OriginRegister } from "../register/origin-register.ts";
+import type { Places, StorePlace } from "../opening/register-tasks.ts";
+import { newId } from "../register/mark.ts";
+import type { OriginRegister } from "../register/origin-register.ts";
 import type { RegisterChange } from "../register/register.ts";
 import type { RegisteredSnapshot, RegisteredState } from "../register/register-text.ts";
-import { NOTHING_SEEN, seeStore, type StoreAtRest } from "../register/seen-store.ts";
-import type { DigestWord, SeenStore } from "../register/store-digest.ts";
-import { type OpenAs, tieMissing, tieStore, type Words } from "../register/tie.ts";
-import type { DeviceFile } from "../device/device-file.ts";
+import { NOTHING_SEEN } from "../register/seen-store.ts";
+import type { SeenStore } from "../register/store-digest.ts";
+import { type Known, type OpenAs, tieMissing, tieStore, type Words } from "../register/tie.ts";
 import type { Openings } from "./opening-pool.ts";
+import { type OpenStore, RegisterTasks } from "./register-tasks.ts";
+import type { StoreRead, StoreSurroundings } from "./store-opening.ts";
 import type { VolumeDevice } from "./volume-device.ts";
 import type { CompleteOptions } from "./complete-options.ts";
 import type { SnapshotOptions } from "./volume-options.ts";
@@ -33,10 +32,8 @@ import type { SnapshotOptions } from "./volume-options.ts";
 const UNWRITABLE: readonly string[] = ["EROFS", "EACCES", "EPERM"];
 
 /** A snapshot that is being registered. */
-export interface Registrand {
+export interface Registrand extends OpenStore {
   readonly name: string;
-  readonly file: DeviceFile;
-  readonly chunkBytes: number;
 }
 
 /** `most`: how many of its exceptions are durable; all of them where it is not said. */
@@ -50,19 +47,19 @@ interface KnownStore {
 
 export class RegisteredSet {
   readonly #options: CompleteOptions;
+  readonly #tasks: RegisterTasks;
   readonly #found: OriginRegister;
   readonly #words: Words;
-  readonly #openings: Openings;
   /** The origin is only read, its register cannot be written, and the user does without it. */
   #without = false;
   /** What is known of the stores that are open, by name: ids, and what was seen last. */
   readonly #stores = new Map<string, KnownStore>();
 
-  private constructor(options: CompleteOptions, found: OriginRegister, words: Words, openings: Openings) {
+  private constructor(options: CompleteOptions, tasks: RegisterTasks, words: Words) {
     this.#options = options;
-    this.#found = found;
+    this.#tasks = tasks;
+    this.#found = tasks.found;
     this.#words = words;
-    this.#openings = openings;
   }
 
   /** Throws a SnapringError (EBUSY, ENOENT) that names the snapshot which is missing, or the name that is not registered. */
@@ -74,46 +71,36 @@ export class RegisteredSet {
   ): Promise<RegisteredSet> {
     const { moved, unregistered, readOnly, snapshots } = options;
     const words = { moved, unregistered };
-    const { fd, path, sizeBytes } = origin.file;
-    const found = await findRegister({ fd, path, sizeBytes }, words, !readOnly);
-    const registered = [...found.register.snapshots.values()];
-    // Before main itself asks what stands there: a file system that does not answer keeps an opening thread, not main.
-    await openings.run(
-      "look",
-      [...registered, ...snapshots].map(({ cow }) => cow),
-      { stop },
-    );
-    const set = new RegisteredSet(options, found, words, openings);
+    const tasks = await RegisterTasks.find(openings, origin, words, !readOnly, stop);
+    const set = new RegisteredSet(options, tasks, words);
     set.#checkAbandoned();
-    set.#refuseMissing();
+    const persistent = snapshots.filter(({ store }) => store !== "N");
+    set.#refuseMissing(await tasks.look(persistent, stop));
     return set;
   }
 
-  /** What the store that is asked for was when it was last seen; undefined: nothing is known. */
-  seen(options: SnapshotOptions): SeenStore | undefined {
-    const entry = knownStore(this.#found, options.name, options.cow)?.entry;
-    return entry?.state === "invalid" ? undefined : entry?.seen;
+  /** What stands at the path of a store that is asked for, and what is known of it. */
+  async look(options: SnapshotOptions, stop: AbortSignal | undefined): Promise<StorePlace> {
+    const [place] = await this.#tasks.look([options], stop);
+    return place;
   }
 
   /** The COW file is not there: it is made, or a SnapringError says why not. */
-  missing({ name, cow, size }: SnapshotOptions): void {
-    tieMissing(name, cow, knownStore(this.#found, name, cow), size !== undefined, this.#options.readOnly);
+  missing({ name, cow, size }: SnapshotOptions, known: Known | undefined): void {
+    tieMissing(name, cow, known, size !== undefined, this.#options.readOnly);
   }
 
   /** The store is open and read. Throws a SnapringError; else how it is opened. `make`: it must be a new one. */
   async tie(
     options: SnapshotOptions,
-    file: DeviceFile,
-    read: ReadStore,
-    digest: DigestWord,
-    make: boolean,
+    { cow: device, read: given, digest }: StoreRead,
+    { make, stop }: Pick<StoreSurroundings, "make" | "stop">,
   ): Promise<OpenAs> {
-    const { name } = options;
-    const known = knownStore(this.#found, name, options.cow, identityOfStore(file));
-    const content = options.force === true ? undefined : read.content;
-    const found = await findStore(file, { ...read, content }, digest, this.#found, known);
+    const { name, cow } = options;
+    const read = { ...given, content: options.force === true ? undefined : given.content };
+    const { known, store: found } = await this.#tasks.tie(device, { name, cow, read, digest }, stop);
     if (make && found.state !== "new") {
-      throw new SnapringError("EEXIST", `${options.cow} holds a store already: it is no snapshot of this moment`, {
+      throw new SnapringError("EEXIST", `${cow} holds a store already: it is no snapshot of this moment`, {
         hint: "take another COW device, or clear its first bytes",
       });
     }
@@ -125,49 +112,53 @@ export class RegisteredSet {
   }
 
   /** Everything has opened: those given up go, and the others are registered, in one write. Durable when it resolves. */
-  async settle(opened: readonly (Registrand & { readonly state: RegisteredState })[]): Promise<void> {
+  async settle(
+    opened: readonly (Registrand & { readonly state: RegisteredState })[],
+    stop?: AbortSignal,
+  ): Promise<void> {
     if (this.#options.readOnly) return;
+    await this.#tasks.whileOpening(stop, () => this.#settle(opened));
+  }
+
+  async #settle(opened: readonly (Registrand & { readonly state: RegisteredState })[]): Promise<void> {
     const { register } = this.#found;
     // A mark that leads elsewhere is not believed, and goes.
-    if (this.#words.unregistered && register.snapshots.size === 0) markOrigin(this.#found);
+    if (this.#words.unregistered && register.snapshots.size === 0) await this.#mark([]);
     if (opened.length === 0 && register.snapshots.size === 0) return;
     const names = [...new Set(this.#options.abandon)];
-    const lines = names.length === 0 ? [] : await this.#giveUp(names);
+    const all = names.map((name) => givenUp(name, this.#found));
+    const { unlocked } = this.#options;
+    const lines = names.length === 0 ? [] : await this.#tasks.abandon({ all, words: this.#words, unlocked });
     const changes: RegisterChange[] = names.map((name) => ({ name, entry: undefined }));
     const given = new Set(opened.map(({ name }) => name));
-    for (const one of opened) {
-      const entry = this.#entry(one, one.state);
+    const others = [...register.snapshots].filter(([name]) => !given.has(name));
+    const places = await this.#tasks.places(
+      opened,
+      others.map(([, { cow }]) => cow),
+    );
+    for (const [i, one] of opened.entries()) {
       // The same COW device under the name that it had before.
-      for (const [name, { cow }] of register.snapshots)
-        if (!given.has(name) && realPath(cow) === realPath(entry.cow))
-          changes.push({ name, entry: undefined, isRename: true });
-      changes.push({ name: one.name, entry });
+      for (const [j, [name]] of others.entries())
+        if (places.paths[j] === places.cows[i]) changes.push({ name, entry: undefined, isRename: true });
+      changes.push({ name: one.name, entry: this.#entry(one, one.state, places.stores[i]) });
     }
     if (!(await this.#canDo(() => this.#write(changes)))) return;
     for (const line of lines) this.#options.log(line);
-    for (const one of opened) this.#mark(one);
-  }
-
-  /** Lines for the log. */
-  #giveUp(names: readonly string[]): Promise<readonly string[]> {
-    const all = names.map((name) => givenUp(name, this.#found));
-    return this.#openings.run("abandonAll", { all, words: this.#words, unlocked: this.#options.unlocked });
+    await this.#mark(opened);
   }
 
   /** At opening: a full disk under the register is no reason not to open what it says already. */
   async #write(changes: readonly RegisterChange[]): Promise<void> {
     const { register } = this.#found;
     const before = register.snapshots;
-    const home = newHome(this.#found);
+    const home = await this.#tasks.home();
     try {
       this.#say(await register.change(changes, () => home));
     } catch (error) {
       if (home !== undefined || changes.some((one) => saysMore(before, one))) throw error;
       await register.unfinish();
       this.#options.log(`${(error as Error).message}: it stays as it was`);
-      return;
     }
-    ifPossible(() => markOrigin(this.#found));
   }
 
   /**
@@ -198,14 +189,14 @@ export class RegisteredSet {
   async record(one: Registrand, state: RegisteredState): Promise<void> {
     if (this.#options.readOnly || this.#without) return;
     const known = this.#stores.get(one.name);
-    const seen = state === "active" ? await seeStore(atRest(one)) : known?.seen;
+    const seen = state === "active" ? await this.#tasks.seen(one) : known?.seen;
+    const { stores } = await this.#tasks.places([one]);
     this.#stores.set(one.name, { store: known?.store ?? newId(), seen });
-    const changes = [{ name: one.name, entry: this.#entry(one, state) }];
+    const changes = [{ name: one.name, entry: this.#entry(one, state, stores[0]) }];
     const change = async (): Promise<void> =>
-      this.#say(await this.#found.register.change(changes, () => newHome(this.#found)));
+      this.#say(await this.#found.register.change(changes, () => this.#tasks.home()));
     if (!(await this.#canDo(change))) return;
-    ifPossible(() => markOrigin(this.#found));
-    this.#mark(one);
+    await this.#mark([one]);
   }
 
   /** Durable when it resolves. */
@@ -213,8 +204,7 @@ export class RegisteredSet {
     if (this.#options.readOnly || this.#without) return;
     this.#stores.delete(one.name);
     await this.#found.register.change([{ name: one.name, entry: undefined }]);
-    ifPossible(() => withMarked(one.file, removeMark));
-    ifPossible(() => markOrigin(this.#found));
+    await this.#mark([one]);
   }
 
   /**
@@ -228,7 +218,7 @@ export class RegisteredSet {
       const { name, most } = one;
       const known = this.#stores.get(name);
       if (known?.seen === undefined || this.#found.register.snapshots.get(name)?.state !== "active") continue;
-      looks.push({ name, known, seen: await seeStore(atRest(one), known.seen, most) });
+      looks.push({ name, known, seen: await this.#tasks.seen(one, known.seen, most) });
     }
     if (looks.length === 0) return;
     // Reading takes its time: what has been dropped or merges by now, or is Invalid, must not be called active again.
@@ -248,14 +238,11 @@ export class RegisteredSet {
     if (line !== undefined) this.#options.log(line);
   }
 
-  #entry(one: Registrand, state: RegisteredState): RegisteredSnapshot {
-    const { file } = one;
-    const cow = lastingPath(file.path);
+  #entry(one: Registrand, state: RegisteredState, place: Places["stores"][number]): RegisteredSnapshot {
     const known = this.#stores.get(one.name);
     return {
-      cow,
+      ...place,
       isBeside: false,
-      identity: identityOfStore(file),
       state,
       store: known?.store ?? "",
       chunkBytes: one.chunkBytes,
@@ -264,18 +251,9 @@ export class RegisteredSet {
     };
   }
 
-  #mark({ name, file }: Registrand): void {
-    const { register } = this.#found;
-    const store = this.#stores.get(name)?.store ?? "";
-    const mark: Mark = {
-      role: "cow",
-      self: identityOfStore(file),
-      register: register.path,
-      id: register.id,
-      name,
-      store,
-    };
-    ifPossible(() => withMarked(file, (fd) => ensureMark(fd, mark)));
+  /** The origin, and stores: as what they are registered by now, or as nothing any more. */
+  #mark(opened: readonly Registrand[]): Promise<void> {
+    return this.#tasks.mark(opened.map(({ name, cow }) => ({ name, cow, store: this.#stores.get(name)?.store })));
   }
 
   #checkAbandoned(): void {
@@ -298,10 +276,9 @@ export class RegisteredSet {
   }
 
   /** All that are registered must be given, or given up (E-46). A store in memory is no store of a registered snapshot. */
-  #refuseMissing(): void {
-    const { abandon, snapshots, origin, originReadOnly } = this.#options;
-    const persistent = snapshots.filter(({ store }) => store !== "N");
-    const given = new Set(persistent.map(({ name, cow }) => knownStore(this.#found, name, cow)?.name));
+  #refuseMissing(places: readonly StorePlace[]): void {
+    const { abandon, origin, originReadOnly } = this.#options;
+    const given = new Set(places.map(({ known }) => known?.name));
     for (const [name, { cow, state }] of this.#found.register.snapshots) {
       if (state === "invalid" || given.has(name) || abandon.includes(name)) continue;
       // Who does not write the origin need not have them all; but a half merged origin is not served raw to anybody (E-36).
@@ -313,8 +290,7 @@ export class RegisteredSet {
   }
 
   /** A store in memory, on this COW device. Throws a SnapringError (EBUSY) where the name or the device is registered. */
-  refuseTransient({ name, cow }: SnapshotOptions): void {
-    const known = knownStore(this.#found, name, cow);
+  refuseTransient(_: SnapshotOptions, known: Known | undefined): void {
     if (known === undefined || known.entry.state === "invalid") return;
     const { entry } = known;
     throw new SnapringError(
@@ -327,18 +303,6 @@ export class RegisteredSet {
   }
 }
 
-/**
- * The register is written, and counts: whatever cannot be opened for its mark (the file of a loop device, where no descriptor is left) goes without, as
- * one that knows no attributes. An order that failed by it would be registered all the same.
- */
-function ifPossible(mark: () => void): void {
-  try {
-    mark();
-  } catch (error) {
-    if (typeof (error as { code?: unknown }).code !== "string") throw error;
-  }
-}
-
 /** What a volume may do depends on it. */
 function saysMore(before: ReadonlyMap<string, RegisteredSnapshot>, { name, entry }: RegisterChange): boolean {
   const known = before.get(name);
@@ -346,9 +310,4 @@ function saysMore(before: ReadonlyMap<string, RegisteredSnapshot>, { name, entry
   const essence = ({ cow, identity, state, store }: RegisteredSnapshot): string =>
     JSON.stringify([cow, identity, state, store]);
   return essence(known) !== essence(entry);
-}
-
-/** As large as the device is now: it may have grown. */
-function atRest({ file, chunkBytes }: Registrand): StoreAtRest {
-  return { fd: file.fd, cowBytes: alignDown(deviceFacts(file.fd).sizeBytes, SECTOR_BYTES), chunkBytes };
 }

@@ -143,9 +143,10 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
   }
 
   /** The COW device has another size now (E-45); growth ends an overflow (S-43). Throws a SnapringError (EINVAL) if it lost used chunks. */
-  growSnapshot(name: string): void {
+  async growSnapshot(name: string): Promise<void> {
     this.#refuseDead();
-    this.#snapshots.grow(this.#snapshots.find(name));
+    const handle = this.#snapshots.find(name);
+    await this.#orders.run(() => this.#snapshots.grow(handle));
   }
 
   /** Resolves when the snapshot is presented (volume.ts, E-30…E-36). */
@@ -182,7 +183,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
     const { files, openings } = this.#engine;
     this.#origin = await openOrigin(options, openings, signal);
     for (const line of this.#origin.remarks()) options.log(line);
-    await this.#listen();
+    for (const address of options.listen) await this.#listener.listen(address);
     this.#registered = await RegisteredSet.open(this.#origin, options, openings, signal);
     this.#originFile = files.take();
     const opened = new OpenedSnapshots(options, this.#origin, this.#registered, files, this.#originFile, openings);
@@ -202,7 +203,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
       merging: { notice: (index, event, error) => this.#tell(index, event, error), began: () => this.#pacer.began() },
     });
     this.#set = set;
-    const attached = set.attach();
+    const attached = set.attach(signal);
     await Promise.race([attached, this.#death]);
     if (this.#dead !== undefined) throw this.#dead;
     throwIfAborted(signal);
@@ -256,10 +257,6 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
     }
   }
 
-  async #listen(): Promise<void> {
-    for (const address of this.#options.listen) await this.#listener.listen(address);
-  }
-
   async #close(): Promise<void> {
     this.#closeWatch.step("orders under way");
     const merges = this.#set?.merges.close();
@@ -277,13 +274,14 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
     await this.#forgotten(serving);
     this.#listener.close();
     this.#engine.leave(this.#number);
+    this.#closeWatch.step("the register");
+    if (!this.#isOpen) await this.#opened?.takeBack();
+    await this.#set?.looked();
     this.#closeWatch.step("threads to end");
     await this.#left();
     const quiet = this.#engine.dead === undefined;
     this.#closeWatch.step("devices to be released");
     try {
-      if (!this.#isOpen) await this.#opened?.takeBack();
-      await this.#set?.looked();
       this.#opened?.closeAll(quiet);
     } finally {
       this.#origin?.close(quiet);
@@ -318,7 +316,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
     if (this.#options.readOnly || this.#dead !== undefined) return;
     watch.step("a flush of the origin", CLOSE_FLUSH_MS);
     // What clients wrote to the origin and did not flush: the core has flushed only the COW devices.
-    const flushError = this.#options.originReadOnly ? 0 : await this.#originDevice.flush();
+    const flushError = this.#options.originReadOnly ? 0 : await this.#originDevice.flush(this.#engine.openings);
     if (flushError !== 0) this.#options.log(`closing: cannot flush the origin: ${errnoWhy(flushError)}`);
     watch.step("the register");
     if (error === 0 && flushError === 0) await this.#set?.see();
@@ -327,7 +325,10 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
   /** A device hangs. Exceptions are committed while their devices answer; what clients wrote to the origin and did not flush is flushed. */
   async #flushAtLast(): Promise<void> {
     if (this.#options.originReadOnly || this.#origin === undefined) return;
-    await Promise.race([this.#origin.flush(), new Promise((resolve) => setTimeout(resolve, CLOSE_GRACE_MS))]);
+    await Promise.race([
+      this.#origin.flush(this.#engine.openings),
+      new Promise((resolve) => setTimeout(resolve, CLOSE_GRACE_MS)),
+    ]);
   }
 
   /**

@@ -106,7 +106,7 @@ export class SnapshotHandle {
 
   /** As the register knows it. */
   get registrand(): Registrand {
-    return { name: this.name, file: this.cow.file, chunkBytes: this.description.chunkBytes };
+    return { name: this.name, cow: this.cow, chunkBytes: this.description.chunkBytes };
   }
 
   get persistent(): boolean {

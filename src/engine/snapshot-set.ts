@@ -101,7 +101,7 @@ export class SnapshotSet {
   }
 
   /** Hand the opened snapshots to workers and core. One that merges is presented when this resolves. */
-  async attach(): Promise<void> {
+  async attach(signal?: AbortSignal): Promise<void> {
     for (const handle of this.#opened.all()) {
       await this.#introduce(handle);
       await this.#operate(handle.name, (operation) =>
@@ -115,6 +115,7 @@ export class SnapshotSet {
       if (handle.merging && this.#stateAtOpening(handle) === "active") this.#sayStopped(handle);
     await this.#registered.settle(
       persistent.map((handle) => ({ ...handle.registrand, state: this.#stateAtOpening(handle) })),
+      signal,
     );
     this.#opened.isSettled = true;
     for (const handle of this.#opened.all())
@@ -181,8 +182,11 @@ export class SnapshotSet {
   }
 
   /** Take over the size that the COW device has now (E-45, S-43). */
-  grow(handle: SnapshotHandle): void {
-    const sectors = handle.cow.sectorsNow();
+  async grow(handle: SnapshotHandle): Promise<void> {
+    const sectors = await this.#opened.sectorsNow(handle);
+    // It may have been dropped meanwhile.
+    if (this.#opened.at(handle.index) !== handle)
+      throw new SnapringError("ENOENT", `there is no snapshot '${handle.name}'`);
     const error = this.#shell.grow(handle.index, sectors);
     if (error === 0) return;
     if (error === undefined) throw new SnapringError("EIO", `${handle.name}: the volume has ended`);

@@ -1,26 +1,26 @@
 /**
  * Opens the store of a snapshot: the COW device, its header and areas, and the exception table that they fill.
  *
- *   main              [make the file] ──┐        ┌─▶ remarks ──┐      ┌─▶ the register's word ──┐         ┌─▶ the table is main's
- *   opening thread                      └─▶ open ┘             └▶ read ┘                        └─▶ build ┘
- *                                           lock                  header, areas                     runs folded
+ *   main              ┌─▶ may it be made? ─┐              ┌─▶ remarks ─┐      ┌─▶ register's word ─┐         ┌─▶ the table is main's
+ *   opening thread    look                 └─▶ make, open ┘            └▶ read ┘                   └─▶ build ┘
+ *                     is it there?                   lock                 header, areas                runs folded
  *
  * Main waits for none of it, and serves others meanwhile; it alone owns what is opened, and closes it where the opening fails. Whether a file is made, and
  * whether the store is the one that was asked for, is the register's to say (register/tie.ts). Opening writes nothing (S-36), unless the register calls the
  * store Invalid; a new store is formatted by the core, through the metadata worker, when the snapshot is opened there.
  */
-import { existsSync } from "node:fs";
+import { MessageChannel } from "node:worker_threads";
 import { throwIfAborted } from "../base/abort-error.ts";
 import { type ErrnoName, hintOf, SnapringError } from "../base/errno.ts";
 import { exactSize } from "../base/size-text.ts";
 import { divCeil, divExact, SECTOR_BYTES } from "../base/units.ts";
 import { type LoadedStore, transientStore } from "../core/loaded-store.ts";
 import type { DeviceFile } from "../device/device-file.ts";
-import { makeFile } from "../device/new-file.ts";
-import { type PlacedFile, placedFile, removePlaced } from "../device/placed-file.ts";
+import { type PlacedFile, removePlaced } from "../device/placed-file.ts";
+import type { StorePlace } from "../opening/register-tasks.ts";
 import type { ReadStore } from "../register/known-store.ts";
-import type { DigestWord, SeenStore } from "../register/store-digest.ts";
-import type { OpenAs } from "../register/tie.ts";
+import type { DigestWord } from "../register/store-digest.ts";
+import type { Known, OpenAs } from "../register/tie.ts";
 import type { RingMode } from "../ring/worker-data.ts";
 import { createTable } from "../table/table-layout.ts";
 import { TableWriter } from "../table/table-writer.ts";
@@ -33,10 +33,20 @@ const ZEROES_LINE_MS = 5000;
 
 /** What the register has to say of a store (registered-set.ts). */
 export interface StoreTies {
-  seen(options: SnapshotOptions): SeenStore | undefined;
-  missing(options: SnapshotOptions): void;
-  refuseTransient(options: SnapshotOptions): void;
-  tie(options: SnapshotOptions, file: DeviceFile, read: ReadStore, digest: DigestWord, make: boolean): Promise<OpenAs>;
+  /** What stands at its path, and what is known of that. */
+  look(options: SnapshotOptions, stop: AbortSignal | undefined): Promise<StorePlace>;
+  /** Nothing stands there. Throws a SnapringError where it may not be made. */
+  missing(options: SnapshotOptions, known: Known | undefined): void;
+  /** Throws a SnapringError (EBUSY): a store in memory is not to take the place of that one. */
+  refuseTransient(options: SnapshotOptions, known: Known | undefined): void;
+  tie(options: SnapshotOptions, read: StoreRead, how: Pick<StoreSurroundings, "make" | "stop">): Promise<OpenAs>;
+}
+
+/** A store that is open, and what was read of it. */
+export interface StoreRead {
+  readonly cow: VolumeDevice;
+  readonly read: ReadStore;
+  readonly digest: DigestWord;
 }
 
 interface FilledTable {
@@ -74,16 +84,17 @@ export interface StoreSurroundings {
 
 /** Throws a SnapringError that names the COW device: what the rules S-12…S-39 refuse, ENOENT, EBUSY …; or an AbortError. */
 export async function openStore(options: SnapshotOptions, around: StoreSurroundings): Promise<OpenedStore> {
-  if (options.store === "N") around.ties.refuseTransient(options);
-  await around.openings.run("look", [options.cow], { stop: around.stop });
-  const made = await makeCowFile(options, around);
+  const { isThere, known } = await around.ties.look(options, around.stop);
+  if (options.store === "N") around.ties.refuseTransient(options, known);
+  if (!isThere) around.ties.missing(options, known);
+  const made = isThere ? undefined : await makeCowFile(options, around);
   let cow: VolumeDevice | undefined;
   try {
     cow = await openCow(options, around);
     if (cow.lockWarning !== undefined) around.log(cow.lockWarning);
     if (made === undefined) sayOtherSize(options, cow, around.log);
     const isTransient = options.store === "N";
-    const filled = await (isTransient ? openTransient(options, cow, around) : fillTable(options, cow, around));
+    const filled = await (isTransient ? openTransient(options, cow, around) : fillTable(options, cow, known, around));
     const originBytes = around.origin.file.sizeBytes;
     const chunkBytes = filled.loaded.chunkSectors * SECTOR_BYTES;
     // Chunks must be whole device blocks, also the last one, which the end of the origin may cut.
@@ -108,21 +119,26 @@ function isReadOnly({ store }: SnapshotOptions, { readOnly }: StoreSurroundings)
 }
 
 /** The store that is there, or that is to be made, and its table. */
-async function fillTable(options: SnapshotOptions, cow: VolumeDevice, around: StoreSurroundings): Promise<FilledTable> {
+async function fillTable(
+  options: SnapshotOptions,
+  cow: VolumeDevice,
+  known: Known | undefined,
+  around: StoreSurroundings,
+): Promise<FilledTable> {
   const { openings, origin, mode, ties, log, make, takesLong, stop } = around;
   const { sectors, logicalBlockBytes } = origin.file;
   const order = {
     file: cow.file,
     chunkSectors: divExact(options.chunkSize ?? 0, SECTOR_BYTES),
     origin: { sectors, logicalBlockBytes },
-    seen: ties.seen(options),
+    seen: known?.entry.state === "invalid" ? undefined : known?.entry.seen,
     mode,
   };
   const load = await StoreLoad.begin(openings, order, { takesLong, stop, uses: cow });
   try {
     const { loaded: read, digest, content } = load.found;
     for (const warning of read.warnings) log(`${options.cow}: ${warning}`);
-    const as = await ties.tie(options, cow.file, { ...read, content }, digest, make);
+    const as = await ties.tie(options, { cow, read: { ...read, content }, digest }, { make, stop });
     // What the register calls Invalid is Invalid, also where its header could not be written then (S-70).
     const loaded: LoadedStore = as === "invalid" ? { ...read, state: "invalid" } : read;
     const tableMemory = newTable(loaded, origin);
@@ -161,22 +177,22 @@ export function removeMade({ made }: Pick<OpenedStore, "made">): void {
   if (made !== undefined) removePlaced(made);
 }
 
-/** Undefined: it was there already. */
+/** Undefined: somebody has taken it away again. */
 async function makeCowFile(
   options: SnapshotOptions,
-  { ties, log, stop }: StoreSurroundings,
+  { openings, log, stop }: StoreSurroundings,
 ): Promise<PlacedFile | undefined> {
-  if (existsSync(options.cow)) return undefined;
-  ties.missing(options);
-  const { cow, size = 0 } = options;
+  const { cow: path, size: bytes = 0, sparse } = options;
+  const { port1, port2 } = new MessageChannel();
   const progress = zeroesLine(options, log);
+  port1.on("message", (done: number) => progress(done));
+  const late = (made: PlacedFile | undefined): void => removeMade({ made });
   try {
-    await makeFile(cow, size, options.sparse === true ? "sparse" : "reserved", { progress, stop });
-  } catch (error) {
-    throwIfAborted(stop);
-    throw error;
+    const order = { path, bytes, space: sparse === true ? "sparse" : "reserved" } as const;
+    return await openings.run("makeCowFile", order, { port: port2, stop, late });
+  } finally {
+    port1.close();
   }
-  return placedFile(cow);
 }
 
 /** `size` is for a file that is made; who gave another one than the store has may believe that it counts. */

@@ -4,11 +4,9 @@
  *
  * The lock is on the descriptor that does the I/O, until `close` (E-42).
  */
-import { closeSync, fdatasync } from "node:fs";
-import { errnoOf } from "../base/errno.ts";
+import { closeSync } from "node:fs";
 import { divFloor, SECTOR_BYTES } from "../base/units.ts";
 import { DeviceFile } from "../device/device-file.ts";
-import { deviceFacts } from "../device/device-facts.ts";
 import { unlockDevice } from "../device/device-lock.ts";
 import { errorOf } from "../opening/answer.ts";
 import type { DeviceOrder, OpenedDevice } from "../opening/open-device.ts";
@@ -72,8 +70,8 @@ export class VolumeDevice {
   }
 
   /** The device may have grown or shrunk since it was opened. */
-  sectorsNow(): number {
-    return divFloor(deviceFacts(this.file.fd).sizeBytes, SECTOR_BYTES);
+  async sectorsNow(openings: Openings): Promise<number> {
+    return divFloor(await openings.run("sizeNow", this.file, { uses: this }), SECTOR_BYTES);
   }
 
   /** Go on without direct I/O: the sizes around it are no multiples of `align`. What is to be said of its lock now, where it was locked. */
@@ -88,13 +86,13 @@ export class VolumeDevice {
   }
 
   /** Everything that has been written is durable: 0, or why not. */
-  flush(): Promise<number> {
-    return new Promise((resolve) => fdatasync(this.#fd, (error) => resolve(error === null ? 0 : errnoOf(error))));
+  flush(openings: Openings): Promise<number> {
+    return openings.run("flush", this.#fd, { orHere: true, uses: this });
   }
 
   /** An opening thread hangs in a call to it, and so would its close: that comes when the call has ended. */
   leaveTo(ended: Promise<unknown>): void {
-    this.#leftTo = ended;
+    this.#leftTo = Promise.allSettled([this.#leftTo, ended]);
   }
 
   /** `quiet`: nothing of ours is under way on it, so the next one need not wait until the kernel has taken the rings down. */
@@ -102,7 +100,7 @@ export class VolumeDevice {
     const hung = this.#leftTo;
     this.#leftTo = undefined;
     const close = (): void => this.close(quiet);
-    if (hung !== undefined) return void hung.then(close, close);
+    if (hung !== undefined) return void hung.then(close);
     if (this.#fd >= 0 && quiet) unlockDevice(this.#fd);
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;

@@ -147,11 +147,11 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   }
 
   /**
-   * Takes over the size that the COW device has now. Growth ends an overflow, and so does space on a full file system. Throws a SnapringError: ENOENT
+   * Takes over the size that the COW device has now. Growth ends an overflow, and so does space on a full file system. Rejects with a SnapringError: ENOENT
    * (no such snapshot), EINVAL (it lost chunks that are used).
    */
-  growSnapshot(name: string): void {
-    this.#running.growSnapshot(name);
+  growSnapshot(name: string): Promise<void> {
+    return this.#held(this.#running.growSnapshot(name));
   }
 
   /**

@@ -8,9 +8,9 @@
  * The file gets the rights of its source at most. Standard output is written synchronously; a slow reader at the other end is waited for.
  */
 import { closeSync, constants, fstatSync, fsyncSync, openSync, readlinkSync, type Stats, statSync } from "node:fs";
-import { lstat } from "node:fs/promises";
 import { SnapringError } from "../base/errno.ts";
 import { exactSize } from "../base/size-text.ts";
+import { fileCalls } from "../device/file-calls.ts";
 import { deviceFacts } from "../device/device-facts.ts";
 import { systemError } from "../device/system-error.ts";
 import { UnfinishedFile } from "../device/unfinished-file.ts";
@@ -40,7 +40,7 @@ export interface ImageSource {
 
 /** Throws a SnapringError if there is no writing there or `refuse` throws; nothing has been written then. */
 export async function fileWriter(path: string, source: ImageSource): Promise<ImageWriter> {
-  const found = await attempt(path, () => lstat(path).catch(notThere));
+  const found = await attempt(path, () => fileCalls().lstat(path).catch(notThere));
   if (found?.isSymbolicLink() === true) refuseFileBehind(path);
   if (found !== undefined && !found.isFile()) return standingWriter(path, source);
   if (found !== undefined) refuseSources(path, source);

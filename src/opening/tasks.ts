@@ -4,7 +4,11 @@
  *   openDevice      open and lock a device                              descriptors, facts
  *   reopenBuffered  the same device, no longer for direct I/O           another descriptor
  *   signature       what stands on a COW device that is to be blank     words
- *   look            touch paths that main will look at (existence, identity): a file system that hangs, hangs here
+ *   makeCowFile     a COW file, and its space                           which file it is; meanwhile how far it is, by the port
+ *   flush           what clients wrote, at the end                      0, or an error number
+ *   sizeNow         how large a device is by now                        bytes
+ *   canBeKept       may the register of this origin be written?
+ *   (register)      what files say of the register, and marks on them   register-tasks.ts
  *   abandonAll      registered snapshots are given up                   lines for the log
  *   loadStore       read a store and build its table                    in two steps, between which main is asked:
  *
@@ -16,14 +20,19 @@
  *
  * A store with nothing to build has no second step: `found` is its answer. Everything that travels is a plain value, shared memory, or the port.
  */
+import { fdatasyncSync } from "node:fs";
 import type { MessagePort } from "node:worker_threads";
-import { SnapringError } from "../base/errno.ts";
+import { errnoOf, SnapringError } from "../base/errno.ts";
+import { deviceFacts } from "../device/device-facts.ts";
 import { DeviceFile, type OpenedFile } from "../device/device-file.ts";
+import { type FileSpace, makeFile } from "../device/new-file.ts";
+import { type PlacedFile, placedFile } from "../device/placed-file.ts";
 import { type AbandonOrder, abandonAll, markInvalid } from "../register/abandon.ts";
 import { signatureOf, storeOn } from "../register/blank.ts";
-import { identityAt } from "../register/identity.ts";
+import { canKeepRegister } from "../register/register-place.ts";
 import type { TableState } from "../table/table-writer.ts";
 import { type DeviceOrder, type OpenedDevice, openDevice, reopenBuffered, type Reopened } from "./open-device.ts";
+import { REGISTER_TASKS } from "./register-tasks.ts";
 import { type FoundList, type StoreOrder, StoreReading } from "./store-reading.ts";
 
 /** What goes with every order. */
@@ -51,6 +60,12 @@ export interface LoadEnd {
   readonly table: TableState | undefined;
 }
 
+export interface CowFileOrder {
+  readonly path: string;
+  readonly bytes: number;
+  readonly space: FileSpace;
+}
+
 export const OPENING_TASKS = {
   openDevice: (order: DeviceOrder): OpenedDevice => openDevice(order),
   reopenBuffered: (device: Pick<OpenedDevice, "order" | "file" | "fd">): Reopened => reopenBuffered(device),
@@ -58,7 +73,18 @@ export const OPENING_TASKS = {
     const file = new DeviceFile(opened);
     return storeOn(file) ?? signatureOf(file);
   },
-  look,
+  makeCowFile,
+  canBeKept: (origin: string): boolean => canKeepRegister(origin),
+  flush: (fd: number): number => {
+    try {
+      fdatasyncSync(fd);
+      return 0;
+    } catch (error) {
+      return errnoOf(error as Error);
+    }
+  },
+  sizeNow: ({ fd }: OpenedFile): number => deviceFacts(fd).sizeBytes,
+  ...REGISTER_TASKS,
   abandonAll: (order: AbandonOrder): readonly string[] => abandonAll(order),
   loadStore,
 } as const;
@@ -67,14 +93,15 @@ export type OpeningTask = keyof typeof OPENING_TASKS;
 export type OrderOf<T extends OpeningTask> = Parameters<(typeof OPENING_TASKS)[T]>[0];
 export type AnswerOf<T extends OpeningTask> = Awaited<ReturnType<(typeof OPENING_TASKS)[T]>>;
 
-function look(paths: readonly string[]): void {
-  for (const path of paths) {
-    try {
-      identityAt(path);
-    } catch {
-      // Whoever wants to know meets it himself.
-    }
-  }
+async function makeCowFile(order: CowFileOrder, { stop, port }: TaskMeans): Promise<PlacedFile | undefined> {
+  const { path, bytes, space } = order;
+  const asked = {
+    get aborted(): boolean {
+      return Atomics.load(stop, 0) !== 0;
+    },
+  };
+  await makeFile(path, bytes, space, { progress: (done) => port?.postMessage(done), stop: asked });
+  return placedFile(path);
 }
 
 async function loadStore(order: StoreOrder, { stop, port }: TaskMeans): Promise<LoadEnd> {

@@ -24,7 +24,7 @@ import { exactSize } from "../base/size-text.ts";
 import { claimOf } from "./claim.ts";
 import { compareIdentities, identityAt } from "./identity.ts";
 import { ensureMark, isOwn, type Mark, readMark, removeMark } from "./mark.ts";
-import { Register, type RegisterHome } from "./register.ts";
+import { Register, type RegisterCopy, type RegisterHome, type RegisterWriter } from "./register.ts";
 import { type OpenOrigin, type RegisterPlace, registerPlace } from "./register-place.ts";
 import type { RegisteredOrigin } from "./register-text.ts";
 
@@ -41,6 +41,19 @@ export interface OriginRegister {
   readonly register: Register;
   readonly standing: Standing;
   readonly place: RegisterPlace;
+}
+
+/** The same as plain values, for another thread. */
+export interface FoundRegister extends Pick<OriginRegister, "standing" | "place"> {
+  readonly register: RegisterCopy;
+}
+
+export function packed({ register, standing, place }: OriginRegister): FoundRegister {
+  return { register: register.copy, standing, place };
+}
+
+export function unpacked({ register, standing, place }: FoundRegister, writer?: RegisterWriter): OriginRegister {
+  return { register: Register.of(register, writer), standing, place };
 }
 
 /** Throws a SnapringError (EBUSY) where a register is known to be somewhere and cannot be used. `settle`: see Register.read. */
@@ -189,7 +202,7 @@ async function refuseCow({ fd, path }: OpenOrigin, mark: Mark): Promise<void> {
 
 /** A part of a file (by a loop device) and the whole are one: whoever writes the one writes the other. */
 async function refuseParts(path: string, place: RegisterPlace): Promise<void> {
-  for (const other of place.overlapping()) {
+  for (const other of place.overlapping) {
     const register = await Register.read(other, false, place.owner);
     if (register === undefined || !isFull(register)) continue;
     throw new SnapringError("EBUSY", `origin ${path} is a part of what has snapshots, or has such parts: ${other}`, {

@@ -9,9 +9,9 @@
  * yet (C-49).
  */
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { SnapringError } from "../base/errno.ts";
+import { type CalledFile, fileCalls } from "../device/file-calls.ts";
 import { systemError } from "../device/system-error.ts";
 import { UnfinishedFile } from "../device/unfinished-file.ts";
 import { writeAllTo } from "../device/write-all.ts";
@@ -42,9 +42,9 @@ export async function readRegisterFile(
   settle: boolean,
   about: number,
 ): Promise<RegisterText | undefined> {
-  let file: FileHandle;
+  let file: CalledFile;
   try {
-    file = await open(path, READING);
+    file = await fileCalls().open(path, READING);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     // A name that is too long for a file is the name of none.
@@ -71,7 +71,7 @@ const OWNERS_ALONE = 0o600;
 /** Of a folder that has to be made: nobody else puts a register there, whatever the umask. */
 const FOLDER_MODE = 0o700;
 
-async function checkedStat(file: FileHandle, path: string): Promise<FileRights> {
+async function checkedStat(file: CalledFile, path: string): Promise<FileRights> {
   const stat = await file.stat();
   if (!stat.isFile()) throw strange(path, "is no regular file");
   if (stat.size > BYTES_MAX) throw strange(path, `has ${stat.size} bytes`);
@@ -79,11 +79,12 @@ async function checkedStat(file: FileHandle, path: string): Promise<FileRights> 
 }
 
 /** Also of a file that somebody goes on writing. */
-async function readText(file: FileHandle, path: string): Promise<string> {
+async function readText(file: CalledFile, path: string): Promise<string> {
   const pieces: Buffer[] = [];
   let bytes = 0;
   for (;;) {
-    const { bytesRead, buffer } = await file.read({ buffer: Buffer.alloc(PIECE_BYTES), position: bytes });
+    const buffer = Buffer.alloc(PIECE_BYTES);
+    const { bytesRead } = await file.read(buffer, 0, PIECE_BYTES, bytes);
     if (bytesRead === 0) return Buffer.concat(pieces).toString("utf8");
     bytes += bytesRead;
     if (bytes > BYTES_MAX) throw strange(path, "grows while it is read");
@@ -91,9 +92,9 @@ async function readText(file: FileHandle, path: string): Promise<string> {
   }
 }
 
-async function settleFile(file: FileHandle, path: string): Promise<void> {
+async function settleFile(file: CalledFile, path: string): Promise<void> {
   await file.sync();
-  const folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  const folder = await fileCalls().open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     await folder.sync();
   } finally {
@@ -107,12 +108,12 @@ async function settleFile(file: FileHandle, path: string): Promise<void> {
  */
 export async function replaceRegisterFile(path: string, text: string, rights?: FileRights): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE });
+    await fileCalls().mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE });
     const unfinished = await UnfinishedFile.make(path);
     let mode: number | undefined;
     try {
       if (rights !== undefined) mode = await keepOwner(unfinished.file, rights);
-      await unfinished.file.writeFile(text);
+      await writeAllTo(unfinished.file, 0, Buffer.from(text));
     } catch (error) {
       // Where the file system is full, what is half there takes room for nothing.
       await unfinished.abandon();
@@ -125,7 +126,7 @@ export async function replaceRegisterFile(path: string, text: string, rights?: F
 }
 
 /** The mode that it is to have. Where it cannot be given away, it is ours alone. */
-async function keepOwner(file: FileHandle, { uid, gid, mode }: FileRights): Promise<number> {
+async function keepOwner(file: CalledFile, { uid, gid, mode }: FileRights): Promise<number> {
   try {
     const { uid: ours, gid: group } = await file.stat();
     if (ours !== uid || group !== gid) await file.chown(uid, gid);
@@ -142,7 +143,7 @@ const NOT_FINAL = '"isFinal":false';
 /** In place, for a file system that is full. Throws a SnapringError. */
 export async function unfinishRegisterFile(path: string): Promise<void> {
   try {
-    const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const file = await fileCalls().open(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
       await checkedStat(file, path);
       const text = await readText(file, path);
@@ -160,7 +161,7 @@ export async function unfinishRegisterFile(path: string): Promise<void> {
 /** Another register knows now what stood in it, or nothing does; durable with the folder's next flush. Throws a SnapringError. */
 export async function removeRegisterFile(path: string): Promise<void> {
   try {
-    await rm(path, { force: true });
+    await fileCalls().rm(path, { force: true });
   } catch (error) {
     throw systemError(error, `cannot remove the register of snapshots ${path}`);
   }

@@ -13,6 +13,7 @@ import { accessSync, constants, existsSync, fstatSync, readdirSync, realpathSync
 import { basename, dirname, join } from "node:path";
 import { deviceFacts } from "../device/device-facts.ts";
 import { lastingNames } from "../device/lasting-path.ts";
+import { systemError } from "../device/system-error.ts";
 import { type BackingFile, backingFile } from "../device/loop-device.ts";
 import { identityOf } from "./identity.ts";
 import type { RegisteredOrigin } from "./register-text.ts";
@@ -27,8 +28,8 @@ export interface RegisterPlace {
   readonly fd: number;
   /** The user to whom the origin belongs, a loop device as its file does. */
   readonly owner: number;
-  /** Registers of origins that share bytes with this one. */
-  overlapping(): readonly string[];
+  /** Registers of origins that share bytes with this one, and are there, or may be. */
+  readonly overlapping: readonly string[];
 }
 
 /** Whoever serves this origin can write its register; where that is not known it is to be taken for granted. */
@@ -57,10 +58,8 @@ export function registerPlace({ fd, path, sizeBytes }: OpenOrigin): RegisterPlac
   if (backing !== undefined && existsSync(backing.path)) {
     const file = realpathSync(backing.path);
     const origin = { path: pathOfPart(file, backing), identity, bytes: sizeBytes };
-    const overlapping = (): readonly string[] =>
-      (backing.isWhole ? partsOf(file) : [`${file}.snapshots`, ...partsOf(file)]).filter(
-        (path) => path !== `${origin.path}.snapshots`,
-      );
+    const whole = backing.isWhole ? [] : [`${file}.snapshots`];
+    const overlapping = [...whole, ...partsOf(file)].filter((path) => path !== `${origin.path}.snapshots`);
     const markable = backing.isWhole ? file : undefined;
     return { path: `${origin.path}.snapshots`, origin, markable, fd: -1, owner: statSync(file).uid, overlapping };
   }
@@ -73,9 +72,9 @@ export function registerPlace({ fd, path, sizeBytes }: OpenOrigin): RegisterPlac
       markable: undefined,
       fd: -1,
       owner,
-      overlapping: () => [],
+      overlapping: [],
     };
-  return { path: `${real}.snapshots`, origin, markable: real, fd, owner, overlapping: () => partsOf(real) };
+  return { path: `${real}.snapshots`, origin, markable: real, fd, owner, overlapping: partsOf(real) };
 }
 
 /** Below the best name of the device, or another of its names that it was registered by. */
@@ -88,10 +87,18 @@ export function blockRegister(real: string, names: readonly string[], folder: st
 function partsOf(file: string): readonly string[] {
   const folder = dirname(file);
   const start = `${basename(file)}@`;
-  const names = readdirSync(folder).filter(
+  const names = namesIn(folder, file).filter(
     (name) => name.startsWith(start) && /^\d+\.snapshots$/.test(name.slice(start.length)),
   );
   return names.map((name) => join(folder, name));
+}
+
+function namesIn(folder: string, file: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    throw systemError(error, `cannot look for registers of parts of ${file} in ${folder}`);
+  }
 }
 
 function pathOfPart(file: string, { isWhole, offsetBytes }: BackingFile): string {

@@ -46,12 +46,35 @@ export type RegisterChanges =
   | readonly RegisterChange[]
   | ((now: ReadonlyMap<string, RegisteredSnapshot>) => readonly RegisterChange[]);
 
+/** A register as plain values, for another thread. */
+export interface RegisterCopy {
+  readonly path: string;
+  readonly content: RegisterContent;
+  readonly rights: FileRights | undefined;
+}
+
 /** Where the register is to stand, and which origin it is about, from a change on. A copy gets an id of its own. */
 export interface RegisterHome {
   readonly path: string;
   readonly origin: RegisteredOrigin;
   readonly isCopy: boolean;
 }
+
+/** Undefined: it stays where it is, and what it is about. */
+export type NewHome = () => RegisterHome | undefined | Promise<RegisterHome | undefined>;
+
+/** Who writes it: this thread, or another one for it. Each is durable when it resolves, and rejects with a SnapringError (register-file.ts). */
+export interface RegisterWriter {
+  replace(path: string, text: string, rights: FileRights | undefined): Promise<void>;
+  unfinish(path: string): Promise<void>;
+  remove(path: string): Promise<void>;
+}
+
+const HERE: RegisterWriter = {
+  replace: (path, text, rights) => replaceRegisterFile(path, text, rights),
+  unfinish: (path) => unfinishRegisterFile(path),
+  remove: (path) => removeRegisterFile(path),
+};
 
 export class Register {
   #path: string;
@@ -62,11 +85,13 @@ export class Register {
 
   /** Undefined: it is made by us. */
   readonly #rights: FileRights | undefined;
+  readonly #writer: RegisterWriter;
 
-  private constructor(path: string, content: RegisterContent, rights?: FileRights) {
+  private constructor(path: string, content: RegisterContent, rights?: FileRights, writer: RegisterWriter = HERE) {
     this.#path = path;
     this.#content = content;
     this.#rights = rights;
+    this.#writer = writer;
   }
 
   /**
@@ -81,6 +106,15 @@ export class Register {
   /** An empty one, which is on disk with its first change. */
   static fresh(path: string, origin: RegisteredOrigin): Register {
     return new Register(path, { id: newId(), origin, snapshots: new Map() });
+  }
+
+  static of({ path, content, rights }: RegisterCopy, writer: RegisterWriter = HERE): Register {
+    return new Register(path, content, rights, writer);
+  }
+
+  /** As it is now. */
+  get copy(): RegisterCopy {
+    return { path: this.#path, content: this.#content, rights: this.#rights };
   }
 
   get path(): string {
@@ -109,10 +143,11 @@ export class Register {
    * Durable when it resolves; with a line that a person should see, if any. After a failure the register says what it said before, here and, if
    * that can be, on disk. Functions are asked when it is this change's turn: what they see is what is registered then.
    */
-  change(changes: RegisterChanges, home?: () => RegisterHome | undefined): Promise<string | undefined> {
-    return this.#inTurn(() =>
-      this.#change(typeof changes === "function" ? changes(this.snapshots) : changes, home?.()),
-    );
+  change(changes: RegisterChanges, home?: NewHome): Promise<string | undefined> {
+    return this.#inTurn(async () => {
+      const to = await home?.();
+      return await this.#change(typeof changes === "function" ? changes(this.snapshots) : changes, to);
+    });
   }
 
   /** No store is what it was at the last close any more: said without taking room. Throws a SnapringError where not even that can be. */
@@ -120,7 +155,7 @@ export class Register {
     return this.#inTurn(async () => {
       const { snapshots } = this.#content;
       if ([...snapshots.values()].every((entry) => !entry.isFinal)) return;
-      await unfinishRegisterFile(this.#path);
+      await this.#writer.unfinish(this.#path);
       for (const [name, entry] of snapshots) snapshots.set(name, { ...entry, isFinal: false });
     });
   }
@@ -130,7 +165,7 @@ export class Register {
     return this.#inTurn(async () => {
       if (this.#content.snapshots.size > 0) return;
       this.#stale = true;
-      await removeRegisterFile(this.#path).catch(() => {});
+      await this.#writer.remove(this.#path).catch(() => {});
     });
   }
 
@@ -159,23 +194,23 @@ export class Register {
     }
     const former = this.#path;
     this.#path = path;
-    return former === path ? undefined : leave(former, path);
+    return former === path ? undefined : this.#leave(former, path);
   }
 
   async #write(path: string): Promise<void> {
     this.#stale = true;
-    await replaceRegisterFile(path, formatRegister(path, this.#content), this.#rights);
+    await this.#writer.replace(path, formatRegister(path, this.#content), this.#rights);
     this.#stale = false;
   }
-}
 
-/** Whatever led to the former one finds the new one by its mark. What the new one says stands, also where the former cannot be taken away. */
-async function leave(former: string, path: string): Promise<string | undefined> {
-  try {
-    await removeRegisterFile(former);
-    return undefined;
-  } catch (error) {
-    return `${(error as Error).message}: it is out of date, for ${path} has taken its place; take it away`;
+  /** Whatever led to the former one finds the new one by its mark. What the new one says stands, also where the former cannot be taken away. */
+  async #leave(former: string, path: string): Promise<string | undefined> {
+    try {
+      await this.#writer.remove(former);
+      return undefined;
+    } catch (error) {
+      return `${(error as Error).message}: it is out of date, for ${path} has taken its place; take it away`;
+    }
   }
 }
 

@@ -4,14 +4,11 @@
  *
  * For stores at rest, or as far as nobody changes the list any more. It reads areas, in order and the large ones in pieces, without blocking the thread.
  */
-import { read } from "node:fs";
-import { promisify } from "node:util";
 import { divExact, divFloor, SECTOR_BYTES } from "../base/units.ts";
+import { fileCalls } from "../device/file-calls.ts";
 import { CowGeometry } from "../format/cow-geometry.ts";
 import { MetadataArea } from "../format/metadata-area.ts";
 import { StoreDigest, type SeenStore } from "./store-digest.ts";
-
-const readAt = promisify(read);
 
 export const NOTHING_SEEN: SeenStore = new StoreDigest().seen;
 
@@ -59,7 +56,7 @@ async function readOn(
     const area = divFloor(piece, piecesPerArea);
     if (!geometry.areaFits(area, cowSectors)) return;
     const position = geometry.areaPosition(area) + (piece % piecesPerArea) * areaPieceBytes;
-    const { bytesRead } = await readAt(fd, bytes, 0, areaPieceBytes, position);
+    const { bytesRead } = await fileCalls().read(fd, bytes, 0, areaPieceBytes, position);
     if (bytesRead < areaPieceBytes) return;
     for (; slot < metadata.slots; slot++) {
       if (left-- <= 0 || metadata.newChunk(slot) === 0) return;

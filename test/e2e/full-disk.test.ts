@@ -114,7 +114,7 @@ describe.each(SETTINGS)("%s, %o", (kind, options) => {
     expect(volume.library.status("small").state).toBe("overflow");
 
     small!.empty();
-    volume.library.growSnapshot("small");
+    await volume.library.growSnapshot("small");
     expect(volume.library.status("small").state).toBe("active");
     expect(await burst(client, model, range(20, 60), 300)).toEqual(range(20, 60).map(() => 0));
     expect(await writeAt(origin, 63 * CHUNK, dataPattern(CHUNK, 4))).toBe(0);

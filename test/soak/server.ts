@@ -70,7 +70,7 @@ async function obey(order: Order): Promise<Facts | undefined> {
       return void (await volumeOf(order).startMerge(order.name));
     case "grow":
       truncateSync(order.cow, order.bytes);
-      return void volumeOf(order).growSnapshot(order.name);
+      return void (await volumeOf(order).growSnapshot(order.name));
     case "facts":
       return facts();
     case "close":

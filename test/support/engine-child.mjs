@@ -31,6 +31,7 @@ const orders = {
   abort: () => aborter.abort(),
   create: (volume, options) => engine.volumes.get(volume).createSnapshot(options),
   drop: (volume, name) => engine.volumes.get(volume).dropSnapshot(name),
+  grow: (volume, name) => engine.volumes.get(volume).growSnapshot(name),
   closeVolume: (volume) => engine.volumes.get(volume).close(),
   close: () => engine.close(),
   stats: () => engine.stats(),

@@ -25,6 +25,7 @@ export class EngineProcess {
   abort = (): Promise<void> => this.#order("abort");
   create = (volume: string, options: SnapshotOptions): Promise<void> => this.#order("create", volume, options);
   drop = (volume: string, name: string): Promise<void> => this.#order("drop", volume, name);
+  grow = (volume: string, name: string): Promise<void> => this.#order("grow", volume, name);
   closeVolume = (volume: string): Promise<void> => this.#order("closeVolume", volume);
   close = (): Promise<void> => this.#order("close");
   stats = (): Promise<EngineStats> => this.#order("stats");

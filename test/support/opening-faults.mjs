@@ -19,8 +19,9 @@ const MIB = 2 ** 20;
 const [, , folder, forGood] = process.argv;
 const native = createRequire(import.meta.url)("../../native-bindings/build/Release/snapring.node");
 
-let taken = 0;
-let refused = 0;
+/** [taken, refused, for good, the last that was refused is the register]: threads count with main (register-fault.mjs). */
+const state = new Int32Array(new SharedArrayBuffer(16));
+threads.setEnvironmentData("faults", state);
 let what = "";
 
 /** True: this one is refused. */
@@ -30,8 +31,8 @@ function refuse(name) {
   if (forGood !== undefined && name !== forGood) return false;
   // A machine without memory has none either when it is asked again for the same.
   if (name === "memory" && what === "memory") return true;
-  taken += 1;
-  if (refused === 0 || (forGood === undefined ? taken !== refused : taken < refused)) return false;
+  state[0] += 1;
+  if (state[1] === 0 || (forGood === undefined ? state[0] !== state[1] : state[0] < state[1])) return false;
   what = name;
   return true;
 }
@@ -57,7 +58,6 @@ native.createRing = failing("ring", native.createRing, () => -ENOMEM);
 globalThis.SharedArrayBuffer = failing("memory", SharedArrayBuffer, noMemory);
 WebAssembly.Memory = failing("pages", WebAssembly.Memory, noMemory);
 fs.openSync = failing("file", fs.openSync, () => raise(coded("EMFILE", "EMFILE: too many open files, open")));
-fs.promises.rename = failing("register", fs.promises.rename, () => Promise.reject(coded("ENOSPC", "no space left")));
 net.Server.prototype.listen = failing("socket", net.Server.prototype.listen, (server) => {
   process.nextTick(() => server.emit("error", coded("EMFILE", "listen EMFILE")));
   return server;
@@ -68,6 +68,11 @@ threads.Worker = failing("thread", threads.Worker, () =>
 syncBuiltinESMExports();
 
 const { openVolume } = await import("../../dist/src/index.js");
+
+function endFaults() {
+  if (state[3] === 1) what = "register";
+  state[1] = 0;
+}
 
 async function life() {
   const volume = await openVolume({
@@ -83,7 +88,7 @@ async function life() {
     copyWorkers: 2,
   });
   // A register that cannot be written at the end is another matter.
-  refused = 0;
+  endFaults();
   await volume.close();
 }
 
@@ -103,12 +108,13 @@ await life();
 left();
 const [files, tasks] = [count("fd"), count("task")];
 for (let k = 1; ; k++) {
-  [taken, refused, what] = [0, k, ""];
+  state.set([0, k, forGood === undefined ? 0 : 1, 0]);
+  what = "";
   const { code, message, hint } = await life().then(
     () => ({}),
     (error) => ({ code: error.code, message: error.message, hint: error.hint }),
   );
-  refused = 0;
+  endFaults();
   if (what === "") break;
   const opened = message === undefined;
   const more = { files: count("fd") - files, threads: count("task") - tasks };

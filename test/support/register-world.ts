@@ -12,7 +12,7 @@ import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach } from "vitest";
-import { RegisteredSet } from "../../src/engine/registered-set.ts";
+import { RegisteredSet, type Registrand } from "../../src/engine/registered-set.ts";
 import { type OpenedStore, openStore } from "../../src/engine/store-opening.ts";
 import { VolumeDevice } from "../../src/engine/volume-device.ts";
 import { openDevice } from "../../src/opening/open-device.ts";
@@ -175,8 +175,8 @@ export class Opening implements AsyncDisposable {
     return this.opened?.merging === true ? "merging" : (this.opened?.loaded.state ?? "none");
   }
 
-  get registrand(): { readonly name: string; readonly file: VolumeDevice["file"]; readonly chunkBytes: number } {
-    return { name: "s", file: (this.opened as OpenedStore).cow.file, chunkBytes: CHUNK };
+  get registrand(): Registrand {
+    return { name: "s", cow: (this.opened as OpenedStore).cow, chunkBytes: CHUNK };
   }
 
   /** Everything has opened: what a volume writes down then. */

@@ -71,7 +71,7 @@ const WAYS: Readonly<Record<string, Case>> = {
   },
   growth: {
     plant: () => vi.spyOn(LifeCycle.prototype, "resize").mockImplementation(planted),
-    act: async (volume) => volume.library.growSnapshot("monday"),
+    act: (volume) => volume.library.growSnapshot("monday"),
   },
   "a step of a merge": {
     plant: () => vi.spyOn(Core.prototype, "mergeContinue").mockImplementation(planted),

@@ -11,6 +11,7 @@ import { probeUring } from "../../src/device/native.ts";
 import { makeScratch, type Scratch } from "../support/free-socket.ts";
 
 const PROGRAM = fileURLToPath(new URL("../support/opening-faults.mjs", import.meta.url));
+const REGISTER = new URL("../support/register-fault.mjs", import.meta.url).href;
 const run = promisify(execFile);
 
 let scratch: Scratch;
@@ -42,7 +43,7 @@ const CODES: Readonly<Record<string, string>> = {
 async function openings(...words: string[]): Promise<Opening[]> {
   scratch = await makeScratch();
   await writeFile(scratch.file("origin"), Buffer.alloc(2 ** 20));
-  const { stdout } = await run(process.execPath, [PROGRAM, scratch.file("."), ...words]);
+  const { stdout } = await run(process.execPath, ["--import", REGISTER, PROGRAM, scratch.file("."), ...words]);
   return stdout
     .trim()
     .split("\n")

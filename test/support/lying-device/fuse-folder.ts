@@ -53,7 +53,9 @@ export class FuseFolder {
   readonly #moved: (name: string, file: LyingFile | undefined) => void;
   readonly #flushed: () => void;
   readonly #reserves: boolean;
-  readonly #before: () => Promise<void> | undefined;
+  readonly #before: (operation: number) => Promise<void> | undefined;
+  /** By node and name, where files have any. */
+  readonly #attributes: Map<string, Buffer> | undefined;
   #lastNode = ROOT_NODE;
   #closed = false;
 
@@ -65,6 +67,7 @@ export class FuseFolder {
     this.#flushed = options.flushed ?? (() => undefined);
     this.#reserves = options.reserves ?? true;
     this.#before = options.before ?? (() => undefined);
+    this.#attributes = options.attributes === true ? new Map() : undefined;
   }
 
   /** Mount it. */
@@ -119,8 +122,8 @@ export class FuseFolder {
         if (error.code === "EINTR" || error.code === "ENOENT" || error.code === "EAGAIN") this.#receive(buffer);
         return;
       }
-      const hung = this.#before();
       const bytes = buffer.subarray(0, length);
+      const hung = this.#before(wire.decodeRequest(bytes).operation);
       const request = wire.decodeRequest(hung === undefined ? bytes : Buffer.from(bytes));
       // What an operation needs of the buffer it takes before it waits for anything.
       if (hung === undefined) void this.#answer(request);
@@ -172,6 +175,10 @@ export class FuseFolder {
         return this.#flush(node);
       case FuseOp.Fallocate:
         return this.#allocate(node, body);
+      case FuseOp.SetXattr:
+      case FuseOp.GetXattr:
+      case FuseOp.RemoveXattr:
+        return this.#attributes === undefined ? ENOSYS : this.#attribute(request, this.#attributes);
       case FuseOp.StatFs:
         return wire.statFsReply();
       case FuseOp.OpenDir:
@@ -224,6 +231,17 @@ export class FuseFolder {
     return wire.attributesReply(node, this.#fileOf(node).sizeBytes);
   }
 
+  #attribute({ operation, node, body }: FuseRequest, all: Map<string, Buffer>): Uint8Array | number {
+    if (operation === FuseOp.GetXattr) return wire.attributeReply(body, all.get(`${node} ${wire.namesIn(body, 8)[0]}`));
+    if (operation === FuseOp.RemoveXattr) {
+      all.delete(`${node} ${wire.namesIn(body, 0)[0]}`);
+      return Buffer.alloc(0);
+    }
+    const { name, value } = wire.decodeAttribute(body);
+    all.set(`${node} ${name}`, value);
+    return Buffer.alloc(0);
+  }
+
   async #transfer(operation: number, body: Buffer): Promise<Uint8Array | number> {
     const { handle, offset, length, durable } = wire.decodeTransfer(body);
     const file = this.#fileOf(handle);
@@ -260,5 +278,7 @@ export interface FolderOptions {
   /** False: no file can have space reserved. */
   readonly reserves?: boolean;
   /** Each request waits for it: the whole file system hangs. */
-  readonly before?: () => Promise<void> | undefined;
+  readonly before?: (operation: number) => Promise<void> | undefined;
+  /** Files carry extended attributes. */
+  readonly attributes?: boolean;
 }

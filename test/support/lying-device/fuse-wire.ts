@@ -19,6 +19,9 @@ export const FuseOp = {
   StatFs: 17,
   Release: 18,
   Fsync: 20,
+  SetXattr: 21,
+  GetXattr: 22,
+  RemoveXattr: 24,
   Init: 26,
   OpenDir: 27,
   ReadDir: 28,
@@ -159,6 +162,29 @@ export const TRANSFER_BYTES = 40;
 export function writtenReply(length: number): Buffer {
   const reply = Buffer.alloc(8);
   reply.writeUInt32LE(length, 0);
+  return reply;
+}
+
+export interface AttributeSet {
+  readonly name: string;
+  readonly value: Buffer;
+}
+
+/** Of a SETXATTR. */
+export function decodeAttribute(body: Buffer): AttributeSet {
+  const name = namesIn(body, 8)[0];
+  return { name, value: Buffer.from(body.subarray(8 + Buffer.byteLength(name) + 1).subarray(0, body.readUInt32LE(0))) };
+}
+
+/** Of a GETXATTR: the value, or its length where no room is given for it, or a positive errno. */
+export function attributeReply(body: Buffer, value: Buffer | undefined): Buffer | number {
+  const ENODATA = 61;
+  const ERANGE = 34;
+  const room = body.readUInt32LE(0);
+  if (value === undefined) return ENODATA;
+  if (room > 0) return value.length <= room ? value : ERANGE;
+  const reply = Buffer.alloc(8);
+  reply.writeUInt32LE(value.length, 0);
   return reply;
 }
 

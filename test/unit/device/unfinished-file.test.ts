@@ -3,6 +3,7 @@ import { closeSync, openSync, readdirSync, readFileSync, statSync, writeFileSync
 import type * as Promises from "node:fs/promises";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { UnfinishedFile } from "../../../src/device/unfinished-file.ts";
+import { writeAllTo } from "../../../src/device/write-all.ts";
 import { makeScratch, type Scratch } from "../../support/free-socket.ts";
 
 /** Which call fails: the flush of the folder, the removal of the other name, a hard link that the file system does not have. */
@@ -40,7 +41,7 @@ afterEach(async () => {
 
 async function made(): Promise<UnfinishedFile> {
   const unfinished = await UnfinishedFile.make(path);
-  await unfinished.file.writeFile("the new one");
+  await writeAllTo(unfinished.file, 0, Buffer.from("the new one"));
   return unfinished;
 }
 

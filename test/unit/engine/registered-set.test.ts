@@ -3,7 +3,6 @@
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { DeviceFile } from "../../../src/device/device-file.ts";
 import { RegisteredSet, type Registrand } from "../../../src/engine/registered-set.ts";
 import { VolumeDevice } from "../../../src/engine/volume-device.ts";
 import { inlineOpenings } from "../../support/inline-openings.ts";
@@ -33,7 +32,7 @@ const CHUNK = CHUNK_SECTORS * 512;
 let scratch: Scratch;
 let origin: VolumeDevice;
 let set: RegisteredSet;
-const files: DeviceFile[] = [];
+const devices: VolumeDevice[] = [];
 
 beforeEach(async () => {
   scratch = await makeScratch();
@@ -44,7 +43,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  for (const file of files.splice(0)) file[Symbol.dispose]();
+  for (const device of devices.splice(0)) device.close();
   origin.close();
   machine.isShort = false;
   await scratch.remove();
@@ -54,9 +53,11 @@ afterEach(async () => {
 async function registered(name: string, cow: string, exceptions: number): Promise<Registrand> {
   const path = scratch.file(cow);
   writeFileSync(path, storeImage(2 ** 20, CHUNK_SECTORS));
-  const file = DeviceFile.open(path, "write", "cow");
-  files.push(file);
-  const one = { name, file, chunkBytes: CHUNK };
+  const device = new VolumeDevice(
+    openDevice({ path, what: "COW device", readOnly: false, direct: false, unlocked: false }),
+  );
+  devices.push(device);
+  const one = { name, cow: device, chunkBytes: CHUNK };
   await set.record(one, "active");
   writeFileSync(
     path,

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { errno } from "../../../src/base/errno.ts";
 import type * as FileSpace from "../../../src/device/file-space.ts";
 import type { Native } from "../../../src/device/native.ts";
-import { openStore, type StoreSurroundings } from "../../../src/engine/store-opening.ts";
+import { openStore, type StoreSurroundings, type StoreTies } from "../../../src/engine/store-opening.ts";
 import { VolumeDevice } from "../../../src/engine/volume-device.ts";
 import { openDevice } from "../../../src/opening/open-device.ts";
 import { inlineOpenings } from "../../support/inline-openings.ts";
@@ -37,7 +37,8 @@ afterEach(async () => {
 });
 
 function around(more: Partial<StoreSurroundings>, tie: () => never): StoreSurroundings {
-  const ties = { seen: () => undefined, missing: () => {}, refuseTransient: () => {}, tie };
+  const look: StoreTies["look"] = ({ cow: path }) => Promise.resolve({ isThere: existsSync(path), known: undefined });
+  const ties = { look, missing: () => {}, refuseTransient: () => {}, tie };
   const how = { direct: false, readOnly: false, unlocked: false, mode: "auto", make: true } as const;
   return { openings: inlineOpenings, origin, cows: [], ...how, log: () => {}, ties, ...more };
 }
