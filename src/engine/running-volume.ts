@@ -325,10 +325,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
   /** A device hangs. Exceptions are committed while their devices answer; what clients wrote to the origin and did not flush is flushed. */
   async #flushAtLast(): Promise<void> {
     if (this.#options.originReadOnly || this.#origin === undefined) return;
-    await Promise.race([
-      this.#origin.flush(this.#engine.openings),
-      new Promise((resolve) => setTimeout(resolve, CLOSE_GRACE_MS)),
-    ]);
+    await Promise.race([this.#origin.flushAtLast(), new Promise((resolve) => setTimeout(resolve, CLOSE_GRACE_MS))]);
   }
 
   /**
