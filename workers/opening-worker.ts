@@ -15,17 +15,19 @@ if (!isMainThread) callInThisThread();
 export interface TaskCall<T extends OpeningTask = OpeningTask> {
   readonly task: T;
   readonly order: OrderOf<T>;
-  readonly stop: Int32Array;
+  /** See engine/opening-call.ts. */
+  readonly words: Int32Array;
   readonly port: MessagePort | undefined;
 }
 
 /** The task. */
 export async function openingTask<T extends OpeningTask>(call: TaskCall<T>): Promise<Answer<AnswerOf<T>>> {
-  const { task, order, stop, port } = call;
+  const { task, order, words, port } = call;
   const body = OPENING_TASKS[task] as (order: OrderOf<T>, means: TaskMeans) => AnswerOf<T> | Promise<AnswerOf<T>>;
   const answered = await answer(() => {
-    if (Atomics.load(stop, 0) !== 0) throw new SnapringError("ECANCELED", "the opening was given up");
-    return body(order, { stop, port });
+    const isFirst = Atomics.compareExchange(words, 1, 0, 1) === 0;
+    if (!isFirst || Atomics.load(words, 0) !== 0) throw new SnapringError("ECANCELED", "the opening was given up");
+    return body(order, { stop: words, port });
   });
   port?.close();
   return answered;

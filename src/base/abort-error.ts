@@ -1,6 +1,7 @@
 /**
  * What an order of a program's rejects with when its AbortSignal ends it: as node's own, with the name and the code that programs look for.
  */
+import { OPENING_GRACE_MS } from "./constants.ts";
 
 export class AbortError extends Error {
   override readonly name = "AbortError";
@@ -25,5 +26,13 @@ export function whenAborted(signal: AbortSignal, body: () => void, done: Promise
   if (signal.aborted) return body();
   signal.addEventListener("abort", body, { once: true });
   const forget = (): void => signal.removeEventListener("abort", body);
+  done.then(forget, forget);
+}
+
+/** `body` is called where `done` has not ended so long after the signal. */
+export function whenOverdue(signal: AbortSignal, body: () => void, done: Promise<unknown>): void {
+  let timer: NodeJS.Timeout | undefined;
+  const forget = (): void => clearTimeout(timer);
+  whenAborted(signal, () => (timer = setTimeout(body, OPENING_GRACE_MS)), done);
   done.then(forget, forget);
 }

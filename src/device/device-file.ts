@@ -138,8 +138,11 @@ export class DeviceFile implements Disposable, OpenedFile {
   }
 
   [Symbol.dispose](): void {
-    closeSync(this.fd);
-    if (this.behind >= 0) closeSync(this.behind);
+    try {
+      closeSync(this.fd);
+    } finally {
+      if (this.behind >= 0) closeSync(this.behind);
+    }
   }
 
   #call<T>(verb: string, position: number, body: () => T): T {

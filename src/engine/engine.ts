@@ -11,6 +11,7 @@
 import { setImmediate } from "node:timers/promises";
 import { AbortError } from "../base/abort-error.ts";
 import { SnapringError } from "../base/errno.ts";
+import { StuckError } from "../base/stuck-error.ts";
 import type { ClientStats } from "./client-limits.ts";
 import { type CompleteEngine, completeEngine, completeEngineVolume } from "./complete-options.ts";
 import { uriOf } from "./listen-address.ts";
@@ -141,9 +142,8 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
-   * Gives up the volumes that are still being opened, closes every other one, as its own `close` does, all at a time, and ends the threads. A second call waits
-   * for the first. Rejects with the SnapringError of a
-   * volume whose device does not answer (ETIMEDOUT): the threads are there then until the process ends.
+   * Gives up the volumes that are still being opened, closes every other one, as its own `close` does, all at a time, and ends the threads. A second call
+   * waits for the first. Rejects with the SnapringError of a volume whose device does not answer (ETIMEDOUT): the threads are there then until the process ends.
    */
   close(options: CloseOptions = {}): Promise<void> {
     try {
@@ -170,6 +170,7 @@ export class Engine implements AsyncDisposable {
     const closes = [...this.#volumes.values()].map((volume) => volume.close(signal === undefined ? {} : { signal }));
     const failed = (await Promise.allSettled(closes)).find((one) => one.status === "rejected");
     if (failed !== undefined) throw failed.reason;
+    if (this.#running.volumes > 0) throw new StuckError("closing: a volume that was being opened waits for its device");
     await this.#end();
   }
 }

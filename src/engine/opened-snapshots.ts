@@ -88,10 +88,10 @@ export class OpenedSnapshots {
           takesLong: options === last ? takesLong : undefined,
           stop: signal,
         });
-        await this.#fitOrigin(loaded.chunkSectors * SECTOR_BYTES);
+        await this.#fitOrigin(loaded.chunkSectors * SECTOR_BYTES, signal);
       }
     } catch (error) {
-      for (const handle of this.all()) removeMade(handle);
+      for (const handle of this.all()) await this.removeMade(handle);
       throw error;
     }
   }
@@ -119,9 +119,13 @@ export class OpenedSnapshots {
       return this.#adopt(options, opened);
     } catch (error) {
       opened.cow.close();
-      removeMade(opened);
+      await removeMade(opened, this.#openings);
       throw error;
     }
+  }
+
+  removeMade(handle: SnapshotHandle): Promise<void> {
+    return removeMade(handle, this.#openings);
   }
 
   /** Of its COW device, which may have grown or shrunk. */
@@ -161,7 +165,7 @@ export class OpenedSnapshots {
     } catch (error) {
       if (this.isSettled) throw error;
     }
-    removeMade(handle);
+    await this.removeMade(handle);
   }
 
   #close(handle: SnapshotHandle, quiet: boolean): void {
@@ -170,9 +174,9 @@ export class OpenedSnapshots {
   }
 
   /** Copies read whole chunks of the origin: they must be whole device blocks there. */
-  async #fitOrigin(chunkBytes: number): Promise<void> {
+  async #fitOrigin(chunkBytes: number, stop: AbortSignal | undefined): Promise<void> {
     if (chunkBytes % this.#origin.align === 0) return;
-    const warning = await this.#origin.useBuffered(this.#openings);
+    const warning = await this.#origin.useBuffered(this.#openings, stop);
     if (warning !== undefined) this.#options.log(warning);
   }
 

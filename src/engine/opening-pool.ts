@@ -14,6 +14,7 @@ import { AbortError, throwIfAborted, whenAborted } from "../base/abort-error.ts"
 import { OPENING_GRACE_MS, OPENING_IDLE_MS, OPENING_THREADS_MAX } from "../base/constants.ts";
 import { type Answer, answer, doneOf } from "../opening/answer.ts";
 import { type AnswerOf, OPENING_TASKS, type OpeningTask, type OrderOf } from "../opening/tasks.ts";
+import { type OpeningCall, OpeningCalls } from "./opening-call.ts";
 import { OpeningTurns } from "./opening-turns.ts";
 import { workerEntry } from "./worker-entry.ts";
 import { threadLoss } from "./worker-loss.ts";
@@ -30,8 +31,8 @@ export interface RunOptions<T = unknown> {
   readonly stop?: AbortSignal | undefined;
   /** A device that the task uses. Where the task is given up, it is told when that has ended. */
   readonly uses?: { leaveTo(ended: Promise<unknown>): void } | undefined;
-  /** What must not fail for want of a thread or memory: then it is done here, and waits here. */
-  readonly orHere?: boolean | undefined;
+  /** A volume that is served waits for it: it needs no turn, and where no thread can be started for it, it is done here, and waits here. */
+  readonly urgent?: boolean | undefined;
   /** The task was given up, and has ended with this after all. */
   readonly late?: ((answer: T) => void) | undefined;
 }
@@ -51,26 +52,29 @@ export class OpeningPool implements Openings {
   readonly #turns = new OpeningTurns();
   /** Those that have not ended, also where the pool has done with them. */
   readonly #threads = new Set<Worker>();
-  /** Of what is under way. */
+  /** Of what is under way: it fails, if no thread has begun it. */
   readonly #failing = new Set<(error: Error) => void>();
   /** Tasks that were given up, and have not ended. */
   #hung = 0;
-  /** Words by which a task is told to end, and which have none. */
-  readonly #words: Int32Array[] = [];
+  readonly #calls = new OpeningCalls();
 
   async run<T extends OpeningTask>(
     task: T,
     order: OrderOf<T>,
     options: RunOptions<AnswerOf<T>> = {},
   ): Promise<AnswerOf<T>> {
-    const { stop, port, orHere = false } = options;
+    const { stop, port, urgent = false } = options;
     throwIfAborted(stop);
     if (!isMainThread && LEAVES_OPEN.includes(task)) return await here(task, order);
-    const word = this.#words.pop() ?? new Int32Array(new SharedArrayBuffer(4));
-    const posted = this.#inTurn(task, order, word, port);
-    const ended = (orHere ? posted.catch(() => answer(() => here(task, order))) : posted).then(doneOf);
-    if (stop === undefined) return await ended;
-    return await this.#orGivenUp(ended, stop, word, options);
+    const call = this.#calls.take();
+    const posted = urgent ? this.#post(task, order, call, port) : this.#inTurn(task, order, call, port);
+    const ended = (urgent ? posted.catch(() => answer(() => here(task, order))) : posted).then(doneOf);
+    if (stop !== undefined) return await this.#orGivenUp(ended, stop, call, options);
+    try {
+      return await ended;
+    } finally {
+      this.#calls.give(call);
+    }
   }
 
   /**
@@ -89,15 +93,12 @@ export class OpeningPool implements Openings {
   async #inTurn<T extends OpeningTask>(
     task: T,
     order: OrderOf<T>,
-    stop: Int32Array,
+    call: OpeningCall,
     port: MessagePort | undefined,
   ): Promise<Answer<AnswerOf<T>>> {
     const ended = await this.#turns.take();
     try {
-      const answered = await this.#post(task, order, stop, port);
-      Atomics.store(stop, 0, 0);
-      this.#words.push(stop);
-      return answered;
+      return await this.#post(task, order, call, port);
     } finally {
       ended();
     }
@@ -112,31 +113,35 @@ export class OpeningPool implements Openings {
     }
   }
 
+  /** Rejects where no thread does it; then none has begun it, or it has died with it. */
   async #post<T extends OpeningTask>(
     task: T,
     order: OrderOf<T>,
-    stop: Int32Array,
+    call: OpeningCall,
     port: MessagePort | undefined,
   ): Promise<Answer<AnswerOf<T>>> {
     // Only now: a bundle that cannot even load it has been told why by then (worker-entry.ts).
     const { Piscina } = await import("piscina");
     let fail: ((error: Error) => void) | undefined;
     const failed = new Promise<never>((_, reject) => {
-      fail = reject;
-      this.#failing.add(reject);
+      fail = (error) => {
+        if (call.takeBack()) reject(error);
+      };
+      this.#failing.add(fail);
     });
     failed.catch(() => {});
     try {
       this.#pool ??= this.#start(Piscina);
-      const call = { task, order, stop, port };
+      const posted = { task, order, words: call.words, port };
       const transferList = port === undefined ? [] : [port];
-      const answered = this.#pool.run(call, { name: "openingTask", transferList });
+      const answered = this.#pool.run(posted, { name: "openingTask", transferList });
       this.#watch(this.#pool);
       return await Promise.race([answered, failed]);
     } catch (error) {
-      // Where there was no thread for it, it is in the queue still: a later one must not open what nobody waits for.
-      Atomics.store(stop, 0, 1);
-      throw threadLoss("the opening thread", true, error);
+      // Where there was no thread for it, it is in the queue still: a later one must not do what nobody waits for, or what has been done here.
+      call.takeBack();
+      // Want of memory has words of its own (refusal.ts).
+      throw error instanceof RangeError ? error : threadLoss("the opening thread", true, error);
     } finally {
       if (fail !== undefined) this.#failing.delete(fail);
     }
@@ -146,7 +151,8 @@ export class OpeningPool implements Openings {
     const pool = new Pool({
       filename: workerEntry("opening"),
       minThreads: 0,
-      maxThreads: OPENING_THREADS_MAX,
+      // Those that wait in vain leave threads for the volumes that are served.
+      maxThreads: 2 * OPENING_THREADS_MAX,
       concurrentTasksPerWorker: 1,
       idleTimeout: OPENING_IDLE_MS,
       atomics: "disabled",
@@ -160,33 +166,39 @@ export class OpeningPool implements Openings {
     return pool;
   }
 
-  #orGivenUp<T>(ended: Promise<T>, stop: AbortSignal, word: Int32Array, { uses, late }: RunOptions<T>): Promise<T> {
+  #orGivenUp<T>(ended: Promise<T>, stop: AbortSignal, call: OpeningCall, { uses, late }: RunOptions<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout | undefined;
       let isGivenUp = false;
       const giveUp = (): void => {
         isGivenUp = true;
-        this.#hung += 1;
+        // What only waited for its turn never begins.
+        const isStuck = !call.takeBack();
+        if (isStuck) this.#hung += 1;
         uses?.leaveTo(ended);
-        reject(new AbortError(stop, true));
+        reject(new AbortError(stop, isStuck));
+        const over = (): void => {
+          if (isStuck) this.#hung -= 1;
+        };
+        ended.then(over, over);
       };
       const tell = (): void => {
-        Atomics.store(word, 0, 1);
+        call.stop();
         timer = setTimeout(giveUp, OPENING_GRACE_MS);
       };
-      const end = (settle: () => void, after?: () => void): void => {
-        clearTimeout(timer);
-        if (!isGivenUp) return settle();
-        this.#hung -= 1;
-        after?.();
-      };
       whenAborted(stop, tell, ended);
+      // After those who might stop it have let go of it.
+      const end = (settle: () => void): void => {
+        clearTimeout(timer);
+        if (isGivenUp) return;
+        this.#calls.give(call);
+        settle();
+      };
       ended.then(
-        (value) =>
-          end(
-            () => resolve(value),
-            () => late?.(value),
-          ),
+        (value) => {
+          end(() => resolve(value));
+          if (isGivenUp) late?.(value);
+        },
         (error: unknown) => end(() => reject(stop.aborted ? new AbortError(stop) : (error as Error))),
       );
     });

@@ -11,7 +11,7 @@ import { OPENING_THREADS_MAX, OPENING_TURN_MS, OPENING_TURNS } from "../base/con
 import { SnapringError } from "../base/errno.ts";
 
 export class OpeningTurns {
-  /** Of those that have not ended. */
+  /** That have begun, and have not ended. */
   #underWay = 0;
   /** … and have their turn. */
   #turns = 0;
@@ -19,17 +19,18 @@ export class OpeningTurns {
 
   /** Resolves when the task may begin, with what is to be called when it has ended. Throws a SnapringError (EBUSY). */
   async take(): Promise<() => void> {
-    if (this.#underWay >= OPENING_THREADS_MAX) throw tooMany();
-    this.#underWay += 1;
     if (this.#turns >= OPENING_TURNS) await new Promise<void>((next) => this.#waiting.push(next));
     else this.#turns += 1;
+    if (this.#underWay >= OPENING_THREADS_MAX) {
+      this.#pass();
+      throw tooMany();
+    }
+    this.#underWay += 1;
     let hasTurn = true;
     const pass = (): void => {
       if (!hasTurn) return;
       hasTurn = false;
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#turns -= 1;
-      else next();
+      this.#pass();
     };
     const timer = setTimeout(pass, OPENING_TURN_MS);
     return () => {
@@ -37,6 +38,12 @@ export class OpeningTurns {
       this.#underWay -= 1;
       pass();
     };
+  }
+
+  #pass(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#turns -= 1;
+    else next();
   }
 }
 

@@ -2,12 +2,12 @@
  * Main's side of what opening threads do for the register of one origin (opening/register-tasks.ts has the other): each question and each write with the
  * devices that it may hang in.
  *
- *   while a volume is opened      given up by its signal; refused where there is no thread
- *   recorded later, or at its end neither: what must be durable is written by main itself where no thread can be had
+ *   looks, while a volume is opened    given up by its signal; refused where there is no thread
+ *   what is recorded                   neither: half of it would be worse than none. Where no thread can be had, main does it itself
  */
 import type { OpenedFile } from "../device/device-file.ts";
 import type { FoundRegister, OriginRegister } from "../register/origin-register.ts";
-import { packed, unpacked } from "../register/origin-register.ts";
+import { newHome, packed, unpacked } from "../register/origin-register.ts";
 import type { AbandonOrder } from "../register/abandon.ts";
 import type { RegisterHome } from "../register/register.ts";
 import type { SeenStore } from "../register/store-digest.ts";
@@ -21,7 +21,7 @@ import type {
   TieOrder,
   WriteOrder,
 } from "../opening/register-tasks.ts";
-import type { Openings, RunOptions } from "./opening-pool.ts";
+import type { Openings } from "./opening-pool.ts";
 import type { VolumeDevice } from "./volume-device.ts";
 
 /** A store that is open. */
@@ -31,19 +31,15 @@ export interface OpenStore {
 }
 
 type Stop = AbortSignal | undefined;
+const URGENT = { urgent: true } as const;
 
 export class RegisterTasks {
   readonly found: OriginRegister;
   readonly #openings: Openings;
-  readonly #origin: VolumeDevice;
-  /** Of the opening that writes the register for the first time. */
-  #stop: Stop;
 
-  private constructor(openings: Openings, origin: VolumeDevice, found: FoundRegister) {
+  private constructor(openings: Openings, found: FoundRegister) {
     this.#openings = openings;
-    this.#origin = origin;
-    const write = (order: WriteOrder): Promise<void> =>
-      openings.run("writeRegister", order, { ...this.#how, uses: origin });
+    const write = (order: WriteOrder): Promise<void> => openings.run("writeRegister", order, URGENT);
     this.found = unpacked(found, {
       replace: (path, text, rights) => write({ path, how: "replace", text, rights }),
       unfinish: (path) => write({ path, how: "unfinish" }),
@@ -61,17 +57,7 @@ export class RegisterTasks {
   ): Promise<RegisterTasks> {
     const { fd, path, sizeBytes } = origin.file;
     const order = { origin: { fd, path, sizeBytes }, words, settle };
-    return new RegisterTasks(openings, origin, await openings.run("findRegister", order, { stop, uses: origin }));
-  }
-
-  /** `body` may be given up, with all that it asks for. */
-  async whileOpening(stop: Stop, body: () => Promise<void>): Promise<void> {
-    this.#stop = stop;
-    try {
-      await body();
-    } finally {
-      this.#stop = undefined;
-    }
+    return new RegisterTasks(openings, await openings.run("findRegister", order, { stop, uses: origin }));
   }
 
   look(asked: readonly AskedStore[], stop: Stop): Promise<readonly StorePlace[]> {
@@ -86,37 +72,29 @@ export class RegisterTasks {
 
   /** Lines for the log. */
   abandon(order: AbandonOrder): Promise<readonly string[]> {
-    return this.#openings.run("abandonAll", order, { stop: this.#stop });
+    return this.#openings.run("abandonAll", order);
   }
 
   /** What its list holds now, `from` what was last seen of it on; of `most` exceptions at most. */
   seen({ cow, chunkBytes }: OpenStore, from?: SeenStore, most?: number): Promise<SeenStore> {
-    return this.#openings.run("seeStore", { file: cow.file, chunkBytes, from, most }, { orHere: true, uses: cow });
+    return this.#openings.run("seeStore", { file: cow.file, chunkBytes, from, most }, URGENT);
   }
 
   /** Of open stores, and the real ones of further paths. */
   places(opened: readonly OpenStore[], paths: readonly string[] = []): Promise<Places> {
     const order = { stores: opened.map(({ cow }) => cow.file), paths };
-    return this.#openings.run("placesOf", order, { ...this.#how, uses: usersOf(opened.map(({ cow }) => cow)) });
+    return this.#openings.run("placesOf", order, URGENT);
   }
 
-  home(): Promise<RegisterHome | undefined> {
-    return this.#openings.run("homeOf", packed(this.found), this.#how);
+  async home(): Promise<RegisterHome | undefined> {
+    // Where it stays where it is, no file is looked at.
+    if (this.found.register.path === this.found.place.path) return newHome(this.found);
+    return await this.#openings.run("homeOf", packed(this.found), URGENT);
   }
 
   /** The origin, and stores. */
   mark(stores: readonly (Omit<Marking, "file"> & Pick<OpenStore, "cow">)[]): Promise<void> {
     const marks = stores.map(({ cow, name, store }) => ({ file: cow.file as OpenedFile, name, store }));
-    const uses = usersOf([this.#origin, ...stores.map(({ cow }) => cow)]);
-    return this.#openings.run("markAll", { found: packed(this.found), stores: marks }, { ...this.#how, uses });
+    return this.#openings.run("markAll", { found: packed(this.found), stores: marks }, URGENT);
   }
-
-  get #how(): Pick<RunOptions, "stop" | "orHere"> {
-    return this.#stop === undefined ? { orHere: true } : { stop: this.#stop };
-  }
-}
-
-/** The devices that a task may hang in. */
-function usersOf(all: readonly VolumeDevice[]): RunOptions["uses"] {
-  return { leaveTo: (ended) => all.forEach((device) => device.leaveTo(ended)) };
 }

@@ -54,6 +54,7 @@ export class RegisteredSet {
   #without = false;
   /** What is known of the stores that are open, by name: ids, and what was seen last. */
   readonly #stores = new Map<string, KnownStore>();
+  readonly #underWay = new Set<Promise<void>>();
 
   private constructor(options: CompleteOptions, tasks: RegisterTasks, words: Words) {
     this.#options = options;
@@ -112,12 +113,23 @@ export class RegisteredSet {
   }
 
   /** Everything has opened: those given up go, and the others are registered, in one write. Durable when it resolves. */
-  async settle(
-    opened: readonly (Registrand & { readonly state: RegisteredState })[],
-    stop?: AbortSignal,
-  ): Promise<void> {
+  async settle(opened: readonly (Registrand & { readonly state: RegisteredState })[]): Promise<void> {
     if (this.#options.readOnly) return;
-    await this.#tasks.whileOpening(stop, () => this.#settle(opened));
+    await this.#tracked(this.#settle(opened));
+  }
+
+  /** Resolves when nothing of what was asked for so far is under way: then the origin's lock may go, and the descriptors that are looked at. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
+  }
+
+  async #tracked(work: Promise<void>): Promise<void> {
+    this.#underWay.add(work);
+    try {
+      await work;
+    } finally {
+      this.#underWay.delete(work);
+    }
   }
 
   async #settle(opened: readonly (Registrand & { readonly state: RegisteredState })[]): Promise<void> {
@@ -188,6 +200,10 @@ export class RegisteredSet {
   /** Durable when it resolves. */
   async record(one: Registrand, state: RegisteredState): Promise<void> {
     if (this.#options.readOnly || this.#without) return;
+    await this.#tracked(this.#record(one, state));
+  }
+
+  async #record(one: Registrand, state: RegisteredState): Promise<void> {
     const known = this.#stores.get(one.name);
     const seen = state === "active" ? await this.#tasks.seen(one) : known?.seen;
     const { stores } = await this.#tasks.places([one]);
@@ -202,6 +218,10 @@ export class RegisteredSet {
   /** Durable when it resolves. */
   async remove(one: Registrand): Promise<void> {
     if (this.#options.readOnly || this.#without) return;
+    await this.#tracked(this.#remove(one));
+  }
+
+  async #remove(one: Registrand): Promise<void> {
     this.#stores.delete(one.name);
     await this.#found.register.change([{ name: one.name, entry: undefined }]);
     await this.#mark([one]);

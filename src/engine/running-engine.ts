@@ -75,6 +75,11 @@ export class RunningEngine {
     });
   }
 
+  /** Volumes that have joined, and not left. */
+  get volumes(): number {
+    return this.#volumes;
+  }
+
   /** Undefined: they do not run yet. */
   get threads(): Threads | undefined {
     return this.#threads;

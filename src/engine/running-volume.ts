@@ -14,7 +14,7 @@
 import { EventEmitter } from "node:events";
 import { assert } from "../base/assert.ts";
 import { ABANDON_GRACE_MS, CLOSE_FLUSH_MS, CLOSE_GRACE_MS } from "../base/constants.ts";
-import { throwIfAborted, whenAborted } from "../base/abort-error.ts";
+import { AbortError, throwIfAborted, whenAborted, whenOverdue } from "../base/abort-error.ts";
 import { errnoName, SnapringError } from "../base/errno.ts";
 import { errnoWhy } from "../base/errno-words.ts";
 import type { NoticeKind } from "../core/ports.ts";
@@ -203,8 +203,11 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
       merging: { notice: (index, event, error) => this.#tell(index, event, error), began: () => this.#pacer.began() },
     });
     this.#set = set;
-    const attached = set.attach(signal);
-    await Promise.race([attached, this.#death]);
+    const attached = set.attach();
+    const done = Promise.race([attached, this.#death]);
+    // The stores are made and registered: that comes to its end, unless a device hangs.
+    if (signal !== undefined) whenOverdue(signal, () => this.fail(new AbortError(signal, true)), done);
+    await done;
     if (this.#dead !== undefined) throw this.#dead;
     throwIfAborted(signal);
     this.#listener.serve(serving.threads.exports);
@@ -275,8 +278,8 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
     this.#listener.close();
     this.#engine.leave(this.#number);
     this.#closeWatch.step("the register");
-    if (!this.#isOpen) await this.#opened?.takeBack();
     await this.#set?.looked();
+    if (!this.#isOpen) await this.#opened?.takeBack();
     this.#closeWatch.step("threads to end");
     await this.#left();
     const quiet = this.#engine.dead === undefined;

@@ -56,6 +56,7 @@ export class SnapshotHandle {
   readonly merging: boolean;
   readonly made: PlacedFile | undefined;
   #dropping = false;
+  #last: Promise<void> = Promise.resolve();
   /** How many exceptions it is to have when the register is told next. */
   seeAt: number;
   /** Commits until that is looked at: the first one, then now and then. */
@@ -88,6 +89,13 @@ export class SnapshotHandle {
       discardZeroesCow: parts.discardZeroesCow,
       discardPassdownOrigin: parts.discardPassdownOrigin,
     };
+  }
+
+  /** One order after the other, each when the one before has ended. */
+  inTurn(order: () => Promise<void>): Promise<void> {
+    const turn = this.#last.then(order);
+    this.#last = turn.catch(() => {});
+    return turn;
   }
 
   async whileDropping(drop: () => Promise<void>): Promise<void> {

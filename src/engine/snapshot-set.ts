@@ -21,7 +21,6 @@ import { type MergeParts, Merges } from "./merges.ts";
 import { coreError } from "./refusal.ts";
 import type { SnapshotHandle } from "./snapshot-handle.ts";
 import { snapshotStats, type SnapshotStats } from "./stats.ts";
-import { removeMade } from "./store-opening.ts";
 import type { Serving } from "./serving.ts";
 import type { SnapshotStatus } from "./volume-events.ts";
 import type { VolumeDevice } from "./volume-device.ts";
@@ -101,7 +100,7 @@ export class SnapshotSet {
   }
 
   /** Hand the opened snapshots to workers and core. One that merges is presented when this resolves. */
-  async attach(signal?: AbortSignal): Promise<void> {
+  async attach(): Promise<void> {
     for (const handle of this.#opened.all()) {
       await this.#introduce(handle);
       await this.#operate(handle.name, (operation) =>
@@ -115,7 +114,6 @@ export class SnapshotSet {
       if (handle.merging && this.#stateAtOpening(handle) === "active") this.#sayStopped(handle);
     await this.#registered.settle(
       persistent.map((handle) => ({ ...handle.registrand, state: this.#stateAtOpening(handle) })),
-      signal,
     );
     this.#opened.isSettled = true;
     for (const handle of this.#opened.all())
@@ -162,16 +160,17 @@ export class SnapshotSet {
       );
     } catch (error) {
       // Where a worker has died it cannot be told; why there is no snapshot is still what was thrown first.
+      await this.#registered.idle();
       await this.#forget(handle).catch(() => {});
       // Refused before anything was written; a store whose creation failed later may be registered, and stays.
       if (error instanceof AbortError || (error instanceof SnapringError && REFUSALS.includes(error.code)))
-        removeMade(handle);
+        await this.#opened.removeMade(handle);
       throw error;
     }
     if (signal?.aborted !== true) return;
     // It came too late to keep the snapshot from being: it goes again.
     await this.drop(handle);
-    removeMade(handle);
+    await this.#opened.removeMade(handle);
     throw new AbortError(signal);
   }
 
@@ -182,11 +181,20 @@ export class SnapshotSet {
   }
 
   /** Take over the size that the COW device has now (E-45, S-43). */
-  async grow(handle: SnapshotHandle): Promise<void> {
-    const sectors = await this.#opened.sectorsNow(handle);
+  grow(handle: SnapshotHandle): Promise<void> {
+    return handle.inTurn(() => this.#grow(handle));
+  }
+
+  /** An older size must not come after a newer one. */
+  async #grow(handle: SnapshotHandle): Promise<void> {
+    const isGone = (): boolean => !this.served().includes(handle);
+    const gone = new SnapringError("ENOENT", `there is no snapshot '${handle.name}'`);
+    if (isGone()) throw gone;
+    const sectors = await this.#opened.sectorsNow(handle).catch((error: unknown) => {
+      throw isGone() ? gone : error;
+    });
     // It may have been dropped meanwhile.
-    if (this.#opened.at(handle.index) !== handle)
-      throw new SnapringError("ENOENT", `there is no snapshot '${handle.name}'`);
+    if (isGone()) throw gone;
     const error = this.#shell.grow(handle.index, sectors);
     if (error === 0) return;
     if (error === undefined) throw new SnapringError("EIO", `${handle.name}: the volume has ended`);
@@ -256,6 +264,7 @@ export class SnapshotSet {
   /** Resolves when nothing looks at a store, or writes the register, any more: the devices may be closed. */
   async looked(): Promise<void> {
     await this.#seeing;
+    await this.#registered.idle();
   }
 
   #config(handle: SnapshotHandle): Parameters<CoreShell["core"]["openSnapshot"]>[1] {

@@ -11,12 +11,13 @@
  */
 import { MessageChannel } from "node:worker_threads";
 import { throwIfAborted } from "../base/abort-error.ts";
+import { OPENING_GRACE_MS } from "../base/constants.ts";
 import { type ErrnoName, hintOf, SnapringError } from "../base/errno.ts";
 import { exactSize } from "../base/size-text.ts";
 import { divCeil, divExact, SECTOR_BYTES } from "../base/units.ts";
 import { type LoadedStore, transientStore } from "../core/loaded-store.ts";
 import type { DeviceFile } from "../device/device-file.ts";
-import { type PlacedFile, removePlaced } from "../device/placed-file.ts";
+import type { PlacedFile } from "../device/placed-file.ts";
 import type { StorePlace } from "../opening/register-tasks.ts";
 import type { ReadStore } from "../register/known-store.ts";
 import type { DigestWord } from "../register/store-digest.ts";
@@ -30,6 +31,7 @@ import type { SnapshotOptions } from "./volume-options.ts";
 import { VolumeDevice } from "./volume-device.ts";
 
 const ZEROES_LINE_MS = 5000;
+const REMOVAL_MS: number = 3 * OPENING_GRACE_MS;
 
 /** What the register has to say of a store (registered-set.ts). */
 export interface StoreTies {
@@ -98,11 +100,12 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
     const originBytes = around.origin.file.sizeBytes;
     const chunkBytes = filled.loaded.chunkSectors * SECTOR_BYTES;
     // Chunks must be whole device blocks, also the last one, which the end of the origin may cut.
-    if (chunkBytes % cow.align !== 0 || originBytes % cow.align !== 0) await cow.useBuffered(around.openings);
+    if (chunkBytes % cow.align !== 0 || originBytes % cow.align !== 0)
+      await cow.useBuffered(around.openings, around.stop);
     return { ...filled, cow, made };
   } catch (error) {
     cow?.close();
-    removeMade({ made });
+    await removeMade({ made }, around.openings);
     throw withPath(options.cow, error);
   }
 }
@@ -172,9 +175,11 @@ function newTable({ chunkSectors }: LoadedStore, { file }: VolumeDevice): Shared
   return createTable({ originChunks: divCeil(file.sizeBytes, chunkSectors * SECTOR_BYTES) });
 }
 
-/** A COW file that was made for a snapshot that is not to be. */
-export function removeMade({ made }: Pick<OpenedStore, "made">): void {
-  if (made !== undefined) removePlaced(made);
+/** A COW file that was made for a snapshot that is not to be. It stays where its file system does not answer, or refuses. */
+export async function removeMade({ made }: Pick<OpenedStore, "made">, openings: Openings): Promise<void> {
+  if (made === undefined) return;
+  const stop = AbortSignal.timeout(REMOVAL_MS);
+  await openings.run("takeAway", made, { urgent: true, stop }).catch(() => {});
 }
 
 /** Undefined: somebody has taken it away again. */
@@ -186,7 +191,7 @@ async function makeCowFile(
   const { port1, port2 } = new MessageChannel();
   const progress = zeroesLine(options, log);
   port1.on("message", (done: number) => progress(done));
-  const late = (made: PlacedFile | undefined): void => removeMade({ made });
+  const late = (made: PlacedFile | undefined): void => void removeMade({ made }, openings);
   try {
     const order = { path, bytes, space: sparse === true ? "sparse" : "reserved" } as const;
     return await openings.run("makeCowFile", order, { port: port2, stop, late });

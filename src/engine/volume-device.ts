@@ -9,7 +9,7 @@ import { divFloor, SECTOR_BYTES } from "../base/units.ts";
 import { DeviceFile } from "../device/device-file.ts";
 import { unlockDevice } from "../device/device-lock.ts";
 import { errorOf } from "../opening/answer.ts";
-import type { DeviceOrder, OpenedDevice } from "../opening/open-device.ts";
+import type { DeviceOrder, OpenedDevice, Reopened } from "../opening/open-device.ts";
 import type { DeviceDescription } from "../ring/worker-data.ts";
 import type { Openings } from "./opening-pool.ts";
 
@@ -71,23 +71,27 @@ export class VolumeDevice {
 
   /** The device may have grown or shrunk since it was opened. */
   async sectorsNow(openings: Openings): Promise<number> {
-    return divFloor(await openings.run("sizeNow", this.file, { uses: this }), SECTOR_BYTES);
+    return divFloor(await openings.run("sizeNow", this.file, { urgent: true }), SECTOR_BYTES);
   }
 
   /** Go on without direct I/O: the sizes around it are no multiples of `align`. What is to be said of its lock now, where it was locked. */
-  async useBuffered(openings: Openings): Promise<string | undefined> {
+  async useBuffered(openings: Openings, stop?: AbortSignal): Promise<string | undefined> {
     if (this.#align === 1) return undefined;
     const device = { order: this.#order, file: this.file, fd: this.#fd };
-    const { fd, lockWarning, refused } = await openings.run("reopenBuffered", device);
-    this.#fd = fd;
-    this.#align = 1;
+    const take = ({ fd }: Reopened): void => {
+      this.#fd = fd;
+      this.#align = 1;
+    };
+    const reopened = await openings.run("reopenBuffered", device, { stop, uses: this, late: take });
+    take(reopened);
+    const { lockWarning, refused } = reopened;
     if (refused !== undefined) throw errorOf(refused);
     return this.lockWarning === undefined ? lockWarning : undefined;
   }
 
   /** Everything that has been written is durable: 0, or why not. */
   flush(openings: Openings): Promise<number> {
-    return openings.run("flush", this.#fd, { orHere: true, uses: this });
+    return openings.run("flush", this.#fd, { urgent: true });
   }
 
   /** The same by one of node's helpers, at the end of a process that does not end in order: no thread has to be started for it. */
@@ -107,8 +111,17 @@ export class VolumeDevice {
     const close = (): void => this.close(quiet);
     if (hung !== undefined) return void hung.then(close);
     if (this.#fd >= 0 && quiet) unlockDevice(this.#fd);
-    if (this.#fd >= 0) closeSync(this.#fd);
+    if (this.#fd >= 0) closeAnyhow(() => closeSync(this.#fd));
     this.#fd = -1;
-    this.file[Symbol.dispose]();
+    closeAnyhow(() => this.file[Symbol.dispose]());
+  }
+}
+
+/** The number is free again whatever the file system says (a server that has gone): nothing was left to be written, and others are to be closed, too. */
+function closeAnyhow(close: () => void): void {
+  try {
+    close();
+  } catch (error) {
+    if (typeof (error as { code?: unknown }).code !== "string") throw error;
   }
 }

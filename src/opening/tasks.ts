@@ -5,6 +5,7 @@
  *   reopenBuffered  the same device, no longer for direct I/O           another descriptor
  *   signature       what stands on a COW device that is to be blank     words
  *   makeCowFile     a COW file, and its space                           which file it is; meanwhile how far it is, by the port
+ *   takeAway        a COW file that was made for nothing
  *   flush           what clients wrote, at the end                      0, or an error number
  *   sizeNow         how large a device is by now                        bytes
  *   canBeKept       may the register of this origin be written?
@@ -26,7 +27,7 @@ import { errnoOf, SnapringError } from "../base/errno.ts";
 import { deviceFacts } from "../device/device-facts.ts";
 import { DeviceFile, type OpenedFile } from "../device/device-file.ts";
 import { type FileSpace, makeFile } from "../device/new-file.ts";
-import { type PlacedFile, placedFile } from "../device/placed-file.ts";
+import { type PlacedFile, placedFile, removePlaced } from "../device/placed-file.ts";
 import { type AbandonOrder, abandonAll, markInvalid } from "../register/abandon.ts";
 import { signatureOf, storeOn } from "../register/blank.ts";
 import { canKeepRegister } from "../register/register-place.ts";
@@ -35,9 +36,12 @@ import { type DeviceOrder, type OpenedDevice, openDevice, reopenBuffered, type R
 import { REGISTER_TASKS } from "./register-tasks.ts";
 import { type FoundList, type StoreOrder, StoreReading } from "./store-reading.ts";
 
+/** That main and the thread share for each task (engine/opening-call.ts). */
+export const TASK_WORDS = 2;
+
 /** What goes with every order. */
 export interface TaskMeans {
-  /** Not 0: nobody wants it any more. */
+  /** The first one not 0: nobody wants it any more. */
   readonly stop: Int32Array;
   /** Of a conversation. */
   readonly port: MessagePort | undefined;
@@ -74,6 +78,7 @@ export const OPENING_TASKS = {
     return storeOn(file) ?? signatureOf(file);
   },
   makeCowFile,
+  takeAway,
   canBeKept: (origin: string): boolean => canKeepRegister(origin),
   flush: (fd: number): number => {
     try {
@@ -92,6 +97,11 @@ export const OPENING_TASKS = {
 export type OpeningTask = keyof typeof OPENING_TASKS;
 export type OrderOf<T extends OpeningTask> = Parameters<(typeof OPENING_TASKS)[T]>[0];
 export type AnswerOf<T extends OpeningTask> = Awaited<ReturnType<(typeof OPENING_TASKS)[T]>>;
+
+/** Of another thread's making: it goes, if nothing else has taken its place. */
+function takeAway(file: PlacedFile): void {
+  removePlaced(file);
+}
 
 async function makeCowFile(order: CowFileOrder, { stop, port }: TaskMeans): Promise<PlacedFile | undefined> {
   const { path, bytes, space } = order;

@@ -5,7 +5,7 @@
  *
  * A snapshot is in it before its first origin write is let through, and is taken out, or called invalid, before an origin write is let
  * through that it has not preserved (S-70); that it merges stands there before its first chunk is merged (E-36). Transient stores are not in
- * it. A write that has failed is made up for by the next one, whatever it is about. Runs on main.
+ * it. A write that has failed is made up for by the next one, whatever it is about.
  *
  * Changes happen one after the other, whole: what one makes of the register is worked out when the one before has been written, or has
  * been taken back. A text that was made while another change was on its way would hold that one, too, also where it fails; and taking

@@ -9,10 +9,10 @@ export const inlineOpenings: Openings = {
   async run<T extends OpeningTask>(task: T, order: OrderOf<T>, options: RunOptions = {}): Promise<AnswerOf<T>> {
     const { port, stop: signal } = options;
     throwIfAborted(signal);
-    const stop = new Int32Array(new SharedArrayBuffer(4));
-    signal?.addEventListener("abort", () => Atomics.store(stop, 0, 1));
+    const words = new Int32Array(new SharedArrayBuffer(8));
+    signal?.addEventListener("abort", () => Atomics.store(words, 0, 1));
     const transfer = port === undefined ? [] : [port];
-    const call: TaskCall<T> = structuredClone({ task, order, stop, port }, { transfer });
+    const call: TaskCall<T> = structuredClone({ task, order, words, port }, { transfer });
     const answered = await openingTask<T>(call);
     throwIfAborted(signal);
     return structuredClone(doneOf(answered)) as AnswerOf<T>;

@@ -64,6 +64,16 @@ it("where as many hang as there may be threads, a further one is refused, until 
   await expect(turns.take()).resolves.toBeTypeOf("function");
 });
 
+it("many that only wait for their turn are refused by nobody: none of them hangs", async () => {
+  // Three hundred volumes that were opened at once were called devices that do not answer.
+  await take(OPENING_THREADS_MAX + 50);
+  for (let i = 0; i < OPENING_THREADS_MAX + 50; i++) {
+    begun[i]?.();
+    await vi.advanceTimersByTimeAsync(0);
+  }
+  expect(begun.length).toBe(OPENING_THREADS_MAX + 50);
+});
+
 it("nothing is left of a task that has ended: no timer", async () => {
   await take(3);
   for (const ended of begun) ended();
