@@ -83,10 +83,14 @@ export function callInThisThread(): void {
 }
 
 class ThreadsFile implements CalledFile {
-  readonly fd: number;
+  #fd: number;
 
   constructor(fd: number) {
-    this.fd = fd;
+    this.#fd = fd;
+  }
+
+  get fd(): number {
+    return this.#fd;
   }
 
   async read(...how: Parameters<CalledFile["read"]>): Promise<{ bytesRead: number }> {
@@ -117,7 +121,10 @@ class ThreadsFile implements CalledFile {
     fs.ftruncateSync(this.fd, bytes);
   }
 
+  /** A second call does nothing, as of node's FileHandle: the number may be another file's by then. */
   async close(): Promise<void> {
-    fs.closeSync(this.fd);
+    const fd = this.#fd;
+    this.#fd = -1;
+    if (fd >= 0) fs.closeSync(fd);
   }
 }

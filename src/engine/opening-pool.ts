@@ -1,5 +1,5 @@
 /**
- * The opening threads of an engine: a piscina pool, whose tasks may wait for a device (opening/tasks.ts), so that main never does.
+ * The opening threads of an engine: piscina pools of one thread each, whose tasks may wait for a device (opening/tasks.ts), so that main never does.
  *
  *   run ─▶ its turn (opening-turns.ts) ─▶ a thread, started where none is free ─▶ the task ends ─▶ its answer
  *    └─ aborted ─▶ the task is told ─▶ it ends soon, or its device hangs: given up, and what it opens later is `late`'s
@@ -11,7 +11,7 @@ import { once } from "node:events";
 import { isMainThread, type MessagePort, type Worker } from "node:worker_threads";
 import type { Piscina } from "piscina";
 import { AbortError, throwIfAborted, whenAborted } from "../base/abort-error.ts";
-import { OPENING_GRACE_MS, OPENING_IDLE_MS, OPENING_THREADS_MAX } from "../base/constants.ts";
+import { OPENING_GRACE_MS, OPENING_IDLE_MS } from "../base/constants.ts";
 import { type Answer, answer, doneOf } from "../opening/answer.ts";
 import { type AnswerOf, OPENING_TASKS, type OpeningTask, type OrderOf } from "../opening/tasks.ts";
 import { type OpeningCall, OpeningCalls } from "./opening-call.ts";
@@ -48,14 +48,12 @@ async function here<T extends OpeningTask>(task: T, order: OrderOf<T>): Promise<
 }
 
 export class OpeningPool implements Openings {
-  #pool: Piscina | undefined;
+  /** Each a pool of one thread, which has nothing to do: the one that had last is taken first. */
+  readonly #free: Piscina[] = [];
   readonly #turns = new OpeningTurns();
-  /** Those that have not ended, also where the pool has done with them. */
+  /** Those that have not ended, also where their pool has done with them. */
   readonly #threads = new Set<Worker>();
-  /** Of what is under way: it fails, if no thread has begun it. */
-  readonly #failing = new Set<(error: Error) => void>();
-  /** Tasks that were given up, and have not ended. */
-  #hung = 0;
+  readonly #busy = new Set<Worker>();
   readonly #calls = new OpeningCalls();
 
   async run<T extends OpeningTask>(
@@ -78,15 +76,15 @@ export class OpeningPool implements Openings {
   }
 
   /**
-   * No volume is left. A thread whose device hangs is left alone: it closes what it has opened when the call ends, which nobody can hasten, and ends then. Nor is
-   * anybody waiting for what is in the queue, whose end would be an error that nobody takes.
+   * No volume is left. A thread whose device hangs is left alone: it closes what it has opened when the call ends, which nobody can hasten, and ends a while
+   * later.
    */
   async close(): Promise<void> {
-    const pool = this.#pool;
-    if (pool === undefined || this.#hung > 0 || pool.queueSize > 0) return;
-    const ended = [...this.#threads].map((thread) => once(thread, "exit"));
-    await pool.destroy();
-    // The pool does not wait for one that is ending already: it has had nothing to do for long enough.
+    const idle = this.#free.splice(0);
+    const busy = this.#busy;
+    const ended = [...this.#threads].filter((thread) => !busy.has(thread)).map((thread) => once(thread, "exit"));
+    await Promise.all(idle.map((pool) => pool.destroy()));
+    // A pool does not wait for a thread that is ending already: it has had nothing to do for long enough.
     await Promise.allSettled(ended);
   }
 
@@ -104,15 +102,6 @@ export class OpeningPool implements Openings {
     }
   }
 
-  /** Threads start with a task, and the pool tells nobody when they have ended. */
-  #watch({ threads }: Piscina): void {
-    for (const thread of threads) {
-      if (this.#threads.has(thread)) continue;
-      this.#threads.add(thread);
-      thread.once("exit", () => this.#threads.delete(thread));
-    }
-  }
-
   /** Rejects where no thread does it; then none has begun it, or it has died with it. */
   async #post<T extends OpeningTask>(
     task: T,
@@ -122,48 +111,43 @@ export class OpeningPool implements Openings {
   ): Promise<Answer<AnswerOf<T>>> {
     // Only now: a bundle that cannot even load it has been told why by then (worker-entry.ts).
     const { Piscina } = await import("piscina");
+    const pool = this.#free.pop() ?? startPool(Piscina);
     let fail: ((error: Error) => void) | undefined;
     const failed = new Promise<never>((_, reject) => {
+      // A thread that dies before it has taken its task is the pool's error, and the task never ends.
       fail = (error) => {
         if (call.takeBack()) reject(error);
       };
-      this.#failing.add(fail);
+      pool.on("error", fail);
     });
     failed.catch(() => {});
     try {
-      this.#pool ??= this.#start(Piscina);
       const posted = { task, order, words: call.words, port };
       const transferList = port === undefined ? [] : [port];
-      const answered = this.#pool.run(posted, { name: "openingTask", transferList });
-      this.#watch(this.#pool);
-      return await Promise.race([answered, failed]);
+      const answered = pool.run(posted, { name: "openingTask", transferList });
+      this.#watch(pool);
+      const answer = await Promise.race([answered, failed]);
+      this.#free.push(pool);
+      return answer;
     } catch (error) {
-      // Where there was no thread for it, it is in the queue still: a later one must not do what nobody waits for, or what has been done here.
+      // The pool may hold it still, and is not used again: a later thread must not do what nobody waits for, or what has been done here.
       call.takeBack();
       // Want of memory has words of its own (refusal.ts).
       throw error instanceof RangeError ? error : threadLoss("the opening thread", true, error);
     } finally {
-      if (fail !== undefined) this.#failing.delete(fail);
+      if (fail !== undefined) pool.off("error", fail);
+      for (const thread of pool.threads) this.#busy.delete(thread);
     }
   }
 
-  #start(Pool: typeof Piscina): Piscina {
-    const pool = new Pool({
-      filename: workerEntry("opening"),
-      minThreads: 0,
-      // Those that wait in vain leave threads for the volumes that are served.
-      maxThreads: 2 * OPENING_THREADS_MAX,
-      concurrentTasksPerWorker: 1,
-      idleTimeout: OPENING_IDLE_MS,
-      atomics: "disabled",
-      // What it opens is main's, and outlives it.
-      trackUnmanagedFds: false,
-    });
-    // A thread that dies before it has taken its task is the pool's error, and the task never ends.
-    pool.on("error", (error: Error) => {
-      for (const fail of [...this.#failing]) fail(error);
-    });
-    return pool;
+  /** Threads start with a task, and the pool tells nobody when they have ended. */
+  #watch({ threads }: Piscina): void {
+    for (const thread of threads) {
+      this.#busy.add(thread);
+      if (this.#threads.has(thread)) continue;
+      this.#threads.add(thread);
+      thread.once("exit", () => this.#threads.delete(thread));
+    }
   }
 
   #orGivenUp<T>(ended: Promise<T>, stop: AbortSignal, call: OpeningCall, { uses, late }: RunOptions<T>): Promise<T> {
@@ -174,13 +158,8 @@ export class OpeningPool implements Openings {
         isGivenUp = true;
         // What only waited for its turn never begins.
         const isStuck = !call.takeBack();
-        if (isStuck) this.#hung += 1;
         uses?.leaveTo(ended);
         reject(new AbortError(stop, isStuck));
-        const over = (): void => {
-          if (isStuck) this.#hung -= 1;
-        };
-        ended.then(over, over);
       };
       const tell = (): void => {
         call.stop();
@@ -203,4 +182,23 @@ export class OpeningPool implements Openings {
       );
     });
   }
+}
+
+/**
+ * One thread at most, and one task at a time: then a thread is started by `run` alone, which says so where none can be had. A pool of several starts them from
+ * events, too, where nobody hears of it, and after one that was refused as many as it may have at once.
+ */
+function startPool(Pool: typeof Piscina): Piscina {
+  const pool = new Pool({
+    filename: workerEntry("opening"),
+    minThreads: 0,
+    maxThreads: 1,
+    concurrentTasksPerWorker: 1,
+    idleTimeout: OPENING_IDLE_MS,
+    atomics: "disabled",
+    // What it opens is main's, and outlives it.
+    trackUnmanagedFds: false,
+  });
+  pool.on("error", () => {});
+  return pool;
 }

@@ -118,6 +118,11 @@ export class RegisteredSet {
     await this.#tracked(this.#settle(opened));
   }
 
+  /** A snapshot of this name is registered. */
+  names(name: string): boolean {
+    return this.#found.register.snapshots.has(name);
+  }
+
   /** Resolves when nothing of what was asked for so far is under way: then the origin's lock may go, and the descriptors that are looked at. */
   async idle(): Promise<void> {
     await Promise.allSettled(this.#underWay);

@@ -28,9 +28,6 @@ import { checkName, refusePassdown } from "./option-schema.ts";
 import type { CompleteOptions } from "./complete-options.ts";
 import type { SnapshotOptions } from "./volume-options.ts";
 
-/** What a creation is refused with while the store is blank, or, for want of descriptors, before the register names it. */
-const REFUSALS: readonly string[] = ["EINVAL", "EBUSY", "EMFILE", "ENFILE"];
-
 /** A register of a million exceptions has been written seven times meanwhile. */
 const SEE_FACTOR = 8;
 
@@ -162,9 +159,8 @@ export class SnapshotSet {
       // Where a worker has died it cannot be told; why there is no snapshot is still what was thrown first.
       await this.#registered.idle();
       await this.#forget(handle).catch(() => {});
-      // Refused before anything was written; a store whose creation failed later may be registered, and stays.
-      if (error instanceof AbortError || (error instanceof SnapringError && REFUSALS.includes(error.code)))
-        await this.#opened.removeMade(handle);
+      // What the register names must stay: the next opening would miss it (E-46).
+      if (!this.#registered.names(handle.name)) await this.#opened.removeMade(handle);
       throw error;
     }
     if (signal?.aborted !== true) return;
