@@ -257,8 +257,8 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     "Its end is not on the device.",
     edit(
       "workers/export/piece-io.ts",
-      "    const before = piece.memory === -1 ? 0 : transfer.position % device.align;\n    if (transfer.progress >= before + piece.length) return true;",
-      "    const before = piece.memory === -1 ? 0 : transfer.position % device.align;\n    if (transfer.progress >= before) return true;",
+      "    const before = transfer.position % device.align;\n    if (transfer.progress >= before + piece.length) return true;",
+      "    const before = transfer.position % device.align;\n    if (transfer.progress >= before) return true;",
     ),
   ),
   mutant(
