@@ -7,7 +7,7 @@
  * `settle` waits until everything of the hostile clients is over, then looks: the process lives and said nothing that it should not,
  * no connection, request, device operation or slot is left, no descriptor either, the memory is bounded, the data is right.
  */
-import { MAX_CONNECTIONS_PER_WORKER } from "../../src/base/constants.ts";
+import { MAX_CONNECTIONS_PER_WORKER, OPENING_IDLE_MS } from "../../src/base/constants.ts";
 import { CONNECTION_BYTES, EXPORT_ARENA_BYTES } from "../../src/ring/export-arena.ts";
 import { SeededRandom } from "../support/core/seeded-random.ts";
 import { dataPattern } from "../support/data-pattern.ts";
@@ -64,6 +64,8 @@ export class Target {
     const target = new Target(volume, port, seed);
     target.#good = { origin: await volume.open(), friday: await volume.open("friday") };
     await target.beGood(20);
+    // Opening threads have descriptors of their own, and end when there was nothing to do for a while.
+    await new Promise((resolve) => setTimeout(resolve, 3 * OPENING_IDLE_MS));
     target.#descriptors = descriptorsOf(volume.server.pid);
     target.#memory = residentOf(volume.server.pid);
     return target;
