@@ -5,7 +5,6 @@
  *   looks, while a volume is opened    given up by its signal; refused where there is no thread
  *   what is recorded                   neither: half of it would be worse than none. Where no thread can be had, main does it itself
  */
-import type { OpenedFile } from "../device/device-file.ts";
 import type { FoundRegister, OriginRegister } from "../register/origin-register.ts";
 import { newHome, packed, unpacked } from "../register/origin-register.ts";
 import type { AbandonOrder } from "../register/abandon.ts";
@@ -94,7 +93,7 @@ export class RegisterTasks {
 
   /** The origin, and stores. */
   mark(stores: readonly (Omit<Marking, "file"> & Pick<OpenStore, "cow">)[]): Promise<void> {
-    const marks = stores.map(({ cow, name, store }) => ({ file: cow.file as OpenedFile, name, store }));
+    const marks = stores.map(({ cow, name, store }) => ({ file: cow.file, name, store }));
     return this.#openings.run("markAll", { found: packed(this.found), stores: marks }, URGENT);
   }
 }

@@ -78,7 +78,7 @@ export const OPENING_TASKS = {
     return storeOn(file) ?? signatureOf(file);
   },
   makeCowFile,
-  takeAway,
+  takeAway: (file: PlacedFile): void => removePlaced(file),
   canBeKept: (origin: string): boolean => canKeepRegister(origin),
   flush: (fd: number): number => {
     try {
@@ -97,11 +97,6 @@ export const OPENING_TASKS = {
 export type OpeningTask = keyof typeof OPENING_TASKS;
 export type OrderOf<T extends OpeningTask> = Parameters<(typeof OPENING_TASKS)[T]>[0];
 export type AnswerOf<T extends OpeningTask> = Awaited<ReturnType<(typeof OPENING_TASKS)[T]>>;
-
-/** Of another thread's making: it goes, if nothing else has taken its place. */
-function takeAway(file: PlacedFile): void {
-  removePlaced(file);
-}
 
 async function makeCowFile(order: CowFileOrder, { stop, port }: TaskMeans): Promise<PlacedFile | undefined> {
   const { path, bytes, space } = order;
