@@ -13,6 +13,8 @@ import { sleep, SoakedVolume } from "./soaked-volume.ts";
 
 const MIB = 2 ** 20;
 const WATCH_MS = 200;
+/** Looks at COW devices that are later than this hold users up. */
+const LOOKS_LATE_MS: number = 2 * WATCH_MS;
 /** How much more memory than after the warm-up is no leak: arenas that are touched for the first time, and the garbage collector's mood. */
 const MEMORY_TOLERANCE: number = 48 * MIB;
 /** Runs shorter than this say nothing about memory. */
@@ -35,7 +37,10 @@ export class Soak {
   readonly #server: RemoteServer;
   readonly #volumes: readonly SoakedVolume[];
   #turn = 0;
-  #failed: Error | undefined;
+  /** Made since COW devices were looked at last. */
+  #unseen = 0;
+  /** What failed, and what it made fail. */
+  readonly #failed: Error[] = [];
   readonly #memory: { readonly at: number; readonly bytes: number }[] = [];
   #descriptorsMost = 0;
   #start = 0;
@@ -51,7 +56,7 @@ export class Soak {
       address: { path: scratch.file("socket") },
       count: this.#count,
       isRunning: () => this.#isRunning(),
-      failed: (error: Error) => void (this.#failed ??= error),
+      failed: (error: Error) => void this.#failed.push(error),
       pace: (requests: number) => this.#pace(requests),
       order: this.#server.order.bind(this.#server),
       file: scratch.file,
@@ -67,6 +72,10 @@ export class Soak {
     const soak = new Soak(options, await makeScratch());
     try {
       return await soak.#run();
+    } catch (error) {
+      // A client that gets EIO may be heard of before the event that says why.
+      await sleep(WATCH_MS);
+      throw soak.#failed.length > 0 ? new AggregateError(soak.#failed, soak.#failed.map(String).join("\n")) : error;
     } finally {
       await soak.#server.end();
       await soak.#scratch.remove();
@@ -89,11 +98,14 @@ export class Soak {
   }
 
   #isRunning(): boolean {
-    if (this.#failed !== undefined) throw this.#failed;
+    if (this.#failed.length > 0) throw this.#failed[0];
     return performance.now() < this.#start + this.#options.milliseconds;
   }
 
+  /** Where looks at COW devices are late, on a machine that is busy, users wait for them: a device that nobody lets grow becomes full. */
   async #pace(requests: number): Promise<void> {
+    while (this.#unseen > (this.#options.rate * LOOKS_LATE_MS) / 1000 && this.#isRunning()) await sleep(10);
+    this.#unseen += requests;
     const now = performance.now();
     this.#turn = Math.max(this.#turn, now - 100) + (requests * 1000) / this.#options.rate;
     await sleep(this.#turn - now);
@@ -107,6 +119,7 @@ export class Soak {
       this.#memory.push({ at: performance.now() - this.#start, bytes: facts.residentBytes });
       this.#descriptorsMost = Math.max(this.#descriptorsMost, facts.descriptors);
       for (const volume of this.#volumes) await volume.look(facts);
+      this.#unseen = 0;
       if (performance.now() < shown + 10_000) continue;
       shown = performance.now();
       this.#options.progress(this.#line());
@@ -124,7 +137,7 @@ export class Soak {
       throw new Error(`${last.descriptors} descriptors, there were ${first.descriptors}`);
     for (const volume of this.#volumes) await volume.close();
     await this.#server.order({ order: "end" });
-    if (this.#failed !== undefined) throw this.#failed;
+    if (this.#failed.length > 0) throw this.#failed[0];
     const said = this.#server.stderr.split("\n").filter((line) => /assert|error|warning/i.test(line));
     if (said.length > 0) throw new Error(said.join("\n"));
   }

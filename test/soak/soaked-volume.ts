@@ -306,7 +306,7 @@ export class SoakedVolume implements Shared {
   }
 
   #let(user: User): void {
-    user.start((error) => this.#load.failed(error));
+    user.start((error) => this.#load.failed(new Error(`${user.exportName}: ${error.message}`, { cause: error })));
   }
 
   /** Rejects when something has failed. */
