@@ -315,7 +315,7 @@ export class RegisteredSet {
   }
 
   /** A store in memory, on this COW device. Throws a SnapringError (EBUSY) where the name or the device is registered. */
-  refuseTransient(_: SnapshotOptions, known: Known | undefined): void {
+  refuseTransient(known: Known | undefined): void {
     if (known === undefined || known.entry.state === "invalid") return;
     const { entry } = known;
     throw new SnapringError(

@@ -40,7 +40,7 @@ export interface StoreTies {
   /** Nothing stands there. Throws a SnapringError where it may not be made. */
   missing(options: SnapshotOptions, known: Known | undefined): void;
   /** Throws a SnapringError (EBUSY): a store in memory is not to take the place of that one. */
-  refuseTransient(options: SnapshotOptions, known: Known | undefined): void;
+  refuseTransient(known: Known | undefined): void;
   tie(options: SnapshotOptions, read: StoreRead, how: Pick<StoreSurroundings, "make" | "stop">): Promise<OpenAs>;
 }
 
@@ -87,7 +87,7 @@ export interface StoreSurroundings {
 /** Throws a SnapringError that names the COW device: what the rules S-12…S-39 refuse, ENOENT, EBUSY …; or an AbortError. */
 export async function openStore(options: SnapshotOptions, around: StoreSurroundings): Promise<OpenedStore> {
   const { isThere, known } = await around.ties.look(options, around.stop);
-  if (options.store === "N") around.ties.refuseTransient(options, known);
+  if (options.store === "N") around.ties.refuseTransient(known);
   if (!isThere) around.ties.missing(options, known);
   const made = isThere ? undefined : await makeCowFile(options, around);
   let cow: VolumeDevice | undefined;

@@ -5,7 +5,7 @@
  *
  * Real file systems, real threads. Whatever the snapshot loses, the live volume does not: its writes go on.
  */
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { afterEach, describe, expect, test } from "vitest";
 import { SnapshotView } from "../../src/offline/snapshot-view.ts";
 import { dataPattern } from "../support/data-pattern.ts";
@@ -187,6 +187,8 @@ describe.each(SETTINGS)("%s, %o", (kind, options) => {
     const more = { name: "more", cow: small!.file("more.cow"), size: 2 * MIB, chunkSize: CHUNK, sparse: true } as const;
     await expect(volume.library.createSnapshot(more)).rejects.toThrow(/more/);
     expect(volume.library.exports.map(({ name }) => name)).not.toContain("more");
+    // It stayed, and took the little room that there was.
+    expect(existsSync(more.cow)).toBe(false);
     small!.empty();
     await volume.library.createSnapshot(more);
     const live = Buffer.from(volume.before);
@@ -212,6 +214,7 @@ describe.each(["tmpfs", "ext4"] as const)("the register on a full %s (E-46)", (k
     small!.fill();
     const late = (cow: string) => ({ name: "late", cow: volume.cowPath(cow), size: 2 * MIB, chunkSize: CHUNK });
     await expect(volume.library.createSnapshot(late("first"))).rejects.toMatchObject({ code: "ENOSPC" });
+    expect(existsSync(volume.cowPath("first"))).toBe(false);
     expect(await volume.registered()).toEqual({});
     const origin = await volume.connect();
     const live = Buffer.from(before);
