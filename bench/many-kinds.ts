@@ -9,9 +9,9 @@
  * Origins have the same size together as that of one volume, and so have COW files.
  */
 import { cpus } from "node:os";
-import { fileURLToPath } from "node:url";
 import type { EngineVolumeOptions } from "../src/index.ts";
 import { run } from "./child.ts";
+import { ENGINE_SERVER } from "./engine-server-path.ts";
 import { copyBeforeWrite, qemuCache, qemuNbd, storageExport, storageServer } from "./peers.ts";
 import type { Place } from "./place.ts";
 import type { ServerKind } from "./server-kind.ts";
@@ -20,7 +20,6 @@ import { COW_BYTES } from "./snapring-kinds.ts";
 import { KIB } from "./workload.ts";
 import { MANY_VOLUMES } from "./workloads.ts";
 
-const ENGINE_SERVER: string = fileURLToPath(new URL("./engine-server.js", import.meta.url));
 const CHUNK_BYTES = 16 * KIB;
 const VOLUMES: readonly number[] = Array.from({ length: MANY_VOLUMES }, (_, i) => i);
 

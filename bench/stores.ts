@@ -26,7 +26,8 @@ import { type StoreImage, writeStoreImage } from "./store-image.ts";
 import { type Effort, measureBusyPoll, measureGroups, measureMetadata, measureReads } from "./store-questions.ts";
 import { measureQueue } from "./store-queue.ts";
 import { measureBound } from "./store-bound.ts";
-import { measureBeside, measureMain } from "./store-engine.ts";
+import { measureBeside } from "./store-beside.ts";
+import { measureMain } from "./store-main.ts";
 import { measureMerges, sparse } from "./store-merge.ts";
 
 const CHUNK = 16 * 1024;
