@@ -34,6 +34,8 @@ export interface Mutant {
   readonly end: Place;
   /** The line where it begins, without the spaces around it. */
   readonly line: string;
+  /** The line that opens the block around that: the nearest one above that is indented less. */
+  readonly within: string;
   readonly original: string;
   readonly replacement: string;
   readonly found: boolean;
@@ -62,7 +64,20 @@ function asMutant(
   const { start, end } = location;
   const original = textBetween(lines, start, end);
   const weakens = weakened.has(start, end, replacement);
-  return { file, mutator, start, end, line: lines[start.line - 1]!.trim(), original, replacement, found, weakens };
+  const line = lines[start.line - 1]!.trim();
+  const within = blockOf(lines, start.line - 1);
+  return { file, mutator, start, end, line, within, original, replacement, found, weakens };
+}
+
+/** The line that opens the block around one, by its index. */
+export function blockOf(lines: readonly string[], at: number): string {
+  const indent = indentOf(lines[at]!);
+  const above = lines.slice(0, at).findLast((line) => line.trim() !== "" && indentOf(line) < indent);
+  return above?.trim() ?? "";
+}
+
+function indentOf(line: string): number {
+  return line.length - line.trimStart().length;
 }
 
 function textBetween(lines: readonly string[], start: Place, end: Place): string {
@@ -81,7 +96,10 @@ export function unseenOf(mutant: Mutant, list: readonly Unseen[] = UNSEEN): Unse
   const instead = oneLine(mutant.replacement);
   return list.find(
     (one) =>
-      one.file === mutant.file && one.line === mutant.line && (one.instead === "*" || oneLine(one.instead) === instead),
+      one.file === mutant.file &&
+      one.line === mutant.line &&
+      (one.within ?? mutant.within) === mutant.within &&
+      (one.instead === "*" || oneLine(one.instead) === instead),
   );
 }
 
