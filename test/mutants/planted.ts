@@ -21,8 +21,10 @@ const METADATA_TEST = "test/unit/workers/metadata-loop.test.ts";
 const MERGE_ORDER = "test/unit/offline/merge-order.test.ts";
 const COUNTERS = "test/unit/core/counters.test.ts";
 const GIVEN_BACK = "test/unit/core/given-back.test.ts";
+const DEPARTED = "test/unit/workers/export-departed.test.ts";
 
 const FILL = "workers/export/chunk-fill.ts";
+const READER = "workers/export/connection-reader.ts";
 const SNAPSHOT = "workers/export/snapshot-handler.ts";
 const COPY = "workers/copy/copy-loop.ts";
 const METADATA = "workers/metadata/metadata-loop.ts";
@@ -275,6 +277,22 @@ const GIVES_BACK: readonly Planted[] = [
       "src/core/merge-step.ts",
       "    needs.end(this.#writers, 0);\n",
       "    if (error === 0) needs.end(this.#writers, 0);\n",
+    ),
+  ),
+  planted(
+    DEPARTED,
+    "a part of a write whose client has gone is taken for one whose rest still comes",
+    "A client that vanishes amid a write of more than 32 MiB ends the thread, and with it every client's connection.",
+    edit(READER, "    if (connection.id === -1) return this.#forgo(connection, request);\n", ""),
+  ),
+  planted(
+    DEPARTED,
+    "who is neither stalled nor about to end is not asked whether he still reads",
+    "A client that vanishes behind a part of a write keeps its place for as long as the device hangs.",
+    edit(
+      "workers/export/clients.ts",
+      "      if (connection.id !== -1) this.#sender.ask(connection);\n",
+      "      if (connection.id !== -1 && (connection.stalled || connection.ending)) this.#sender.ask(connection);\n",
     ),
   ),
 ];
