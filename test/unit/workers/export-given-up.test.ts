@@ -2,8 +2,13 @@
  * Requests that nobody waits for any more: of clients that have gone without a word, or were cut. What is under way ends, and gives
  * back what it holds (gates, tracked reads, exclusive grants, slots, chunks in reserve); nothing further begins.
  */
-import { expect, it } from "vitest";
-import { MAX_LONG_BYTES_PER_CONNECTION, MAX_PIECES_PER_REQUEST, STILL_READS_MS } from "../../../src/base/constants.ts";
+import { describe, expect, it } from "vitest";
+import {
+  MAX_LONG_BYTES_PER_CONNECTION,
+  MAX_LONG_BYTES_PER_WORKER,
+  MAX_PIECES_PER_REQUEST,
+  STILL_READS_MS,
+} from "../../../src/base/constants.ts";
 import {
   ORIGIN_READ_GATE,
   ORIGIN_WRITE_GATE,
@@ -120,6 +125,65 @@ it("it is found out also where nothing more is read from it, for it has asked fo
   bench.ring.held = () => false;
   expectNothingLeft(bench, client);
   expect(count(bench, IoOp.Allocate)).toBe(LONG);
+});
+
+describe("who vanishes while his zeroes wait for their turn, at a device that answers nothing,", () => {
+  it.each([
+    ["and breaks off", 4, "gone"],
+    ["and closes", 4, "closed"],
+    ["behind so many that nothing more is read from him", 3000, "closed"],
+  ] as const)("%s, leaves what is at the device, and no more", (_, requests, how) => {
+    const bench = new ExportBench({ originBytes: SIZE });
+    bench.ring.held = zeroing;
+    const other = bench.connect();
+    // The last ones begin nothing: those before them have left all at the device that their export may have there.
+    const left = Array.from({ length: 8 }, () => {
+      const client = bench.connect();
+      for (let i = 0; i < requests; i++) client.request(Command.WriteZeroes, 0, SIZE);
+      bench.run();
+      client.socket[how] = true;
+      clock.now += STILL_READS_MS;
+      bench.run();
+      expect(bench.closed()).toEqual([client.id]);
+      const { pieces, requests: records } = bench.context;
+      expect(pieces.used()).toBe(bench.ring.underWay(IoOp.Allocate));
+      return [pieces.used(), records.used()];
+    });
+    const most = (3 * MAX_LONG_BYTES_PER_WORKER) / MIB / 4;
+    expect(left.slice(0, 2)).toEqual([
+      [LONG, 1],
+      [2 * LONG, 2],
+    ]);
+    expect(left.at(-1)).toEqual(left.at(-2));
+    expect(left.at(-1)![0]).toBeLessThanOrEqual(most);
+    // Others go on, and all that is left comes back when the device answers again.
+    const cookies = [other.read(0, 512), other.request(Command.WriteZeroes, 0, SIZE)];
+    bench.run();
+    expect(other.errors()).toEqual({ [cookies[0]!]: 0 });
+    bench.ring.held = () => false;
+    bench.run();
+    expect(other.errors()).toEqual({ [cookies[1]!]: 0 });
+    other.disconnect();
+    expectNothingLeft(bench, other);
+  });
+
+  it("is found by the next thing that happens, 50 ms later; nobody wakes the worker for it", () => {
+    const bench = new ExportBench({ originBytes: SIZE });
+    bench.ring.held = zeroing;
+    const [client, other] = [bench.connect(), bench.connect()];
+    for (let i = 0; i < 3000; i++) client.request(Command.WriteZeroes, 0, SIZE);
+    bench.run();
+    client.socket.closed = true;
+    const read = (): void => {
+      other.read(0, 512);
+      bench.run();
+    };
+    read();
+    expect(bench.closed()).toEqual([]);
+    clock.now += STILL_READS_MS;
+    read();
+    expect(bench.closed()).toEqual([client.id]);
+  });
 });
 
 it("a client that has only said its last request, and reads on, gets every reply", () => {
