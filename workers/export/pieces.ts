@@ -71,7 +71,7 @@ export class Pieces {
     const outer = this.#advancing;
     this.#advancing = request;
     const client = this.#context.clientOf(request);
-    if (request.cursor < request.end && this.#isGivenUp(request)) this.#giveUp(request);
+    if (this.#isGivenUp(request)) this.#giveUp(request);
     const long = isLong(request);
     const most = long ? Number.POSITIVE_INFINITY : MAX_PIECES_PER_REQUEST;
     while (request.cursor < request.end && request.error === 0 && request.pieces < most) {
@@ -168,7 +168,7 @@ export class Pieces {
       this.#giveUp(request);
     }
     // That there is no room is the word that helps; other parts of the request fail for that very reason, and may do so earlier.
-    if (error !== 0 && (request.error === 0 || isNoRoom(error))) request.error = error;
+    if (request.error === 0 || isNoRoom(error)) request.error = error;
     if (piece.longBytes > 0) this.#long.ended(piece, request, context.clientOf(request));
     piece.over();
     context.pieces.give(piece);
@@ -217,12 +217,14 @@ export class Pieces {
     piece.begin(request, kind, from, stretch, this.#memoryOf(request, from));
     request.pieces += 1;
     handler.look(piece);
-    const endedAtOnce = piece.isFree;
-    if (!endedAtOnce) piece.cutHere();
-    request.cursor = endedAtOnce ? from + stretch : piece.end;
-    if (!isLong(request)) return;
-    if (endedAtOnce) this.#long.endedAtOnce();
-    else this.#long.began(piece, request, this.#context.clientOf(request));
+    if (piece.isFree) {
+      request.cursor = from + stretch;
+      if (isLong(request)) this.#long.endedAtOnce();
+    } else {
+      piece.cutHere();
+      request.cursor = piece.end;
+      if (isLong(request)) this.#long.began(piece, request, this.#context.clientOf(request));
+    }
   }
 
   #giveUp(request: Request): void {
@@ -243,7 +245,7 @@ export class Pieces {
     if (request.memory === -1) return -1;
     if (request.operation !== Operation.Zero) return request.memory + (offset - request.offset);
     const before = request.offset % PAGE_BYTES;
-    if (before !== 0 && offset < alignUp(request.offset, PAGE_BYTES)) return request.memory + (offset - request.offset);
+    if (offset < alignUp(request.offset, PAGE_BYTES)) return request.memory + (offset - request.offset);
     if (offset < alignDown(request.end, PAGE_BYTES)) return -1;
     return request.memory - before + 2 * PAGE_BYTES + (offset % PAGE_BYTES);
   }
@@ -255,16 +257,13 @@ export class Pieces {
 
   #maybeEnd(request: Request): void {
     if (this.#advancing === request || request.pieces > 0 || request.starved || request.deferred) return;
-    if (request.cursor < request.end && request.error === 0) return;
+    // Where there is more of it, what is under way carries it on, or a list in which it waits.
+    assert(request.cursor >= request.end || request.error !== 0, "a request ended before its bytes");
     if (request.error === 0 && request.durable && !request.finishing && !hasMoreParts(request)) {
       const kind = this.#lastStep(request);
       // Whoever still hears of it must not hear that it is durable.
       if (kind !== null && this.#isGivenUp(request)) this.#giveUp(request);
-      else if (kind !== null) {
-        request.finishing = true;
-        this.#beginLast(request, kind);
-        return;
-      }
+      else if (kind !== null) return this.#beginLast(request, kind);
     }
     this.#completed(request);
   }
@@ -282,10 +281,7 @@ export class Pieces {
   /** A piece without bytes: a flush, or the last step of FUA. */
   #beginLast(request: Request, kind: PieceKind): void {
     const piece = this.#takePiece(request);
-    if (piece === null) {
-      request.finishing = false;
-      return;
-    }
+    if (piece === null) return;
     request.finishing = true;
     request.pieces += 1;
     piece.begin(request, kind, 0, 0, -1);
