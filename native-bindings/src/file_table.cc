@@ -63,7 +63,7 @@ int FileTable::set(uint32_t index, int fd, FileKind kind) {
 }
 
 void FileTable::release(File* file) {
-  if (--file->references != 0) return;
+  if (file->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   close(file->fd);
   delete file;
 }

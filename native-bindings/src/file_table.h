@@ -1,10 +1,12 @@
 // A ring's files. Each entry holds a descriptor of its own (dup), so that closing a descriptor elsewhere can never make
 // a request in flight land in whatever file got the same number next.
 //
-// An operation that is parked holds a reference; an entry that was replaced lives until its last operation has ended.
+// An operation that is parked, or with a helper, holds a reference; an entry that was replaced lives until its last operation has ended, and so does
+// one whose ring is gone.
 #ifndef SNAPRING_FILE_TABLE_H
 #define SNAPRING_FILE_TABLE_H
 
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -22,17 +24,29 @@ enum Wait : uint8_t {
   kWaitsAlways,
 };
 
+struct Job;
+struct File;
+
+// The operations of a file that wait for a helper, and how many have one (helpers.cc, under its lock).
+struct Lane {
+  Job* first = nullptr;
+  Job* last = nullptr;
+  File* next = nullptr;
+  uint32_t running = 0;
+};
+
 struct File {
   int fd = -1;
   FileKind kind = kAsync;
   Wait wait = kNoWait;
   bool block = false;
-  uint32_t references = 1;
+  std::atomic<uint32_t> references{1};
   // The poll ring's bookkeeping: operations that wait, and the last pass in which the direction was found blocked.
   uint32_t parkedIn = 0;
   uint32_t parkedOut = 0;
   uint64_t blockedIn = 0;
   uint64_t blockedOut = 0;
+  Lane lane;
 };
 
 class FileTable {
@@ -46,7 +60,7 @@ class FileTable {
   File* get(uint32_t index) const { return index < files_.size() ? files_[index] : nullptr; }
   // 0 or -errno. fd -1 clears the entry.
   int set(uint32_t index, int fd, FileKind kind);
-  static void hold(File* file) { file->references++; }
+  static void hold(File* file) { file->references.fetch_add(1, std::memory_order_relaxed); }
   static void release(File* file);
 
  private:

@@ -24,7 +24,7 @@ int32_t transfer(Op* op, bool write) {
   const int fd = op->file->fd;
   int flags = write && (op->request.argument & kArgDsync) != 0 ? RWF_DSYNC : 0;
   bool flush = false;
-  uint64_t done = 0;
+  uint64_t done = op->done;
   while (done < op->total) {
     const off_t at = static_cast<off_t>(op->request.position + done);
     const int count = static_cast<int>(op->vectorCount);
@@ -70,11 +70,31 @@ bool isFileOp(uint8_t op) {
   return op == kRead || op == kWrite || op == kSync || op == kAllocate || op == kReadVector || op == kWriteVector;
 }
 
-bool isInline(const Op& op) {
-  if (!isFileOp(op.request.op)) return false;
-  if (op.file->kind == kInline || op.request.atOnce) return true;
-  // The kernels that we want to run on have no discard through io_uring.
-  return op.request.op == kAllocate && op.request.argument == kModeDiscard && op.file->block;
+bool needNotWait(const Op& op, bool alone) {
+  if (op.file->wait == kWaitsAlways) return false;
+  if (op.request.atOnce) return true;
+  if (op.file->kind != kInline) return false;
+  if (op.file->wait == kNoWait) return true;
+  if (!alone) return false;
+  switch (op.request.op) {
+    case kWrite:
+    case kWriteVector:
+      return (op.request.argument & kArgDsync) == 0;
+    case kAllocate:
+      return !op.file->block;
+    default:
+      return false;
+  }
+}
+
+bool mayBeCached(const Op& op) {
+  const bool read = op.request.op == kRead || op.request.op == kReadVector;
+  return read && op.file->kind == kInline && op.file->wait == kWaitsForCache && !op.request.atOnce;
+}
+
+int32_t joinResults(uint64_t moved, int32_t rest) {
+  if (moved == 0) return rest;
+  return static_cast<int32_t>(moved) + (rest > 0 ? rest : 0);
 }
 
 int32_t runInline(Op* op) {

@@ -1,10 +1,12 @@
-// The ring without io_uring: file operations are done at once; what may have to wait (sockets, events, timeouts) is tried,
-// else parked, and served after poll(2) says that it can go on. The kernel calls are the only difference that a loop sees.
+// The ring without io_uring. Operations on files that need not wait are done at once, others by helper threads (helpers.h); sockets, events and
+// timeouts are tried, else parked, and served after poll(2) says that they can go on. The kernel calls are the only difference that a loop sees.
 //
 //   started ──▶ done ──▶ finish ──▶ the linked operation behind it
-//      └──▶ parked ──poll──▶ tried again ──┘
+//      ├──▶ parked ──poll──▶ tried again ──┤
+//      └──▶ away ──a helper has done it────┘
 //
-// Operations on one file and direction are served in the order in which they came.
+// Operations on one socket or event and direction are served in the order in which they came. As long as nothing was ever given to a helper there is
+// none, and no more system calls than without.
 #include <algorithm>
 #include <cerrno>
 #include <climits>
@@ -14,6 +16,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "helpers.h"
 #include "inline_io.h"
 #include "ring.h"
 #include "socket_io.h"
@@ -24,6 +27,8 @@ namespace {
 
 // Between two tries where poll(2) itself is refused.
 constexpr long kPauseNs = 1000000;
+// Not a result of any operation: a helper has it.
+constexpr int32_t kAway = kParked + 1;
 
 uint64_t microseconds() {
   timespec now;
@@ -38,15 +43,20 @@ class PollRing final : public Ring {
 
   int turn(uint32_t count, bool wait) override;
   int setFile(uint32_t index, int fd, FileKind kind) override { return files_.set(index, fd, kind); }
+  bool drain() override;
 
  private:
   void run(uint32_t slot);
   void settle(uint32_t slot, int32_t result);
   void end(uint32_t slot, int32_t result);
   int32_t start(uint32_t slot);
+  int32_t startFile(uint32_t slot);
   int32_t startStream(uint32_t slot);
   int32_t readEvent(Op* op);
   int32_t cancel(int32_t user);
+  int32_t cancelAway(int32_t user);
+  void collect();
+  uint32_t away() const { return helpers_ == nullptr ? 0 : helpers_->away(); }
   void park(uint32_t slot);
   void unpark(Op* op);
   int sleep(bool wait);
@@ -58,14 +68,23 @@ class PollRing final : public Ring {
   // Parallel to `parked_` while polling; timeouts have no descriptor (-1).
   std::vector<pollfd> polled_;
   uint64_t pass_ = 0;
+  std::unique_ptr<Helpers> helpers_;
+  bool drained_ = false;
 };
 
 PollRing::~PollRing() {
-  for (uint32_t slot : parked_) {
-    for (; slot != kNone; slot = ops_.at(slot).next) {
-      if (ops_.at(slot).file != nullptr) FileTable::release(ops_.at(slot).file);
-    }
+  if (!drained_) (void)drain();
+  if (helpers_ != nullptr) helpers_->end(&ops_);
+  for (uint32_t slot = 0; slot < ops_.slots(); slot++) {
+    const Op& op = ops_.at(slot);
+    if (op.active && op.file != nullptr) FileTable::release(op.file);
   }
+}
+
+// What is parked is never served: nothing happens to it outside of a turn.
+bool PollRing::drain() {
+  drained_ = true;
+  return helpers_ == nullptr || helpers_->drain();
 }
 
 int PollRing::turn(uint32_t count, bool wait) {
@@ -81,12 +100,14 @@ int PollRing::turn(uint32_t count, bool wait) {
     }
     run(chain_[0]);
   }
-  while (!parked_.empty()) {
+  collect();
+  while (!parked_.empty() || (wait && out_ == 0 && away() > 0)) {
     const bool asleep = wait && out_ == 0;
     const int status = sleep(asleep);
     if (status < 0) return status;
     const bool ended = asleep && takeWatched();
     serve();
+    collect();
     if (!asleep || ended || out_ > 0) break;
   }
   return static_cast<int>(out_);
@@ -95,11 +116,15 @@ int PollRing::turn(uint32_t count, bool wait) {
 // Start an operation, and those linked behind it as long as they end at once.
 void PollRing::run(uint32_t slot) {
   const int32_t result = start(slot);
-  if (result == kParked) {
-    park(slot);
-  } else {
-    settle(slot, result);
-  }
+  if (result == kParked) return park(slot);
+  if (result != kAway) settle(slot, result);
+}
+
+// What helpers have done.
+void PollRing::collect() {
+  uint32_t slot;
+  int32_t result;
+  while (helpers_ != nullptr && helpers_->next(&slot, &result)) settle(slot, result);
 }
 
 void PollRing::settle(uint32_t slot, int32_t result) {
@@ -116,6 +141,7 @@ void PollRing::settle(uint32_t slot, int32_t result) {
     slot = next;
     result = start(slot);
     if (result == kParked) return park(slot);
+    if (result == kAway) return;
   }
 }
 
@@ -127,10 +153,7 @@ void PollRing::end(uint32_t slot, int32_t result) {
 
 int32_t PollRing::start(uint32_t slot) {
   Op& op = ops_.at(slot);
-  if (isFileOp(op.request.op)) {
-    counters_.inlined++;
-    return runInline(&op);
-  }
+  if (isFileOp(op.request.op)) return startFile(slot);
   switch (op.request.op) {
     case kNop:
       return 0;
@@ -142,6 +165,21 @@ int32_t PollRing::start(uint32_t slot) {
     default:
       return startStream(slot);
   }
+}
+
+// A chain costs nothing here: its members are started one after the other.
+int32_t PollRing::startFile(uint32_t slot) {
+  Op& op = ops_.at(slot);
+  int32_t result;
+  if (needNotWait(op, true)) {
+    result = runInline(&op);
+  } else if (!mayBeCached(op) || !readCached(&op, &result)) {
+    if (helpers_ == nullptr) helpers_ = Helpers::make();
+    if (helpers_ != nullptr && helpers_->give(slot, &op)) return kAway;
+    result = runInline(&op);
+  }
+  counters_.inlined++;
+  return result;
 }
 
 int32_t PollRing::startStream(uint32_t slot) {
@@ -174,7 +212,16 @@ int32_t PollRing::cancel(int32_t user) {
     settle(slot, op.done > 0 ? static_cast<int32_t>(op.done) : -ECANCELED);
     return 0;
   }
-  return -ENOENT;
+  return away() > 0 ? cancelAway(user) : -ENOENT;
+}
+
+int32_t PollRing::cancelAway(int32_t user) {
+  const uint32_t slot = ops_.find(user);
+  if (slot == kNone || ops_.at(slot).job == nullptr) return -ENOENT;
+  Op& op = ops_.at(slot);
+  const int32_t status = helpers_->cancel(&op);
+  if (status == 0) settle(slot, joinResults(op.done, -ECANCELED));
+  return status;
 }
 
 void PollRing::park(uint32_t slot) {
@@ -200,6 +247,10 @@ int PollRing::sleep(bool wait) {
     const short events = isSend(op) ? POLLOUT : POLLIN;
     polled_.push_back({op.file == nullptr ? -1 : op.file->fd, events, 0});
   }
+  const bool helped = wait && away() > 0;
+  // Something may have been done since the last look.
+  if (helped && !helpers_->fallAsleep()) deadline = 0;
+  if (helped) polled_.push_back({helpers_->event(), POLLIN, 0});
   if (wait) polled_.push_back({watched_, POLLIN, 0});
   timespec limit = {0, 0};
   if (wait && deadline != UINT64_MAX) {
@@ -209,8 +260,13 @@ int PollRing::sleep(bool wait) {
   }
   const bool forever = wait && deadline == UINT64_MAX;
   counters_.enters++;
-  if (ppoll(polled_.data(), polled_.size(), forever ? nullptr : &limit, nullptr) >= 0) return 0;
+  const int status = ppoll(polled_.data(), polled_.size(), forever ? nullptr : &limit, nullptr);
   const int error = errno;
+  if (helped) {
+    helpers_->wakeUp();
+    polled_.erase(polled_.end() - 2);
+  }
+  if (status >= 0) return 0;
   // No memory, or more entries than the limit on descriptors allows: then everything is tried, again and again.
   const bool refused = error == ENOMEM || error == EINVAL;
   if (error != EINTR && !refused) return -error;

@@ -122,6 +122,7 @@ int prepareOp(Op* op, const FileTable& files, const Arena& arena) {
   op->pauseMs = 0;
   op->file = nullptr;
   op->next = kNone;
+  op->job = nullptr;
   if (rule.kinds != 0) {
     op->file = files.get(request.file);
     if (op->file == nullptr) return -EBADF;
@@ -188,8 +189,7 @@ void OpTable::give(uint32_t slot) {
 }
 
 uint32_t OpTable::find(int32_t user) {
-  const uint32_t count = static_cast<uint32_t>(chunks_.size()) * kChunk;
-  for (uint32_t slot = 0; slot < count; slot++) {
+  for (uint32_t slot = 0; slot < slots(); slot++) {
     Op& op = at(slot);
     if (op.active && op.request.op != kCancel && op.request.user == user) return slot;
   }

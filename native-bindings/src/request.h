@@ -59,6 +59,8 @@ struct Op {
   uint64_t deadline = 0;
   File* file = nullptr;
   uint32_t next = kNone;
+  // The poll ring's, while a helper has it.
+  struct Job* job = nullptr;
 };
 
 struct Arena {
@@ -80,6 +82,8 @@ class OpTable {
   void give(uint32_t slot);
   Op& at(uint32_t slot) { return chunks_[slot / kChunk][slot % kChunk]; }
   uint32_t active() const { return active_; }
+  // All of them, in flight or not.
+  uint32_t slots() const { return static_cast<uint32_t>(chunks_.size()) * kChunk; }
   // An operation in flight with this user word that can be cancelled; kNone: there is none.
   uint32_t find(int32_t user);
 

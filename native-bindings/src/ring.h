@@ -22,6 +22,10 @@
 
 namespace snapring {
 
+// Rounds in which a ring that is closed waits for what it cannot cancel (a disk that is busy).
+constexpr int kDrainRounds = 100;
+constexpr int kDrainRoundMs = 100;
+
 struct RingMemory {
   Arena arena;
   const int32_t* submissions;

@@ -36,8 +36,6 @@ constexpr uint64_t kOwn = ~uint64_t{0};
 constexpr uint64_t kWatch = kOwn - 1;
 // The kernel registers at most 1 GiB in one buffer.
 constexpr uint64_t kPieceBytes = uint64_t{1} << 30;
-// Rounds of 100 ms in which a ring that is closed waits for what it cannot cancel (a disk that is busy).
-constexpr int kDrainRounds = 100;
 // A queue that the kernel does not take from for so long (each round gives it room first) is out of order.
 constexpr int kSubmitRounds = 64;
 // poll32_events has its halves exchanged where the machine is big-endian.
@@ -48,10 +46,7 @@ constexpr bool isShort(int status) { return status == -EAGAIN || status == -EBUS
 constexpr uint32_t kPauseMsMax = 16;
 
 // Of an operation whose first bytes were moved within the turn.
-int32_t wholeResult(const Op& op, int32_t rest) {
-  if (op.request.op != kRead || op.done == 0) return rest;
-  return static_cast<int32_t>(op.done) + (rest > 0 ? rest : 0);
-}
+int32_t wholeResult(const Op& op, int32_t rest) { return op.request.op == kRead ? joinResults(op.done, rest) : rest; }
 
 class Uring final : public Ring {
  public:
@@ -207,21 +202,13 @@ void Uring::startChain() {
 // The kernel cannot start something of ours when its part has ended: inline operations may only lead a chain.
 bool Uring::isMixed(size_t i) { return isInTurn(ops_.at(chain_[i])) && !isInTurn(ops_.at(chain_[i - 1])); }
 
-// Whether an operation is done by a system call within the turn. What may wait for long would hold up everything else that this thread has
-// under way: it goes to the kernel's threads. A write to the page cache does not, as a rule, and is slower there.
 bool Uring::isInTurn(const Op& op) const {
-  if (!isInline(op) || op.file->wait == kWaitsAlways) return false;
-  if (op.request.atOnce || op.file->kind != kInline || op.file->wait == kNoWait) return true;
-  if (chain_.size() > 1) return false;
-  switch (op.request.op) {
-    case kWrite:
-    case kWriteVector:
-      return (op.request.argument & kArgDsync) == 0;
-    case kAllocate:
-      return true;
-    default:
-      return false;
-  }
+  if (!isFileOp(op.request.op)) return false;
+  const bool alone = chain_.size() == 1;
+  if (needNotWait(op, alone)) return true;
+  // The kernels that we want to run on have no discard through io_uring.
+  const bool discard = op.request.op == kAllocate && op.request.argument == kModeDiscard && op.file->block;
+  return discard && op.file->wait != kWaitsAlways && (alone || op.file->kind == kAsync);
 }
 
 // Returns the index of the first member that is the kernel's; after a failure, the end of the chain.
@@ -244,9 +231,8 @@ size_t Uring::runInlinePart() {
 // True: the read is over. What is not in the page cache is the kernel's to fetch; what is has been read by then.
 bool Uring::readAtOnce(uint32_t slot) {
   Op& op = ops_.at(slot);
-  if (op.request.op != kRead || op.file->kind != kInline || op.file->wait != kWaitsForCache || op.request.atOnce) return false;
   int32_t result;
-  if (!readCached(&op, &result)) return false;
+  if (op.request.op != kRead || !mayBeCached(op) || !readCached(&op, &result)) return false;
   counters_.inlined++;
   finish(slot, result);
   return true;
@@ -504,7 +490,7 @@ bool Uring::drain() {
       sqe->cancel_flags = IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY;
       sqe->user_data = kOwn;
     }
-    __kernel_timespec pause = {0, 100000000};
+    __kernel_timespec pause = {0, kDrainRoundMs * 1000000};
     io_uring_cqe* cqe = nullptr;
     (void)io_uring_submit_and_wait_timeout(&ring_, &cqe, 1, &pause, nullptr);
   }

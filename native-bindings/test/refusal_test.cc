@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <memory>
 #include <sys/mman.h>
@@ -68,6 +69,25 @@ void useRings() {
   use(ring.get());
 }
 
+void put(uint32_t index, uint32_t op, uint32_t file) {
+  int32_t* words = submissions + index * kDescriptorWords;
+  memset(words, 0, kDescriptorWords * 4);
+  words[0] = static_cast<int32_t>(op);
+  words[1] = static_cast<int32_t>(file);
+  words[2] = static_cast<int32_t>(index);
+}
+
+// What has to wait for a disk is done by a helper, or within the turn where there can be none: it is done in any case.
+void useHelpers(int file) {
+  const RingMemory memory = {{arena, kArenaBytes}, submissions, completions, kCapacity, 4, 0, 0};
+  const std::unique_ptr<Ring> ring = makePollRing(memory);
+  if (said(ring->setFile(0, file, kAsync)) != 0) return;
+  put(0, kSync, 0);
+  EXPECT(ring->turn(1, true) == 1 && completions[1] == 0);
+  refused += ring->counters().inlined == 1 ? 1 : 0;
+  memset(submissions, 0, sizeof submissions);
+}
+
 void useRest() {
   const int event = said(createEvent());
   if (event >= 0) EXPECT(closeEvent(event) == 0);
@@ -91,6 +111,7 @@ void useLocks(int one, int two) {
 void useAll(int one, int two) {
   const int before = openDescriptors();
   useRings();
+  useHelpers(one);
   useRest();
   useLocks(one, two);
   EXPECT(openDescriptors() == before);
@@ -130,12 +151,35 @@ void deny(unsigned call, int error) {
   filterCalls(code);
 }
 
-void denied(const char* name, unsigned call, int error, int one, int two) {
+// Of what has to wait for a disk: not one helper can be started, and all is done within the turn.
+void noHelpers(int file) {
+  deny(SYS_clone3, EAGAIN);
+  useHelpers(file);
+  EXPECT(refused == 1);
+}
+
+// One is there when no further one can be started: what it does not get to waits for it.
+void noMoreHelpers(int one, int two) {
+  const RingMemory memory = {{arena, kArenaBytes}, submissions, completions, kCapacity, 4, 0, 0};
+  const std::unique_ptr<Ring> ring = makePollRing(memory);
+  EXPECT(ring->setFile(0, one, kAsync) == 0 && ring->setFile(1, two, kAsync) == 0);
+  put(0, kSync, 0);
+  EXPECT(ring->turn(1, true) == 1 && ring->counters().inlined == 0);
+  deny(SYS_clone3, EAGAIN);
+  for (uint32_t i = 0; i < kCapacity; i++) put(i, kSync, i % 2);
+  int done = ring->turn(kCapacity, true);
+  while (done < static_cast<int>(kCapacity)) done += ring->turn(0, true);
+  EXPECT(ring->counters().inlined == 0);
+}
+
+// In a process of its own: what is denied stays so.
+template <typename Call>
+void inChild(const char* name, int error, Call call) {
+  refused = 0;
   const pid_t child = fork();
   EXPECT(child >= 0);
   if (child == 0) {
-    deny(call, error);
-    useAll(one, two);
+    call();
     exit(0);
   }
   int status = -1;
@@ -167,7 +211,14 @@ int main() {
       {"io_uring_enter", SYS_io_uring_enter, EPERM},       {"mmap", SYS_mmap, ENOMEM},
       {"eventfd2", SYS_eventfd2, ENFILE},                  {"socketpair", SYS_socketpair, ENFILE},
   };
-  for (const auto& entry : cases) denied(entry.name, entry.call, entry.error, one, two);
+  for (const auto& entry : cases) {
+    inChild(entry.name, entry.error, [&] {
+      deny(entry.call, entry.error);
+      useAll(one, two);
+    });
+  }
+  inChild("clone3", EAGAIN, [&] { noHelpers(one); });
+  inChild("clone3, later", EAGAIN, [&] { noMoreHelpers(one, two); });
   close(one);
   close(two);
   return 0;

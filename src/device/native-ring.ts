@@ -1,5 +1,5 @@
 /**
- * The ring of the native addon: io_uring, or its stand-in over poll(2) where io_uring is refused.
+ * The ring of the native addon: io_uring, or its stand-in over poll(2) and threads that help where io_uring is refused.
  *
  * It belongs to the thread that made it. While a turn sleeps, the thread sleeps: who wants to end it signals an eventfd that
  * the ring reads. A ring holds its own reference to each file, so that a descriptor may be closed once it was set.
@@ -12,7 +12,8 @@
  *   - with nothing in flight, a turn never sleeps, and returns 0;
  *   - a turn that sleeps returns 0 when the thread's event loop has something to do, if that was asked for (`watchLoop`): who lets
  *     the loop run then can be ended from outside (`worker.terminate`, `process.exit`);
- *   - `close` cancels what can be cancelled and waits for the rest, so that nothing writes into the arena afterwards.
+ *   - `close` cancels what can be cancelled and waits for the rest, so that nothing writes into the arena afterwards. A device that hangs is not waited
+ *     for: without io_uring what it answers late reaches no arena, for helpers have memory of their own.
  */
 import { SnapringError, errno, errnoName } from "../base/errno.ts";
 import type { ErrnoName } from "../base/errno.ts";

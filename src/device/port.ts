@@ -17,7 +17,7 @@ export const FileKind = {
   /**
    * The page cache. What does not wait is done at once, inside `turn`, by preadv2/pwritev2, where io_uring would use a slower thread: all on
    * tmpfs, and elsewhere writes, and reads of what is cached. What waits (a read that is not cached, a flush, any operation of FUSE or NFS) goes
-   * to io_uring. The stand-ins without io_uring do all of it at once.
+   * to io_uring, or without it to a thread that helps. Without the addon all of it is done at once.
    */
   Inline: 1,
   /** A stream socket. */
@@ -33,7 +33,7 @@ export interface IoRingCounters {
   readonly turns: number;
   readonly submitted: number;
   readonly completed: number;
-  /** Operations done inline, without io_uring. */
+  /** Operations done within the turn: neither by io_uring nor by a thread that helps. */
   readonly inline: number;
 }
 

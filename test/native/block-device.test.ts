@@ -92,7 +92,8 @@ describe.skipIf(loop === undefined).each(modes())("block device (%s)", (mode) =>
     bench.run([{ op: IoOp.Write, at: 0, length: 3 * PAGE, position: 0 }]);
     const discard = { op: IoOp.Allocate, position: PAGE, length2: PAGE, argument: AllocateMode.Discard };
     expect(bench.results([discard])).toEqual([0]);
-    expect(bench.ring.counters().inline).toBeGreaterThanOrEqual(1);
+    // io_uring has no call for it; without, a helper waits for the device.
+    expect(bench.ring.counters().inline).toBe(mode === "uring" ? 1 : 0);
     expect(bench.results([{ op: IoOp.Read, at: 0, length: 3 * PAGE, position: 0 }])).toEqual([3 * PAGE]);
     expect([bench.text(PAGE - 1, 1), bench.text(2 * PAGE, 1)]).toEqual(["d", "d"]);
   });

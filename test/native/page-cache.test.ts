@@ -1,5 +1,5 @@
 /**
- * Buffered files on io_uring (FileKind.Inline): what is in the page cache is read within the turn, what has to be waited for is not.
+ * Buffered files on both native rings (FileKind.Inline): what is in the page cache is read within the turn, what has to be waited for is not.
  */
 import { spawnSync } from "node:child_process";
 import { close, closeSync, open, openSync, rmSync, statfsSync, writeFileSync } from "node:fs";
@@ -39,9 +39,9 @@ function forget(path: string): void {
 
 const waits = statfsSync(tmpdir()).type !== TMPFS;
 
-describe.runIf(modes().includes("uring"))("a buffered file", () => {
-  it.runIf(waits)("is read within the turn where it is cached, and by the kernel where it is not", () => {
-    using bench = new RingBench("uring");
+describe.each(modes())("a buffered file (%s)", (mode) => {
+  it.runIf(waits)("is read within the turn where it is cached, and elsewhere where it is not", () => {
+    using bench = new RingBench(mode);
     const path = buffered(bench, tmpdir(), 64 * PAGE);
     const read = { op: IoOp.Read, at: 0, length: 16 * PAGE, position: 8 * PAGE };
     forget(path);
@@ -54,7 +54,7 @@ describe.runIf(modes().includes("uring"))("a buffered file", () => {
   });
 
   it.runIf(waits)("of which a part is cached is read whole, each byte once", () => {
-    using bench = new RingBench("uring");
+    using bench = new RingBench(mode);
     const path = buffered(bench, tmpdir(), 2 * PAGE);
     writeFileSync(path, Buffer.concat([Buffer.alloc(PAGE, 0x63), Buffer.alloc(1024 * PAGE, 0x64)]));
     forget(path);
@@ -65,15 +65,15 @@ describe.runIf(modes().includes("uring"))("a buffered file", () => {
   });
 
   it.runIf(waits)("is short at its end, and 0 behind it, as any other", () => {
-    using bench = new RingBench("uring");
+    using bench = new RingBench(mode);
     buffered(bench, tmpdir(), PAGE + 100);
     const tail = { op: IoOp.Read, at: 0, length: 2 * PAGE, position: PAGE, user: 1 };
     const behind = { op: IoOp.Read, at: 0, length: PAGE, position: 3 * PAGE, user: 2 };
     expect(bench.results([tail, behind])).toEqual([100, 0]);
   });
 
-  it.runIf(waits)("is written within the turn, and flushed by the kernel unless it is to be at once", () => {
-    using bench = new RingBench("uring");
+  it.runIf(waits)("is written within the turn, and flushed elsewhere unless it is to be at once", () => {
+    using bench = new RingBench(mode);
     buffered(bench, tmpdir(), PAGE);
     const counted = (descriptor: Parameters<RingBench["results"]>[0][number]): number => {
       const before = bench.ring.counters().inline;
@@ -87,7 +87,7 @@ describe.runIf(modes().includes("uring"))("a buffered file", () => {
   });
 
   it("on tmpfs is read, written and flushed within the turn", () => {
-    using bench = new RingBench("uring");
+    using bench = new RingBench(mode);
     buffered(bench, "/dev/shm", PAGE);
     const before = bench.ring.counters().inline;
     const operations = [
@@ -101,7 +101,7 @@ describe.runIf(modes().includes("uring"))("a buffered file", () => {
 
   it("whose server does not answer holds up nothing else of the thread", async (context) => {
     requireFuse(context);
-    using bench = new RingBench("uring");
+    using bench = new RingBench(mode);
     const folder = await FuseFolder.mount({ makeFile: () => new TextFile() });
     let answer: () => void = () => {};
     const silence = new Promise<void>((resolve) => {

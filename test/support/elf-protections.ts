@@ -5,6 +5,7 @@
  *   fortify      calls of libc that fill a buffer know its size (_FORTIFY_SOURCE)
  *   relro, now   all symbols are resolved at loading, and the table of their addresses is read-only from then on
  *   noexec       the stack is not executable, no page is writable and executable
+ *   stays        it is never unloaded: a thread may come back to it from a device that hangs (native-bindings/src/helpers.h)
  */
 import { spawnSync } from "node:child_process";
 
@@ -14,9 +15,10 @@ export interface Protections {
   readonly relro: boolean;
   readonly now: boolean;
   readonly noexec: boolean;
+  readonly stays: boolean;
 }
 
-export const HARDENED: Protections = { stack: true, fortify: true, relro: true, now: true, noexec: true };
+export const HARDENED: Protections = { stack: true, fortify: true, relro: true, now: true, noexec: true, stays: true };
 
 export function protections(path: string): Protections {
   const symbols = readelf("--dyn-syms", path);
@@ -27,6 +29,7 @@ export function protections(path: string): Protections {
     relro: /^\s*GNU_RELRO /m.test(segments),
     now: /\((FLAGS|FLAGS_1|BIND_NOW)\).*\bNOW\b|BIND_NOW/.test(readelf("--dynamic", path)),
     noexec: /^\s*GNU_STACK .* RW +0x/m.test(segments) && !/ RWE /.test(segments),
+    stays: /\(FLAGS_1\).*\bNODELETE\b/.test(readelf("--dynamic", path)),
   };
 }
 
