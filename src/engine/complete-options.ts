@@ -50,6 +50,7 @@ const DEFAULTS: Defaults = {
   io: "auto",
   readOnly: false,
   originReadOnly: false,
+  trim: "keep",
   copyWorkers: 1,
   early: true,
   fills: true,

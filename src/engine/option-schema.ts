@@ -101,6 +101,7 @@ const VOLUME = {
   direct: v.optional(v.union([v.boolean(), v.literal("auto")], 'must be true, false or "auto"')),
   readOnly: flag,
   originReadOnly: flag,
+  trim: v.optional(v.picklist(["keep", "preserve"], 'must be "keep" or "preserve"')),
   early: flag,
   fills: flag,
   reserves: flag,

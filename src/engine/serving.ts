@@ -95,6 +95,7 @@ export class Serving {
       ...{ number, name, words, counters },
       origin: origin.describe(file),
       originBytes: origin.file.sizeBytes,
+      keepsTrims: options.trim === "keep",
     };
     const { fd, inline } = origin;
     try {

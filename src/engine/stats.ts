@@ -73,6 +73,13 @@ export interface ExportStats {
   readonly readBytes: number;
   /** Bytes of data taken from clients. */
   readonly writtenBytes: number;
+  /** Bytes of discards that were handed to a device, which takes whole pages of them if it can discard at all. */
+  readonly trimmedBytes: number;
+  /**
+   * Bytes of discards that were left as they are: of the live volume what a snapshot needs (`trim: "keep"`), and everything while a snapshot is merged; of a
+   * snapshot what holds no exception, and everything without `discardZeroesCow`.
+   */
+  readonly untrimmedBytes: number;
   /** Requests that were answered with an error, among the above. */
   readonly errors: number;
   /** Operations on devices that have ended, those of copy threads not among them. */

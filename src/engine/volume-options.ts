@@ -66,6 +66,11 @@ export interface VolumeOptions {
    * it cannot be written (a read-only medium), the volume opens only with `unregistered`. Default false.
    */
   readonly originReadOnly?: boolean | undefined;
+  /**
+   * A discard (trim) of the live volume. "keep": what a snapshot would have to copy first is left as it is, for a discard is only advice; the rest is
+   * discarded. It costs no snapshot anything. "preserve": the old data is copied to the snapshots first, as for a write. Default "keep".
+   */
+  readonly trim?: "keep" | "preserve" | undefined;
   /** Threads that serve clients, 1 to 16. Default: one per processor, 4 at most. */
   readonly workers?: number | undefined;
   /** Threads that copy chunks, 1 to 16. Default 1. */

@@ -39,6 +39,9 @@ export const ExportCounter = {
   WrittenBytes: 7,
   Errors: 8,
   Operations: 9,
+  /** Of trims: bytes that went to a device, and bytes that were left as they are. */
+  TrimmedBytes: 10,
+  UntrimmedBytes: 11,
 } as const;
 
 export const HISTOGRAM_BUCKETS = 24;

@@ -56,6 +56,8 @@ export interface VolumeDescription {
   readonly counters: SharedArrayBuffer;
   readonly origin: DeviceDescription;
   readonly originBytes: number;
+  /** Discards of the live volume leave what a snapshot needs as it is (E-19). */
+  readonly keepsTrims: boolean;
 }
 
 /** A snapshot as an export worker sees it; sent before it is listed. */

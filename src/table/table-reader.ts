@@ -64,10 +64,15 @@ export class TableReader {
 
   /** Every one of `count` chunks is settled: the origin may be written there (C-10). */
   allSettled(first: Chunk, count: number): boolean {
+    return this.settledRun(first, count) === count;
+  }
+
+  /** Of `count` chunks those that are settled from the first one on, until the first that is not. */
+  settledRun(first: Chunk, count: number): number {
     assert(first >= 0 && count >= 1 && first + count <= this.#groups * GROUP_CHUNKS, "lookup outside of the origin");
     for (;;) {
       const generation = Atomics.load(this.#words, TGEN_WORD);
-      const settled = this.#allSettledOnce(first, count);
+      const settled = this.#settledRunOnce(first, count);
       if (Atomics.load(this.#words, TGEN_WORD) === generation) return settled;
     }
   }
@@ -122,20 +127,20 @@ export class TableReader {
     return limit;
   }
 
-  #allSettledOnce(first: Chunk, count: number): boolean {
+  #settledRunOnce(first: Chunk, count: number): number {
     let done = 0;
     while (done < count) {
       const chunk = first + done;
       const leaf = this.#leafOf(Math.floor(chunk / GROUP_CHUNKS));
-      if (leaf === 0) return false;
+      if (leaf === 0) return done;
       const offset = chunk & (GROUP_CHUNKS - 1);
       const at = findEntry(this.#words, leaf, offset);
-      if (at === 0) return false;
+      if (at === 0) return done;
       const b = Atomics.load(this.#words, at);
-      if (stateBits(b) !== EntryState.Settled || !covers(b, offset)) return false;
+      if (stateBits(b) !== EntryState.Settled || !covers(b, offset)) return done;
       done += offsetOf(b) + restOf(b) - offset + 1;
     }
-    return true;
+    return count;
   }
 
   #leafOf(group: number): number {

@@ -159,8 +159,8 @@ test("payloads of 32 MiB, and of 49.8 MB, at an odd offset go in and out, on ori
   await expectSame(monday);
 });
 
-test("E-16: zeroes and trims on the origin keep the snapshot's data first", async () => {
-  const { client } = await openSide(await create(), "");
+test("E-16: zeroes on the origin keep the snapshot's data first, and trims that preserve", async () => {
+  const { client } = await openSide(await create({ args: ["--trim", "preserve"] }), "");
   const monday = await openSide(volume as Volume, "monday");
   await client.zeroes(1000, 3 * MIB);
   await client.zeroes(4 * MIB + 7, 100_001, CmdFlag.NoHole | CmdFlag.Fua);
@@ -170,6 +170,48 @@ test("E-16: zeroes and trims on the origin keep the snapshot's data first", asyn
   const edge = (await client.read(999, 1))[0];
   expect(edge).toBe(monday.model[999]);
   await expectSame(monday);
+});
+
+test("E-19: an fstrim over the whole volume costs the snapshots nothing, and gives back what none of them needs", async () => {
+  const snapshots = [MONDAY, { name: "tuesday", size: "16M", chunk: "64K" }];
+  const origin = await openSide(await create({ snapshots }), "");
+  const { server, sizeBytes } = volume as Volume;
+  const views = await Promise.all(snapshots.map(({ name }) => openSide(volume as Volume, name)));
+  const used = async (): Promise<number[]> =>
+    (await server.stats()).snapshots.map(({ allocatedSectors }) => allocatedSectors);
+  const empty = await used();
+  // As fstrim does it: extents of any length and alignment, several at a time, some with FUA.
+  const fstrim = async (): Promise<void> => {
+    const extents: Promise<void>[] = [];
+    for (let at = 0, length = 4096; at < sizeBytes; at += length, length = (length * 3) % (3 * MIB + 511)) {
+      length = Math.min(length, sizeBytes - at);
+      extents.push(origin.client.trim(at, length, extents.length % 3 === 0 ? CmdFlag.Fua : 0));
+    }
+    await Promise.all(extents);
+  };
+  await fstrim();
+  expect(await used()).toEqual(empty);
+  for (const side of [origin, ...views]) await expectSame(side);
+  expect((await server.stats()).exports[0]).toMatchObject({ trimmedBytes: 0, untrimmedBytes: sizeBytes });
+  // What has been written is kept by both by now, chunk by chunk; the rest of it is the origin's.
+  const data = dataPattern(2 * MIB, 5);
+  await origin.client.write(MIB, data);
+  data.copy(origin.model, MIB);
+  await origin.client.flush();
+  const written = await used();
+  await fstrim();
+  expect(await used()).toEqual(written);
+  for (const view of views) await expectSame(view);
+  const now = await readAll(origin.client);
+  for (const [from, to] of [
+    [0, MIB],
+    [3 * MIB, sizeBytes],
+  ])
+    expect(firstDifference(now.subarray(from, to), origin.model.subarray(from, to))).toBe(-1);
+  // What a file system makes of a hole is its own: zeroes, or nothing at all.
+  expect(now.subarray(MIB, 3 * MIB).every((byte, i) => byte === 0 || byte === data[i])).toBe(true);
+  const { trimmedBytes, untrimmedBytes } = (await server.stats()).exports[0]!;
+  expect([trimmedBytes, untrimmedBytes]).toEqual([2 * MIB, 2 * sizeBytes - 2 * MIB]);
 });
 
 test("E-12: zeroes on a snapshot read as zeroes there and nowhere else, a trim changes nothing", async () => {

@@ -131,7 +131,7 @@ export class CoreVolume implements SimVolume {
           ? exclusiveOriginWrite(shell, ask.at, ask.data)
           : originWrite(shell, ask.at, ask.data, ask.fua);
       case "trim":
-        // On the origin a discard is a write (E-16).
+        // A write, as with `trim: "preserve"` (E-16); the workers that leave trims as they are (E-19) are depth B's.
         return originWrite(shell, ask.at, new Uint8Array(ask.length));
       case "flush":
         return originFlush(shell);

@@ -88,6 +88,8 @@ export interface Swarm {
   /** Sectors that a device takes whole only, as with direct I/O. */
   readonly blocks: { readonly origin: number; readonly cow: number };
   readonly options: ShellOptions;
+  /** In depth B, a trim of the origin leaves what a snapshot needs as it is (E-19); else it is a write. */
+  readonly keepsTrims: boolean;
 }
 
 /** Things that most lives should have are rarely off. */
@@ -130,7 +132,10 @@ export function drawSwarm(random: SeededRandom, plain: boolean, { without, havin
   const blocks = on.has("directBlocks") ? drawn : { origin: 1, cow: 1 };
   const block = Math.max(blocks.origin, blocks.cow);
   const originSectors = Math.ceil((random.pick([40, 40, 80]) + random.below(60)) / block) * block;
-  return { plain, on, weights, originSectors, blocks, options: drawOptions(random, plain, on, block * SECTOR_BYTES) };
+  const options = drawOptions(random, plain, on, block * SECTOR_BYTES);
+  // Drawn with the reads, of which it makes none the likelier: in two lives of three.
+  const keepsTrims = weights.read !== 40;
+  return { plain, on, weights, originSectors, blocks, options, keepsTrims };
 }
 
 function drawOptions(random: SeededRandom, plain: boolean, on: ReadonlySet<Switch>, blockBytes: number): ShellOptions {

@@ -44,6 +44,8 @@ export interface BenchOptions {
   readonly originAlign?: number;
   readonly cowAlign?: number;
   readonly readOnly?: boolean;
+  /** Of the live volume; "keep" is the default, as ever. */
+  readonly trim?: "keep" | "preserve";
   /** Workers keep chunks in reserve. */
   readonly reserves?: boolean;
 }
@@ -51,6 +53,7 @@ export interface BenchOptions {
 /** What main knows of a snapshot. */
 export interface BenchSnapshot {
   readonly index: number;
+  readonly chunkBytes: number;
   readonly cow: Uint8Array;
   readonly table: TableWriter;
   readonly words: SnapshotWords;
@@ -142,14 +145,15 @@ export class ExportBench {
       counters: exported,
       origin,
       originBytes,
+      keepsTrims: options.trim !== "preserve",
     };
     this.control({ kind: "volume", volume: description, fd: ORIGIN_FD, readOnly });
     this.messages = [];
   }
 
   /** Introduce a snapshot; it is Active and listed unless the test says otherwise. */
-  addSnapshot(index = 0, discards: { zeroes?: boolean; passdown?: boolean } = {}): BenchSnapshot {
-    const { chunkBytes } = this;
+  addSnapshot(index = 0, options: { zeroes?: boolean; passdown?: boolean; chunkBytes?: number } = {}): BenchSnapshot {
+    const { chunkBytes = this.chunkBytes } = options;
     const cow = takeDevice(this.origin.length + 8 * chunkBytes).fill(0xee);
     const table = createTable({ originChunks: Math.ceil(this.origin.length / chunkBytes) });
     const words = createSnapshotWords();
@@ -162,12 +166,12 @@ export class ExportBench {
       ...{ index, name: `s${index}`, chunkBytes, table, words, counters },
       cow: { file: cowFile(index), align, inline: align === 1 },
       reserves: this.#options.reserves ?? false,
-      discardZeroesCow: discards.zeroes ?? false,
-      discardPassdownOrigin: discards.passdown ?? false,
+      discardZeroesCow: options.zeroes ?? false,
+      discardPassdownOrigin: options.passdown ?? false,
     };
     this.control({ kind: "snapshot", volume: 0, snapshot: description, fd, readOnly: this.#options.readOnly ?? false });
     const snapshot = {
-      index,
+      ...{ index, chunkBytes },
       cow,
       table: new TableWriter(table),
       words: new SnapshotWords(words),
@@ -254,7 +258,7 @@ export class ExportBench {
 
   /** Publish an exception whose new chunk holds what the origin has now, or `fill`. */
   publish(snapshot: BenchSnapshot, chunk: number, newChunk: number, settled = false, fill?: number): void {
-    const { chunkBytes } = this;
+    const { chunkBytes } = snapshot;
     const old = this.origin.subarray(chunk * chunkBytes, (chunk + 1) * chunkBytes);
     const target = snapshot.cow.subarray(newChunk * chunkBytes, newChunk * chunkBytes + old.length);
     if (fill === undefined) target.set(old);

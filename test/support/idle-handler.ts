@@ -9,7 +9,10 @@ import { ORIGIN_FILE } from "./device-numbers.ts";
 export function idleVolume(number = 0): ServedVolume {
   const [words, counters] = [createVolumeWords(), createExportCounters(1)];
   const origin = { file: ORIGIN_FILE, align: 1, inline: true };
-  return new ServedVolume({ number, name: `v${number}`, words, counters, origin, originBytes: 2 ** 20 }, 0);
+  return new ServedVolume(
+    { number, name: `v${number}`, words, counters, origin, originBytes: 2 ** 20, keepsTrims: true },
+    0,
+  );
 }
 
 export function idleHandler(): ExportHandler {

@@ -102,7 +102,7 @@ class Controls {
     context.ring.setFile(origin.file, fd, origin.inline ? FileKind.Inline : FileKind.Async);
     const volume = new ServedVolume(description, this.#worker);
     const { pieceIo, firstWrite } = this.#loop;
-    const merging = new MergingHandler(context, volume, pieceIo, this.#finish);
+    const merging = new MergingHandler(context, volume, pieceIo);
     const counters = exportCounters(description.counters, this.#worker);
     const handler = new OriginHandler(context, volume, counters, pieceIo, firstWrite, merging, this.#finish);
     const exports = new Exports(name);

@@ -28,25 +28,18 @@ export class MergingHandler {
   readonly #context: ExportContext;
   readonly #volume: ServedVolume;
   readonly #io: PieceIo;
-  readonly #finish: (piece: Piece, error: number) => void;
 
-  constructor(
-    context: ExportContext,
-    volume: ServedVolume,
-    io: PieceIo,
-    finish: (piece: Piece, error: number) => void,
-  ) {
+  constructor(context: ExportContext, volume: ServedVolume, io: PieceIo) {
     this.#context = context;
     this.#volume = volume;
     this.#io = io;
-    this.#finish = finish;
   }
 
   /** Writes go chunk by chunk: each may meet the merging range. */
   stretch(kind: PieceKind, from: number, end: number, merging: number): number {
     const length = end - from;
     if (kind === PieceKind.Read) return length;
-    // Nothing is done for it, unless the merge ends meanwhile.
+    // Nothing is done for it (E-35), unless the merge ends meanwhile.
     if (kind === PieceKind.Trim) return Math.min(length, toPieceEnd(from));
     const inChunk = Math.min(length, this.#volume.snapshot(merging).toChunkEnd(from), toPieceEnd(from));
     return kind === PieceKind.Zero ? zeroStretch(from, inChunk) : inChunk;
@@ -59,9 +52,9 @@ export class MergingHandler {
     else this.#io.read(piece, this.#volume.origin, piece.offset);
   }
 
+  /** Of data or zeroes: a trim is left to the origin's handler. */
   write(piece: Piece, merging: number): void {
     const context = this.#context;
-    if (piece.kind === PieceKind.Trim) return this.#finish(piece, 0);
     const snapshot = this.#volume.snapshot(merging);
     piece.length = snapshot.clippedToChunk(piece);
     if (inMergeRange(snapshot, piece)) {

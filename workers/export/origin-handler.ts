@@ -10,10 +10,14 @@
  *     look again ◀──────────── Released ───│
  *     yes: write, leave, reply
  *
+ * A trim is only advice: where a snapshot still needs the data it is left as it is, without a word to main (E-19), unless the volume says that trims are
+ * to be kept like writes. So is all of it while a snapshot is merged (E-35).
+ *
  * While a snapshot is merged, its view stands in place of the origin (E-30); merging-handler.ts then takes the piece over,
  * inside the same gates.
  */
 import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../../src/base/gate-numbers.ts";
+import { ExportCounter } from "../../src/ring/counters.ts";
 import type { ExportContext } from "./context.ts";
 import { ExportShare } from "./export-share.ts";
 import type { FirstWrite } from "./first-write.ts";
@@ -23,7 +27,7 @@ import { needExclusive } from "./needs.ts";
 import { type Piece, PieceKind } from "./piece.ts";
 import type { PieceIo } from "./piece-io.ts";
 import type { ServedVolume } from "./served-volume.ts";
-import { settledEverywhere } from "./settled.ts";
+import { neededStretch, settledEverywhere, settledStretch } from "./settled.ts";
 import { toPieceEnd, zeroStretch } from "./stretch.ts";
 
 export class OriginHandler implements ExportHandler {
@@ -76,6 +80,8 @@ export class OriginHandler implements ExportHandler {
       this.#io.sync(piece, this.volume.origin.file);
       return;
     }
+    if (piece.kind === PieceKind.Trim && transfer.error === 0)
+      this.counters[ExportCounter.TrimmedBytes] += piece.length;
     this.#finish(piece, transfer.error);
   }
 
@@ -92,12 +98,34 @@ export class OriginHandler implements ExportHandler {
     const { volume } = this;
     if (!context.enter(piece, volume.originWritePass, ORIGIN_WRITE_GATE)) return;
     const merging = volume.words.merging();
+    if (piece.kind === PieceKind.Trim && merging >= 0) return this.#leaveAsItIs(piece);
     if (merging >= 0) return this.#merging.write(piece, merging);
+    if (piece.kind === PieceKind.Trim && volume.keepsTrims) return this.#trim(piece);
     const { origin } = volume;
     if (!settledEverywhere(volume, piece.offset, piece.length)) return this.#firstWrite.keep(piece);
     const aligned = piece.kind === PieceKind.Trim || origin.isAligned(piece.offset, piece.length);
     if (!aligned && !piece.announcement.exclusive) return needExclusive(context, piece);
     this.#io.write(piece, origin, piece.offset, piece.durability);
+  }
+
+  /**
+   * E-19, inside the write gate: neither a new snapshot nor an end of what is settled comes between the look and the device. The rest of the piece
+   * follows by itself: after a stretch that is left at once, after one that went to the device when that is done, or as another piece.
+   */
+  #trim(piece: Piece): void {
+    const { volume } = this;
+    const needed = neededStretch(volume, piece.offset, piece.length);
+    if (needed > 0) {
+      piece.length = needed;
+      return this.#leaveAsItIs(piece);
+    }
+    piece.length = settledStretch(volume, piece.offset, piece.length);
+    this.#io.write(piece, volume.origin, piece.offset, piece.durability);
+  }
+
+  #leaveAsItIs(piece: Piece): void {
+    this.counters[ExportCounter.UntrimmedBytes] += piece.length;
+    this.#finish(piece, 0);
   }
 
   /**

@@ -26,6 +26,8 @@ export class ServedVolume {
   readonly words: VolumeReader;
   readonly origin: DeviceView;
   readonly originBytes: number;
+  /** Discards leave what a snapshot needs as it is (E-19). */
+  readonly keepsTrims: boolean;
   readonly originWritePass: GatePass;
   readonly originReadPass: GatePass;
   /** By snapshot index. */
@@ -50,6 +52,7 @@ export class ServedVolume {
     this.words = new VolumeReader(d.words, worker);
     this.origin = new DeviceView(d.origin);
     this.originBytes = d.originBytes;
+    this.keepsTrims = d.keepsTrims;
     this.originWritePass = this.words.pass(ORIGIN_WRITE_GATE);
     this.originReadPass = this.words.pass(ORIGIN_READ_GATE);
   }

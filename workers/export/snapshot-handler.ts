@@ -13,6 +13,7 @@ import { EntryState, SnapshotState } from "../../src/base/states.ts";
 import { Message } from "../../src/ring/messages.ts";
 import { Drained, NeedDurable } from "../../src/ring/to-main.ts";
 import { ORIGIN_WRITE_GATE } from "../../src/base/gate-numbers.ts";
+import { ExportCounter } from "../../src/ring/counters.ts";
 import { bucketAt, trackableChunks } from "../../src/table/tracking.ts";
 import type { GatePass } from "../../src/ring/gate.ts";
 import type { ExportContext } from "./context.ts";
@@ -87,7 +88,9 @@ export class SnapshotHandler implements ExportHandler {
     if (piece.kind === PieceKind.Read) return this.#readDone(piece);
     // Where the store could not be zeroed the trim has failed, and nothing is passed down of it.
     if (piece.step === Step.PassDown && error === 0) return this.#passDown(piece);
-    this.#finish(piece, error !== 0 ? error : this.#isGone() ? errno.EIO : 0);
+    const failure = error !== 0 ? error : this.#isGone() ? errno.EIO : 0;
+    if (piece.kind === PieceKind.Trim && failure === 0) this.counters[ExportCounter.TrimmedBytes] += piece.length;
+    this.#finish(piece, failure);
   }
 
   /** Why the piece is not served, or 0. A snapshot that was dropped stays refused for clients that are still connected (E-1, E-2). */
@@ -186,7 +189,7 @@ export class SnapshotHandler implements ExportHandler {
   /** E-12: without `discard_zeroes_cow` a trim is answered and leaves the data as it is. */
   #trim(piece: Piece): void {
     const snapshot = this.#snapshot;
-    if (!snapshot.discardZeroesCow) return this.#finish(piece, 0);
+    if (!snapshot.discardZeroesCow) return this.#leaveAsItIs(piece);
     if (!this.#enter(piece, snapshot.writePass, snapshot.writeGate)) return;
     const first = snapshot.chunkAt(piece.offset);
     const mapped = snapshot.table.lookup(first, snapshot.chunksOf(piece)) !== EntryState.None;
@@ -199,6 +202,11 @@ export class SnapshotHandler implements ExportHandler {
       }
     }
     if (piece.step === Step.PassDown) return this.#passDown(piece);
+    this.#leaveAsItIs(piece);
+  }
+
+  #leaveAsItIs(piece: Piece): void {
+    this.counters[ExportCounter.UntrimmedBytes] += piece.length;
     this.#finish(piece, 0);
   }
 

@@ -32,6 +32,7 @@ interface ServeOptions extends WordOptions {
   readonly io: "auto" | "uring" | "sync";
   readonly readOnly?: boolean;
   readonly originReadOnly?: boolean;
+  readonly trim: "keep" | "preserve";
   readonly workers?: number;
   readonly busyPoll?: number;
   readonly abandon?: readonly string[];
@@ -76,6 +77,14 @@ export function serveCommand(terminal: Terminal): Command {
     .addOption(new Option("--io <KIND>", "how to do I/O").choices(["auto", "uring", "sync"]).default("auto"))
     .option("--read-only", "clients may not write to the live volume or a snapshot")
     .option("--origin-read-only", "the origin is only read, and its snapshots can be written (evidence, live systems)")
+    .addOption(
+      new Option(
+        "--trim <HOW>",
+        "a discard (trim) of the live volume: keep leaves what a snapshot needs as it is and costs nothing, preserve copies it first",
+      )
+        .choices(["keep", "preserve"])
+        .default("keep"),
+    )
     .option("--workers <N>", "threads that serve clients", optionValue(wholeNumber(1, MAX_EXPORT_WORKERS)))
     .option(
       "--busy-poll <MICROSECONDS>",
@@ -132,6 +141,7 @@ function volumeOptions(origin: string, options: ServeOptions, snapshots: Snapsho
     io: options.io,
     readOnly: options.readOnly === true,
     originReadOnly: options.originReadOnly === true,
+    trim: options.trim,
     ...(options.workers === undefined ? {} : { workers: options.workers }),
     ...(options.busyPoll === undefined ? {} : { busyPoll: options.busyPoll }),
     ...(options.abandon === undefined ? {} : { abandon: options.abandon }),

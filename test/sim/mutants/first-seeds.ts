@@ -33,6 +33,7 @@ export const FIRST_SEEDS: Readonly<Record<string, number>> = {
   "entries of the wrong end removed": 6,
   "one exception too many erased": 6,
   "a worker writes the origin on visible (W_SETTLE)": 4,
+  "a trim passes on what a snapshot still needs (E-19)": 15,
   "a worker does not look at the state after a read (W_INV, C-4)": 4,
   "a read of the origin that is not tracked (C-1)": 4,
   "a flush without a flush of the device (W_PIGGY)": 5,

@@ -101,6 +101,14 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
       ),
     ),
   ),
+  inLivesWith(
+    ["zeroes", "severalSnapshots"],
+    mutant(
+      "a trim passes on what a snapshot still needs (E-19)",
+      "The old data is gone, and the snapshot reads zeroes.",
+      edit(ORIGIN, "    piece.length = settledStretch(volume, piece.offset, piece.length);\n", ""),
+    ),
+  ),
   mutant(
     "an origin write looks before it announces itself (W_GEN)",
     "Creation drains, the write has found no snapshot, and goes on.",

@@ -48,6 +48,7 @@ export class ThreadsVolume implements SimVolume {
   readonly core: Core;
   readonly #options: ShellOptions;
   readonly #random: SeededRandom;
+  readonly #keepsTrims: boolean;
   readonly #engine: SimEngine;
   readonly #number: number;
   readonly #originFile: number;
@@ -72,6 +73,7 @@ export class ThreadsVolume implements SimVolume {
     this.#shared = shared;
     this.#options = options;
     this.#random = options.random as SeededRandom;
+    this.#keepsTrims = swarm.keepsTrims;
     const slowPercent = options.slowClients ?? 0;
     this.#engine = shared?.engine ?? new SimEngine(this.#random, exportWorkersMost(swarm), slowPercent);
     this.#number = this.#engine.join({
@@ -268,6 +270,7 @@ export class ThreadsVolume implements SimVolume {
         name: this.#shared?.name ?? `v${this.#number}`,
         words: this.#words,
         originBytes: bytes.length,
+        keepsTrims: this.#keepsTrims,
       },
       counters: this.#counters,
       origin: { file, align: blockBytes, inline: false },

@@ -42,6 +42,7 @@ test("S-54: a group waits 50 ms, or for 1024 exceptions, unless told otherwise",
     groupCount: 1,
     busyPoll: 25,
   });
+  expect([complete({}).trim, complete({ trim: "preserve" }).trim]).toEqual(["keep", "preserve"]);
 });
 
 test("every option is taken as its type says, and what is undefined counts as left out", () => {
@@ -60,6 +61,7 @@ test("every option is taken as its type says, and what is undefined counts as le
       fills: true,
       reserves: false,
       mergeBatches: false,
+      trim: "preserve",
     },
     ...{ mergePercent: 12.5, groupWaitMs: 1, groupCount: 2, busyPoll: 3, noMerge: false, abandon: [], moved: true },
     ...{ unregistered: true, unlocked: true, log: () => {} },
@@ -123,6 +125,8 @@ describe("options of the volume that are none", () => {
     ["no host", { origin: "o", listen: ["tcp::10809"] }, VALUE, "listen[0]"],
     ["another kind of I/O", { origin: "o", io: "foo" }, VALUE, "io"],
     ["I/O that is no string", { origin: "o", io: 1 }, TYPE, "io"],
+    ["another way to trim", { origin: "o", trim: "discard" }, VALUE, "trim"],
+    ["a trim that is no word", { origin: "o", trim: true }, TYPE, "trim"],
     ["direct as a word", { origin: "o", direct: "yes" }, VALUE, "direct"],
     ["direct as a number", { origin: "o", direct: 1 }, TYPE, "direct"],
     ["a flag as a word", { origin: "o", readOnly: "true" }, TYPE, "readOnly"],

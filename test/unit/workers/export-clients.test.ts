@@ -38,6 +38,7 @@ function addVolume(bench: ExportBench, number: number, name: string): void {
   const origin = { file: cowFile(100 + number), align: 1, inline: true };
   const volume = {
     ...{ number, name, words: createVolumeWords(), counters: createExportCounters(1), origin, originBytes: bytes },
+    keepsTrims: true,
   };
   bench.control({ kind: "volume", volume, fd, readOnly: false });
 }

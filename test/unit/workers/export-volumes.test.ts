@@ -30,7 +30,9 @@ class Second {
     this.words = new VolumeWords(words);
     bench.ring.devices.set(SECOND_FD, this.origin);
     const origin = { file: SECOND_FILE, align: 1, inline: true };
-    const volume = { number, name, words, counters: createExportCounters(1), origin, originBytes: SIZE };
+    const volume = {
+      ...{ number, name, words, counters: createExportCounters(1), origin, originBytes: SIZE, keepsTrims: true },
+    };
     bench.control({ kind: "volume", volume, fd: SECOND_FD, readOnly: false });
   }
 }
