@@ -22,6 +22,7 @@ const MERGE_ORDER = "test/unit/offline/merge-order.test.ts";
 const COUNTERS = "test/unit/core/counters.test.ts";
 const GIVEN_BACK = "test/unit/core/given-back.test.ts";
 const DEPARTED = "test/unit/workers/export-departed.test.ts";
+const TRIM = "test/unit/workers/export-trim.test.ts";
 
 const FILL = "workers/export/chunk-fill.ts";
 const READER = "workers/export/connection-reader.ts";
@@ -316,6 +317,51 @@ const LOOKS_AGAIN: readonly Planted[] = [
       "workers/export/settled.ts",
       "    if (state !== SnapshotState.Active && state !== SnapshotState.Overflow) continue;\n",
       "    if (state !== SnapshotState.Active) continue;\n",
+    ),
+  ),
+  planted(
+    TRIM,
+    "a trim passes on what a snapshot still needs, where it begins with what none does (E-19)",
+    "The old data is gone from the snapshot.",
+    edit(
+      "workers/export/origin-handler.ts",
+      "    piece.length = settledStretch(volume, piece.offset, piece.length);\n",
+      "",
+    ),
+  ),
+  planted(
+    TRIM,
+    "a trim goes by the stretch of the snapshot that it looks at last (E-19)",
+    "The old data is gone from the others.",
+    edit(
+      "workers/export/settled.ts",
+      "    settled = Math.min(settled, Math.max(0, end - offset));\n",
+      "    settled = Math.min(length, Math.max(0, end - offset));\n",
+    ),
+  ),
+  planted(
+    TRIM,
+    "a trim takes what is visible for settled (E-19, C-24)",
+    "A read that is on its way to the origin finds nothing there.",
+    edit(
+      "workers/export/settled.ts",
+      "  if (table.allSettled(first, 1)) return 0;\n",
+      "  if (table.lookup(first, 1) !== EntryState.None) return 0;\n",
+    ),
+    edit(
+      "workers/export/settled.ts",
+      "    const end = (first + snapshot.table.settledRun(first, chunks)) * snapshot.chunkBytes;\n",
+      "    snapshot.table.lookup(first, chunks);\n    const end = (first + snapshot.table.runLength) * snapshot.chunkBytes;\n",
+    ),
+  ),
+  planted(
+    TRIM,
+    "zeroes are left as they are where a snapshot needs the data (E-16)",
+    "What was to read as zeroes shows what was there.",
+    edit(
+      "workers/export/origin-handler.ts",
+      "    if (piece.kind === PieceKind.Trim && volume.keepsTrims) return this.#trim(piece);\n",
+      "    if (piece.kind !== PieceKind.Write && volume.keepsTrims) return this.#trim(piece);\n",
     ),
   ),
   planted(
