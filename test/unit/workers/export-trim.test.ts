@@ -289,6 +289,14 @@ describe("what is a write all the same (E-16)", () => {
   });
 });
 
+it.each(["keep", "preserve"] as const)(
+  "a trim of parts of blocks need not be alone, for it writes none (%s)",
+  (how) => {
+    const bench = new ExportBench({ originAlign: PAGE, trim: how });
+    expect(trim(bench, 512, 2 * PAGE).discarded).toEqual([[PAGE, PAGE]]);
+  },
+);
+
 describe("trims of a snapshot are counted as its own", () => {
   it("left as they are, without discard_zeroes_cow", () => {
     const bench = new ExportBench();
