@@ -17,6 +17,8 @@ namespace {
 constexpr uint32_t kShared = 60;
 constexpr size_t kStackBytes = 256 * 1024;
 constexpr std::chrono::seconds kRest(1);
+// Whoever has been refused a thread does not ask for one with each operation.
+constexpr std::chrono::milliseconds kRefused(100);
 
 void* help(void* data) {
   Helper* helper = static_cast<Helper*>(data);
@@ -120,6 +122,9 @@ void HelperPool::dispatch(bool mayStart) {
 
 // False: the system has refused a thread, or its memory; nothing has changed.
 bool HelperPool::start(File* file) {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < refusedUntil_) return false;
+  refusedUntil_ = now + kRefused;
   void* bounce = mmap(nullptr, kBounceBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (bounce == MAP_FAILED) return false;
   Helper* helper = new Helper;
@@ -133,6 +138,7 @@ bool HelperPool::start(File* file) {
   }
   // It may be at work by now, but it looks at nothing that is shared before it has the lock.
   (void)begin(file);
+  refusedUntil_ = now;
   threads++;
   return true;
 }

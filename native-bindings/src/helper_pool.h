@@ -9,6 +9,7 @@
 #define SNAPRING_HELPER_POOL_H
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <ctime>
@@ -65,6 +66,8 @@ class HelperPool : public std::enable_shared_from_this<HelperPool> {
   void put(Job* job);
   void takeOut(Job* job);
   void dispatch(bool mayStart);
+  // Something waits that has no thread, and may have one.
+  bool mayRunMore() const { return nextFile() != nullptr; }
   // The helper's job is done; it has the next one, or shall end (false).
   bool goOn(Helper* helper);
 
@@ -100,6 +103,8 @@ class HelperPool : public std::enable_shared_from_this<HelperPool> {
   File* lastFile_ = nullptr;
   // Operations that run beside the first of their file.
   uint32_t shared_ = 0;
+  // The system has refused a thread.
+  std::chrono::steady_clock::time_point refusedUntil_{};
 };
 
 // A thread, as long as it lives.

@@ -45,15 +45,22 @@ bool Helpers::give(uint32_t slot, Op* op) {
   job->slot = slot;
   const std::lock_guard<std::mutex> held(pool_->lock);
   pool_->put(job);
-  pool_->dispatch(true);
+  dispatch();
   if (pool_->threads == 0) {
     pool_->takeOut(job);
     recycle(job);
+    refused_ = false;
     return false;
   }
   op->job = job;
   away_++;
   return true;
+}
+
+// With the lock held.
+void Helpers::dispatch() {
+  pool_->dispatch(true);
+  refused_ = pool_->mayRunMore();
 }
 
 void Helpers::recycle(Job* job) {
@@ -62,6 +69,11 @@ void Helpers::recycle(Job* job) {
 }
 
 bool Helpers::next(uint32_t* slot, int32_t* result) {
+  if (refused_) {
+    // Those that are at work may all hang, with devices of others: none of them would take what waits.
+    const std::lock_guard<std::mutex> held(pool_->lock);
+    dispatch();
+  }
   if (done_ == nullptr && pool_->news.load(std::memory_order_acquire)) {
     const std::lock_guard<std::mutex> held(pool_->lock);
     pool_->news.store(false, std::memory_order_relaxed);
@@ -113,8 +125,7 @@ void Helpers::wakeUp() {
 bool Helpers::drain() {
   std::unique_lock<std::mutex> held(pool_->lock);
   pool_->closing = true;
-  for (int round = 0; round < kDrainRounds && pool_->running > 0; round++) (void)pool_->changed.wait_for(held, kDrainRound);
-  return pool_->running == 0;
+  return pool_->changed.wait_for(held, kDrainRounds * kDrainRound, [this] { return pool_->running == 0; });
 }
 
 void Helpers::end(OpTable* ops) {

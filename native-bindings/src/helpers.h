@@ -1,5 +1,5 @@
 // Threads that do operations on files for a ring without io_uring (poll.cc): whatever has to wait for a disk, or for a server that does not
-// answer, waits in one of them, and never in the ring's own thread.
+// answer, waits in one of them, and not in the ring's own thread, unless the system grants no thread at all.
 //
 //   ring's thread            shared, under one lock                          a helper
 //   give ──────────────────▶ waiting: by file, in order, files by turns ───▶ does it, with memory of its own
@@ -41,6 +41,8 @@ class Helpers {
 
   // Of an operation on a file, in this slot; it may have been done in part. False: there is no thread, and none can be started.
   bool give(uint32_t slot, Op* op);
+  // The system has refused a thread to what was given and could run: it is to be asked again in a while, by `next`.
+  bool refused() const { return refused_; }
   // Operations that were given and have not come back by `next`.
   uint32_t away() const { return away_; }
   // What has been done until now, one by one; false: that was all. `result` is that of the whole operation.
@@ -62,12 +64,14 @@ class Helpers {
 
  private:
   void recycle(Job* job);
+  void dispatch();
 
   std::shared_ptr<HelperPool> pool_;
   // What has come back and is not told yet; and what can be used again.
   Job* done_ = nullptr;
   Job* free_ = nullptr;
   uint32_t away_ = 0;
+  bool refused_ = false;
 };
 
 }  // namespace snapring

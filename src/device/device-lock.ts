@@ -97,7 +97,7 @@ function inUse(path: string, holder: number | undefined): SnapringError {
   // To end it would end the program that reads this.
   if (holder === process.pid)
     return new SnapringError("EBUSY", `${path} is in use by this process itself`, {
-      hint: "close() the volume that has it open first, or use another device",
+      hint: "close() the volume that has it open first, or use another device; one whose close() was given up (ETIMEDOUT) has it until the process ends",
     });
   const by = holder === undefined ? "" : ` by process ${holder}${commandOf(holder)}`;
   return new SnapringError("EBUSY", `${path} is in use${by}`, { hint: "end that process, or use another device" });

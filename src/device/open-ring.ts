@@ -34,7 +34,8 @@ export function openFileRing(fd: number, arena: SharedArrayBuffer, capacity: num
     loadNative().native === undefined
       ? new NodeRing({ ...options, wake: new Int32Array(new SharedArrayBuffer(4)) })
       : createNativeRing({ ...options, mode });
-  return withFile(ring, 0, fd, FileKind.Async);
+  // It waits for nobody else: without io_uring a thread that helps would only cost its switches, but for what the page cache has not.
+  return withFile(ring, 0, fd, ring.kind === "poll" ? FileKind.Inline : FileKind.Async);
 }
 
 /** A ring that cannot hold its file is closed: nobody else knows it. */

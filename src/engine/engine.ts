@@ -108,7 +108,10 @@ export class Engine implements AsyncDisposable {
     const { signal } = checkAbortOptions(abort);
     const { name, options: complete } = completeEngineVolume(options, this.#options);
     if (this.#closing !== undefined) throw closed();
-    if (this.#names.has(name)) throw new SnapringError("EEXIST", `there is a volume named '${name}' already`);
+    if (this.#names.has(name))
+      throw new SnapringError("EEXIST", `there is a volume named '${name}' already`, {
+        hint: "one that is being opened, or whose close() was given up (ETIMEDOUT), has its name, too",
+      });
     this.#names.add(name);
     const left = (): Promise<void> => {
       this.#names.delete(name);

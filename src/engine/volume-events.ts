@@ -82,7 +82,7 @@ export function noticeWords(event: SnapshotEvent, error: number): string {
 const NOTICES: Readonly<Record<SnapshotEvent, string>> = {
   dropped: "the snapshot is dropped",
   invalid: "the snapshot is invalid now",
-  overflow: "the store is full, writes to the snapshot fail",
+  overflow: "the store, or the file system that it lies on, is full; writes to the snapshot fail",
   "overflow-cleared": "the store has room again",
   "merge-failed": "the merge has failed",
   "merge-progress": "merging",

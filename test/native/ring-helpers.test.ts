@@ -2,7 +2,18 @@
  * Helper threads of the ring without io_uring (native-bindings/src/helpers.h): who waits for a device, and how much of them one may have that hangs.
  * This process stands behind those devices: had a turn waited for one, it would wait for ever.
  */
-import { close, constants, open, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import {
+  close,
+  constants,
+  existsSync,
+  mkdirSync,
+  open,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { errno } from "../../src/base/errno.ts";
@@ -20,6 +31,7 @@ const MIB = 2 ** 20;
 const PER_FILE = 16;
 const SHARED = 60;
 const EALREADY = 114;
+const PIDS: string = existsSync("/sys/fs/cgroup/pids") ? "/sys/fs/cgroup/pids" : "/sys/fs/cgroup";
 
 /** What one line of a folder of /proc says of each entry; an entry may go meanwhile. */
 function entries(folder: string, look: (entry: string) => string): string[] {
@@ -38,6 +50,23 @@ const helpers = (): number =>
   ).length;
 const descriptors = (): number =>
   entries("/proc/self/fd", readlinkSync).filter((name) => /eventfd|snapring|file|hung/.test(name)).length;
+
+/** This process gets no further thread until it calls what it is given; undefined: the system's cgroups are not for it to make. */
+function limitThreads(): (() => void) | undefined {
+  const group = `${PIDS}/snapring-test-${process.pid}`;
+  try {
+    mkdirSync(group);
+  } catch {
+    return undefined;
+  }
+  writeFileSync(`${group}/cgroup.procs`, `${process.pid}`);
+  writeFileSync(`${group}/pids.max`, `${readdirSync("/proc/self/task").length}`);
+  return () => {
+    writeFileSync(`${group}/pids.max`, "max");
+    writeFileSync(`${PIDS}/cgroup.procs`, `${process.pid}`);
+    rmdirSync(group);
+  };
+}
 
 describe("without io_uring, a helper", () => {
   it("is there for nothing that need not wait: no thread, no descriptor, no further system call", () => {
@@ -205,6 +234,26 @@ describe("a device that does not answer, without io_uring,", () => {
     expect(helpers()).toBeLessThanOrEqual(SHARED + 31);
     answer();
     await ended(Array.from({ length: last + 1 }, (_, user) => user));
+  });
+
+  it("keeps no other file waiting where the system refused that one a thread, once", async ({ skip }) => {
+    // A commit waited for ever for the device of somebody else, until its ring was given something further.
+    await devices(["hung"]);
+    start([read(0, 0)]);
+    await expect.poll(() => calls).toBe(1);
+    bench.file(1, PAGE);
+    const lift = limitThreads();
+    if (lift === undefined) skip("a limit on threads cannot be set here");
+    try {
+      start([{ op: IoOp.Sync, file: 1, user: 1 }]);
+      start([]);
+      expect([done.length, helpers()]).toEqual([0, 1]);
+    } finally {
+      lift?.();
+    }
+    expect(bench.turn([], true)).toMatchObject([{ user: 1, result: 0 }]);
+    answer();
+    await ended([0]);
   });
 
   it("lets go in order, and what is linked behind an operation starts when that has ended whole", async () => {

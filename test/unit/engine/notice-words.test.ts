@@ -14,8 +14,12 @@ test.each([
     errno.ENOSPC,
     "the snapshot is invalid now: there is no room left in its store, or on the file system that it lies on",
   ],
-  ["overflow", errno.ENOSPC, "the store is full, writes to the snapshot fail"],
-  ["overflow", errno.EDQUOT, "the store is full, writes to the snapshot fail: the disk quota is used up"],
+  ["overflow", errno.ENOSPC, "the store, or the file system that it lies on, is full; writes to the snapshot fail"],
+  [
+    "overflow",
+    errno.EDQUOT,
+    "the store, or the file system that it lies on, is full; writes to the snapshot fail: the disk quota is used up",
+  ],
   ["dropped", 0, "the snapshot is dropped"],
   ["merge-failed", errno.EREMOTEIO, "the merge has failed: the device has failed"],
 ] as const)("what happens to a snapshot: %s, errno %i", (event, error, words) => {
