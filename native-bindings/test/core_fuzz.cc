@@ -36,6 +36,7 @@
 
 #include "../src/event.h"
 #include "../src/ring.h"
+#include "last_threads.h"
 
 using namespace snapring;
 
@@ -589,5 +590,6 @@ int main(int argc, char** argv) {
   } while (std::chrono::steady_clock::now() < end);
   printf("%llu lives of %d batches, seeds %u to %u, on %s\n", static_cast<unsigned long long>(lives), kBatches, first, lifeSeed - 1,
          hasUring ? "uring and poll" : "poll");
+  awaitHelpers();
   return 0;
 }

@@ -22,6 +22,7 @@
 #include "../src/event.h"
 #include "../src/ring.h"
 #include "expect.h"
+#include "last_threads.h"
 
 using namespace snapring;
 
@@ -408,6 +409,7 @@ int main(int argc, char** argv) {
     testGood(uring);
     testWatched(uring);
   }
+  awaitHelpers();
   printf("%s\n", hasUring ? "uring poll" : "poll");
   return 0;
 }

@@ -21,6 +21,7 @@
 #include "../src/event.h"
 #include "../src/ring.h"
 #include "expect.h"
+#include "last_threads.h"
 
 using namespace snapring;
 
@@ -176,10 +177,12 @@ void noMoreHelpers(int one, int two) {
 template <typename Call>
 void inChild(const char* name, int error, Call call) {
   refused = 0;
+  awaitHelpers();
   const pid_t child = fork();
   EXPECT(child >= 0);
   if (child == 0) {
     call();
+    awaitHelpers();
     exit(0);
   }
   int status = -1;
@@ -221,5 +224,6 @@ int main() {
   inChild("clone3, later", EAGAIN, [&] { noMoreHelpers(one, two); });
   close(one);
   close(two);
+  awaitHelpers();
   return 0;
 }
