@@ -120,6 +120,22 @@ describe("a client that goes", () => {
     expect(asked()).toBe(1);
   });
 
+  it("is asked where nothing more is received of it, and not with all others a moment later", () => {
+    const bench = new ExportBench();
+    const client = reading(bench);
+    const asked = (): number => bench.ring.log.filter(({ op, length }) => op === IoOp.Send && length === 0).length;
+    clock.now += STILL_READS_MS - 10;
+    client.socket.ended = true;
+    bench.run();
+    expect(asked()).toBe(1);
+    clock.now += 10;
+    bench.run();
+    expect(asked()).toBe(1);
+    clock.now += STILL_READS_MS;
+    bench.run();
+    expect(asked()).toBe(2);
+  });
+
   it("by being cut has said no goodbye: of what it had asked for nothing more begins", () => {
     const bench = new ExportBench({ originBytes: 16 * MIB });
     bench.ring.held = ({ op }) => op === IoOp.Allocate;
