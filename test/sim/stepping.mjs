@@ -14,7 +14,16 @@ import ts from "typescript";
 export const STEPPED_FILE =
   /\/src\/table\/(table-reader|leaf-search|table-writer|leaf-heap|group-image|bulk-load)\.ts$/;
 
-const READER = ["lookup", "allSettled", "#lookupOnce", "#allSettledOnce", "#mappedRun", "#unmappedRun", "#leafOf"];
+const READER = [
+  "lookup",
+  "allSettled",
+  "settledRun",
+  "#lookupOnce",
+  "#settledRunOnce",
+  "#mappedRun",
+  "#unmappedRun",
+  "#leafOf",
+];
 const SEARCH = ["findEntry", "upperBound", "nextMapped"];
 const WRITER = ["stateOf", "newChunkOf", "publish", "settle", "remove", "makeRoomFor", "loadSettled", "bulkLoad"];
 const WRITER_INSIDE = ["#find", "#foldIfWorth", "#rebuild", "#verifyLeaf", "#replace", "put", "putFirst", "#putDirect"];
