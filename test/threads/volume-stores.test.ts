@@ -96,7 +96,9 @@ for (const early of [true, false]) {
     expect([NBD_EIO, NBD_ENOSPC]).toContain(error);
     for (let i = 0; i < written; i++) dataPattern(CHUNK, 100 + i).copy(model, i * CHUNK);
     expect(volume.library.status("po")).toMatchObject({ state: "overflow", status: "Overflow" });
-    expect(volume.lines.some((line) => line.includes("po: the store, or the file system that it lies on, is full"))).toBe(true);
+    expect(
+      volume.lines.some((line) => line.includes("po: the store, or the file system that it lies on, is full")),
+    ).toBe(true);
     for (const chunk of [0, 5, 900]) expect(await writeChunk(po, chunk, 7)).toBe(NBD_EIO);
     await po.flush();
     expect(firstDifference(await readAll(po), model)).toBe(-1);
