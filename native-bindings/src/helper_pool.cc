@@ -8,6 +8,7 @@
 
 #include "event.h"
 #include "helper_work.h"
+#include "helpers.h"
 
 namespace snapring {
 
@@ -17,8 +18,6 @@ namespace {
 constexpr uint32_t kShared = 60;
 constexpr size_t kStackBytes = 256 * 1024;
 constexpr std::chrono::seconds kRest(1);
-// Whoever has been refused a thread does not ask for one with each operation.
-constexpr std::chrono::milliseconds kRefused(100);
 
 void* help(void* data) {
   Helper* helper = static_cast<Helper*>(data);
@@ -124,7 +123,7 @@ void HelperPool::dispatch(bool mayStart) {
 bool HelperPool::start(File* file) {
   const auto now = std::chrono::steady_clock::now();
   if (now < refusedUntil_) return false;
-  refusedUntil_ = now + kRefused;
+  refusedUntil_ = now + std::chrono::milliseconds(kRefusedMs);
   void* bounce = mmap(nullptr, kBounceBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (bounce == MAP_FAILED) return false;
   Helper* helper = new Helper;

@@ -12,12 +12,6 @@
 
 namespace snapring {
 
-namespace {
-
-constexpr std::chrono::milliseconds kDrainRound(kDrainRoundMs);
-
-}  // namespace
-
 std::unique_ptr<Helpers> Helpers::make() {
   const int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (event < 0) return nullptr;
@@ -125,7 +119,8 @@ void Helpers::wakeUp() {
 bool Helpers::drain() {
   std::unique_lock<std::mutex> held(pool_->lock);
   pool_->closing = true;
-  return pool_->changed.wait_for(held, kDrainRounds * kDrainRound, [this] { return pool_->running == 0; });
+  const std::chrono::milliseconds most(kDrainRounds * kDrainRoundMs);
+  return pool_->changed.wait_for(held, most, [this] { return pool_->running == 0; });
 }
 
 void Helpers::end(OpTable* ops) {

@@ -26,6 +26,9 @@
 
 namespace snapring {
 
+// Whoever has been refused a thread asks for one again after so long, and not with each operation.
+constexpr uint32_t kRefusedMs = 100;
+
 class HelperPool;
 struct Job;
 

@@ -27,8 +27,6 @@ namespace {
 
 // Between two tries where poll(2) itself is refused.
 constexpr long kPauseNs = 1000000;
-// From one try to have a helper that was refused to the next.
-constexpr uint64_t kRefusedUs = 100000;
 // Not a result of any operation: a helper has it.
 constexpr int32_t kAway = kParked + 1;
 
@@ -252,7 +250,7 @@ int PollRing::sleep(bool wait) {
   const bool helped = wait && away() > 0;
   // Something may have been done since the last look.
   if (helped && !helpers_->fallAsleep()) deadline = 0;
-  if (helped && helpers_->refused()) deadline = std::min(deadline, microseconds() + kRefusedUs);
+  if (helped && helpers_->refused()) deadline = std::min(deadline, microseconds() + uint64_t{kRefusedMs} * 1000);
   if (helped) polled_.push_back({helpers_->event(), POLLIN, 0});
   if (wait) polled_.push_back({watched_, POLLIN, 0});
   timespec limit = {0, 0};

@@ -315,8 +315,8 @@ const LOOKS_AGAIN: readonly Planted[] = [
     "Its view changes under its readers.",
     edit(
       "workers/export/settled.ts",
-      "    if (state !== SnapshotState.Active && state !== SnapshotState.Overflow) continue;\n",
-      "    if (state !== SnapshotState.Active) continue;\n",
+      "  return state === SnapshotState.Active || state === SnapshotState.Overflow;\n",
+      "  return state === SnapshotState.Active;\n",
     ),
   ),
   planted(

@@ -21,8 +21,7 @@ export function settledEverywhere(volume: ServedVolume, offset: number, length: 
   const count = words.listCount();
   for (let i = 0; i < count; i++) {
     const snapshot = volume.snapshot(words.listed(i));
-    const state = snapshot.words.state();
-    if (state !== SnapshotState.Active && state !== SnapshotState.Overflow) continue;
+    if (!isMinded(snapshot)) continue;
     const first = snapshot.chunkAt(offset);
     const chunks = snapshot.chunkAt(offset + length - 1) - first + 1;
     if (!snapshot.table.allSettled(first, chunks)) return false;
