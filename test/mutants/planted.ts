@@ -395,7 +395,7 @@ const LOOKS_AGAIN: readonly Planted[] = [
     ),
   ),
   planted(
-    "test/unit/workers/export-durable.test.ts",
+    "test/unit/workers/export-discard.test.ts",
     "a trim with zeroes takes its first chunk's place for all of it",
     "It zeroes other chunks.",
     edit(
