@@ -239,7 +239,8 @@ function drainer() {
     tracking.clearWaiting(bucket);
   };
   awaitReaders();
-  for (let i = 0; i < operations && !stuck; i++) {
+  // How often two threads meet is the machine's affair, so it goes on until they have met often enough.
+  for (let i = 0; (i < operations || waits < (options.waits ?? 0)) && !stuck; i++) {
     const bucket = next(64);
     const version = Atomics.add(versions, bucket, 1) + 1;
     empty(bucket, 1 - tracking.parity(bucket));
