@@ -11,14 +11,15 @@ import { availableParallelism } from "node:os";
 import { GROUP_COUNT_MAX, GROUP_WAIT_MS } from "../base/constants.ts";
 import type { RingMode } from "../ring/worker-data.ts";
 import { type CheckedOptions, checkEngineOptions, checkEngineVolume, checkVolumeOptions } from "./option-schema.ts";
+import type { SocketAccess } from "./listener.ts";
 import { SafeLog } from "./safe-log.ts";
 
 /** All of them are there. */
 type Complete<T> = { readonly [K in keyof T]-?: Exclude<T[K], undefined> };
 
-type Defaults = Complete<Omit<CheckedOptions, "origin" | "workers" | "log">>;
+type Defaults = Complete<Omit<CheckedOptions, "origin" | "workers" | "log" | keyof SocketAccess>>;
 
-export interface CompleteOptions extends Defaults {
+export interface CompleteOptions extends Defaults, SocketAccess {
   readonly origin: string;
   readonly workers: number;
   /** Of `io`. */
@@ -31,7 +32,8 @@ export interface CompleteOptions extends Defaults {
 
 /** Of an engine. */
 export interface CompleteEngine
-  extends Pick<CompleteOptions, "listen" | "io" | "mode" | "workers" | "copyWorkers" | "busyPoll"> {
+  extends SocketAccess,
+    Pick<CompleteOptions, "listen" | "io" | "mode" | "workers" | "copyWorkers" | "busyPoll"> {
   /** Never throws. */
   readonly log: (line: string) => void;
 }
@@ -83,11 +85,13 @@ export function completeEngineVolume(
 
 /** Throws an OptionError that names the option. */
 export function completeEngine(given: unknown): CompleteEngine {
-  const { workers, log, ...said } = checkEngineOptions(given);
+  const { workers, log, socketMode, socketGroup, ...said } = checkEngineOptions(given);
   const { listen, io, copyWorkers, busyPoll } = { ...DEFAULTS, ...withoutUndefined(said) };
   const mode = modeOf(io);
   return {
     listen,
+    socketMode,
+    socketGroup,
     io,
     mode,
     copyWorkers,

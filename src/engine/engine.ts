@@ -55,7 +55,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     await running.close();
   };
   try {
-    for (const address of complete.listen) await listener.listen(address);
+    for (const address of complete.listen) await listener.listen(address, complete);
     const threads = await running.start();
     listener.serve(threads.exports);
     return new Engine(running, listener, complete, end);

@@ -1,5 +1,5 @@
 /**
- * Addresses: the one reader of `unix:PATH` and `tcp:HOST:PORT`, for the library and the command line, and the URIs that lead there.
+ * Addresses: the one reader of `unix:PATH`, `tcp:HOST:PORT` and `fd:N`, for the library and the command line, and the URIs that lead there.
  *
  * What the kernel would do with an address that it cannot take is worse than an error: a socket's path over 107 bytes is cut, and the
  * server listens somewhere else. So an address is checked before anything is opened; whether it can be had shows when it is bound.
@@ -10,12 +10,18 @@ export interface ListenAddress {
   readonly unix?: string | undefined;
   readonly host?: string | undefined;
   readonly port?: number | undefined;
+  /** A listening socket that was inherited (inherited-socket.ts). It is no place that a client could be told. */
+  readonly fd?: number | undefined;
 }
 
 /** What the kernel's sockaddr_un holds, without its final zero. */
 const UNIX_PATH_BYTES_MAX = 107;
 
 const PORT_MAX = 65535;
+
+/** Those below are the process's input, output and errors. */
+const INHERITED_MIN = 3;
+const DESCRIPTOR_MAX: number = 2 ** 31 - 1;
 
 const TCP = /^tcp:(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):([0-9]{1,5})$/;
 
@@ -25,7 +31,8 @@ export function readAddress(text: string): ListenAddress | string {
     const unix = text.slice("unix:".length);
     return unixFault(unix) ?? { unix };
   }
-  if (!text.startsWith("tcp:")) return "it begins neither with unix: nor with tcp:";
+  if (text.startsWith("fd:")) return readInherited(text.slice("fd:".length));
+  if (!text.startsWith("tcp:")) return "it begins neither with unix: nor with tcp: nor with fd:";
   const tcp = TCP.exec(text);
   if (tcp === null) return "it is not tcp:HOST:PORT";
   const port = Number(tcp[3]);
@@ -43,6 +50,12 @@ export function uriOf(address: ListenAddress, name: string): string {
   }
   const host = address.host?.includes(":") ? `[${address.host}]` : address.host;
   return `nbd://${host}:${address.port}/${path}`;
+}
+
+function readInherited(text: string): ListenAddress | string {
+  const fd = /^[0-9]{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  if (fd >= INHERITED_MIN && fd <= DESCRIPTOR_MAX) return { fd };
+  return `a descriptor that was inherited is a number from ${INHERITED_MIN} on`;
 }
 
 function unixFault(path: string): string | undefined {

@@ -1,24 +1,36 @@
 /**
- * Listens on Unix sockets and TCP, for one volume or for all of an engine, and hands accepted sockets to its front.
+ * Listens on Unix sockets, TCP and sockets that were inherited, for one volume or for all of an engine, and hands accepted sockets to its front.
  *
  *   node:net accepts ─▶ before the volume is open: waits here ─▶ front.ts ─▶ an export worker
  *
  * Addresses are bound before anything is written: a server that cannot be reached must not have formatted or registered
  * a store. Clients that come then wait until the volume is open.
  *
- * A stale Unix socket file is taken over, a live one refused; the file is removed at the end (socket-file.ts).
+ * A stale Unix socket file is taken over, a live one refused; the file is removed at the end (socket-file.ts). Who may connect to it is decided before
+ * anybody can (SocketAccess). What was inherited stays as it is (inherited-socket.ts).
  */
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
-import { createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { LISTEN_BACKLOG } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
 import { keepAlive } from "../device/keep-alive.ts";
 import type { Channel } from "./channel.ts";
 import { rethrow } from "./client-limits.ts";
 import { descriptorOf, type Front, type Scope } from "./front.ts";
+import { groupNumber } from "./group-number.ts";
+import { inheritedError, inheritedPath } from "./inherited-socket.ts";
 import type { ListenAddress } from "./listen-address.ts";
 import { SocketFile } from "./socket-file.ts";
+
+/** Of the Unix sockets that are made, as in the options. */
+export interface SocketAccess {
+  readonly socketMode?: number | undefined;
+  readonly socketGroup?: string | number | undefined;
+}
+
+/** What a listening server can be told to do. */
+type Where = { path: string } | { port: number; host: string | undefined } | { fd: number };
 
 export class Listener {
   readonly #front: Front;
@@ -39,22 +51,27 @@ export class Listener {
     this.#failed = failed;
   }
 
-  /** Where clients may connect: TCP port 0 has become a real one. */
+  /** Where clients may connect: TCP port 0 has become a real one, and an inherited socket what it is bound to, where that has a name. */
   get addresses(): readonly ListenAddress[] {
     return this.#addresses;
   }
 
-  /** Throws a SnapringError: EADDRINUSE, EACCES … */
-  async listen(address: ListenAddress): Promise<void> {
-    const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => this.#accept(socket, address));
-    const listen = (where: { path: string } | { port: number; host: string | undefined }): Promise<void> =>
+  /** Throws a SnapringError: EADDRINUSE, EACCES, ENOENT (no such folder, no such group), ENOTSOCK … */
+  async listen(address: ListenAddress, access: SocketAccess = {}): Promise<void> {
+    const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => this.#accept(socket, server));
+    const listen = (where: Where): Promise<void> =>
       new Promise<void>((resolve, reject) => {
         server.once("error", reject);
         server.listen({ ...where, backlog: LISTEN_BACKLOG }, resolve);
       });
+    let bound: ListenAddress | undefined;
     try {
-      if (address.unix === undefined) await listen({ port: address.port ?? 0, host: address.host });
-      else this.#files.push(await SocketFile.place(address.unix, (path) => listen({ path })));
+      if (address.fd !== undefined) bound = await this.#inherit(address.fd, server, listen);
+      else if (address.unix !== undefined) bound = await this.#place(address, access, listen);
+      else {
+        await listen({ port: address.port ?? 0, host: address.host });
+        bound = { host: address.host, port: tcpOf(server)?.port };
+      }
     } catch (error) {
       server.close();
       throw listenError(address, error);
@@ -62,9 +79,7 @@ export class Listener {
     // A client that cannot be accepted for want of descriptors or memory: node has closed it, or it waits in the kernel.
     server.on("error", () => this.#front.limits.shortage());
     this.#servers.push(server);
-    const bound = server.address();
-    const port = typeof bound === "object" && bound !== null ? bound.port : undefined;
-    this.#addresses.push(address.unix !== undefined ? address : { host: address.host, port });
+    if (bound !== undefined) this.#addresses.push(bound);
   }
 
   /** What it serves is open: clients get their workers, those who came too early first. Throws a SnapringError (EMFILE): no client could be. */
@@ -90,7 +105,34 @@ export class Listener {
     for (const socket of this.#waiting.splice(0)) socket.destroy();
   }
 
-  #accept(socket: Socket, address: ListenAddress): void {
+  async #place(
+    address: ListenAddress,
+    { socketMode: mode, socketGroup }: SocketAccess,
+    listen: (where: Where) => Promise<void>,
+  ): Promise<ListenAddress> {
+    const group = socketGroup === undefined ? undefined : await groupNumber(socketGroup);
+    this.#files.push(await SocketFile.place(address.unix ?? "", { mode, group }, (path) => listen({ path })));
+    return address;
+  }
+
+  async #inherit(
+    fd: number,
+    server: Server,
+    listen: (where: Where) => Promise<void>,
+  ): Promise<ListenAddress | undefined> {
+    let unix: string | undefined;
+    try {
+      unix = inheritedPath(fd);
+      await listen({ fd });
+    } catch (error) {
+      throw inheritedError(fd, error);
+    }
+    if (unix !== undefined) return { unix };
+    const tcp = tcpOf(server);
+    return tcp === undefined ? undefined : { host: tcp.address, port: tcp.port };
+  }
+
+  #accept(socket: Socket, server: Server): void {
     const fd = descriptorOf(socket);
     socket.on("error", () => {});
     if (this.#closed || fd < 0) {
@@ -98,7 +140,7 @@ export class Listener {
       return;
     }
     try {
-      if (address.unix === undefined) keepAlive(socket, fd);
+      if (tcpOf(server) !== undefined) keepAlive(socket, fd);
       if (this.#serves) this.#front.adopt(socket, this.#scope);
       else if (this.#front.mayWait(this.#waiting.length)) this.#waiting.push(socket);
       else socket.destroy();
@@ -107,6 +149,11 @@ export class Listener {
       this.#failed(error);
     }
   }
+}
+
+function tcpOf(server: Server): AddressInfo | undefined {
+  const bound = server.address();
+  return typeof bound === "object" && bound !== null ? bound : undefined;
 }
 
 function listenError(address: ListenAddress, cause: unknown): SnapringError {

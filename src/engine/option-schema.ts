@@ -29,6 +29,10 @@ import type {
 
 const CHUNK_BYTES_MAX: number = 2 ** 30;
 const VOLUME_NAME_BYTES_MAX = 255;
+/** Rights of owner, group and others. */
+const MODE_MAX = 0o777;
+/** The largest number means "no group" to the kernel. */
+const GROUP_NUMBER_MAX: number = 2 ** 32 - 2;
 
 /** Why no snapshot can be called so; undefined: one can. */
 export function nameFault(name: string): string | undefined {
@@ -86,18 +90,31 @@ const THREADS = {
   copyWorkers: whole(1, MAX_EXPORT_WORKERS),
   busyPoll: whole(0, BUSY_POLL_US_MAX),
 };
-const LISTEN = list(address(), "must be an array of addresses");
+const GROUP = "must be the name or the number of a group";
+const LISTEN = {
+  listen: list(address(), "must be an array of addresses"),
+  socketMode: whole(0, MODE_MAX),
+  socketGroup: v.optional(
+    v.union(
+      [
+        text(GROUP, (value) => (/^[^:\0\n]+$/.test(value) ? undefined : GROUP)),
+        v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(GROUP_NUMBER_MAX)),
+      ],
+      GROUP,
+    ),
+  ),
+};
 const LOG = v.optional(v.function("must be a function"));
 
 const engine = v.strictObject(
-  { ...THREADS, listen: LISTEN, log: LOG } satisfies Record<keyof EngineOptions, v.GenericSchema>,
+  { ...THREADS, ...LISTEN, log: LOG } satisfies Record<keyof EngineOptions, v.GenericSchema>,
   "must be an object",
 );
 
 const VOLUME = {
   origin: path,
   snapshots: list(snapshot, "must be an array of objects, one for each snapshot"),
-  listen: LISTEN,
+  ...LISTEN,
   direct: v.optional(v.union([v.boolean(), v.literal("auto")], 'must be true, false or "auto"')),
   readOnly: flag,
   originReadOnly: flag,
@@ -284,7 +301,7 @@ function list(schema: v.GenericSchema, what: string): v.GenericSchema {
 
 /** A text that becomes the address that it is. */
 function address(): v.GenericSchema<string, ListenAddress> {
-  const what = "must be unix:PATH or tcp:HOST:PORT";
+  const what = "must be unix:PATH, tcp:HOST:PORT or fd:N";
   return v.pipe(
     v.string(what),
     v.rawTransform(({ dataset, addIssue, NEVER }) => {

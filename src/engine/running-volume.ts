@@ -183,7 +183,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
     const { files, openings } = this.#engine;
     this.#origin = await openOrigin(options, openings, signal);
     for (const line of this.#origin.remarks()) options.log(line);
-    for (const address of options.listen) await this.#listener.listen(address);
+    for (const address of options.listen) await this.#listener.listen(address, options);
     this.#registered = await RegisteredSet.open(this.#origin, options, openings, signal);
     this.#originFile = files.take();
     const opened = new OpenedSnapshots(options, this.#origin, this.#registered, files, this.#originFile, openings);

@@ -1,23 +1,26 @@
 /**
  * The file of a Unix socket: it appears when somebody listens on it, replaces none on which somebody does, and goes with its server.
  *
- *   listen on .snapring-RANDOM.sock in the folder ─▶ its mode ─▶ nothing stands at its name: linked there
- *                                                               └▶ else, with the lock: stale? ─▶ renamed over it
+ *   .snapring-RANDOM, a folder of ours alone in its folder ─▶ listen on a socket in there ─▶ its group ─▶ its mode
+ *             ─▶ nothing stands at its name: linked there
+ *             └▶ else, with the lock: stale? ─▶ renamed over it
  *   end       is it ours still? ─▶ removed ─▶ only then the listening ends
  *
  * Who listens has the file in its place already, and who has ended has taken it away before: so what stands there without anybody who
  * listens is stale for good, and two who find it so keep each other out by the lock (`.NAME.lock`, which lives that long). node removes
  * the name by which a socket was bound when it closes it, whoever's file that is by then: that name is the random one. The folder is held
- * open, so that a swap of folders leads nowhere else.
+ * open, so that a swap of folders leads nowhere else. Nobody else comes to the socket before it has the group and the mode that it is to have.
  */
 import { randomBytes } from "node:crypto";
 import {
   chmodSync,
+  chownSync,
   closeSync,
   constants,
   fstatSync,
   linkSync,
   lstatSync,
+  mkdirSync,
   openSync,
   renameSync,
   rmSync,
@@ -29,13 +32,22 @@ import { SnapringError } from "../base/errno.ts";
 import { lockMeanwhile } from "../device/device-lock.ts";
 import { type PlacedFile, removePlaced } from "../device/placed-file.ts";
 
-/** Whatever the umask: who may write to it is a client. */
+/** Whatever the umask, unless a mode was asked for: who may write to it is a client. */
 const MODE_MAX = 0o755;
+/** A group that was asked for is to connect. */
+const GROUP_MODE = 0o660;
+const FOLDER_MODE = 0o700;
 const LOCK_MODE = 0o600;
 /** A descriptor that leads to the file and cannot be read (fcntl.h); node has no name for it. */
 const O_PATH = 0o10000000;
 /** Each time somebody else had it and took it away. */
 const LOCK_TRIES = 10;
+
+/** Who may connect: a mode, and the number of a group. What is undefined is the umask's, and the process's. */
+export interface FileAccess {
+  readonly mode?: number | undefined;
+  readonly group?: number | undefined;
+}
 
 export class SocketFile {
   readonly path: string;
@@ -48,10 +60,10 @@ export class SocketFile {
   }
 
   /** `listen`: on the path that it is given. Throws what that does, system errors, or a SnapringError: somebody listens there already. */
-  static async place(path: string, listen: (at: string) => Promise<void>): Promise<SocketFile> {
+  static async place(path: string, access: FileAccess, listen: (at: string) => Promise<void>): Promise<SocketFile> {
     const file = new SocketFile(path);
     try {
-      await file.#place(listen);
+      await file.#place(access, listen);
       return file;
     } catch (error) {
       file.remove();
@@ -65,16 +77,18 @@ export class SocketFile {
     closeSync(this.#folder);
   }
 
-  async #place(listen: (at: string) => Promise<void>): Promise<void> {
-    const other = this.#inside(`.snapring-${randomBytes(9).toString("hex")}.sock`);
+  async #place(access: FileAccess, listen: (at: string) => Promise<void>): Promise<void> {
+    const own = this.#inside(`.snapring-${randomBytes(9).toString("hex")}`);
+    const other = `${own}/socket`;
     const target = this.#inside(basename(this.path));
+    mkdirSync(own, { mode: FOLDER_MODE });
     try {
       await listen(other);
-      const { dev, ino } = limitMode(other);
+      const { dev, ino } = setAccess(other, access, this.path);
       if (!isLinked(other, target)) await this.#takeOver(other, target);
       this.#placed = { path: target, device: dev, inode: ino };
     } finally {
-      rmSync(other, { force: true });
+      rmSync(own, { force: true, recursive: true });
     }
   }
 
@@ -97,14 +111,30 @@ export class SocketFile {
 }
 
 /** By a descriptor: a link that is put in its place must not lead to another file. */
-function limitMode(path: string): Stats {
+function setAccess(path: string, { mode, group }: FileAccess, socket: string): Stats {
   const fd = openSync(path, O_PATH | constants.O_NOFOLLOW);
+  const file = `/proc/self/fd/${fd}`;
   try {
     const stat = fstatSync(fd);
-    chmodSync(`/proc/self/fd/${fd}`, stat.mode & MODE_MAX);
+    if (group !== undefined) changeGroup(file, group, socket);
+    const otherwise = group === undefined ? stat.mode & MODE_MAX : GROUP_MODE;
+    chmodSync(file, mode ?? otherwise);
     return stat;
   } finally {
     closeSync(fd);
+  }
+}
+
+function changeGroup(file: string, group: number, socket: string): void {
+  try {
+    chownSync(file, -1, group);
+  } catch (cause) {
+    const { code = "", message } = cause as NodeJS.ErrnoException;
+    const why = code === "EPERM" ? "permission denied" : message;
+    throw new SnapringError("EACCES", `cannot listen on ${socket}: its group cannot become ${group}: ${why}`, {
+      hint: "only root may give a file to a group that it is not a member of",
+      cause,
+    });
   }
 }
 

@@ -50,10 +50,18 @@ export interface VolumeOptions {
   /** Its snapshots, 256 at most: those that the register knows, unless they are abandoned, and new ones. Default: none. */
   readonly snapshots?: readonly SnapshotOptions[] | undefined;
   /**
-   * Addresses: "unix:PATH" (a path of 107 bytes at most; the socket's file goes at the close) or "tcp:HOST:PORT" (an IPv6 host in brackets; port 0: any
-   * free one, see `exports`). Default: nobody is served.
+   * Addresses: "unix:PATH" (a path of 107 bytes at most; the socket's file goes at the close), "tcp:HOST:PORT" (an IPv6 host in brackets; port 0: any
+   * free one, see `exports`) or "fd:N" (a listening socket, number N from 3 on, that this process was started with; it is closed at the close, its file stays).
+   * Default: nobody is served.
    */
   readonly listen?: readonly string[] | undefined;
+  /**
+   * Mode of the Unix sockets that are made, 0 to 0o777, whatever the umask; who may write to one may connect. It is set before anybody can. Default: 0o660 with
+   * `socketGroup`, else what the umask says, 0o755 at most.
+   */
+  readonly socketMode?: number | undefined;
+  /** Group of the Unix sockets that are made, by its name or its number. Default: the process's. */
+  readonly socketGroup?: string | number | undefined;
   /** O_DIRECT, past the page cache. true: fail (EINVAL) where that is not possible. Default "auto": where it serves. */
   readonly direct?: boolean | "auto" | undefined;
   /** How I/O is done. "uring": fail (EOPNOTSUPP) where io_uring is refused. "sync": do not use it. Default "auto": io_uring where it works. */
@@ -112,6 +120,13 @@ export interface EngineOptions {
    * empty name the live volume where the engine has but one. Default: volumes are served by addresses of their own.
    */
   readonly listen?: readonly string[] | undefined;
+  /**
+   * Mode of the Unix sockets that are made, 0 to 0o777, whatever the umask; who may write to one may connect. It is set before anybody can. Default: 0o660 with
+   * `socketGroup`, else what the umask says, 0o755 at most.
+   */
+  readonly socketMode?: number | undefined;
+  /** Group of the Unix sockets that are made, by its name or its number. Default: the process's. */
+  readonly socketGroup?: string | number | undefined;
   /** How I/O is done. "uring": fail (EOPNOTSUPP) where io_uring is refused. "sync": do not use it. Default "auto": io_uring where it works. */
   readonly io?: "auto" | "uring" | "sync" | undefined;
   /** Threads that serve clients, 1 to 16. Default: one per processor, 4 at most. */

@@ -4,7 +4,8 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { dataPattern } from "../support/data-pattern.ts";
 import { freePort, makeScratch, type Scratch } from "../support/free-socket.ts";
@@ -36,8 +37,10 @@ afterEach(async () => {
   await scratch.remove();
 });
 
-function start(...argv: readonly string[]): Running {
-  const process_ = spawn(process.execPath, [MAIN, ...argv], { stdio: ["ignore", "pipe", "pipe"] });
+const start = (...argv: readonly string[]): Running => run(process.execPath, MAIN, ...argv);
+
+function run(program: string, ...argv: readonly string[]): Running {
+  const process_ = spawn(program, argv, { stdio: ["pipe", "pipe", "pipe"] });
   const closed = once(process_, "close") as Promise<[number | null, NodeJS.Signals | null]>;
   const running: Running = {
     process: process_,
@@ -66,6 +69,20 @@ function start(...argv: readonly string[]): Running {
   child = running;
   return running;
 }
+
+/** Listens at a path (3), without a name (4) and at a port (5), says so, and becomes the command when it is told to: it hands its sockets on. */
+const INHERIT = `
+import os, socket, sys
+path, *command = sys.argv[1:]
+unix, other, tcp = (socket.socket(f) for f in (socket.AF_UNIX, socket.AF_UNIX, socket.AF_INET))
+unix.bind(path); other.bind(""); tcp.bind(("127.0.0.1", 0))
+for at, one in ((3, unix), (4, other), (5, tcp)):
+    one.listen()
+    if one.fileno() != at: os.dup2(one.fileno(), at)
+    os.set_inheritable(at, True)
+os.write(1, b"port %d\\n" % tcp.getsockname()[1])
+os.read(0, 1)
+os.execv(command[0], command)`;
 
 const serve = (...options: readonly string[]): Running => start("serve", scratch.file("origin.img"), ...options);
 
@@ -107,6 +124,45 @@ describe("serve", () => {
       expect(server.stderr).not.toMatch(/\n\s+at /);
     },
   );
+
+  it("serves at sockets that it has inherited, those too who connected before it ran, and leaves their files", async () => {
+    const path = scratch.file("inherited.sock");
+    const fds = [3, 4, 5].flatMap((fd) => ["--listen", `fd:${fd}`]);
+    const command = [process.execPath, MAIN, "serve", scratch.file("origin.img"), ...fds];
+    const server = run("python3", "-c", INHERIT, path, ...command);
+    const [, port] = await server.until(/port (\d+)\n/);
+    const early = connect(path);
+    await once(early, "connect");
+    server.process.stdin?.write("\n");
+    await server.until(/nbd:.*\n/);
+    const uris = server.stdout.match(/nbd\S+/g) ?? [];
+    expect(uris).toEqual([`nbd+unix:///origin?socket=${path}`, `nbd://127.0.0.1:${port}/origin`]);
+    for (const uri of uris) expect(await runOk("nbdinfo", "--size", uri)).toBe(`${MIB}\n`);
+    const [greeting] = await once(early, "data");
+    expect(String(greeting).slice(0, 8)).toBe("NBDMAGIC");
+    early.destroy();
+    expect((await server.end("SIGTERM")).code).toBe(0);
+    expect(existsSync(path)).toBe(true);
+  });
+
+  it("makes its socket with --socket-mode and --socket-group, and refuses what is no group", async () => {
+    const socket = scratch.file("s.sock");
+    const gid = process.getgid?.() ?? 0;
+    const listen = ["--listen", `unix:${socket}`, "--socket-mode", "0640"];
+    const server = serve(...listen, "--socket-group", String(gid));
+    await server.until(/nbd\+unix/);
+    const stat = statSync(socket);
+    expect([stat.mode & 0o777, stat.gid]).toEqual([0o640, gid]);
+    await server.end("SIGTERM");
+    const refused = await runCommand(
+      process.execPath,
+      ...[MAIN, "serve", scratch.file("origin.img"), ...listen, "--socket-group", "no-such-group"],
+    );
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringContaining("there is no group named 'no-such-group'"),
+    ]);
+  });
 
   it("takes over the socket of a server that was killed", async () => {
     const socket = scratch.file("s.sock");

@@ -35,6 +35,7 @@ const PRINTS: Readonly<Record<string, readonly RegExp[]>> = {
     /^ENOENT .*missing\.img.*check the path$/m,
   ],
   "Many volumes": [/^nbd\+unix:\/\/\/data%40nightly\?socket=\/.*\/engine\.sock$/m, /^\[ 'data' \] 2$/m],
+  "Addresses, and who may connect": [/^660$/m],
   Close: [],
 };
 

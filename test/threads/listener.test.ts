@@ -2,13 +2,26 @@
  * The socket file of another server: taken over only where nobody listens on it any more. And clients that come while nobody accepts.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname } from "node:path";
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { MAX_CONNECTIONS } from "../../src/base/constants.ts";
 import { Front } from "../../src/engine/front.ts";
+import { loadNative } from "../../src/device/native.ts";
 import { Listener } from "../../src/engine/listener.ts";
+import { SocketFile } from "../../src/engine/socket-file.ts";
 import { makeScratch, type Scratch } from "../support/free-socket.ts";
 
 const ends: (() => unknown)[] = [];
@@ -140,6 +153,82 @@ test("what is planted at the socket's name, or at its lock's, is neither followe
     0o600,
   ]);
   expect(existsSync(folder.file("nothing"))).toBe(false);
+});
+
+test("a socket gets the mode and the group that were asked for, whatever the umask, before anybody can connect", async () => {
+  const path = (await scratch()).file("socket");
+  const group = process.getuid?.() === 0 ? 1 : (process.getgid?.() ?? 0);
+  const before = process.umask(0);
+  try {
+    const listen = async (at: string): Promise<void> => {
+      // What stands there already has the umask's mode: nobody but its owner comes to it.
+      expect(statSync(dirname(at)).mode & 0o777).toBe(0o700);
+      const server = createServer().listen(at);
+      ends.push(() => server.close());
+      await once(server, "listening");
+      expect(statSync(at).mode & 0o777).toBe(0o777);
+      expect(existsSync(path)).toBe(false);
+    };
+    const file = await SocketFile.place(path, { mode: 0o640, group }, listen);
+    ends.push(() => file.remove());
+  } finally {
+    process.umask(before);
+  }
+  const stat = statSync(path);
+  expect([stat.mode & 0o777, stat.gid]).toEqual([0o640, group]);
+  expect(await isAnswered(path)).toBe(true);
+  expect(readdirSync(dirname(path))).toEqual(["socket"]);
+});
+
+test("a group that was asked for may connect, unless a mode says otherwise", async () => {
+  const path = (await scratch()).file("socket");
+  const own = await listener();
+  const gid = process.getgid?.() ?? 0;
+  const name = readFileSync("/etc/group", "utf8")
+    .split("\n")
+    .find((line) => line.split(":")[2] === String(gid))
+    ?.split(":")[0];
+  await own.listen({ unix: path }, { socketGroup: name ?? gid });
+  const stat = statSync(path);
+  expect([stat.mode & 0o777, stat.gid]).toEqual([0o660, gid]);
+});
+
+test("a group that nobody knows is refused in words, and nothing is left", async () => {
+  const folder = await scratch();
+  await expect(
+    (await listener()).listen({ unix: folder.file("socket") }, { socketGroup: "no-such-group" }),
+  ).rejects.toMatchObject({ code: "ENOENT", message: "there is no group named 'no-such-group'" });
+  expect(readdirSync(folder.path)).toEqual([]);
+});
+
+test("what is no listening socket is refused in words as one that was inherited, and left open", async () => {
+  const folder = await scratch();
+  const server = createServer().listen(folder.file("live"));
+  ends.push(() => server.close());
+  await once(server, "listening");
+  const file = openSync(folder.file("file"), "w");
+  ends.push(() => closeSync(file));
+  const { native } = loadNative();
+  const pair = native?.socketPair();
+  if (!Array.isArray(pair)) throw new Error("no pair of sockets");
+  const closed = openSync(folder.file("file"), "r");
+  closeSync(closed);
+  const refusals: string[] = [];
+  for (const fd of [file, pair[0], closed, (server as unknown as { _handle: { fd: number } })._handle.fd])
+    refusals.push(
+      await (await listener()).listen({ fd }).then(
+        () => "none",
+        ({ code, message }) => `${code} ${message}`,
+      ),
+    );
+  expect(refusals.map((text) => text.replace(/fd:\d+/, "fd:N"))).toEqual([
+    "ENOTSOCK cannot listen on fd:N: it is no socket",
+    "EINVAL cannot listen on fd:N: it is no stream socket that listens",
+    "EBADF cannot listen on fd:N: there is no such descriptor",
+    "EADDRINUSE cannot listen on fd:N: it is in use in this process already",
+  ]);
+  for (const fd of pair) closeSync(fd);
+  expect(await isAnswered(folder.file("live"))).toBe(true);
 });
 
 test("whatever the umask, only its owner may write to a socket", async () => {

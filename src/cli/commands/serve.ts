@@ -14,7 +14,14 @@ import type { SnapshotOptions, Volume, VolumeOptions } from "../../engine/volume
 import { exportsJson } from "../exports-json.ts";
 import { type PlacedFile, placedFile } from "../../device/placed-file.ts";
 import { type Interrupt, onInterrupt } from "../interrupt.ts";
-import { DEFAULT_LISTEN, parseListenOption, unixPathOf } from "../listen-option.ts";
+import {
+  type AccessOptions,
+  accessOf,
+  DEFAULT_LISTEN,
+  parseListenOption,
+  unixPathOf,
+  withAccess,
+} from "../listen-option.ts";
 import { collect, notEmpty, optionValue, wholeNumber } from "../option-value.ts";
 import { UNLOCKED_HELP } from "../unlocked-option.ts";
 import { formatSize } from "../../base/size-text.ts";
@@ -24,7 +31,7 @@ import type { Terminal } from "../terminal.ts";
 import { type WordOptions, withWords, wordsOf } from "../word-options.ts";
 import { closeVolume, endOf } from "../volume-end.ts";
 
-interface ServeOptions extends WordOptions {
+interface ServeOptions extends WordOptions, AccessOptions {
   readonly snapshot?: readonly string[];
   readonly listen?: readonly string[];
   readonly direct?: boolean;
@@ -71,7 +78,11 @@ export function serveCommand(terminal: Terminal): Command {
       "a snapshot, and settings: chunk=SIZE, store=P|PO|N, size=SIZE, sparse",
       collect(String),
     )
-    .option("--listen <ADDRESS>", `unix:PATH or tcp:HOST:PORT (default: ${DEFAULT_LISTEN})`, collect(parseListenOption))
+    .option(
+      "--listen <ADDRESS>",
+      `unix:PATH, tcp:HOST:PORT or fd:N, an inherited socket (default: ${DEFAULT_LISTEN})`,
+      collect(parseListenOption),
+    )
     .addOption(new Option("--direct", "open the devices with O_DIRECT").conflicts("buffered"))
     .option("--buffered", "use the page cache")
     .addOption(new Option("--io <KIND>", "how to do I/O").choices(["auto", "uring", "sync"]).default("auto"))
@@ -99,7 +110,7 @@ export function serveCommand(terminal: Terminal): Command {
     .option("--no-merge", "do not go on with a merge that was under way: the origin stays half merged")
     .option("--unlocked", UNLOCKED_HELP)
     .option("--json", "print the exports as one line of JSON, errors as JSON");
-  return withWords(command, "the origin has no snapshots, whatever its mark says of a register elsewhere")
+  return withWords(withAccess(command), "the origin has no snapshots, whatever its mark says of a register elsewhere")
     .addHelpText("after", HELP)
     .action((origin: string, options: ServeOptions) => serve(terminal, origin, options));
 }
@@ -146,6 +157,7 @@ function volumeOptions(origin: string, options: ServeOptions, snapshots: Snapsho
     ...(options.busyPoll === undefined ? {} : { busyPoll: options.busyPoll }),
     ...(options.abandon === undefined ? {} : { abandon: options.abandon }),
     noMerge: options.merge === false,
+    ...accessOf(options),
     ...wordsOf(options),
     unlocked: options.unlocked === true,
   };

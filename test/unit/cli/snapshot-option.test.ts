@@ -1,6 +1,6 @@
 /** `--snapshot NAME=COW[,…]` and `--listen ADDRESS`. */
 import { describe, expect, it } from "vitest";
-import { parseListenOption, unixPathOf } from "../../../src/cli/listen-option.ts";
+import { parseListenOption, parseMode, unixPathOf } from "../../../src/cli/listen-option.ts";
 import { parseSnapshotOption, parseSnapshotOptions } from "../../../src/cli/snapshot-option.ts";
 
 describe("--snapshot", () => {
@@ -63,7 +63,7 @@ describe("--snapshot", () => {
 });
 
 describe("--listen", () => {
-  it.each(["unix:/run/s.sock", "unix:s.sock", "tcp:127.0.0.1:10809", "tcp:localhost:0", "tcp:[::1]:10809"])(
+  it.each(["unix:/run/s.sock", "unix:s.sock", "tcp:127.0.0.1:10809", "tcp:localhost:0", "tcp:[::1]:10809", "fd:3"])(
     "takes %s",
     (text) => {
       expect(parseListenOption(text)).toBe(text);
@@ -86,5 +86,20 @@ describe("--listen", () => {
   it("knows the file of a unix address", () => {
     expect(unixPathOf("unix:/run/s.sock")).toBe("/run/s.sock");
     expect(unixPathOf("tcp:localhost:1")).toBeUndefined();
+    expect(unixPathOf("fd:3")).toBeUndefined();
+  });
+});
+
+describe("--socket-mode", () => {
+  it.each([
+    ["0660", 0o660],
+    ["600", 0o600],
+    ["0000", 0],
+  ])("%s is octal", (text, mode) => {
+    expect(parseMode(text)).toBe(mode);
+  });
+
+  it.each(["", "660x", "0680", "01660", "66", "rw", "0o660"])("is not %s", (text) => {
+    expect(() => parseMode(text)).toThrow("is not a mode from 0000 to 0777");
   });
 });

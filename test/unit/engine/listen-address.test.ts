@@ -12,6 +12,8 @@ describe("an address", () => {
     ["tcp:127.0.0.1:10809", { host: "127.0.0.1", port: 10809 }],
     ["tcp:localhost:0", { host: "localhost", port: 0 }],
     ["tcp:[::1]:10809", { host: "::1", port: 10809 }],
+    ["fd:3", { fd: 3 }],
+    ["fd:2147483647", { fd: 2147483647 }],
   ])("is %.30s", (text, address) => {
     expect(readAddress(text)).toEqual(address);
   });
@@ -29,6 +31,10 @@ describe("an address", () => {
     ["tcp:::1:10809", "not tcp:HOST:PORT"],
     ["tcp:localhost:65536", "at most 65535"],
     ["tcp:localhost:x", "not tcp:HOST:PORT"],
+    ["fd:", "a number from 3 on"],
+    ["fd:2", "a number from 3 on"],
+    ["fd:0x10", "a number from 3 on"],
+    ["fd:2147483648", "a number from 3 on"],
   ])("is not %.20s", (text, why) => {
     expect(readAddress(text)).toContain(why);
   });

@@ -51,7 +51,8 @@ test("every option is taken as its type says, and what is undefined counts as le
     ...{ discardZeroesCow: true, discardPassdownOrigin: true },
   } as const;
   const options: Required<VolumeOptions> = {
-    ...{ origin: "o", snapshots: [snapshot], listen: ["unix:/s", "tcp:[::1]:0"], direct: false, io: "sync" },
+    ...{ origin: "o", snapshots: [snapshot], listen: ["unix:/s", "tcp:[::1]:0", "fd:3"], direct: false, io: "sync" },
+    ...{ socketMode: 0o660, socketGroup: "disk" },
     ...{
       readOnly: true,
       originReadOnly: false,
@@ -68,7 +69,7 @@ test("every option is taken as its type says, and what is undefined counts as le
   };
   const { log, ...plain } = options;
   // Who may write nothing may not write the origin, either.
-  const listen = [{ unix: "/s" }, { host: "::1", port: 0 }];
+  const listen = [{ unix: "/s" }, { host: "::1", port: 0 }, { fd: 3 }];
   expect(completeOptions(options)).toMatchObject({ ...plain, listen, originReadOnly: true });
   const absent = Object.fromEntries(Object.keys(options).map((key) => [key, undefined]));
   const { log: _, droppedLines: __, ...defaults } = complete({});
@@ -123,6 +124,13 @@ describe("options of the volume that are none", () => {
     ["a socket's path that is too long", { origin: "o", listen: [`unix:/${"x".repeat(107)}`] }, VALUE, "listen[0]"],
     ["a port that is none", { origin: "o", listen: ["tcp:localhost:70000"] }, VALUE, "listen[0]"],
     ["no host", { origin: "o", listen: ["tcp::10809"] }, VALUE, "listen[0]"],
+    ["a descriptor that is the standard output", { origin: "o", listen: ["fd:1"] }, VALUE, "listen[0]"],
+    ["a mode of a socket that is a text", { origin: "o", socketMode: "0660" }, TYPE, "socketMode"],
+    ["a mode of a socket with more than rights", { origin: "o", socketMode: 0o1660 }, RANGE, "socketMode"],
+    ["a group of a socket that is no number", { origin: "o", socketGroup: -1 }, RANGE, "socketGroup"],
+    ["a group of a socket that would be a part of a number", { origin: "o", socketGroup: 1.5 }, RANGE, "socketGroup"],
+    ["a group of a socket that has no name", { origin: "o", socketGroup: "" }, VALUE, "socketGroup"],
+    ["a group of a socket that is neither", { origin: "o", socketGroup: ["disk"] }, TYPE, "socketGroup"],
     ["another kind of I/O", { origin: "o", io: "foo" }, VALUE, "io"],
     ["I/O that is no string", { origin: "o", io: 1 }, TYPE, "io"],
     ["another way to trim", { origin: "o", trim: "discard" }, VALUE, "trim"],
