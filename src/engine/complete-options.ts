@@ -34,6 +34,7 @@ export interface CompleteOptions extends Defaults, SocketAccess {
 export interface CompleteEngine
   extends SocketAccess,
     Pick<CompleteOptions, "listen" | "io" | "mode" | "workers" | "copyWorkers" | "busyPoll"> {
+  readonly hold: boolean;
   /** Never throws. */
   readonly log: (line: string) => void;
 }
@@ -64,6 +65,8 @@ const DEFAULTS: Defaults = {
   busyPoll: 0,
   noMerge: false,
   abandon: [],
+  registered: false,
+  abandonMissing: false,
   moved: false,
   unregistered: false,
   unlocked: false,
@@ -85,13 +88,14 @@ export function completeEngineVolume(
 
 /** Throws an OptionError that names the option. */
 export function completeEngine(given: unknown): CompleteEngine {
-  const { workers, log, socketMode, socketGroup, ...said } = checkEngineOptions(given);
+  const { workers, hold = false, log, socketMode, socketGroup, ...said } = checkEngineOptions(given);
   const { listen, io, copyWorkers, busyPoll } = { ...DEFAULTS, ...withoutUndefined(said) };
   const mode = modeOf(io);
   return {
     listen,
     socketMode,
     socketGroup,
+    hold,
     io,
     mode,
     copyWorkers,

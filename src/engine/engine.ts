@@ -8,6 +8,7 @@
  * The threads and their memory are there once, however many volumes they serve; a volume adds its tables and words. Volumes come and go while clients
  * are connected. Each may have addresses of its own, too.
  */
+import type { Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { AbortError } from "../base/abort-error.ts";
 import { SnapringError } from "../base/errno.ts";
@@ -57,7 +58,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   try {
     for (const address of complete.listen) await listener.listen(address, complete);
     const threads = await running.start();
-    listener.serve(threads.exports);
+    if (!complete.hold) listener.serve(threads.exports);
     return new Engine(running, listener, complete, end);
   } catch (error) {
     await end().catch(() => {});
@@ -75,6 +76,7 @@ export class Engine implements AsyncDisposable {
   /** Names that are taken, also by volumes that are still being opened or closed. */
   readonly #names = new Set<string>();
   readonly #opening = new Set<Promise<unknown>>();
+  #held: boolean;
   /** Gives up what is being opened when the engine is closed. */
   readonly #closer = new AbortController();
   #closing: Promise<void> | undefined;
@@ -85,11 +87,29 @@ export class Engine implements AsyncDisposable {
     this.#listener = listener;
     this.#options = options;
     this.#end = end;
+    this.#held = options.hold;
   }
 
   /** The volumes that are open, by name. */
   get volumes(): ReadonlyMap<string, Volume> {
     return this.#volumes;
+  }
+
+  /** With `hold`: who has come to the engine's addresses, and whoever comes now, is served. Without, or a second time, it does nothing. Throws a SnapringError (EMFILE): nobody could be. */
+  admit(): void {
+    const { threads } = this.#running;
+    if (!this.#held || threads === undefined || this.#closing !== undefined) return;
+    this.#held = false;
+    this.#listener.serve(threads.exports);
+  }
+
+  /**
+   * Serves a client that has come some other way, as if it had come to one of the engine's addresses: the protocol begins with snapring's greeting. The socket is a net.Socket with a
+   * descriptor (no TLS), of which nothing has been read, and is the engine's from here on. Throws a SnapringError: ESHUTDOWN, EINVAL, ECONNREFUSED (no more clients).
+   */
+  serve(socket: Socket): void {
+    if (this.#closing !== undefined) throw closed();
+    this.#running.adopt(socket);
   }
 
   /** NBD URIs of an export, `VOLUME` or `VOLUME@SNAPSHOT`, one for each of the engine's addresses; percent-encoded, so that they can be pasted. */

@@ -15,7 +15,10 @@ import { AbortError, throwIfAborted } from "../base/abort-error.ts";
 import { errnoOf, SnapringError } from "../base/errno.ts";
 import type { NoticeKind } from "../core/ports.ts";
 import type { CoreShell } from "./core-shell.ts";
+import { MergePacer } from "./merge-pacer.ts";
+import { checkMergePercent } from "./option-schema.ts";
 import type { SnapshotHandle } from "./snapshot-handle.ts";
+import type { MergeStats } from "./stats.ts";
 import { guarded } from "./user-callback.ts";
 import type { MergeOptions, MergeProgress } from "./volume-options.ts";
 
@@ -25,8 +28,8 @@ export interface MergeParts {
   /** Run an event of the core that ends with `finished`; rejects where that is an error. */
   operate(name: string, event: (operation: number) => void): Promise<void>;
   notice(snapshot: number, event: NoticeKind, error: number): void;
-  /** Steps are about to be made. */
-  began(): void;
+  /** Of the time, that merges may take at first. */
+  readonly percent: number;
 }
 
 interface Run {
@@ -41,6 +44,7 @@ interface Run {
 
 export class Merges {
   readonly #parts: MergeParts;
+  readonly #pacer: MergePacer;
   #run: Run | undefined;
   /** The origin is being handed back by itself. */
   #handing: Promise<void> | undefined;
@@ -50,9 +54,33 @@ export class Merges {
 
   constructor(parts: MergeParts) {
     this.#parts = parts;
+    this.#pacer = new MergePacer(parts.percent, () => parts.shell.mergeContinue());
     this.#open = new Promise((resolve) => {
       this.#opened = resolve;
     });
+  }
+
+  /** Undefined: no snapshot is being merged, or about to be. */
+  stats(): MergeStats | undefined {
+    const { percent, isPaused } = this.#pacer;
+    return this.#run === undefined ? undefined : { snapshot: this.#run.handle.name, percent, paused: isPaused };
+  }
+
+  /** After the step in progress nothing is merged until `resume`, or its end (E-26). Throws a SnapringError (ENOENT). */
+  pause(): void {
+    if (this.#run === undefined) throw none();
+    this.#pacer.pause();
+  }
+
+  /** Throws a SnapringError (ENOENT). */
+  resume(): void {
+    if (this.#run === undefined) throw none();
+    this.#pacer.resume();
+  }
+
+  /** Of the merge under way and of later ones (E-26). Throws an OptionError. */
+  setPercent(percent: number): void {
+    this.#pacer.setPercent(checkMergePercent(percent));
   }
 
   /** The volume is open. */
@@ -63,6 +91,7 @@ export class Merges {
   /** Nothing is begun any more. Resolves when no record of a merge is on its way. */
   async close(): Promise<void> {
     this.#closing = true;
+    this.#pacer.close();
     await this.#handing?.catch(() => {});
   }
 
@@ -112,7 +141,7 @@ export class Merges {
     const run = this.#run;
     const { core } = this.#parts.shell;
     const index = run?.handle.index ?? core.merging;
-    if (index < 0) throw new SnapringError("ENOENT", "no snapshot is being merged");
+    if (index < 0) throw none();
     if (run !== undefined) run.isStopping = true;
     if (core.merging === index)
       await this.#parts.operate(run?.handle.name ?? `snapshot ${index}`, (operation) =>
@@ -124,7 +153,10 @@ export class Merges {
   /** False: the event is not for the program, or comes later. */
   tells(event: NoticeKind): boolean {
     const run = this.#run;
-    if (event === "merge-progress") for (const heard of run?.heard ?? []) heard();
+    if (event === "merge-progress") {
+      this.#pacer.stepDone();
+      for (const heard of run?.heard ?? []) heard();
+    }
     if (event === "merged" || (event === "merge-stopped" && run?.isMerged === true)) return false;
     if (event === "merge-stopped" || event === "merge-failed") this.#over(run);
     return true;
@@ -147,7 +179,9 @@ export class Merges {
 
   /** Whoever hears of its end may order the next one. */
   #over(run: Run | undefined): void {
-    if (this.#run === run) this.#run = undefined;
+    if (run === undefined || this.#run !== run) return;
+    this.#run = undefined;
+    this.#pacer.resume();
   }
 
   #present({ name, index }: SnapshotHandle): Promise<void> {
@@ -157,11 +191,11 @@ export class Merges {
 
   async #steps(run: Run): Promise<void> {
     const { handle } = run;
-    const { shell, operate, notice, began } = this.#parts;
+    const { shell, operate, notice } = this.#parts;
     await this.#open;
     await new Promise((resolve) => setImmediate(resolve));
     if (run.isStopping || this.#closing) throw stopped(handle);
-    began();
+    this.#pacer.began();
     await operate(handle.name, (operation) => shell.core.mergeStart(operation, handle.index));
     run.isMerged = true;
     this.#handing = this.#handBack(run);
@@ -188,6 +222,10 @@ export class Merges {
     const { mergeFraction, exceptions } = this.#parts.shell.core.status(index);
     return { fraction: mergeFraction, left: exceptions };
   }
+}
+
+function none(): SnapringError {
+  return new SnapringError("ENOENT", "no snapshot is being merged");
 }
 
 function stopped({ name }: SnapshotHandle): SnapringError {

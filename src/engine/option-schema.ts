@@ -34,6 +34,12 @@ const MODE_MAX = 0o777;
 /** The largest number means "no group" to the kernel. */
 const GROUP_NUMBER_MAX: number = 2 ** 32 - 2;
 
+const MERGE_PERCENT = "must be a number from 1 to 100";
+
+function mergePercentFault(value: number): string | undefined {
+  return value >= 1 && value <= 100 ? undefined : MERGE_PERCENT;
+}
+
 /** Why no snapshot can be called so; undefined: one can. */
 export function nameFault(name: string): string | undefined {
   if (name === "" || name === "origin") return `cannot be ${received(name)}: that is the live volume`;
@@ -107,7 +113,7 @@ const LISTEN = {
 const LOG = v.optional(v.function("must be a function"));
 
 const engine = v.strictObject(
-  { ...THREADS, ...LISTEN, log: LOG } satisfies Record<keyof EngineOptions, v.GenericSchema>,
+  { ...THREADS, ...LISTEN, hold: flag, log: LOG } satisfies Record<keyof EngineOptions, v.GenericSchema>,
   "must be an object",
 );
 
@@ -123,13 +129,13 @@ const VOLUME = {
   fills: flag,
   reserves: flag,
   mergeBatches: flag,
-  mergePercent: number("must be a number from 1 to 100", (value) =>
-    value >= 1 && value <= 100 ? undefined : "must be a number from 1 to 100",
-  ),
+  mergePercent: number(MERGE_PERCENT, mergePercentFault),
   groupWaitMs: whole(0, GROUP_WAIT_MS_MAX),
   groupCount: whole(1, GROUP_COUNT_MAX),
   noMerge: flag,
   abandon: list(text("must be a string"), "must be an array of names"),
+  registered: v.optional(v.union([v.boolean(), v.function()], "must be true, false or a function")),
+  abandonMissing: flag,
   moved: flag,
   unregistered: flag,
   unlocked: flag,
@@ -174,6 +180,14 @@ const merge = v.strictObject(
 export function checkName(given: unknown): void {
   if (typeof given !== "string")
     throw optionError("ERR_INVALID_ARG_TYPE", "name", `must be a string; received ${received(given)}`);
+}
+
+/** Throws an OptionError. */
+export function checkMergePercent(given: unknown): number {
+  const isNumber = typeof given === "number";
+  if (isNumber && mergePercentFault(given) === undefined) return given;
+  const code = isNumber ? "ERR_OUT_OF_RANGE" : "ERR_INVALID_ARG_TYPE";
+  throw optionError(code, "percent", `${MERGE_PERCENT}; received ${received(given)}`);
 }
 
 /** Throws an OptionError. */
@@ -222,6 +236,10 @@ function fitting<T extends CheckedOptions>(checked: T): T {
   }
   if (abandon.length > 0 && readOnly)
     wrong("options.abandon", "is a write: a read-only volume cannot give a snapshot up");
+  if (checked.abandonMissing === true && readOnly)
+    wrong("options.abandonMissing", "is a write: a read-only volume cannot give a snapshot up");
+  if (checked.abandonMissing === true && (checked.registered ?? false) === false)
+    wrong("options.abandonMissing", "needs registered: who names every snapshot names those to abandon, too");
   if (noMerge && readOnly) wrong("options.noMerge", "is a write: a read-only volume cannot stop a merge");
   if (noMerge && originReadOnly) wrong("options.noMerge", "cannot be: the origin is read-only, and its merge rests");
   return checked;

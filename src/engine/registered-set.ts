@@ -23,6 +23,7 @@ import { NOTHING_SEEN } from "../register/seen-store.ts";
 import type { SeenStore } from "../register/store-digest.ts";
 import { type Known, type OpenAs, tieMissing, tieStore, type Words } from "../register/tie.ts";
 import type { Openings } from "./opening-pool.ts";
+import { withRegistered } from "./registered-options.ts";
 import { type OpenStore, RegisterTasks } from "./register-tasks.ts";
 import type { StoreRead, StoreSurroundings } from "./store-opening.ts";
 import type { VolumeDevice } from "./volume-device.ts";
@@ -46,7 +47,8 @@ interface KnownStore {
 }
 
 export class RegisteredSet {
-  readonly #options: CompleteOptions;
+  /** With the snapshots that the register adds, where they ask for that. */
+  readonly options: CompleteOptions;
   readonly #tasks: RegisterTasks;
   readonly #found: OriginRegister;
   readonly #words: Words;
@@ -57,7 +59,7 @@ export class RegisteredSet {
   readonly #underWay = new Set<Promise<void>>();
 
   private constructor(options: CompleteOptions, tasks: RegisterTasks, words: Words) {
-    this.#options = options;
+    this.options = options;
     this.#tasks = tasks;
     this.#found = tasks.found;
     this.#words = words;
@@ -70,12 +72,12 @@ export class RegisteredSet {
     openings: Openings,
     stop?: AbortSignal,
   ): Promise<RegisteredSet> {
-    const { moved, unregistered, readOnly, snapshots } = options;
+    const { moved, unregistered, readOnly } = options;
     const words = { moved, unregistered };
     const tasks = await RegisterTasks.find(openings, origin, words, !readOnly, stop);
-    const set = new RegisteredSet(options, tasks, words);
+    const set = new RegisteredSet(await withRegistered(options, tasks, stop), tasks, words);
     set.#checkAbandoned();
-    const persistent = snapshots.filter(({ store }) => store !== "N");
+    const persistent = set.options.snapshots.filter(({ store }) => store !== "N");
     set.#refuseMissing(await tasks.look(persistent, stop));
     return set;
   }
@@ -88,7 +90,7 @@ export class RegisteredSet {
 
   /** The COW file is not there: it is made, or a SnapringError says why not. */
   missing({ name, cow, size }: SnapshotOptions, known: Known | undefined): void {
-    tieMissing(name, cow, known, size !== undefined, this.#options.readOnly);
+    tieMissing(name, cow, known, size !== undefined, this.options.readOnly);
   }
 
   /** The store is open and read. Throws a SnapringError; else how it is opened. `make`: it must be a new one. */
@@ -114,7 +116,7 @@ export class RegisteredSet {
 
   /** Everything has opened: those given up go, and the others are registered, in one write. Durable when it resolves. */
   async settle(opened: readonly (Registrand & { readonly state: RegisteredState })[]): Promise<void> {
-    if (this.#options.readOnly) return;
+    if (this.options.readOnly) return;
     await this.#tracked(this.#settle(opened));
   }
 
@@ -142,9 +144,9 @@ export class RegisteredSet {
     // A mark that leads elsewhere is not believed, and goes.
     if (this.#words.unregistered && register.snapshots.size === 0) await this.#mark([]);
     if (opened.length === 0 && register.snapshots.size === 0) return;
-    const names = [...new Set(this.#options.abandon)];
+    const names = [...new Set(this.options.abandon)];
     const all = names.map((name) => givenUp(name, this.#found));
-    const { unlocked } = this.#options;
+    const { unlocked } = this.options;
     const lines = names.length === 0 ? [] : await this.#tasks.abandon({ all, words: this.#words, unlocked });
     const changes: RegisterChange[] = names.map((name) => ({ name, entry: undefined }));
     const given = new Set(opened.map(({ name }) => name));
@@ -160,7 +162,7 @@ export class RegisteredSet {
       changes.push({ name: one.name, entry: this.#entry(one, one.state, places.stores[i]) });
     }
     if (!(await this.#canDo(() => this.#write(changes)))) return;
-    for (const line of lines) this.#options.log(line);
+    for (const line of lines) this.options.log(line);
     await this.#mark(opened);
   }
 
@@ -174,7 +176,7 @@ export class RegisteredSet {
     } catch (error) {
       if (home !== undefined || changes.some((one) => saysMore(before, one))) throw error;
       await register.unfinish();
-      this.#options.log(`${(error as Error).message}: it stays as it was`);
+      this.options.log(`${(error as Error).message}: it stays as it was`);
     }
   }
 
@@ -187,7 +189,7 @@ export class RegisteredSet {
       await write();
       return true;
     } catch (error) {
-      const { readOnly, originReadOnly, log } = this.#options;
+      const { readOnly, originReadOnly, log } = this.options;
       const { code, message } = error as SnapringError;
       if (readOnly || !originReadOnly || !UNWRITABLE.includes(code)) throw error;
       if (!this.#words.unregistered) {
@@ -204,7 +206,7 @@ export class RegisteredSet {
 
   /** Durable when it resolves. */
   async record(one: Registrand, state: RegisteredState): Promise<void> {
-    if (this.#options.readOnly || this.#without) return;
+    if (this.options.readOnly || this.#without) return;
     await this.#tracked(this.#record(one, state));
   }
 
@@ -222,7 +224,7 @@ export class RegisteredSet {
 
   /** Durable when it resolves. */
   async remove(one: Registrand): Promise<void> {
-    if (this.#options.readOnly || this.#without) return;
+    if (this.options.readOnly || this.#without) return;
     await this.#tracked(this.#remove(one));
   }
 
@@ -237,7 +239,7 @@ export class RegisteredSet {
    * otherwise the lists may grow meanwhile.
    */
   async see(open: readonly SeenRegistrand[], isFinal: boolean): Promise<void> {
-    if (this.#options.readOnly || this.#without) return;
+    if (this.options.readOnly || this.#without) return;
     const looks: { name: string; known: KnownStore; seen: SeenStore }[] = [];
     for (const one of open) {
       const { name, most } = one;
@@ -260,7 +262,7 @@ export class RegisteredSet {
   }
 
   #say(line: string | undefined): void {
-    if (line !== undefined) this.#options.log(line);
+    if (line !== undefined) this.options.log(line);
   }
 
   #entry(one: Registrand, state: RegisteredState, place: Places["stores"][number]): RegisteredSnapshot {
@@ -282,7 +284,7 @@ export class RegisteredSet {
   }
 
   #checkAbandoned(): void {
-    const { abandon, snapshots } = this.#options;
+    const { abandon, snapshots } = this.options;
     for (const name of abandon) {
       if (!this.#found.register.snapshots.has(name))
         throw new SnapringError("ENOENT", `there is no registered snapshot '${name}' to give up`, {
@@ -302,7 +304,7 @@ export class RegisteredSet {
 
   /** All that are registered must be given, or given up (E-46). A store in memory is no store of a registered snapshot. */
   #refuseMissing(places: readonly StorePlace[]): void {
-    const { abandon, origin, originReadOnly } = this.#options;
+    const { abandon, origin, originReadOnly } = this.options;
     const given = new Set(places.map(({ known }) => known?.name));
     for (const [name, { cow, state }] of this.#found.register.snapshots) {
       if (state === "invalid" || given.has(name) || abandon.includes(name)) continue;

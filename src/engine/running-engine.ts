@@ -12,13 +12,14 @@
  *
  * It knows nothing of what a volume is but its number, and that it can fail. Runs on main.
  */
+import type { Socket } from "node:net";
 import { assert } from "../base/assert.ts";
 import { ABANDON_GRACE_MS, MAX_VOLUMES } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
 import type { RingMode } from "../ring/worker-data.ts";
 import type { Channel } from "./channel.ts";
 import { DeviceFiles } from "./device-files.ts";
-import { Front } from "./front.ts";
+import { descriptorOf, Front } from "./front.ts";
 import { MainWake } from "./main-wake.ts";
 import { MetadataSender } from "./metadata-sender.ts";
 import { defect } from "./refusal.ts";
@@ -83,6 +84,16 @@ export class RunningEngine {
   /** Undefined: they do not run yet. */
   get threads(): Threads | undefined {
     return this.#threads;
+  }
+
+  /** A client that came some other way than to an address of ours. Throws a SnapringError: EINVAL, EMFILE, ECONNREFUSED. */
+  adopt(socket: Socket): void {
+    const threads = this.#threads;
+    assert(threads !== undefined, "an engine that a program has runs");
+    if (descriptorOf(socket) < 0) throw new SnapringError("EINVAL", "the socket has no descriptor of its own");
+    this.front.serve(threads.exports, 0);
+    if (!this.front.mayWait(0)) throw new SnapringError("ECONNREFUSED", "there are too many clients");
+    this.front.adopt(socket, "all");
   }
 
   /** Why it cannot go on. */

@@ -22,9 +22,9 @@ import { createExportCounters } from "../ring/counters.ts";
 import { createVolumeWords, VolumeWords } from "../ring/volume-words.ts";
 import { CloseWatch } from "./close-watch.ts";
 import type { CompleteOptions } from "./complete-options.ts";
-import { uriOf } from "./listen-address.ts";
+import { exportList } from "./export-list.ts";
 import { Listener } from "./listener.ts";
-import { MergePacer } from "./merge-pacer.ts";
+import type { Merges } from "./merges.ts";
 import { sayWhatIsMissing } from "./missing.ts";
 import { checkSnapshotOptions } from "./option-schema.ts";
 import { OpenedSnapshots } from "./opened-snapshots.ts";
@@ -55,7 +55,6 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
   #originFile: number | undefined;
   #serving: Serving | undefined;
   readonly #listener: Listener;
-  readonly #pacer: MergePacer;
   #opened: OpenedSnapshots | undefined;
   #set: SnapshotSet | undefined;
   #registered: RegisteredSet | undefined;
@@ -83,7 +82,6 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
     this.#number = engine.join(this);
     this.#listener = new Listener(engine.front, this.#number, (error) => this.fail(defect(error)));
     this.#closeWatch = new CloseWatch(options.log, () => (this.#serving?.ended ?? 0) + (this.#opened?.operations ?? 0));
-    this.#pacer = new MergePacer(options.mergePercent, () => this.#serving?.shell.mergeContinue());
     this.#death = new Promise((resolve) => {
       this.#died = resolve;
     });
@@ -96,19 +94,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
 
   /** What clients may ask for. */
   get exports(): readonly ExportInfo[] {
-    const sizeBytes = this.#originDevice.file.sizeBytes;
-    const { readOnly, originReadOnly } = this.#options;
-    const { addresses } = this.#listener;
-    const snapshots = this.#snapshots
-      .served()
-      .map((handle) => [handle.name, this.#snapshots.stats(handle).state] as const);
-    return ([["origin", "active"], ...snapshots] as const).map(([name, state]) => ({
-      name,
-      sizeBytes,
-      readOnly: name === "origin" ? originReadOnly : readOnly,
-      state,
-      uris: addresses.map((address) => uriOf(address, name)),
-    }));
+    return exportList(this.#originDevice.file.sizeBytes, this.#options, this.#snapshots, this.#listener.addresses);
   }
 
   stats(): VolumeStats {
@@ -119,6 +105,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
       exports: [exportStats("origin", counters), ...handles.map((handle) => exportStats(handle.name, handle.counters))],
       workers: (this.#engine.threads?.all ?? []).map(workerStats),
       clients: this.#engine.front.stats(),
+      merge: this.#snapshots.merges.stats(),
       droppedLines: this.#options.droppedLines(),
     };
   }
@@ -169,6 +156,12 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
     await this.#orders.run(() => this.#snapshots.merges.stop());
   }
 
+  /** To pace it. */
+  get merges(): Merges {
+    this.#refuseDead();
+    return this.#snapshots.merges;
+  }
+
   /** E-42: drain, commit, flush, release (volume.ts). `signal`, of any of its calls, ends the draining. */
   close(signal?: AbortSignal): Promise<void> {
     this.#closing ??= this.#closeWatch.watch(this.#close(), () => this.#flushAtLast());
@@ -186,7 +179,14 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
     for (const address of options.listen) await this.#listener.listen(address, options);
     this.#registered = await RegisteredSet.open(this.#origin, options, openings, signal);
     this.#originFile = files.take();
-    const opened = new OpenedSnapshots(options, this.#origin, this.#registered, files, this.#originFile, openings);
+    const opened = new OpenedSnapshots(
+      this.#registered.options,
+      this.#origin,
+      this.#registered,
+      files,
+      this.#originFile,
+      openings,
+    );
     this.#opened = opened;
     throwIfAborted(signal);
     await this.#openStores(opened, signal);
@@ -200,7 +200,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
       serving,
       volume: this.#number,
       words: new VolumeWords(this.#words),
-      merging: { notice: (index, event, error) => this.#tell(index, event, error), began: () => this.#pacer.began() },
+      notice: (index, event, error) => this.#tell(index, event, error),
     });
     this.#set = set;
     const attached = set.attach();
@@ -272,7 +272,6 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
       this.#closeWatch.step("what is under way to end");
     }
     await this.#cut;
-    this.#pacer.close();
     serving?.shell.end();
     await this.#forgotten(serving);
     this.#listener.close();
@@ -377,7 +376,6 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
   }
 
   #notice(index: number, event: NoticeKind, error: number): void {
-    if (event === "merge-progress" && this.#options.mergePercent < 100) this.#pacer.stepDone();
     if (this.#snapshots.merges.tells(event)) this.#tell(index, event, error);
   }
 

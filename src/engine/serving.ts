@@ -77,7 +77,7 @@ export class Serving {
           early: options.early,
           turns: true,
           fills: options.fills,
-          mergePaced: options.mergePercent < 100,
+          mergePaced: true,
           mergeBatches: options.mergeBatches,
           groupCount: options.groupCount,
           readOnly: options.readOnly,

@@ -34,8 +34,6 @@ const SEE_FACTOR = 8;
 /** Looking at the figures costs about as much as a message: not at each commit. */
 const COMMITS_PER_LOOK = 16;
 
-export type MergeEvents = Pick<MergeParts, "notice" | "began">;
-
 export interface SnapshotSetParts {
   readonly options: CompleteOptions;
   readonly origin: VolumeDevice;
@@ -45,7 +43,7 @@ export interface SnapshotSetParts {
   /** The volume's number. */
   readonly volume: number;
   readonly words: VolumeWords;
-  readonly merging: MergeEvents;
+  readonly notice: MergeParts["notice"];
 }
 
 export class SnapshotSet {
@@ -61,7 +59,7 @@ export class SnapshotSet {
   #seeing: Promise<void> = Promise.resolve();
 
   /** The workers know the volume, and have no snapshot of it yet; `attach` follows. */
-  constructor({ options, origin, registered, opened, serving, volume, words, merging }: SnapshotSetParts) {
+  constructor({ options, origin, registered, opened, serving, volume, words, notice }: SnapshotSetParts) {
     this.#options = options;
     this.#origin = origin;
     this.#registered = registered;
@@ -70,9 +68,10 @@ export class SnapshotSet {
     this.#serving = serving;
     this.#volume = volume;
     this.#words = words;
-    const { originReadOnly } = options;
+    const { originReadOnly, mergePercent } = options;
     this.merges = new Merges({
-      ...merging,
+      notice,
+      percent: mergePercent,
       shell: serving.shell,
       originReadOnly,
       operate: (name, event) => this.#operate(name, event),
@@ -254,7 +253,8 @@ export class SnapshotSet {
       discardZeroesCow: handle.description.discardZeroesCow,
       discardPassdownOrigin: handle.description.discardPassdownOrigin,
     });
-    return { name, state, status, table };
+    const { chunkBytes } = handle.description;
+    return { name, state, status, table, cow: handle.cow.file.path, store: handle.store, chunkSize: chunkBytes };
   }
 
   /** Resolves when nothing looks at a store, or writes the register, any more: the devices may be closed. */

@@ -132,6 +132,16 @@ export interface WorkerStats {
   readonly metadataBytes: number;
 }
 
+/** The merge that is under way: how far it is stands beside its snapshot (`mergeFraction`). */
+export interface MergeStats {
+  /** Name of the snapshot. */
+  readonly snapshot: string;
+  /** Percentage of the time that it may take. */
+  readonly percent: number;
+  /** It is held until `resumeMerge`. */
+  readonly paused: boolean;
+}
+
 /** A look at the counters: a plain object, which JSON can hold. */
 export interface VolumeStats {
   /** In the order in which they were opened or created. */
@@ -142,6 +152,8 @@ export interface VolumeStats {
   readonly workers: readonly WorkerStats[];
   /** Connections. */
   readonly clients: ClientStats;
+  /** Undefined: nothing merges. */
+  readonly merge: MergeStats | undefined;
   /** Lines of the log that could not be written. */
   readonly droppedLines: number;
 }

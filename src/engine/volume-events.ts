@@ -40,6 +40,12 @@ export interface SnapshotStatus {
   readonly status: string;
   /** As `dmsetup table` prints it: `ORIGIN COW P|PO|N CHUNKSECTORS …`. */
   readonly table: string;
+  /** Path of its COW device, as it was opened. */
+  readonly cow: string;
+  /** As `store` of its options. */
+  readonly store: "P" | "PO" | "N";
+  /** Bytes. */
+  readonly chunkSize: number;
 }
 
 /**

@@ -43,6 +43,15 @@ export interface SnapshotOptions {
   readonly discardPassdownOrigin?: boolean | undefined;
 }
 
+/** A snapshot as the register of its origin has it. */
+export interface RegisteredSnapshotInfo {
+  readonly name: string;
+  /** Path of its COW device. */
+  readonly cow: string;
+  /** `invalid`: it was dropped or lost, and is kept until it is dropped. */
+  readonly state: "active" | "merging" | "invalid";
+}
+
 /** A volume, for `openVolume`. An option that is left out or undefined has its default; one that is unknown is refused. */
 export interface VolumeOptions {
   /** Path of the file or block device that holds the live volume. It is locked while the volume is open. */
@@ -103,6 +112,16 @@ export interface VolumeOptions {
   readonly noMerge?: boolean | undefined;
   /** Names of registered snapshots that are given up: their stores are marked invalid, so that the origin may be written without them. Not with `readOnly`. */
   readonly abandon?: readonly string[] | undefined;
+  /**
+   * Also opens every snapshot that the register knows and neither `snapshots` nor `abandon` names: with `true` as it was registered, with a function as that says of
+   * each, asked once. One that is invalid is left out where its COW device is not there. Default false: all that are registered must be named.
+   */
+  readonly registered?:
+    | boolean
+    | ((one: RegisteredSnapshotInfo) => Omit<SnapshotOptions, "name" | "cow"> | undefined)
+    | undefined;
+  /** With `registered`: snapshots at whose paths nothing is are given up, as by `abandon`. A disk that is not mounted looks the same. Not with `readOnly`. Default false. */
+  readonly abandonMissing?: boolean | undefined;
   /** What stands at the given paths is what was registered, though files were moved or replaced: taken where it fits. Default false. */
   readonly moved?: boolean | undefined;
   /** This origin has no snapshots, whatever its mark says of a register that is not here. Default false. */
@@ -127,6 +146,11 @@ export interface EngineOptions {
   readonly socketMode?: number | undefined;
   /** Group of the Unix sockets that are made, by its name or its number. Default: the process's. */
   readonly socketGroup?: string | number | undefined;
+  /**
+   * Clients at the engine's addresses wait, connected, until `admit()`: so that volumes can be opened first, and nobody who comes back after a restart is told that there
+   * is no such export. Default false.
+   */
+  readonly hold?: boolean | undefined;
   /** How I/O is done. "uring": fail (EOPNOTSUPP) where io_uring is refused. "sync": do not use it. Default "auto": io_uring where it works. */
   readonly io?: "auto" | "uring" | "sync" | undefined;
   /** Threads that serve clients, 1 to 16. Default: one per processor, 4 at most. */

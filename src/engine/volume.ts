@@ -29,6 +29,7 @@ export type {
   EngineVolumeOptions,
   MergeOptions,
   MergeProgress,
+  RegisteredSnapshotInfo,
   SnapshotOptions,
   VolumeOptions,
 } from "./volume-options.ts";
@@ -36,7 +37,7 @@ export type { WorkerRole } from "./channel.ts";
 export type { ClientStats } from "./client-limits.ts";
 export type { OptionError, OptionErrorCode } from "./option-error.ts";
 export type { ExportInfo, SnapshotEvent, SnapshotState, SnapshotStatus, VolumeEvents } from "./volume-events.ts";
-export type { ExportStats, Histogram, SnapshotStats, VolumeStats, WorkerStats } from "./stats.ts";
+export type { ExportStats, Histogram, MergeStats, SnapshotStats, VolumeStats, WorkerStats } from "./stats.ts";
 
 /** The name of a volume whose engine has no addresses, and no other volume: nobody asks for it. */
 const ALONE = "volume";
@@ -178,6 +179,24 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   /** Stops the merge that is under way, after the run in progress: the origin is served as it is, half merged. Rejects with a SnapringError (ENOENT) where none is. */
   stopMerge(): Promise<void> {
     return this.#held(this.#running.stopMerge());
+  }
+
+  /**
+   * Holds the merge that is under way after the step in progress, until `resumeMerge`, or its end: the snapshot is presented in the origin's place meanwhile. It is not
+   * remembered: a merge goes on at the next opening. Throws a SnapringError (ENOENT) where none is under way.
+   */
+  pauseMerge(): void {
+    this.#running.merges.pause();
+  }
+
+  /** Lets it go on. Throws a SnapringError (ENOENT) where none is under way. */
+  resumeMerge(): void {
+    this.#running.merges.resume();
+  }
+
+  /** Percentage (1 to 100) of the time that the merge which is under way, and later ones, may take: `mergePercent` from now on. */
+  setMergePercent(percent: number): void {
+    this.#running.merges.setPercent(percent);
   }
 
   /**

@@ -3,6 +3,7 @@
  * what befalls one is not the others'.
  */
 import { readdirSync, writeFileSync } from "node:fs";
+import { createServer, Socket } from "node:net";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { Core } from "../../src/core/core.ts";
 import { Threads } from "../../src/engine/threads.ts";
@@ -216,4 +217,60 @@ test("threads are the engine's: as many for sixteen volumes as for one, and none
   expect(count() - one).toBeLessThanOrEqual(4);
   await bench.engine.close();
   await expect.poll(() => count() - before).toBeLessThanOrEqual(4);
+});
+
+describe("an engine that holds its clients", () => {
+  test("lets them wait, connected, until it admits them: who comes while volumes are opened finds them", async () => {
+    const bench = await Bench.open({ hold: true });
+    const early = bench.connect("a");
+    let isServed = false;
+    void early.then(() => {
+      isServed = true;
+    });
+    await bench.volume("a");
+    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+    expect(isServed).toBe(false);
+    bench.engine.admit();
+    bench.engine.admit();
+    expect((await (await early).read(0, MIB)).equals(bench.before("a"))).toBe(true);
+    expect((await (await bench.connect("a")).read(0, 512)).length).toBe(512);
+  });
+
+  test("closes those who wait when it is closed, and admits nobody then", async () => {
+    const bench = await Bench.open({ hold: true });
+    const early = bench.connect("a");
+    const refused = expect(early).rejects.toThrow();
+    // Its connection has been accepted when a later one has.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await bench.engine.close();
+    bench.engine.admit();
+    await refused;
+  });
+});
+
+describe("a client that comes some other way than to an address", () => {
+  /** Sockets that a server of the program's has accepted. */
+  async function accepting(bench: Bench, adopt: (socket: Socket) => void): Promise<void> {
+    const server = createServer({ pauseOnConnect: true }, adopt);
+    await new Promise<void>((resolve) => {
+      server.listen(bench.file("own"), resolve);
+    });
+    ends.push(() => server.close());
+  }
+
+  test("is served like any other, also by an engine without addresses", async () => {
+    const bench = await Bench.open({ listen: [] });
+    await bench.volume("a", ["monday"]);
+    await accepting(bench, (socket) => bench.engine.serve(socket));
+    const client = await bench.connect("a@monday", "own");
+    expect((await client.read(0, MIB)).equals(bench.before("a"))).toBe(true);
+    expect(bench.engine.stats().clients.connections).toBe(1);
+  });
+
+  test("is refused where the engine is closed, and where its socket has no descriptor", async () => {
+    const bench = await Bench.open();
+    expect(() => bench.engine.serve(new Socket())).toThrow(expect.objectContaining({ code: "EINVAL" }));
+    await bench.engine.close();
+    expect(() => bench.engine.serve(new Socket())).toThrow(expect.objectContaining({ code: "ESHUTDOWN" }));
+  });
 });

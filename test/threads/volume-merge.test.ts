@@ -190,6 +190,42 @@ test("E-36 C-38 S-83: a merge is stopped, resumed, and goes on after closing and
   expect(firstDifference(await volume.originBytes(), merged)).toBe(-1);
 });
 
+test("E-26 E-36: a merge that is paused merges nothing and shows the same, goes on when it is told, with another share, and is stopped where it stands", async () => {
+  const { volume, merged } = await scene(true);
+  await volume.close();
+  await volume.open({ snapshots: [{ name: "back" }, { name: "other" }], mergePercent: 1, mergeBatches: false });
+  const { library } = volume;
+  expect(() => library.pauseMerge()).toThrow(expect.objectContaining({ code: "ENOENT" }));
+  expect(() => library.setMergePercent(0)).toThrow(expect.objectContaining({ code: "ERR_OUT_OF_RANGE" }));
+  expect(() => library.setMergePercent("5" as never)).toThrow(
+    expect.objectContaining({ code: "ERR_INVALID_ARG_TYPE" }),
+  );
+  expect(library.stats().merge).toBeUndefined();
+  let steps = 0;
+  library.on("snapshot", (_, event) => {
+    if (event === "merge-progress") steps += 1;
+  });
+  await library.startMerge("back");
+  library.pauseMerge();
+  expect(library.stats().merge).toEqual({ snapshot: "back", percent: 1, paused: true });
+  library.setMergePercent(100);
+  const origin = await volume.connect();
+  for (let i = 0; i < 20; i++) await origin.read(0, 512);
+  const held = library.stats().snapshots[0].exceptions;
+  expect(steps).toBeLessThanOrEqual(1);
+  expect(firstDifference(await readAll(origin), merged)).toBe(-1);
+  expect(library.stats().snapshots[0].exceptions).toBe(held);
+  library.resumeMerge();
+  expect(library.stats().merge).toEqual({ snapshot: "back", percent: 100, paused: false });
+  while (steps < 3) await new Promise((resolve) => setImmediate(resolve));
+  library.pauseMerge();
+  await library.stopMerge();
+  expect(library.stats().merge).toBeUndefined();
+  expect(library.status("back").state).toBe("active");
+  await library.merge("back");
+  expect(firstDifference(await readAll(origin), merged)).toBe(-1);
+});
+
 /** `back` is half merged, slowly, and closed; what the volume shows is `merged`. */
 async function halfMerged(): Promise<Scene> {
   const half = await scene(true);

@@ -24,6 +24,7 @@ function stats(n: number): VolumeStats {
     exports: [],
     workers: [worker as WorkerStats],
     clients: {} as VolumeStats["clients"],
+    merge: undefined,
     droppedLines: 0,
   };
 }

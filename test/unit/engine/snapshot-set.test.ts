@@ -59,14 +59,14 @@ test("devices are closed, and the volume may be another's, when the last look at
   };
   const opened = new OpenedSnapshots(options, origin, registered, new DeviceFiles(), FIRST_DEVICE_FILE, inlineOpenings);
   await opened.openAll(() => {}, undefined);
-  const merging = { notice: () => {}, began: () => {} };
+  const notice = (): void => {};
   const words = new VolumeWords(createVolumeWords());
   const serving = {
     shell: shellWith(100),
     threads: { exports: [] },
     tell: () => Promise.resolve(),
   } as unknown as Serving;
-  const set = new SnapshotSet({ options, origin, registered, opened, serving, volume: 0, words, merging });
+  const set = new SnapshotSet({ options, origin, registered, opened, serving, volume: 0, words, notice });
   await set.attach();
   set.committed(0);
   let closed = false;

@@ -65,7 +65,7 @@ test("every option is taken as its type says, and what is undefined counts as le
       trim: "preserve",
     },
     ...{ mergePercent: 12.5, groupWaitMs: 1, groupCount: 2, busyPoll: 3, noMerge: false, abandon: [], moved: true },
-    ...{ unregistered: true, unlocked: true, log: () => {} },
+    ...{ registered: true, abandonMissing: false, unregistered: true, unlocked: true, log: () => {} },
   };
   const { log, ...plain } = options;
   // Who may write nothing may not write the origin, either.
