@@ -10,10 +10,11 @@
  *         ──▶ creation, invalidation, drop, merge, closing: operations that look whether they can go on
  */
 import { assert, VERIFY } from "../base/assert.ts";
-import { ChunkNeed } from "../base/chunk-need.ts";
+import type { ChunkNeed } from "../base/chunk-need.ts";
 import { errno } from "../base/errno.ts";
 import { GATE_COUNT } from "../base/gate-numbers.ts";
 import type { Chunk, Sector } from "../base/units.ts";
+import { Asking } from "./asking.ts";
 import { takeReserves } from "./claims.ts";
 import { Committer } from "./committer.ts";
 import { CoreContext } from "./context.ts";
@@ -21,10 +22,11 @@ import { DEFAULT_CORE_OPTIONS, type CoreOptions } from "./core-options.ts";
 import { CopyEnds } from "./copy-ends.ts";
 import { CopyJobs } from "./copy-jobs.ts";
 import { CopyPlanner } from "./copy-planner.ts";
+import type { Creation } from "./creation.ts";
 import { Gates } from "./gates.ts";
 import type { LoadedStore } from "./loaded-store.ts";
 import { Invalidations } from "./invalidation.ts";
-import { LifeCycle } from "./life-cycle.ts";
+import { LifeCycle, type NewSnapshot } from "./life-cycle.ts";
 import { OriginKeeper } from "./origin-keeper.ts";
 import { Parking } from "./parking.ts";
 import type { Effects, OriginPorts } from "./ports.ts";
@@ -44,9 +46,8 @@ export class Core {
   readonly #copies: CopyJobs;
   readonly #committer: Committer;
   readonly #settler: Settler;
-  readonly #keeper: OriginKeeper;
-  readonly #writer: SnapshotWriter;
   readonly #parking: Parking;
+  readonly #asking: Asking;
   readonly #life: LifeCycle;
   readonly #ends: CopyEnds;
   /** An event is being handled: effects must not call back. */
@@ -65,12 +66,13 @@ export class Core {
     this.#ends = new CopyEnds(context, this.#committer, invalidations);
     const noRoom = new NoRoom(context, invalidations, new Reclaims(context, this.#gates));
     const planner = new CopyPlanner(context, this.#copies);
-    this.#keeper = new OriginKeeper(context, planner, noRoom);
-    this.#writer = new SnapshotWriter(context, planner, noRoom);
-    this.#parking = new Parking(context, this.#keeper, this.#writer);
+    const keeper = new OriginKeeper(context, planner, noRoom);
+    const writer = new SnapshotWriter(context, planner, noRoom);
+    this.#parking = new Parking(context, keeper, writer);
+    this.#asking = new Asking(context, { keeper, writer, parking: this.#parking, ends: this.#ends });
     this.#life = new LifeCycle(context, {
       gates: this.#gates,
-      keeper: this.#keeper,
+      keeper,
       copies: this.#copies,
       invalidations,
     });
@@ -90,8 +92,21 @@ export class Core {
 
   /** Make a snapshot of the live origin (E-40, C-30); `loaded` is a new store. EBUSY while one is merging (C-31). */
   createSnapshot(operation: number, config: SnapshotConfig, loaded: LoadedStore): void {
+    this.createSnapshots(operation, [{ config, loaded }], false);
+  }
+
+  /** Several, of one moment, all or none. `halts`: it waits at each halt (ports.ts) to be told to go on, for the sake of other volumes. */
+  createSnapshots(operation: number, made: readonly NewSnapshot[], halts: boolean): void {
     this.#begin();
-    this.#life.create(operation, config, loaded);
+    this.#life.create(operation, made, halts);
+    this.#end();
+  }
+
+  /** Tell a creation something: that it is given up, that all of its group have come as far. One that has ended hears nothing. */
+  tellCreation(operation: number, tell: (creation: Creation) => void): void {
+    this.#begin();
+    const creation = this.#life.creation(operation);
+    if (creation !== undefined) tell(creation);
     this.#end();
   }
 
@@ -156,12 +171,7 @@ export class Core {
   /** A write on the origin, or on the merging volume, met chunks that are not settled in every snapshot (C-10). */
   needOrigin(token: number, sector: Sector, sectors: Sector): void {
     this.#begin();
-    assert(sectors > 0 && sector + sectors <= this.#context.originSectors, "the range lies on the origin");
-    const need = this.#context.needs.take(token);
-    need.kind = "origin";
-    need.sector = sector;
-    need.sectors = sectors;
-    this.#parking.ask(need, undefined);
+    this.#asking.needOrigin(token, sector, sectors);
     this.#end();
   }
 
@@ -171,17 +181,7 @@ export class Core {
    */
   needChunk(token: number, index: number, chunk: Chunk, how: ChunkNeed): void {
     this.#begin();
-    assertIndex(index);
-    assert(how >= ChunkNeed.Copy && how <= ChunkNeed.Fill, "a way to have the chunk copied");
-    const need = this.#context.needs.take(token);
-    const snapshot = this.#context.snapshots[index];
-    need.kind = "chunk";
-    need.chunk = chunk;
-    need.how = how;
-    if (snapshot === undefined) need.error = errno.EIO;
-    else assert(chunk * snapshot.geometry.chunkSectors < this.#context.originSectors, "the chunk lies on the origin");
-    if (snapshot === undefined) this.#context.needs.done(need, 0);
-    else this.#parking.ask(need, snapshot);
+    this.#asking.needChunk(token, index, chunk, how);
     this.#end();
   }
 
@@ -204,14 +204,7 @@ export class Core {
    */
   claim(token: number, index: number, chunk: Chunk, newChunk: Chunk, epoch: number): void {
     this.#begin();
-    const need = this.#context.needs.take(token);
-    const snapshot = this.#context.snapshots[index];
-    if (snapshot === undefined) need.error = errno.EIO;
-    else {
-      const pending = this.#writer.claim(snapshot, need, chunk, newChunk, epoch);
-      if (pending !== undefined) this.#ends.partDone(pending, 0);
-    }
-    this.#context.needs.done(need, 0);
+    this.#asking.claim(token, index, { chunk, newChunk, epoch });
     this.#end();
   }
 
@@ -221,11 +214,7 @@ export class Core {
    */
   claimOrigin(token: number, index: number, chunk: Chunk, newChunk: Chunk, epoch: number): void {
     this.#begin();
-    const need = this.#context.needs.take(token);
-    const pending = this.#keeper.claim(this.#context.snapshots[index], need, chunk, newChunk, epoch);
-    if (pending === undefined) need.error = errno.EAGAIN;
-    else this.#ends.partDone(pending, 0);
-    this.#context.needs.done(need, 0);
+    this.#asking.claimOrigin(token, index, { chunk, newChunk, epoch });
     this.#end();
   }
 

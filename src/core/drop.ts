@@ -20,15 +20,16 @@ export class Drop implements Operation, RegisterOwner {
   readonly snapshot: Snapshot;
   readonly #context: CoreContext;
   readonly #invalidations: Invalidations;
-  readonly #operation: number;
+  readonly #over: () => void;
   readonly #gates: GateSet;
   readonly #header: InvalidHeader;
   #stage: "start" | "quiet" | "invalidating" | "header" | "registering" | "gates" | "done" = "start";
 
-  constructor(context: CoreContext, gates: Gates, invalidations: Invalidations, operation: number, snapshot: Snapshot) {
+  /** `over`: it is gone. */
+  constructor(context: CoreContext, gates: Gates, invalidations: Invalidations, snapshot: Snapshot, over: () => void) {
     this.#context = context;
     this.#invalidations = invalidations;
-    this.#operation = operation;
+    this.#over = over;
     this.snapshot = snapshot;
     const { index } = snapshot;
     this.#gates = new GateSet(gates, [ORIGIN_WRITE_GATE, snapshotWriteGate(index), snapshotReadGate(index)]);
@@ -96,6 +97,6 @@ export class Drop implements Operation, RegisterOwner {
     this.#gates.release();
     this.#context.snapshots[snapshot.index] = undefined;
     this.#stage = "done";
-    this.#context.effects.finished(this.#operation, 0, "");
+    this.#over();
   }
 }

@@ -11,14 +11,21 @@ import { SnapshotState } from "../base/states.ts";
 import type { Sector } from "../base/units.ts";
 import { Closing } from "./closing.ts";
 import type { CoreContext } from "./context.ts";
-import { Creation, type CreationPlan } from "./creation.ts";
+import { Creation } from "./creation.ts";
 import { Drop } from "./drop.ts";
 import type { LoadedStore } from "./loaded-store.ts";
 import { ORIGIN_DEVICE } from "./ports.ts";
 import { Merge, type MergeParts } from "./merge.ts";
+import { Opening } from "./opening.ts";
 import { Snapshot } from "./snapshot.ts";
 import type { SnapshotConfig } from "./snapshot-config.ts";
 import { Phase } from "./snapshot-phase.ts";
+
+/** A snapshot that is to be, and its new store. */
+export interface NewSnapshot {
+  readonly config: SnapshotConfig;
+  readonly loaded: LoadedStore;
+}
 
 interface Refusal {
   readonly error: number;
@@ -49,17 +56,26 @@ export class LifeCycle {
     // What was read must be durable before it is acted upon (C-49).
     const nothing = this.#context.options.readOnly || !loaded.persistent;
     const flushes = nothing ? [] : [ORIGIN_DEVICE, 1 + config.index];
-    this.#begin(operation, config, loaded, { online: false, flushes, format, phase });
+    const snapshot = this.#take(config, loaded);
+    const plan = { flushes, format, phase };
+    this.#context.operations.push(new Opening(this.#context, this.#parts.gates, operation, snapshot, plan));
   }
 
-  create(operation: number, config: SnapshotConfig, loaded: LoadedStore): void {
-    assert(loaded.state === "new", "a snapshot of a live origin begins with a new store");
+  create(operation: number, made: readonly NewSnapshot[], halts: boolean): void {
+    for (const { loaded } of made)
+      assert(loaded.state === "new", "a snapshot of a live origin begins with a new store");
     if (this.merge !== undefined) {
       this.#context.effects.finished(operation, errno.EBUSY, "a snapshot of this origin is merging");
       return;
     }
-    const plan = { online: true, flushes: [ORIGIN_DEVICE], format: loaded.persistent, phase: Phase.Open };
-    this.#begin(operation, config, loaded, plan);
+    const snapshots = made.map(({ config, loaded }) => this.#take(config, loaded));
+    this.#context.operations.push(new Creation(this.#context, this.#parts, { operation, snapshots, halts }));
+  }
+
+  /** The creation of this number; undefined: it has ended. */
+  creation(operation: number): Creation | undefined {
+    const { operations } = this.#context;
+    return operations.find((one): one is Creation => one instanceof Creation && one.operation === operation);
   }
 
   drop(operation: number, index: number): void {
@@ -70,7 +86,8 @@ export class LifeCycle {
       this.#refuse(operation, { error: errno.EBUSY, message: "the snapshot is merging: stop the merge first" });
     } else {
       const { gates, invalidations } = this.#parts;
-      this.#context.operations.push(new Drop(this.#context, gates, invalidations, operation, snapshot));
+      const over = (): void => this.#context.effects.finished(operation, 0, "");
+      this.#context.operations.push(new Drop(this.#context, gates, invalidations, snapshot, over));
     }
   }
 
@@ -115,14 +132,14 @@ export class LifeCycle {
     }
   }
 
-  #begin(operation: number, config: SnapshotConfig, loaded: LoadedStore, plan: CreationPlan): void {
-    const { snapshots, effects, operations } = this.#context;
+  #take(config: SnapshotConfig, loaded: LoadedStore): Snapshot {
+    const { snapshots, effects } = this.#context;
     const { index, store } = config;
     assert(index >= 0 && index < MAX_SNAPSHOTS && snapshots[index] === undefined, "the slot is free");
     assert(loaded.persistent === (store !== "N"), "the store is of its kind");
     const snapshot = new Snapshot(config, loaded, effects);
     snapshots[index] = snapshot;
-    operations.push(new Creation(this.#context, this.#parts.gates, operation, snapshot, plan));
+    return snapshot;
   }
 
   /** Undefined: the merge has started, or goes on. */
@@ -172,8 +189,10 @@ export class LifeCycle {
 
   /** It has come to be, and no order to drop it has been given. */
   #isThere(snapshot: Snapshot): boolean {
-    const isDropped = this.#context.operations.some((one) => one instanceof Drop && one.snapshot === snapshot);
-    return snapshot.phase !== Phase.Opening && !isDropped;
+    const { operations } = this.#context;
+    const isDropped = operations.some((one) => one instanceof Drop && one.snapshot === snapshot);
+    const isMade = operations.some((one) => one instanceof Creation && one.makes(snapshot));
+    return snapshot.phase !== Phase.Opening && !isDropped && !isMade;
   }
 
   #refuse(operation: number, { error, message }: Refusal): void {

@@ -100,13 +100,23 @@ export interface Effects {
   release(token: number, error: number): void;
   /** E-46: record it durably; answered by `registered`. After an error the record says what it said before. */
   register(snapshot: number, what: Registration): void;
-  /** An operation (create, drop, merge, close …) has ended. */
-  finished(operation: number, error: number, message: string): void;
+  /** An operation (create, drop, merge, close …) has ended. `snapshot`: which of several has failed. */
+  finished(operation: number, error: number, message: string, snapshot?: number): void;
+  /** A creation has come so far (creation.ts); at a halt it may wait to be told to go on. */
+  creation(operation: number, step: CreationStep): void;
+  /** Flush the origin for a creation, beside whatever else is under way; the creation is told of its end. */
+  flushOrigin(operation: number): void;
   /** For logs, counters and `volume` events: invalid, overflow, merge-failed, header-write-failed … */
   notice(snapshot: number, event: NoticeKind, error: number): void;
   /** A group of exceptions waits (S-54): call `tick(snapshot)` after the configured time, once. */
   armTimer(snapshot: number): void;
 }
+
+/** Where the creations of a group wait for each other: stores made and registered; origin writes held, none in flight; origin flushed. */
+export type CreationHalt = "prepared" | "held" | "durable";
+
+/** The pause of clients' writes begins with "closing", and ends with "opened". */
+export type CreationStep = CreationHalt | "closing" | "opened";
 
 /** That the snapshot exists, is presented in place of the origin (E-36), is Invalid, is gone. */
 export type Registration = "active" | "merging" | "invalid" | "removed";

@@ -16,7 +16,7 @@ import { SnapshotCounters } from "./counters.ts";
 import type { LoadedStore } from "./loaded-store.ts";
 import { type JobOwner, MetadataChannel } from "./metadata-channel.ts";
 import type { PendingException as PendingOf } from "./pending-exception.ts";
-import type { Effects, Registration } from "./ports.ts";
+import type { Effects, MetadataJob, Registration } from "./ports.ts";
 import { Progress } from "./progress.ts";
 import type { SnapshotConfig } from "./snapshot-config.ts";
 import { assertTransition, isEnding, isListed, Phase, preserves, stateOf } from "./snapshot-phase.ts";
@@ -151,6 +151,12 @@ export class Snapshot {
   begin(oldChunk: Chunk, newChunk: Chunk): PendingException {
     assert(this.#phase === Phase.Open, "exceptions come into being while a snapshot is open");
     return this.progress.begin(this, oldChunk, newChunk, this.persistent);
+  }
+
+  /** The job that makes its store (S-31). */
+  formatting(): MetadataJob {
+    const { chunkBytes } = this.geometry;
+    return { kind: "format", snapshot: this.index, header: this.header(true), chunkBytes };
   }
 
   header(valid: boolean): Uint8Array {

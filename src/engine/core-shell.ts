@@ -14,11 +14,12 @@
  * its devices (0 the origin, 1 + snapshot); what stands in messages is their number in the rings' file tables.
  */
 import { unreachable } from "../base/assert.ts";
-import { errno, errnoOf } from "../base/errno.ts";
+import { errnoOf } from "../base/errno.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import type { Core } from "../core/core.ts";
 import {
   type CopyJob,
+  type CreationStep,
   type DeviceId,
   type Effects,
   type MetadataJob,
@@ -32,6 +33,7 @@ import { Claim, Copied, Drained, ExclusiveDone, GateDrained, NeedChunk, NeedDura
 import { NeedExclusive, NeedOrigin, NeedRange, NeedReserve, VolumeStopped, Written } from "../ring/to-main.ts";
 import { CopyRead, CopyWrite, ExclusiveGranted, Granted, Released, Reserved } from "../ring/to-workers.ts";
 import type { Channel } from "./channel.ts";
+import { type CoreOrder, CoreOrders, type CreationNews, type Ended } from "./core-orders.ts";
 import type { MetadataClient, MetadataSender } from "./metadata-sender.ts";
 import type { Station, Switchboard } from "./switchboard.ts";
 
@@ -40,6 +42,8 @@ const TOKEN_WORKER = 65536;
 export interface ShellEvents {
   /** Record it in the register; resolves when it is durable (E-46). */
   register(snapshot: number, what: Registration): Promise<void>;
+  /** Flush the origin; resolves with the error number. */
+  flushOrigin(): Promise<number>;
   notice(snapshot: number, event: NoticeKind, error: number): void;
   /** A group of exceptions is durable. */
   committed?(snapshot: number): void;
@@ -69,12 +73,11 @@ export class CoreShell implements Effects, Station, MetadataClient {
   readonly volume: number;
   readonly #parts: CoreShellParts;
   readonly #events: ShellEvents;
-  readonly #operations = new Map<number, (error: number, message: string) => void>();
+  readonly #orders = new CoreOrders();
   readonly #timers = new Map<number, NodeJS.Timeout>();
   readonly #notices: (() => void)[] = [];
   /** The core that this shell serves. */
   readonly core: Core;
-  #nextOperation = 1;
   #nextCopy = 0;
   /** Targets of copies, and metadata jobs, that are under way: a copy is told of part by part where one of its devices is slow (E-18). */
   jobs = 0;
@@ -92,13 +95,13 @@ export class CoreShell implements Effects, Station, MetadataClient {
   }
 
   /** Run an event of the core that ends with `finished`: resolves then, or when the shell ends. `message` names what failed. */
-  operate(event: (operation: number) => void): Promise<{ error: number; message: string }> {
-    const operation = this.#nextOperation++;
-    return new Promise((resolve) => {
-      this.#operations.set(operation, (error, message) => resolve({ error, message }));
-      if (this.#ended) this.end();
-      else this.#enter(() => event(operation));
-    });
+  operate(event: (operation: number) => void): Promise<Ended> {
+    return this.#begin(this.#orders.begin(), event).over;
+  }
+
+  /** Begin to make snapshots; `news` hears how far that has come, and may call the core (`tellCreation`). */
+  create(made: Parameters<Core["createSnapshots"]>[1], news: CreationNews): CoreOrder {
+    return this.#begin(this.#orders.begin(news), (operation) => this.core.createSnapshots(operation, made, true));
   }
 
   /** A message of a worker, for this volume. */
@@ -153,26 +156,20 @@ export class CoreShell implements Effects, Station, MetadataClient {
       });
   }
 
-  /** The COW device has another size: 0 or an error number; undefined: the core has failed (E-45). */
-  grow(snapshot: number, cowSectors: number): number | undefined {
-    let error: number | undefined;
+  /** An event of the core that is answered at once, or not at all; undefined: the core has failed. */
+  tell<T>(event: (core: Core) => T): T | undefined {
+    let answer: T | undefined;
     this.#enter(() => {
-      error = this.core.grow(snapshot, cowSectors);
+      answer = event(this.core);
     });
-    return error;
-  }
-
-  /** The rest after a step of a paced merge is over (E-26). */
-  mergeContinue(): void {
-    this.#enter(() => this.core.mergeContinue());
+    return answer;
   }
 
   /** Nothing is handled any more; what was ordered and is not over fails. A second call does nothing more. */
   end(): void {
     this.#ended = true;
     for (const timer of this.#timers.values()) clearTimeout(timer);
-    for (const settle of this.#operations.values()) settle(errno.EIO, "the volume has ended");
-    this.#operations.clear();
+    this.#orders.giveUp();
   }
 
   copy(job: CopyJob): void {
@@ -228,16 +225,25 @@ export class CoreShell implements Effects, Station, MetadataClient {
   }
 
   register(snapshot: number, what: Registration): void {
+    const told = (error: number): void => this.#enter(() => this.core.registered(snapshot, error));
     this.#events.register(snapshot, what).then(
-      () => this.#enter(() => this.core.registered(snapshot, 0)),
-      (error: unknown) => this.#enter(() => this.core.registered(snapshot, errnoOf(error))),
+      () => told(0),
+      (error: unknown) => told(errnoOf(error)),
     );
   }
 
-  finished(operation: number, error: number, message: string): void {
-    const settle = this.#operations.get(operation);
-    this.#operations.delete(operation);
-    settle?.(error, message);
+  flushOrigin(operation: number): void {
+    const told = (error: number): void =>
+      this.#enter(() => this.core.tellCreation(operation, (creation) => creation.originFlushed(error)));
+    this.#events.flushOrigin().then(told, (error: unknown) => told(errnoOf(error)));
+  }
+
+  finished(operation: number, error: number, message: string, snapshot?: number): void {
+    this.#orders.finished(operation, { error, message, snapshot });
+  }
+
+  creation(operation: number, step: CreationStep): void {
+    this.#orders.step(operation, step);
   }
 
   notice(snapshot: number, event: NoticeKind, error: number): void {
@@ -276,6 +282,13 @@ export class CoreShell implements Effects, Station, MetadataClient {
       this.#fail(error);
     }
     switchboard.turn();
+  }
+
+  /** A shell that has ended gives it up at once. */
+  #begin(order: CoreOrder, event: (operation: number) => void): CoreOrder {
+    if (this.#ended) this.end();
+    else this.#enter(() => event(order.operation));
+    return order;
   }
 
   #fail(error: unknown): void {

@@ -17,12 +17,14 @@ import type { ClientStats } from "./client-limits.ts";
 import { type CompleteEngine, completeEngine, completeEngineVolume } from "./complete-options.ts";
 import { uriOf } from "./listen-address.ts";
 import { Listener } from "./listener.ts";
-import { checkAbortOptions } from "./option-schema.ts";
-import { defect, refusal } from "./refusal.ts";
+import type { CreatedGroup, GroupMember } from "./created.ts";
+import { create } from "./creation.ts";
+import { checkAbortOptions, checkGroup } from "./option-schema.ts";
+import { defect, inWords, refusal } from "./refusal.ts";
 import { RunningEngine } from "./running-engine.ts";
 import { type WorkerStats, workerStats } from "./stats.ts";
 import { checkSurroundings } from "./surroundings.ts";
-import { openIn, type Volume } from "./volume.ts";
+import { openIn, runningOf, type Volume } from "./volume.ts";
 import type { AbortOptions, CloseOptions, EngineOptions, EngineVolumeOptions } from "./volume-options.ts";
 import { checkWorkerEntries } from "./worker-entry.ts";
 
@@ -151,6 +153,27 @@ export class Engine implements AsyncDisposable {
     } finally {
       this.#opening.delete(opening);
     }
+  }
+
+  /**
+   * Makes snapshots of one point in time over several volumes (or several of one): every store is made first, then the writes of clients are held in all of
+   * these volumes, then all snapshots begin, then writes go on. Who writes to one volume after an answer from another is in the snapshots as far as the first
+   * write is. Resolves when all are durable and served, with the times for which writes were held.
+   *
+   * All or none: rejects as `Volume.createSnapshot` does, with the member's name (`VOLUME@SNAPSHOT`) in the message, ENOENT for a volume that is not
+   * open, EEXIST for a member that is named twice; then none exists, and what was made for them is removed. `signal` ends it likewise; it is what frees the other volumes
+   * where a device hangs. What a crash leaves is in docs/RELIABILITY.md.
+   */
+  async createSnapshots(members: readonly GroupMember[], abort: AbortOptions = {}): Promise<CreatedGroup> {
+    const { signal } = checkAbortOptions(abort);
+    const checked = checkGroup(members);
+    if (this.#closing !== undefined) throw closed();
+    const wanted = checked.map(({ volume: name, snapshot }) => {
+      const volume = this.#volumes.get(name);
+      if (volume === undefined) throw new SnapringError("ENOENT", `there is no volume '${name}'`);
+      return { volume: runningOf(volume), snapshot };
+    });
+    return await create(wanted, true, signal).catch(inWords);
   }
 
   /** Counters, as they are now; cheap enough for each second. */

@@ -54,7 +54,7 @@ export class Merges {
 
   constructor(parts: MergeParts) {
     this.#parts = parts;
-    this.#pacer = new MergePacer(parts.percent, () => parts.shell.mergeContinue());
+    this.#pacer = new MergePacer(parts.percent, () => parts.shell.tell((core) => core.mergeContinue()));
     this.#open = new Promise((resolve) => {
       this.#opened = resolve;
     });

@@ -76,8 +76,22 @@ export class OpenedSnapshots {
     return all.reduce((sum, counters) => sum + counters[ExportCounter.Operations], 0);
   }
 
-  /** Open every store of the options; nothing is written yet. */
-  async openAll(takesLong: () => void, signal: AbortSignal | undefined): Promise<void> {
+  /** Open every store of the options (E-46); nothing is written yet. Threads `start` beside a store that takes its time. */
+  async openAll(start: () => Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+    let started: Promise<unknown> | undefined;
+    const takesLong = (): void => {
+      // A store that is refused may be read twice, to say why.
+      started ??= start();
+      started.catch(() => {});
+    };
+    try {
+      await this.#openAll(takesLong, signal);
+    } finally {
+      await started?.catch(() => {});
+    }
+  }
+
+  async #openAll(takesLong: () => void, signal: AbortSignal | undefined): Promise<void> {
     const { snapshots } = this.#options;
     const last = snapshots.at(-1);
     try {

@@ -14,8 +14,10 @@ import {
   MAX_EXPORT_WORKERS,
   MAX_SNAPSHOTS,
 } from "../base/constants.ts";
+import { SnapringError } from "../base/errno.ts";
 import { isPowerOfTwo, SECTOR_BYTES } from "../base/units.ts";
 import { STORE_KINDS } from "../format/table-line.ts";
+import type { GroupMember } from "./created.ts";
 import { type ListenAddress, readAddress } from "./listen-address.ts";
 import { optionError, type OptionErrorCode, received } from "./option-error.ts";
 import type {
@@ -89,6 +91,22 @@ const snapshot = v.strictObject(
   } satisfies Record<keyof SnapshotOptions, v.GenericSchema>,
   "must be an object",
 );
+
+const members = v.strictObject({
+  members: v.pipe(
+    v.array(
+      v.strictObject(
+        { volume: text("must be a string", volumeNameFault), snapshot } satisfies Record<
+          keyof GroupMember,
+          v.GenericSchema
+        >,
+        "must be an object",
+      ),
+      "must be an array of objects, one for each snapshot",
+    ),
+    v.check((all) => all.length > 0, "must name a snapshot"),
+  ),
+});
 
 const THREADS = {
   io: v.optional(v.picklist(["auto", "uring", "sync"], 'must be "auto", "uring" or "sync"')),
@@ -254,6 +272,19 @@ export function refusePassdown({ discardPassdownOrigin = false }: SnapshotOption
 export function checkSnapshotOptions(options: unknown): SnapshotOptions {
   const checked = run(snapshot, options) as SnapshotOptions;
   checkSnapshot(checked, "options");
+  return checked;
+}
+
+/** Of a group of snapshots. Throws an OptionError, or a SnapringError (EEXIST) where one is named twice. */
+export function checkGroup(given: unknown): readonly GroupMember[] {
+  const checked = (run(members, { members: given }) as { readonly members: readonly GroupMember[] }).members;
+  const names = new Set<string>();
+  for (const [i, { volume, snapshot: one }] of checked.entries()) {
+    checkSnapshot(one, `options.members[${i}].snapshot`);
+    const called = `${volume}@${one.name}`;
+    if (names.has(called)) throw new SnapringError("EEXIST", `${called} is named twice`);
+    names.add(called);
+  }
   return checked;
 }
 

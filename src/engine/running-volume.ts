@@ -22,6 +22,9 @@ import { createExportCounters } from "../ring/counters.ts";
 import { createVolumeWords, VolumeWords } from "../ring/volume-words.ts";
 import { CloseWatch } from "./close-watch.ts";
 import type { CompleteOptions } from "./complete-options.ts";
+import type { CreatedSnapshot } from "./created.ts";
+import { create, type CreationVolume } from "./creation.ts";
+import type { CreationPart } from "./creation-part.ts";
 import { exportList } from "./export-list.ts";
 import { Listener } from "./listener.ts";
 import type { Merges } from "./merges.ts";
@@ -36,13 +39,14 @@ import type { Member, RunningEngine } from "./running-engine.ts";
 import { Serving, type ServingParts } from "./serving.ts";
 import type { SnapshotHandle } from "./snapshot-handle.ts";
 import { SnapshotSet } from "./snapshot-set.ts";
-import { exportStats, type VolumeStats, workerStats } from "./stats.ts";
+import type { VolumeStats } from "./stats.ts";
 import { guarded } from "./user-callback.ts";
 import type { VolumeDevice } from "./volume-device.ts";
+import { volumeStats } from "./volume-stats.ts";
 import { type ExportInfo, noticeWords, type SnapshotStatus, type VolumeEvents } from "./volume-events.ts";
 import type { MergeOptions, SnapshotOptions } from "./volume-options.ts";
 
-export class RunningVolume extends EventEmitter<VolumeEvents> implements Member {
+export class RunningVolume extends EventEmitter<VolumeEvents> implements Member, CreationVolume {
   readonly name: string;
   readonly #engine: RunningEngine;
   readonly #number: number;
@@ -98,16 +102,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
   }
 
   stats(): VolumeStats {
-    const counters = this.#serving?.counters ?? [];
-    const handles = this.#snapshots.served();
-    return {
-      snapshots: handles.map((handle) => this.#snapshots.stats(handle)),
-      exports: [exportStats("origin", counters), ...handles.map((handle) => exportStats(handle.name, handle.counters))],
-      workers: (this.#engine.threads?.all ?? []).map(workerStats),
-      clients: this.#engine.front.stats(),
-      merge: this.#snapshots.merges.stats(),
-      droppedLines: this.#options.droppedLines(),
-    };
+    return volumeStats(this.#snapshots, this.#serving?.counters ?? [], this.#engine, this.#options);
   }
 
   /** Throws a SnapringError (ENOENT) for a name that no snapshot has. */
@@ -116,10 +111,20 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
   }
 
   /** Atomic against writes of clients; resolves when it is durable and served (E-40). */
-  async createSnapshot(options: SnapshotOptions, signal?: AbortSignal): Promise<void> {
+  async createSnapshot(options: SnapshotOptions, signal?: AbortSignal): Promise<CreatedSnapshot> {
     this.#refuseDead();
-    const checked = checkSnapshotOptions(options);
-    await this.#orders.run(() => this.#snapshots.create(checked, signal)).catch(inWords);
+    const snapshot = checkSnapshotOptions(options);
+    const { pauseUs } = await create([{ volume: this, snapshot }], false, signal).catch(inWords);
+    return { pauseUs };
+  }
+
+  part(wanted: readonly SnapshotOptions[], nameOf: (name: string) => string): CreationPart {
+    this.#refuseDead();
+    return this.#snapshots.creation(wanted, nameOf);
+  }
+
+  during(order: () => Promise<void>): Promise<void> {
+    return this.#orders.run(order);
   }
 
   /** Its header is invalid, durably, and its COW device released (E-41). */
@@ -189,7 +194,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
     );
     this.#opened = opened;
     throwIfAborted(signal);
-    await this.#openStores(opened, signal);
+    await opened.openAll(() => this.#engine.start(), signal);
     const serving = await this.#serve(opened, this.#origin);
     throwIfAborted(signal);
     const set = new SnapshotSet({
@@ -215,20 +220,6 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
     set.merges.opened();
   }
 
-  /** The whole set opens before the origin accepts its first write (E-46). Threads start beside a store that takes its time. */
-  async #openStores(opened: OpenedSnapshots, signal: AbortSignal | undefined): Promise<void> {
-    let started: Promise<unknown> | undefined;
-    try {
-      await opened.openAll(() => {
-        // A store that is refused may be read twice, to say why.
-        started ??= this.#engine.start();
-        started.catch(() => {});
-      }, signal);
-    } finally {
-      await started?.catch(() => {});
-    }
-  }
-
   get #originDevice(): VolumeDevice {
     return there(this.#origin);
   }
@@ -242,6 +233,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member 
     if (this.#dead !== undefined) throw this.#dead;
     const events: ServingParts["events"] = {
       register: (index, what) => this.#snapshots.register(index, what),
+      flushOrigin: () => this.#originDevice.flush(this.#engine.openings),
       committed: (index) => this.#set?.committed(index),
       notice: (index, event, error) => this.#notice(index, event, error),
       failed: (error) => this.fail(defect(error)),

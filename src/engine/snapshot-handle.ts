@@ -55,6 +55,8 @@ export class SnapshotHandle {
   readonly description: SnapshotDescription;
   readonly merging: boolean;
   readonly made: PlacedFile | undefined;
+  /** It could not be taken out of the register: the next opening wants to find its store. */
+  staysRegistered = false;
   #dropping = false;
   #last: Promise<void> = Promise.resolve();
   /** How many exceptions it is to have when the register is told next. */

@@ -2,18 +2,19 @@
  * The snapshots of a volume that is served: handed to workers and core, created and dropped, and what main knows of each.
  *
  *   attach   register ─▶ memory and descriptors to every worker ─▶ core ─▶ what merges is presented (E-36) ─▶ served
- *   create   open store ─▶ memory and descriptor to every worker ─▶ core: C-30 ─▶ served
+ *   create   open store ─▶ memory and descriptor to every worker ─▶ core: C-30 ─▶ served      (creation.ts, creation-part.ts)
  *   drop     core: E-41 ─▶ workers forget ─▶ device closed
  *
  * A worker has a snapshot's memory before the core lists it, and keeps its descriptor until the core has let it go.
  */
-import { AbortError, throwIfAborted } from "../base/abort-error.ts";
 import { SnapringError } from "../base/errno.ts";
 import { SnapshotState } from "../base/states.ts";
 import type { Registration } from "../core/ports.ts";
 import { formatTableLine } from "../format/table-line.ts";
+import { HISTOGRAM_BUCKETS, latencyBucket } from "../ring/counters.ts";
 import type { VolumeWords } from "../ring/volume-words.ts";
 import type { CoreShell } from "./core-shell.ts";
+import { type CreationHost, CreationPart } from "./creation-part.ts";
 import type { RegisteredState } from "../register/register-text.ts";
 import type { OpenedSnapshots } from "./opened-snapshots.ts";
 import type { RegisteredSet } from "./registered-set.ts";
@@ -56,6 +57,8 @@ export class SnapshotSet {
   readonly #volume: number;
   readonly #words: VolumeWords;
   readonly merges: Merges;
+  /** How long creations have held the writes of clients. */
+  readonly pauses: number[] = new Array<number>(HISTOGRAM_BUCKETS).fill(0);
   #seeing: Promise<void> = Promise.resolve();
 
   /** The workers know the volume, and have no snapshot of it yet; `attach` follows. */
@@ -137,12 +140,23 @@ export class SnapshotSet {
     log(`${handle.name}: its merge ${originReadOnly ? rests : "goes on"}`);
   }
 
-  /** Make a snapshot of the live origin, atomically against writes of clients (E-40). */
-  async create(options: SnapshotOptions, signal?: AbortSignal): Promise<void> {
-    throwIfAborted(signal);
-    this.#opened.refuseTaken(options);
+  /** What this volume does for snapshots of the live origin, atomically against writes of clients (E-40). `nameOf`: how errors call them. */
+  creation(wanted: readonly SnapshotOptions[], nameOf: (name: string) => string): CreationPart {
     if (this.#options.readOnly) throw new SnapringError("EPERM", "the volume is read-only");
-    if (this.#options.originReadOnly) refusePassdown(options, "options");
+    if (this.#options.originReadOnly) for (const options of wanted) refusePassdown(options, "options");
+    const host: CreationHost = {
+      shell: this.#shell,
+      bring: (options, signal) => this.#bring(options, signal),
+      config: (handle) => this.#config(handle),
+      takeBack: (handle) => this.#takeBack(handle),
+      undo: (handle) => this.#undo(handle),
+      paused: (ms) => void (this.pauses[latencyBucket(ms)]! += 1),
+    };
+    return new CreationPart(host, wanted, nameOf);
+  }
+
+  async #bring(options: SnapshotOptions, signal: AbortSignal | undefined): Promise<SnapshotHandle> {
+    this.#opened.refuseTaken(options);
     const handle = await this.#opened.open(options, { make: true, stop: signal });
     try {
       if (handle.description.chunkBytes % this.#origin.align !== 0) {
@@ -150,23 +164,29 @@ export class SnapshotSet {
         throw new SnapringError("EINVAL", what, { hint: `use chunks of ${this.#origin.align} bytes or more` });
       }
       await this.#introduce(handle);
-      throwIfAborted(signal);
-      await this.#operate(handle.name, (operation) =>
-        this.#shell.core.createSnapshot(operation, this.#config(handle), handle.loaded),
-      );
+      return handle;
     } catch (error) {
-      // Where a worker has died it cannot be told; why there is no snapshot is still what was thrown first.
-      await this.#registered.idle();
-      await this.#forget(handle).catch(() => {});
-      // What the register names must stay: the next opening would miss it (E-46).
-      if (!this.#registered.names(handle.name)) await this.#opened.removeMade(handle);
+      await this.#takeBack(handle);
       throw error;
     }
-    if (signal?.aborted !== true) return;
-    // It came too late to keep the snapshot from being: it goes again.
-    await this.drop(handle);
-    await this.#opened.removeMade(handle);
-    throw new AbortError(signal);
+  }
+
+  async #takeBack(handle: SnapshotHandle): Promise<void> {
+    await this.#registered.idle();
+    // Where a worker has died it cannot be told; why there is no snapshot is still what was thrown first.
+    await this.#forget(handle).catch(() => {});
+    // What the register names must stay: the next opening would miss it (E-46).
+    if (!this.#registered.names(handle.name) && !handle.staysRegistered) await this.#opened.removeMade(handle);
+  }
+
+  /** Its group has failed when it had been made: it goes again. */
+  async #undo(handle: SnapshotHandle): Promise<void> {
+    try {
+      await this.drop(handle);
+      await this.#opened.removeMade(handle);
+    } catch (error) {
+      this.#options.log(`${handle.name} stays: ${(error as Error).message}`);
+    }
   }
 
   /** The snapshot goes for good, and its COW device is let go (E-41). */
@@ -190,7 +210,7 @@ export class SnapshotSet {
     });
     // It may have been dropped meanwhile.
     if (isGone()) throw gone;
-    const error = this.#shell.grow(handle.index, sectors);
+    const error = this.#shell.tell((core) => core.grow(handle.index, sectors));
     if (error === 0) return;
     if (error === undefined) throw new SnapringError("EIO", `${handle.name}: the volume has ended`);
     throw new SnapringError(
@@ -203,8 +223,10 @@ export class SnapshotSet {
   async register(index: number, what: Registration): Promise<void> {
     const handle = this.#opened.at(index);
     if (handle === undefined || !handle.persistent) return;
-    if (what === "removed") await this.#registered.remove(handle.registrand);
-    else await this.#registered.record(handle.registrand, what);
+    if (what !== "removed") return await this.#registered.record(handle.registrand, what);
+    handle.staysRegistered = true;
+    await this.#registered.remove(handle.registrand);
+    handle.staysRegistered = false;
   }
 
   /**

@@ -154,6 +154,8 @@ export interface VolumeStats {
   readonly clients: ClientStats;
   /** Undefined: nothing merges. */
   readonly merge: MergeStats | undefined;
+  /** Creations of snapshots, by how long each held the writes of clients to the live volume. */
+  readonly snapshotPause: Histogram;
   /** Lines of the log that could not be written. */
   readonly droppedLines: number;
 }

@@ -11,6 +11,7 @@
 import { EventEmitter } from "node:events";
 import { printableLine } from "../base/printable.ts";
 import { type CompleteOptions, completeOptions } from "./complete-options.ts";
+import type { CreatedSnapshot } from "./created.ts";
 import { forwardEvents } from "./forward-events.ts";
 import { checkAbortOptions, checkMergeOptions } from "./option-schema.ts";
 import { refusal } from "./refusal.ts";
@@ -33,6 +34,7 @@ export type {
   SnapshotOptions,
   VolumeOptions,
 } from "./volume-options.ts";
+export type { CreatedGroup, CreatedMember, CreatedSnapshot, GroupMember } from "./created.ts";
 export type { WorkerRole } from "./channel.ts";
 export type { ClientStats } from "./client-limits.ts";
 export type { OptionError, OptionErrorCode } from "./option-error.ts";
@@ -58,7 +60,7 @@ const registry = new FinalizationRegistry(({ origin, running }: Dropped) => {
 });
 
 /** Who waits for an order has not dropped the volume. */
-const underWay = new Map<Promise<void>, Volume>();
+const underWay = new Map<Promise<unknown>, Volume>();
 
 /**
  * Opens an origin and its snapshots, and serves them until `close()`. Resolves when clients are answered.
@@ -100,9 +102,20 @@ export async function openIn(place: VolumePlace, signal: AbortSignal | undefined
   }
 }
 
+/** What runs, for the engine that it is in. */
+export function runningOf(volume: Volume): RunningVolume {
+  return running(volume);
+}
+
+let running: (volume: Volume) => RunningVolume;
+
 /** A volume that is open: `openVolume` makes it. An EventEmitter (`VolumeEvents`); `await using` closes it. */
 export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposable {
   readonly #running: RunningVolume;
+
+  static {
+    running = (volume) => volume.#running;
+  }
 
   /** Use `openVolume`. */
   constructor(running: RunningVolume, origin: string) {
@@ -128,15 +141,15 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   }
 
   /**
-   * Makes a snapshot of this moment, and serves it: atomic against writes of clients. Resolves when it is durable.
+   * Makes a snapshot of this moment, and serves it: atomic against writes of clients. Resolves when it is durable, with the time for which writes were held.
    *
    * Its COW device must be blank, or be made by `size`; `force` overwrites what is there, but no store. Rejects with a TypeError or RangeError for options that are wrong, else
    * with a SnapringError: EEXIST (the name, or something on the COW device), ENOENT (no file and no size), EPERM (a read-only volume), EBUSY, ENOSPC,
    * ESHUTDOWN (it is closed) … Then there is no snapshot. `signal` ends it with an AbortError, in the same way.
    */
-  async createSnapshot(options: SnapshotOptions, abort: AbortOptions = {}): Promise<void> {
+  async createSnapshot(options: SnapshotOptions, abort: AbortOptions = {}): Promise<CreatedSnapshot> {
     const { signal } = checkAbortOptions(abort);
-    await this.#held(this.#running.createSnapshot(options, signal));
+    return await this.#held(this.#running.createSnapshot(options, signal));
   }
 
   /**
@@ -221,10 +234,10 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     return this.close();
   }
 
-  async #held(order: Promise<void>): Promise<void> {
+  async #held<T>(order: Promise<T>): Promise<T> {
     underWay.set(order, this);
     try {
-      await order;
+      return await order;
     } finally {
       underWay.delete(order);
     }

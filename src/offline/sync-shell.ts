@@ -73,6 +73,14 @@ export class SyncShell implements Effects {
 
   armTimer(): void {}
 
+  creation(): void {
+    assert(false, "no snapshot is made here");
+  }
+
+  flushOrigin(): void {
+    assert(false, "no snapshot is made here");
+  }
+
   release(): void {
     assert(false, "nobody has asked for anything");
   }

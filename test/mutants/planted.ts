@@ -20,6 +20,7 @@ const COPY_TEST = "test/unit/workers/copy-loop.test.ts";
 const METADATA_TEST = "test/unit/workers/metadata-loop.test.ts";
 const MERGE_ORDER = "test/unit/offline/merge-order.test.ts";
 const COUNTERS = "test/unit/core/counters.test.ts";
+const CREATION = "test/unit/core/creation.test.ts";
 const GIVEN_BACK = "test/unit/core/given-back.test.ts";
 const DEPARTED = "test/unit/workers/export-departed.test.ts";
 const TRIM = "test/unit/workers/export-trim.test.ts";
@@ -251,24 +252,53 @@ const GIVES_BACK: readonly Planted[] = [
     ),
   ),
   planted(
-    "test/unit/core/life-cycle.test.ts",
-    "a creation that fails keeps the origin's gate",
+    CREATION,
+    "a creation that is given up keeps the origin's gate",
     "The volume hangs.",
     edit(
       "src/core/creation.ts",
-      "    this.#context.snapshots[this.#snapshot.index] = undefined;\n    this.#gates.release();\n",
-      "    this.#context.snapshots[this.#snapshot.index] = undefined;\n",
+      "    this.#failure = failure;\n    this.#release();\n",
+      "    this.#failure = failure;\n",
     ),
   ),
   planted(
-    "test/unit/core/life-cycle.test.ts",
+    CREATION,
     "a creation that fails keeps its place",
     "A second attempt meets an assert.",
+    edit("src/core/store-making.ts", "    this.#context.snapshots[this.snapshot.index] = undefined;\n", ""),
+  ),
+  planted(
+    CREATION,
+    "a creation that is given up stays registered",
+    "The next opening is refused without a store that its maker was told is not there.",
+    edit("src/core/store-making.ts", 'config.registered ? "unregister" : "blank"', '"blank"'),
+  ),
+  planted(
+    CREATION,
+    "a snapshot that was made, and is not to be, is undone as if nobody had seen it",
+    "It is forgotten with its exceptions under way, and its header stands.",
+    edit("src/core/creation.ts", 'this.#isActive ? "drop" : "undo"', '"undo"'),
     edit(
       "src/core/creation.ts",
-      "    this.#context.snapshots[this.#snapshot.index] = undefined;\n    this.#gates.release();\n",
-      "    this.#gates.release();\n",
+      "if (this.#isActive) this.#drop(one.snapshot);\n      else one.undo();",
+      "one.undo();",
     ),
+  ),
+  planted(
+    "test/unit/core/creation-group.test.ts",
+    "the snapshots of a group begin one after the other",
+    "A write that follows an answer of the first volume is in the snapshot of the second, and what was answered in none.",
+    edit(
+      "src/core/creation-group.ts",
+      "!this.#members.every(({ at }) => at === halt)) return;\n    for (const { creation } of this.#members) creation.goOn();",
+      '(halt !== "held" && !this.#members.every(({ at }) => at === halt))) return;\n    if (halt === "held") return this.#members[number]!.creation.goOn();\n    for (const { creation } of this.#members) creation.goOn();',
+    ),
+  ),
+  planted(
+    "test/unit/core/creation-group.test.ts",
+    "a member that fails leaves the others as they are",
+    "Half a group stays.",
+    edit("src/core/creation-group.ts", "    if (error !== 0) this.cancel();\n", ""),
   ),
   planted(
     "test/unit/core/merge.test.ts",

@@ -619,13 +619,13 @@ export const UNSEEN: readonly Unseen[] = [
     why: "nothing but asserts: how often they are looked at",
   },
   {
-    file: "src/core/creation.ts",
+    file: "src/core/opening.ts",
     line: "default:",
     instead: "*",
     why: "undefined is as good as false",
   },
   {
-    file: "src/core/creation.ts",
+    file: "src/core/opening.ts",
     line: "return true;",
     instead: "false",
     why: "a job was begun, or the operation has ended: nobody else can go on before an answer comes",

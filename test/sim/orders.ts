@@ -44,12 +44,19 @@ export function createSnapshot(world: World): void {
     }
     world.must(merging >= 0 ? "is made while another one merges (C-31)" : undefined, world.name(snapshot));
     world.count("create");
-    const unknown = world.swarm.on.has("registry") && world.volume.registry.get(index) !== "active";
-    world.must(unknown ? "is made, and not registered (E-46)" : undefined, world.name(snapshot));
+    mustBeRecorded(world, snapshot);
     snapshot.model = new RegisterModel(candidates(world, snapshot));
     for (const { first, count } of world.discards) snapshot.model.begin(first, count, 0, world.clock);
     breakSometimes(world, disk);
   });
+}
+
+/** It may have run full as soon as clients could write again. */
+function mustBeRecorded(world: World, snapshot: SimulatedSnapshot): void {
+  if (!world.swarm.on.has("registry")) return;
+  const now = world.volume.registry.get(snapshot.index);
+  const isKnown = now === "active" || (now === "invalid" && world.mayBeInvalid(snapshot));
+  world.must(isKnown ? undefined : `is made, and registered as ${now} (E-46)`, world.name(snapshot));
 }
 
 /** Chunks are whole blocks of both devices; else they are not used with direct I/O. */

@@ -14,7 +14,7 @@ import type { NoticeKind } from "../../src/core/ports.ts";
 import { RegisterModel, stampsOf } from "./register-model.ts";
 import { type Found, reopen } from "./reopening.ts";
 import { decodeStore, viewOf, type DecodedStore } from "./store-decoder.ts";
-import { candidates, type SimulatedSnapshot, type World } from "./world.ts";
+import { candidates, candidatesOfCrash, type SimulatedSnapshot, type World } from "./world.ts";
 
 type Death = "cut" | "kill";
 
@@ -90,7 +90,7 @@ function inspect(world: World, death: Death): { readonly origin: Uint8Array; rea
   const origin = bytesOf(world.volume.origin);
   if (world.merging < 0) world.must(wrong(world, death, "origin", world.origin, origin), "origin");
   const found: Found[] = [];
-  for (const candidate of candidatesOf(world)) {
+  for (const candidate of candidatesOf(world, death)) {
     const { snapshot } = candidate;
     const cow = bytesOf(snapshot.disk);
     const decoded = decode(world, snapshot, cow);
@@ -113,7 +113,7 @@ function isMerging(world: World, { index }: SimulatedSnapshot): boolean {
   return registered;
 }
 
-function candidatesOf(world: World): readonly Candidate[] {
+function candidatesOf(world: World, death: Death): readonly Candidate[] {
   const { volume } = world;
   const event: NoticeKind = world.swarm.on.has("registry") ? "register-failed" : "header-write-failed";
   const found: Candidate[] = [];
@@ -123,7 +123,8 @@ function candidatesOf(world: World): readonly Candidate[] {
     if (snapshot.store === "N" || lost || registered === "invalid" || registered === "removed") continue;
     // A creation that has not come to its registration has made nothing yet.
     if (snapshot.model === undefined && registered !== "active") continue;
-    const model = snapshot.model ?? new RegisterModel(candidates(world, snapshot));
+    const unfinished = death === "cut" ? candidatesOfCrash : candidates;
+    const model = snapshot.model ?? new RegisterModel(unfinished(world, snapshot));
     found.push({ snapshot, mayBeInvalid: world.mayBeInvalid(snapshot), model });
   }
   return found;

@@ -65,6 +65,11 @@ export class RegisterModel {
     return this.#candidates(sector, end, (write) => write.end < start);
   }
 
+  /** All that a crash may leave in a sector of a volume that was as it was at some moment since then: what was not flushed by then may be lost. */
+  candidatesOfCrash(sector: number, start: number, end: number): readonly number[] {
+    return this.#candidates(sector, end, (write) => write.durable && write.end < start);
+  }
+
   afterCrash(sector: number): readonly number[] {
     return this.#candidates(sector, Number.POSITIVE_INFINITY, (write) => write.durable);
   }

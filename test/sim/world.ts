@@ -299,3 +299,9 @@ export function modelOf(values: readonly number[]): RegisterModel {
 export function candidates(world: World, { of, since }: SimulatedSnapshot): (readonly number[])[] {
   return Array.from({ length: world.swarm.originSectors }, (_, sector) => of!.candidates(sector, since, world.clock));
 }
+
+/** … and what is left of it after a cut, where it has not ended: the origin has not been flushed for its sake (E-40). */
+export function candidatesOfCrash(world: World, { of, since }: SimulatedSnapshot): (readonly number[])[] {
+  const { clock, swarm } = world;
+  return Array.from({ length: swarm.originSectors }, (_, sector) => of!.candidatesOfCrash(sector, since, clock));
+}

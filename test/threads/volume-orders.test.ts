@@ -17,7 +17,7 @@ describe("orders", () => {
     const volume = await LibraryVolume.create();
     const { library } = volume;
     const names = new Set<string>();
-    const watch = async (order: Promise<void>): Promise<void> => {
+    const watch = async (order: Promise<unknown>): Promise<void> => {
       let over = false;
       const end = order.finally(() => {
         over = true;
@@ -43,7 +43,7 @@ describe("orders", () => {
   test("of two creations with one name the second is refused, and takes nothing", async () => {
     const volume = await LibraryVolume.create();
     const { library } = volume;
-    const create = (cow: string): Promise<void> => library.createSnapshot({ ...MONDAY, cow: volume.cowPath(cow) });
+    const create = (cow: string): Promise<unknown> => library.createSnapshot({ ...MONDAY, cow: volume.cowPath(cow) });
     const both = await Promise.allSettled([create("a"), create("b")]);
     expect(both.map((one) => one.status).sort()).toEqual(["fulfilled", "rejected"]);
     expect(library.exports.map((entry) => entry.name)).toEqual(["origin", "monday"]);
@@ -70,7 +70,7 @@ describe("orders", () => {
   test("of two creations on one COW device the second is refused, and the first keeps it", async () => {
     const volume = await LibraryVolume.create({ snapshots: [MONDAY] });
     const { library } = volume;
-    const create = (name: string, cow: string): Promise<void> =>
+    const create = (name: string, cow: string): Promise<unknown> =>
       library.createSnapshot({ ...MONDAY, name, cow: volume.cowPath(cow) });
     const both = await Promise.allSettled([create("b", "shared"), create("c", "shared")]);
     expect(both.map((one) => one.status).sort()).toEqual(["fulfilled", "rejected"]);

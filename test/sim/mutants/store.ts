@@ -105,22 +105,27 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     "What the snapshot shows is in the cache of the origin only.",
     edit(
       "src/core/creation.ts",
-      "    if (device === undefined) return true;\n    this.#stage",
-      "    if (device === undefined || this.#plan.online) return true;\n    this.#stage",
+      "    this.#context.effects.flushOrigin(this.operation);\n",
+      '    this.#halt("durable");\n',
     ),
   ),
   mutant(
     "creation does not wait for writes in flight (W_GEN)",
     "A write that has looked before the snapshot was listed hits the origin after it.",
-    edit("src/core/creation.ts", "if (!this.#gates.acquire()) return false;", "this.#gates.acquire();"),
+    edit("src/core/creation.ts", "if (!this.#gates.acquire()) return;", "this.#gates.acquire();"),
   ),
   mutant(
     "registered after the answer (W_REG)",
     "The origin starts without its snapshot.",
     edit(
-      "src/core/creation.ts",
-      '    this.#stage = "wait";\n    assert(\n      this.#snapshot.register(this.#context.effects, this,',
-      "    assert(\n      this.#snapshot.register(this.#context.effects, { registered: () => {} },",
+      "src/core/store-making.ts",
+      "    this.#state = state;\n    const what",
+      '    this.#state = state === "registering" ? "made" : state;\n    const what',
+    ),
+    edit(
+      "src/core/store-making.ts",
+      '    assert(this.#state === "registering", "it is being registered");\n',
+      '    if (this.#state !== "registering") return;\n',
     ),
   ),
   inLivesWith(

@@ -5,11 +5,13 @@ import type { Core } from "../../../src/core/core.ts";
 import type { DeviceId, Effects, NoticeKind, Registration } from "../../../src/core/ports.ts";
 import type { Channel } from "../../../src/engine/channel.ts";
 import { CoreShell } from "../../../src/engine/core-shell.ts";
+import type { FakeDisk } from "../../support/core/fake-disk.ts";
 import type { SimEngine } from "./sim-engine.ts";
 
 export interface SimShellParts {
   readonly engine: SimEngine;
   readonly volume: number;
+  readonly origin: FakeDisk;
   readonly fileOf: (device: DeviceId) => number;
   readonly newCore: (effects: Effects) => Core;
   /** The volume has no client and no request in this worker any more. */
@@ -21,13 +23,14 @@ export class SimShell extends CoreShell {
   readonly results = new Map<number, { readonly error: number }>();
   readonly registry = new Map<number, string>();
   readonly timers: number[] = [];
-  /** Records on their way to the register, and answers on their way back. */
+  /** Records on their way to the register, flushes of the origin, and answers on their way back. */
   records = 0;
   hasEnded = false;
   readonly #engine: SimEngine;
+  readonly #origin: FakeDisk;
 
-  constructor({ engine, volume, fileOf, newCore, stopped }: SimShellParts) {
-    const register = (): Promise<void> => Promise.reject(new Error("this shell registers by itself"));
+  constructor({ engine, volume, origin, fileOf, newCore, stopped }: SimShellParts) {
+    const register = (): Promise<never> => Promise.reject(new Error("this shell does it by itself"));
     const notice = (snapshot: number, event: NoticeKind, error: number): void =>
       void this.notices.push({ snapshot, event, error });
     // What the product makes of it is not to be seen here: a life fails with the cause.
@@ -42,11 +45,12 @@ export class SimShell extends CoreShell {
       copies: channels.copies as unknown as readonly Channel[],
       metadata,
       fileOf,
-      events: { register, notice, failed, stopped },
+      events: { register, flushOrigin: register, notice, failed, stopped },
       groupWaitMs: 0,
       newCore,
     });
     this.#engine = engine;
+    this.#origin = origin;
   }
 
   override register(snapshot: number, what: Registration): void {
@@ -57,6 +61,18 @@ export class SimShell extends CoreShell {
       this.#later(() => {
         this.records -= 1;
         if (!this.hasEnded) this.core.registered(snapshot, 0);
+      });
+    });
+  }
+
+  override flushOrigin(operation: number): void {
+    this.records += 1;
+    this.#later(() => {
+      const error = this.#origin.flush();
+      this.#later(() => {
+        this.records -= 1;
+        if (this.hasEnded) return;
+        this.core.tellCreation(operation, (creation) => creation.originFlushed(error));
       });
     });
   }

@@ -85,6 +85,7 @@ export class ThreadsVolume implements SimVolume {
     this.#shell = new SimShell({
       engine: this.#engine,
       volume: this.#number,
+      origin,
       fileOf: (device) => this.#fileOf(device),
       newCore: (effects) =>
         new Core(effects, this.#originPorts(), origin.bytes.length / SECTOR_BYTES, coreOptions(options)),
@@ -172,7 +173,7 @@ export class ThreadsVolume implements SimVolume {
   }
 
   mergeContinue(): void {
-    this.#shell.mergeContinue();
+    this.#shell.tell((core) => core.mergeContinue());
   }
 
   detach(index: number): void {

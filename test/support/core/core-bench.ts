@@ -6,8 +6,16 @@
 import { EntryState } from "../../../src/base/states.ts";
 import { Core } from "../../../src/core/core.ts";
 import type { CoreOptions } from "../../../src/core/core-options.ts";
+import type { NewSnapshot } from "../../../src/core/life-cycle.ts";
 import { transientStore } from "../../../src/core/loaded-store.ts";
-import { allTargets, type CopyJob, type Effects, type MetadataJob, type NoticeKind } from "../../../src/core/ports.ts";
+import {
+  allTargets,
+  type CopyJob,
+  type CreationStep,
+  type Effects,
+  type MetadataJob,
+  type NoticeKind,
+} from "../../../src/core/ports.ts";
 import type { StoreKind } from "../../../src/format/table-line.ts";
 import { openImage, storeImage, type ExceptionPair } from "../store-image.ts";
 import { FakeOriginPorts, FakeSnapshotPorts } from "./fake-ports.ts";
@@ -37,8 +45,12 @@ export class CoreBench implements Effects {
   readonly released = new Map<number, number>();
   readonly granted = new Map<number, number>();
   readonly exclusives: number[] = [];
+  /** Creations that wait for the origin's flush. */
+  readonly flushes: number[] = [];
   readonly finishedWith = new Map<number, number>();
   readonly messages = new Map<number, string>();
+  /** Which snapshot of several an operation has failed with. */
+  readonly failed = new Map<number, number>();
   #operation = 1000;
 
   constructor(originSectors: number, options: Partial<CoreOptions> = {}) {
@@ -70,12 +82,23 @@ export class CoreBench implements Effects {
 
   /** Begin an online creation at the next index; the operation's number. */
   create(chunk = 8, cowSectors = 4096, registered = true): number {
+    return this.operation((operation) => {
+      const { config, loaded } = this.#newSnapshot(chunk, cowSectors, registered);
+      this.core.createSnapshot(operation, config, loaded);
+    });
+  }
+
+  /** Several at the next indices, of one moment. */
+  createAll(count: number, halts: boolean): number {
+    const made = Array.from({ length: count }, () => this.#newSnapshot(8, 4096, true));
+    return this.operation((operation) => this.core.createSnapshots(operation, made, halts));
+  }
+
+  #newSnapshot(chunk: number, cowSectors: number, registered: boolean): NewSnapshot {
     const ports = new FakeSnapshotPorts();
     const index = this.ports.push(ports) - 1;
     const { loaded } = openImage(new Uint8Array(cowSectors * 512), { chunkSectors: chunk });
-    const operation = this.#operation++;
-    this.core.createSnapshot(operation, { index, store: "P", ports, metadataBlockBytes: 512, registered }, loaded);
-    return operation;
+    return { config: { index, store: "P", ports, metadataBlockBytes: 512, registered }, loaded };
   }
 
   operation(start: (operation: number) => void): number {
@@ -112,6 +135,11 @@ export class CoreBench implements Effects {
     const [job] = this.metadataJobs.splice(at, 1);
     this.core.metadataDone(index, error);
     return job!;
+  }
+
+  /** The oldest flush of the origin for a creation ends. */
+  originFlushed(error = 0): void {
+    this.core.tellCreation(this.flushes.shift()!, (creation) => creation.originFlushed(error));
   }
 
   /** The exceptions in the bytes that a commit writes. */
@@ -158,7 +186,17 @@ export class CoreBench implements Effects {
     this.log.push(`register ${snapshot} ${what}`);
   }
 
-  finished(operation: number, error: number, message: string): void {
+  creation(_operation: number, step: CreationStep): void {
+    this.log.push(step);
+  }
+
+  flushOrigin(operation: number): void {
+    this.flushes.push(operation);
+    this.log.push("flush origin");
+  }
+
+  finished(operation: number, error: number, message: string, snapshot?: number): void {
+    if (snapshot !== undefined) this.failed.set(operation, snapshot);
     this.finishedWith.set(operation, error);
     this.messages.set(operation, message);
     this.log.push(`finished ${error}`);

@@ -11,7 +11,13 @@
 import { Core } from "../../../src/core/core.ts";
 import type { CoreOptions } from "../../../src/core/core-options.ts";
 import type { LoadedStore } from "../../../src/core/loaded-store.ts";
-import { allTargets, type CopyJob, type Effects, type MetadataJob } from "../../../src/core/ports.ts";
+import {
+  allTargets,
+  type CopyJob,
+  type CreationStep,
+  type Effects,
+  type MetadataJob,
+} from "../../../src/core/ports.ts";
 import type { NoticeKind, Registration } from "../../../src/core/ports.ts";
 import type { StoreKind } from "../../../src/format/table-line.ts";
 import { SECTOR_BYTES } from "../../../src/base/units.ts";
@@ -331,6 +337,18 @@ export class FakeShell implements Effects {
       if (error === 0) this.registry.set(snapshot, what);
       this.later(() => this.core.registered(snapshot, error));
     }, REGISTER);
+  }
+
+  /** Whoever makes a group of several volumes hears it after the step (together.ts). */
+  creation(operation: number, step: CreationStep): void {
+    this.#options.trace?.(`creation ${operation}: ${step}`);
+  }
+
+  flushOrigin(operation: number): void {
+    this.later(() => {
+      const error = this.origin.flush();
+      this.later(() => this.core.tellCreation(operation, (creation) => creation.originFlushed(error)));
+    }, 0);
   }
 
   finished(operation: number, error: number, message: string): void {

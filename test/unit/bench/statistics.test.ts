@@ -25,6 +25,7 @@ function stats(n: number): VolumeStats {
     workers: [worker as WorkerStats],
     clients: {} as VolumeStats["clients"],
     merge: undefined,
+    snapshotPause: [],
     droppedLines: 0,
   };
 }

@@ -88,12 +88,8 @@ test.each([
   ["fails", { originReadOnly: true }, errno.EIO, errno.EIO],
   ["has none, and can be written", {}, errno.EINVAL, errno.EINVAL],
 ])("an origin that is only read may be on a medium without a flush: one that %s", (_, options, error, ended) => {
-  const bench = new CoreBench(800, options);
-  const operation = bench.create();
+  const { bench } = opening(options);
   bench.metadataDone(0, error);
-  if (ended === 0) {
-    bench.metadataDone();
-    bench.core.registered(0, 0);
-  }
-  expect(bench.finishedWith.get(operation)).toBe(ended);
+  expect(bench.finishedWith.get(OPENING) ?? 0).toBe(ended);
+  expect(bench.metadataJobs.length).toBe(ended === 0 ? 1 : 0);
 });

@@ -32,7 +32,13 @@ class Bench {
       copies: [{ outbox } as unknown as Channel],
       metadata: { send: () => {} } as unknown as MetadataSender,
       fileOf: (device) => device,
-      events: { register: () => Promise.resolve(), notice: () => {}, failed: () => {}, stopped: () => {} },
+      events: {
+        register: () => Promise.resolve(),
+        flushOrigin: () => Promise.resolve(0),
+        notice: () => {},
+        failed: () => {},
+        stopped: () => {},
+      },
       groupWaitMs: 0,
       newCore: () => core,
     });

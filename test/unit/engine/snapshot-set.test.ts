@@ -58,7 +58,7 @@ test("devices are closed, and the volume may be another's, when the last look at
     return new Promise((resolve) => (end = resolve));
   };
   const opened = new OpenedSnapshots(options, origin, registered, new DeviceFiles(), FIRST_DEVICE_FILE, inlineOpenings);
-  await opened.openAll(() => {}, undefined);
+  await opened.openAll(() => Promise.resolve(), undefined);
   const notice = (): void => {};
   const words = new VolumeWords(createVolumeWords());
   const serving = {
