@@ -117,6 +117,10 @@ export const OPENING_GRACE_MS = 1000;
 /** From so many exceptions on, their table and the room in which they are ordered have large pages: they fill several. */
 export const HUGE_PAGES_EXCEPTIONS: number = 2 ** 19;
 
+/** Milliseconds after which a growth that has failed is tried again while room is missing: after the first time, then after twice that, up to the last. */
+export const GROWTH_RETRY_MIN_MS = 1000;
+export const GROWTH_RETRY_MAX_MS = 60_000;
+
 /** Buckets of tracked reads per snapshot (protocol.md: trk), and neighbouring chunks that share one. */
 export const TRACK_BUCKETS = 1024;
 export const TRACK_CHUNKS_PER_BUCKET = 8;
@@ -258,6 +262,7 @@ assert(MAX_OPTION_BYTES <= MAX_SKIPPED_OPTION_BYTES);
 assert(MAX_OPTIONS >= 1 + 3 * (MAX_SNAPSHOTS + 1));
 assert(MAX_OPTION_REPLY_BYTES >= (MAX_SNAPSHOTS + 2) * (MAX_EXPORT_NAME_BYTES + 256));
 assert(AREA_READ_AHEAD >= 12);
+assert(GROWTH_RETRY_MIN_MS <= GROWTH_RETRY_MAX_MS);
 assert((TRACK_BUCKETS & (TRACK_BUCKETS - 1)) === 0);
 assert(TRACK_BUCKETS_PER_PIECE <= 32 && TRACK_BUCKETS_PER_PIECE <= TRACK_BUCKETS);
 assert(TABLE_CHUNKS_MAX / 256 + 2 ** 20 < TABLE_BYTES_MAX / 4);

@@ -48,6 +48,11 @@ export class Allocator {
     return (Math.max(last, area) + 1) * geometry.chunkSectors;
   }
 
+  /** Chunks up to the end of what is used, without those that hold nothing: what the status line counts. */
+  get used(): number {
+    return this.#nextFree - this.unused;
+  }
+
   hasSpace(): boolean {
     const geometry = this.#geometry;
     const room = this.#cowSectors >= (this.#nextFree + 1) * geometry.chunkSectors;

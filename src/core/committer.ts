@@ -16,6 +16,7 @@ import { EntryState } from "../base/states.ts";
 import { repairArea } from "./area-repair.ts";
 import type { CoreContext } from "./context.ts";
 import type { Invalidations } from "./invalidation.ts";
+import type { Need } from "./need.ts";
 import { isAfter } from "./sequence.ts";
 import type { Settler } from "./settler.ts";
 import type { MetadataOwner, PendingException, Snapshot } from "./snapshot.ts";
@@ -45,6 +46,16 @@ export class Committer implements MetadataOwner {
     else this.#transientDurable(pending);
   }
 
+  /** Wherever something has changed. */
+  pumpDirty(): void {
+    const { dirty } = this.#context;
+    for (const snapshot of dirty) {
+      snapshot.dirty = false;
+      this.pump(snapshot);
+    }
+    dirty.length = 0;
+  }
+
   /** Form and write a group, if it is time to. */
   pump(snapshot: Snapshot): void {
     const { channel, progress } = snapshot;
@@ -61,6 +72,16 @@ export class Committer implements MetadataOwner {
     }
     if (area.stale && repairArea(this.#context, this.#invalidations, snapshot)) return;
     this.#write(snapshot, Math.min(queue.ready, area.room, this.#context.options.groupCount));
+  }
+
+  /** The need waits until everything up to a sequence is durable, unless it is (C-13, C-14). */
+  awaitDurable(snapshot: Snapshot, need: Need, sequence: number): void {
+    const { progress, waiters } = snapshot;
+    if (!isAfter(sequence, progress.durable)) return;
+    need.remaining += 1;
+    waiters.flushes.push({ need, sequence });
+    progress.demand(sequence);
+    this.#context.markDirty(snapshot);
   }
 
   /** The time of S-54 is over. */

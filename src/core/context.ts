@@ -34,6 +34,8 @@ export class CoreContext {
   /** Snapshots whose commit queue may have something to write. */
   readonly dirty: Snapshot[] = [];
   closing = false;
+  /** Nobody waits any more for somebody to add room to a store. */
+  stallsEnd = false;
 
   constructor(effects: Effects, origin: OriginPorts, originSectors: Sector, options: CoreOptions) {
     this.effects = effects;

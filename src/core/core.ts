@@ -32,7 +32,7 @@ import { Parking } from "./parking.ts";
 import type { Effects, OriginPorts } from "./ports.ts";
 import { Reclaims } from "./reclaim.ts";
 import { NoRoom } from "./room.ts";
-import { isAfter } from "./sequence.ts";
+import type { RoomNews } from "./room-policy.ts";
 import { Settler } from "./settler.ts";
 import type { SnapshotConfig } from "./snapshot-config.ts";
 import { Phase } from "./snapshot-phase.ts";
@@ -50,6 +50,7 @@ export class Core {
   readonly #asking: Asking;
   readonly #life: LifeCycle;
   readonly #ends: CopyEnds;
+  readonly #noRoom: NoRoom;
   /** An event is being handled: effects must not call back. */
   #inside = false;
   /** Since the last walk through everything. */
@@ -64,10 +65,10 @@ export class Core {
     this.#settler = new Settler(context.needs);
     this.#committer = new Committer(context, this.#settler, invalidations);
     this.#ends = new CopyEnds(context, this.#committer, invalidations);
-    const noRoom = new NoRoom(context, invalidations, new Reclaims(context, this.#gates));
+    this.#noRoom = new NoRoom(context, invalidations, new Reclaims(context, this.#gates));
     const planner = new CopyPlanner(context, this.#copies);
-    const keeper = new OriginKeeper(context, planner, noRoom);
-    const writer = new SnapshotWriter(context, planner, noRoom);
+    const keeper = new OriginKeeper(context, planner, this.#noRoom);
+    const writer = new SnapshotWriter(context, planner, this.#noRoom);
     this.#parking = new Parking(context, keeper, writer);
     this.#asking = new Asking(context, { keeper, writer, parking: this.#parking, ends: this.#ends });
     this.#life = new LifeCycle(context, {
@@ -124,13 +125,30 @@ export class Core {
   grow(index: number, cowSectors: Sector): number {
     this.#begin();
     const error = this.#life.resize(index, cowSectors);
+    if (error === 0) this.#noRoom.grown(this.#context.snapshot(index));
     this.#end();
     return error;
+  }
+
+  /** What there is to say of a snapshot's room, beside that it has grown (E-47, E-48). */
+  room(index: number, news: RoomNews): void {
+    this.#begin();
+    const snapshot = this.#context.snapshots[index];
+    if (snapshot !== undefined) this.#noRoom.news(snapshot, news);
+    this.#end();
+  }
+
+  /** The volume is about to close: requests that wait for somebody to add room get ENOSPC, and nobody waits for that any more. */
+  endStalls(): void {
+    this.#begin();
+    this.#noRoom.endStalls();
+    this.#end();
   }
 
   /** Drain, commit everything, flush the COW devices (E-42). The shell accepts nothing new. */
   close(operation: number): void {
     this.#begin();
+    this.#noRoom.endStalls();
     this.#life.close(operation);
     this.#end();
   }
@@ -224,14 +242,8 @@ export class Core {
     assertIndex(index);
     const need = this.#context.needs.take(token);
     const snapshot = this.#context.snapshots[index];
-    if (snapshot === undefined || snapshot.phase === Phase.Invalid) {
-      need.error = errno.EIO;
-    } else if (isAfter(sequence, snapshot.progress.durable)) {
-      need.remaining += 1;
-      snapshot.waiters.flushes.push({ need, sequence });
-      snapshot.progress.demand(sequence);
-      this.#context.markDirty(snapshot);
-    }
+    if (snapshot === undefined || snapshot.phase === Phase.Invalid) need.error = errno.EIO;
+    else this.#committer.awaitDurable(snapshot, need, sequence);
     this.#context.needs.done(need, 0);
     this.#end();
   }
@@ -286,7 +298,7 @@ export class Core {
     this.#end();
   }
 
-  /** The answer to `readArea`; `bytes` is valid during the call only. */
+  /** `bytes` is valid during the call only. */
   areaRead(index: number, error: number, bytes: Uint8Array): void {
     this.#begin();
     this.#context.snapshot(index).channel.ended(error, bytes);
@@ -295,8 +307,7 @@ export class Core {
 
   registered(index: number, error: number): void {
     this.#begin();
-    const snapshot = this.#context.snapshot(index);
-    snapshot.registered(error);
+    this.#context.snapshot(index).registered(error);
     this.#end();
   }
 
@@ -339,7 +350,7 @@ export class Core {
 
   /** Open snapshots, by index. */
   snapshots(): readonly number[] {
-    return this.#context.snapshots.flatMap((snapshot) => (snapshot === undefined ? [] : [snapshot.index]));
+    return this.#context.snapshots.flatMap((snapshot) => snapshot?.index ?? []);
   }
 
   /** The snapshot that merges, from the order on until the origin has been handed back; -1 for none. */
@@ -366,7 +377,7 @@ export class Core {
       changed = false;
       this.#gates.advance();
       this.#parking.unpark();
-      if (pump) this.#pump();
+      if (pump) this.#committer.pumpDirty();
       for (let i = 0; i < operations.length; i++) {
         if (operations[i]!.advance()) changed = true;
         if (operations[i]!.done) operations.splice(i--, 1);
@@ -374,14 +385,5 @@ export class Core {
     }
     if (VERIFY && (this.#events = (this.#events + 1) % EVENTS_PER_VERIFY) === 0) verifyCore(this.#context, this.#gates);
     this.#inside = false;
-  }
-
-  #pump(): void {
-    const { dirty } = this.#context;
-    for (const snapshot of dirty) {
-      snapshot.dirty = false;
-      this.#committer.pump(snapshot);
-    }
-    dirty.length = 0;
   }
 }

@@ -11,4 +11,8 @@ export class SnapshotCounters {
   exceptionsCommitted = 0;
   /** Of areas and headers; zeroed areas count too. */
   metadataBytes = 0;
+  /** Times that requests have begun to wait until somebody adds room. */
+  stalls = 0;
+  /** Times that the COW device has become larger. */
+  growths = 0;
 }

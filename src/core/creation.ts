@@ -155,6 +155,7 @@ export class Creation implements Operation, GroupedCreation {
     this.#isActive = true;
     this.#context.relist();
     this.#release();
+    for (const { snapshot } of this.#making) snapshot.room.look();
     this.#stage = "flush";
     this.#context.effects.flushOrigin(this.operation);
   }

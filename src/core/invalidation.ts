@@ -150,11 +150,15 @@ class Invalidation implements Operation, RegisterOwner {
     const { needs } = this.#context;
     const { flushes, writersUntilInvalid, keepersUntilInvalid, untilPresented, untilReclaimed } =
       this.#snapshot.waiters;
+    const { writersUntilRoom, keepersUntilRoom } = this.#snapshot.waiters;
     for (const flush of flushes) needs.done(flush.need, errno.EIO);
     flushes.length = 0;
     needs.end(writersUntilInvalid, errno.EIO);
     needs.end(keepersUntilInvalid, 0);
     needs.end(untilPresented, 0);
     needs.end(untilReclaimed, 0);
+    // They have found none; only where it is Invalid for another reason was there somebody who might have added some.
+    needs.end(writersUntilRoom, errno.ENOSPC);
+    needs.end(keepersUntilRoom, 0);
   }
 }

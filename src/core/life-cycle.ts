@@ -96,6 +96,7 @@ export class LifeCycle {
     const snapshot = this.#context.snapshot(index);
     const { allocator } = snapshot.store;
     if (cowSectors < allocator.cowSectors && cowSectors < allocator.usedSectors) return errno.EINVAL;
+    if (cowSectors > allocator.cowSectors) snapshot.counters.growths += 1;
     allocator.resize(cowSectors);
     if (snapshot.state === SnapshotState.Overflow && allocator.hasSpace()) {
       snapshot.setFull(false);

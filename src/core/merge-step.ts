@@ -113,6 +113,13 @@ export class MergeStep implements MetadataOwner {
     if (this.#rangeSet && !this.done) this.#context.needs.wait(this.#writers, need);
   }
 
+  /** It waits for room in another snapshot's store, which may be for ever, and has changed nothing yet: then it ends with ECANCELED. */
+  cancel(): boolean {
+    const waits = this.#stage === "keep" && this.#context.listed.some(({ waiters }) => waiters.isForRoom);
+    if (waits) this.#fail(errno.ECANCELED);
+    return waits;
+  }
+
   advance(): boolean {
     switch (this.#stage) {
       case "choose":
@@ -206,6 +213,10 @@ export class MergeStep implements MetadataOwner {
   #keep(): boolean {
     const window = this.#window!;
     const changed = window.advance();
+    if (window.isRefused) {
+      this.#fail(errno.ECANCELED);
+      return true;
+    }
     if (!window.done) return changed;
     this.#copier = new MergeCopier(this.#context, this.#copies, this.#snapshot, this.#pace, this.#work!.runs);
     this.#stage = "gates";

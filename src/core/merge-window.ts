@@ -38,6 +38,8 @@ export class MergeWindow {
   /** What is asked for next: a stretch, and a chunk in it. */
   #stretch = 0;
   #chunk: Chunk = 0;
+  /** A snapshot that stalls has no room, and nobody waits for any: the volume closes. Nothing may be merged then. */
+  isRefused = false;
 
   constructor(context: CoreContext, keeper: OriginKeeper, chunkSectors: Sector, stretches: readonly ChunkStretch[]) {
     const { mergeWindow, copyBytes } = context.options;
@@ -71,6 +73,7 @@ export class MergeWindow {
   }
 
   #lookAgain(part: AskedPart): void {
+    if (part.need.error !== 0) this.isRefused = true;
     this.#context.needs.give(part.need);
     const need = this.#ask(part.sector, part.sectors);
     if (need !== undefined) {
@@ -106,6 +109,7 @@ export class MergeWindow {
     const need = needs.take(OWN_TOKEN);
     this.#keeper.keepRange(need, sector, sectors);
     needs.done(need, 0);
+    if (need.error !== 0) this.isRefused = true;
     if (need.remaining > 0) return need;
     needs.give(need);
     return undefined;

@@ -28,6 +28,7 @@ import { MergePace } from "./merge-pace.ts";
 import { MergeStep } from "./merge-step.ts";
 import type { Need } from "./need.ts";
 import type { OriginKeeper } from "./origin-keeper.ts";
+import { lookAgain } from "./room.ts";
 import type { RegisterOwner, Snapshot } from "./snapshot.ts";
 import { Phase } from "./snapshot-phase.ts";
 
@@ -176,6 +177,8 @@ export class Merge implements Operation, RegisterOwner {
     if (!this.#gates.acquire()) return false;
     // Requests that wait at main have not been announced: they wait on, and look again when the merge is presented.
     if (this.snapshot.phase === Phase.Open) this.snapshot.enter(Phase.Starting);
+    // Neither have those that wait for room: where it merges they need none.
+    if (this.snapshot.phase === Phase.Starting) lookAgain(this.#context, this.snapshot);
     this.snapshot.voidReserves();
     this.#stage = "settle";
     return true;
@@ -251,18 +254,27 @@ export class Merge implements Operation, RegisterOwner {
   }
 
   #mayNotGoOn(): boolean {
-    if (!this.#stopping && !this.#context.closing) return false;
+    if (!this.#mustStop()) return false;
+    this.#pause();
+    return true;
+  }
+
+  #mustStop(): boolean {
+    return this.#stopping || this.#context.closing;
+  }
+
+  #pause(): void {
     this.#stage = "paused";
     this.#report(errno.ECANCELED, "the merge was stopped");
-    return true;
   }
 
   #advanceStep(): boolean {
     const step = this.#step!;
-    if (!step.done) return step.advance();
+    if (!step.done) return (this.#mustStop() && step.cancel()) || step.advance();
     const { effects, options } = this.#context;
     const { index } = this.snapshot;
-    if (step.error !== 0) {
+    if (step.error === errno.ECANCELED) this.#pause();
+    else if (step.error !== 0) {
       this.#stage = "failed";
       this.snapshot.mergeFailed = true;
       effects.notice(index, "merge-failed", step.error);
@@ -305,6 +317,7 @@ export class Merge implements Operation, RegisterOwner {
     snapshot.enter(Phase.Open);
     this.#context.relist();
     this.#context.markDirty(snapshot);
+    snapshot.room.look();
     this.#end();
     this.#context.effects.notice(snapshot.index, "merge-stopped", 0);
     for (const operation of this.#leavers) this.#context.effects.finished(operation, 0, "");

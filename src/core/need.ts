@@ -40,6 +40,12 @@ export class NeedList {
   get isEmpty(): boolean {
     return this.head === null;
   }
+
+  get length(): number {
+    let length = 0;
+    for (let link = this.head; link !== null; link = link.next) length += 1;
+    return length;
+  }
 }
 
 export class Needs {

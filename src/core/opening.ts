@@ -124,6 +124,8 @@ export class Opening implements Operation, MetadataOwner {
     this.#gates.release();
     this.#stage = "done";
     this.#context.effects.finished(this.#operation, 0, "");
+    // It may be nearly full already.
+    if (this.#plan.phase === Phase.Open) this.#snapshot.room.look();
     return true;
   }
 

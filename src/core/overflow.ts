@@ -29,7 +29,7 @@ export function overflow(context: CoreContext, snapshot: Snapshot, error: number
 
 /** The exception's data has found no room, and nothing but snapshot writes waits for it. */
 export function mayLeaveOut({ snapshot, error, keepers }: PendingException): boolean {
-  return snapshot.config.store === "PO" && isNoRoom(error) && keepers.isEmpty && !snapshot.isEnding;
+  return snapshot.room.policy.overflows && isNoRoom(error) && keepers.isEmpty && !snapshot.isEnding;
 }
 
 /** All parts of its copy are over, or its granted write is: as if it had never been allocated. */
@@ -42,6 +42,7 @@ export function leaveOut(context: CoreContext, pending: PendingException): void 
   overflow(context, snapshot, pending.error);
   snapshot.progress.queue.remove(pending);
   snapshot.store.allocator.giveBack(pending.newChunk);
+  snapshot.room.look();
   context.markDirty(snapshot);
   pending.grant = null;
   if (grant !== null) context.needs.done(grant, errno.ENOSPC);

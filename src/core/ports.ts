@@ -25,6 +25,7 @@
 import { assert } from "../base/assert.ts";
 import { MAX_COPY_TARGETS } from "../base/constants.ts";
 import type { Area, Chunk, Sector } from "../base/units.ts";
+import type { FillPercent } from "./fill-level.ts";
 import type { EntryState, SnapshotState } from "../base/states.ts";
 
 /** 0 is the origin; 1 + snapshot index is that snapshot's COW device. */
@@ -108,6 +109,13 @@ export interface Effects {
   flushOrigin(operation: number): void;
   /** For logs, counters and `volume` events: invalid, overflow, merge-failed, header-write-failed … */
   notice(snapshot: number, event: NoticeKind, error: number): void;
+  /**
+   * A store is nearly full, or somebody waits for room (E-47): make it larger, at once, and say so by `grow`, or by `room` that it is refused. Asked once,
+   * and again when it has become urgent; the shell goes on trying.
+   */
+  wantRoom(snapshot: number): void;
+  /** So many percent of the store are used, or (falling) clearly fewer again (E-49). */
+  level(snapshot: number, percent: FillPercent, rising: boolean): void;
   /** A group of exceptions waits (S-54): call `tick(snapshot)` after the configured time, once. */
   armTimer(snapshot: number): void;
 }
@@ -125,6 +133,8 @@ export type NoticeKind =
   | "invalid"
   | "overflow"
   | "overflow-cleared"
+  | "stalled"
+  | "resumed"
   | "merge-failed"
   | "merge-progress"
   | "merge-stopped"

@@ -1,6 +1,7 @@
 /** What the shell says about a snapshot when it opens or creates it. */
 import type { StoreKind } from "../format/table-line.ts";
 import type { SnapshotPorts } from "./ports.ts";
+import type { RoomPolicy } from "./room-policy.ts";
 
 export interface SnapshotConfig {
   /** Its slot: 0 … MAX_SNAPSHOTS - 1. Its COW device is 1 + index. */
@@ -13,4 +14,6 @@ export interface SnapshotConfig {
   readonly registered: boolean;
   /** The record says that it merges already: nothing is registered when it is presented again (E-36). */
   readonly merging?: boolean | undefined;
+  /** What happens when its store runs full; as the kind of the store has it where nothing is said. */
+  readonly room?: RoomPolicy | undefined;
 }

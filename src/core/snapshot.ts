@@ -18,8 +18,10 @@ import { type JobOwner, MetadataChannel } from "./metadata-channel.ts";
 import type { PendingException as PendingOf } from "./pending-exception.ts";
 import type { Effects, MetadataJob, Registration } from "./ports.ts";
 import { Progress } from "./progress.ts";
+import { policyOfStore } from "./room-policy.ts";
 import type { SnapshotConfig } from "./snapshot-config.ts";
 import { assertTransition, isEnding, isListed, Phase, preserves, stateOf } from "./snapshot-phase.ts";
+import { SnapshotRoom } from "./snapshot-room.ts";
 import { SnapshotStore } from "./snapshot-store.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -40,6 +42,7 @@ export class Snapshot {
   readonly counters: SnapshotCounters = new SnapshotCounters();
   readonly channel: MetadataChannel<Snapshot>;
   readonly store: SnapshotStore;
+  readonly room: SnapshotRoom;
   readonly progress: Progress<Snapshot>;
   readonly waiters: Waiters = new Waiters();
   /** A merge could not go on (S-66). Not a phase: it is presented as before, and serves as before. */
@@ -61,6 +64,10 @@ export class Snapshot {
     this.persistent = loaded.persistent;
     this.channel = new MetadataChannel<Snapshot>(this, this.counters, effects);
     this.store = new SnapshotStore(this.geometry, config.metadataBlockBytes, loaded);
+    const { index } = config;
+    const { chunkSectors } = loaded;
+    const policy = config.room ?? policyOfStore(config.store);
+    this.room = new SnapshotRoom({ index, chunkSectors, policy }, this.store.allocator, this.counters, effects);
     this.progress = new Progress<Snapshot>(config.ports.tracking.bucketCount);
   }
 
@@ -73,7 +80,7 @@ export class Snapshot {
     return stateOf(this.#phase, this.#isFull);
   }
 
-  /** A store PO has run full: snapshot writes to new chunks are refused. */
+  /** It has overflowed: snapshot writes to new chunks are refused. */
   get isFull(): boolean {
     return this.#isFull;
   }
@@ -102,7 +109,7 @@ export class Snapshot {
   }
 
   setFull(isFull: boolean): void {
-    assert(!isFull || this.config.store === "PO", "only a store PO overflows");
+    assert(!isFull || this.room.policy.overflows, "only a store PO overflows");
     this.#isFull = isFull;
     this.#tellState();
   }
@@ -150,7 +157,9 @@ export class Snapshot {
 
   begin(oldChunk: Chunk, newChunk: Chunk): PendingException {
     assert(this.#phase === Phase.Open, "exceptions come into being while a snapshot is open");
-    return this.progress.begin(this, oldChunk, newChunk, this.persistent);
+    const pending = this.progress.begin(this, oldChunk, newChunk, this.persistent);
+    this.room.look();
+    return pending;
   }
 
   /** The job that makes its store (S-31). */

@@ -22,6 +22,8 @@ export interface CoreStatus {
   readonly exceptions: number;
   /** Allocated, not durable. */
   readonly pending: number;
+  /** Requests that wait for room. */
+  readonly stalled: number;
   /** 0 … 1; 0 where nothing has been merged since the merge began, or none did. */
   readonly mergeFraction: number;
   readonly counters: Readonly<SnapshotCounters>;
@@ -42,6 +44,7 @@ export function snapshotStatus(snapshot: Snapshot, mergeFraction: number): CoreS
     ...usage,
     exceptions: snapshot.config.ports.table.count(),
     pending: snapshot.persistent ? progress.queue.length : progress.pending.count,
+    stalled: snapshot.waiters.forRoom,
     mergeFraction,
     counters: snapshot.counters,
   };

@@ -35,7 +35,7 @@ export function verifyCore(context: CoreContext, gates: Gates): void {
 }
 
 function verifySnapshot(snapshot: Snapshot): void {
-  const { phase, persistent, progress, store, waiters, isEnding } = snapshot;
+  const { phase, persistent, progress, room, store, waiters, isEnding } = snapshot;
   store.allocator.verify();
   if (!isEnding) {
     assert(
@@ -46,5 +46,15 @@ function verifySnapshot(snapshot: Snapshot): void {
   }
   if (phase === Phase.Merging) assert(progress.isSettled, "what merges has nothing pending");
   if (phase === Phase.Invalid) assert(progress.queue.length === 0, "what is Invalid commits nothing");
+  if (waiters.isForRoom) {
+    assert(
+      phase === Phase.Open || isEnding,
+      "who waits for room does so while a snapshot is open, or until it is over",
+    );
+    assert(
+      isEnding || room.isStalled || room.isAwaited,
+      "who waits for room has been told to, or somebody is asked for it",
+    );
+  }
   if (!store.isReclaiming) assert(waiters.untilReclaimed.isEmpty, "who waits for reserves has some to wait for");
 }

@@ -16,6 +16,19 @@ export class Waiters {
   readonly untilPresented: NeedList = new NeedList();
   /** Needs that found no room while workers have chunks in reserve. */
   readonly untilReclaimed: NeedList = new NeedList();
+  /** Snapshot writes for which there is no room; they may be told that there is none (room.ts). */
+  readonly writersUntilRoom: NeedList = new NeedList();
+  /** Origin writes and merges, likewise: they look again when there is some, or when it is Invalid. */
+  readonly keepersUntilRoom: NeedList = new NeedList();
   /** Needs past the threshold of E-25, in the order of arrival. */
   readonly parked: Need[] = [];
+
+  get isForRoom(): boolean {
+    return !this.writersUntilRoom.isEmpty || !this.keepersUntilRoom.isEmpty;
+  }
+
+  /** Requests that wait for room. */
+  get forRoom(): number {
+    return this.writersUntilRoom.length + this.keepersUntilRoom.length;
+  }
 }

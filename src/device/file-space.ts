@@ -110,12 +110,19 @@ function forbidByProgram(place: string): number {
 
 /** False: space cannot be reserved here. */
 function reserve(fd: number, path: string, bytes: number, { native }: SpaceOptions): boolean {
-  const status = native === undefined ? reserveByProgram(fd, bytes) : -native.reserveFile(fd, bytes);
-  if (status === 0) return true;
-  const full = NO_ROOM.find((code) => errno[code] === status);
+  const error = reserveSpace(fd, bytes, native);
+  if (error === 0) return true;
+  const full = NO_ROOM.find((code) => errno[code] === error);
   if (full !== undefined) throw noRoom(full, path, bytes);
-  // There is none here, or it is refused (a seccomp profile says EPERM): what can be written has its space as well.
   return false;
+}
+
+/** All of a file up to `bytes` has its space: 0. No room: its error number. Else EOPNOTSUPP: it cannot be reserved here. */
+export function reserveSpace(fd: number, bytes: number, native: Native | undefined): number {
+  const status = native === undefined ? reserveByProgram(fd, bytes) : -native.reserveFile(fd, bytes);
+  if (status === 0 || NO_ROOM.some((code) => errno[code] === status)) return status;
+  // There is none here, or it is refused (a seccomp profile says EPERM): what can be written has its space as well.
+  return errno.EOPNOTSUPP;
 }
 
 /** util-linux's program, or busybox's; its words are known in one language only. */

@@ -15,8 +15,9 @@
  */
 import { unreachable } from "../base/assert.ts";
 import { errnoOf } from "../base/errno.ts";
-import { SECTOR_BYTES } from "../base/units.ts";
+import { bitsIn, SECTOR_BYTES } from "../base/units.ts";
 import type { Core } from "../core/core.ts";
+import type { FillPercent } from "../core/fill-level.ts";
 import {
   type CopyJob,
   type CreationStep,
@@ -45,6 +46,9 @@ export interface ShellEvents {
   /** Flush the origin; resolves with the error number. */
   flushOrigin(): Promise<number>;
   notice(snapshot: number, event: NoticeKind, error: number): void;
+  /** A store is to grow (E-47). */
+  wantRoom(snapshot: number): void;
+  level(snapshot: number, percent: FillPercent, rising: boolean): void;
   /** A group of exceptions is durable. */
   committed?(snapshot: number): void;
   /** Nobody is the volume's client in this worker any more, and nothing of it is under way there; what had to be cut for that. */
@@ -250,6 +254,14 @@ export class CoreShell implements Effects, Station, MetadataClient {
     this.#notices.push(() => this.#events.notice(snapshot, event, error));
   }
 
+  wantRoom(snapshot: number): void {
+    this.#notices.push(() => this.#events.wantRoom(snapshot));
+  }
+
+  level(snapshot: number, percent: FillPercent, rising: boolean): void {
+    this.#notices.push(() => this.#events.level(snapshot, percent, rising));
+  }
+
   armTimer(snapshot: number): void {
     if (this.#timers.has(snapshot)) return;
     const timer = setTimeout(() => {
@@ -384,10 +396,4 @@ export class CoreShell implements Effects, Station, MetadataClient {
   #stopped(channel: Channel, words: Int32Array, at: number): void {
     this.#events.stopped(channel, VolumeStopped.requests.get(words, at), VolumeStopped.clients.get(words, at));
   }
-}
-
-function bitsIn(word: number): number {
-  let bits = 0;
-  for (let rest = word; rest !== 0; rest &= rest - 1) bits += 1;
-  return bits;
 }

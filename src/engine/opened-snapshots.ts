@@ -19,6 +19,7 @@ import type { DeviceFiles } from "./device-files.ts";
 import type { RegisteredSet } from "./registered-set.ts";
 import type { Openings } from "./opening-pool.ts";
 import { ExportCounter } from "../ring/counters.ts";
+import { policyOf } from "./room-options.ts";
 import { SnapshotHandle } from "./snapshot-handle.ts";
 import { type OpenedStore, openStore, removeMade, type StoreSurroundings } from "./store-opening.ts";
 import type { VolumeDevice } from "./volume-device.ts";
@@ -30,7 +31,8 @@ export class OpenedSnapshots {
   readonly #registered: RegisteredSet;
   readonly #files: DeviceFiles;
   readonly #originFile: number;
-  readonly #openings: Openings;
+  /** The engine's opening threads. */
+  readonly openings: Openings;
   readonly #handles = new Map<number, SnapshotHandle>();
   /** Those that the register has been told of when the volume was opened. */
   readonly recorded: Set<SnapshotHandle> = new Set();
@@ -51,7 +53,7 @@ export class OpenedSnapshots {
     this.#registered = registered;
     this.#files = files;
     this.#originFile = originFile;
-    this.#openings = openings;
+    this.openings = openings;
   }
 
   /** A device of the core's, by its number in every ring. */
@@ -116,7 +118,7 @@ export class OpenedSnapshots {
   ): Promise<SnapshotHandle> {
     const { readOnly, unlocked, direct, mode, log } = this.#options;
     const around = {
-      openings: this.#openings,
+      openings: this.openings,
       origin: this.#origin,
       cows: this.#cows(),
       direct,
@@ -133,18 +135,23 @@ export class OpenedSnapshots {
       return this.#adopt(options, opened);
     } catch (error) {
       opened.cow.close();
-      await removeMade(opened, this.#openings);
+      await removeMade(opened, this.openings);
       throw error;
     }
   }
 
   removeMade(handle: SnapshotHandle): Promise<void> {
-    return removeMade(handle, this.#openings);
+    return removeMade(handle, this.openings);
   }
 
   /** Of its COW device, which may have grown or shrunk. */
   sectorsNow({ cow }: SnapshotHandle): Promise<number> {
-    return cow.sectorsNow(this.#openings);
+    return cow.sectorsNow(this.openings);
+  }
+
+  /** Its COW file has `bytes`, where it has fewer; throws a SnapringError, and it is as before. Sectors that it has now. */
+  growTo({ cow, full }: SnapshotHandle, bytes: number): Promise<number> {
+    return cow.grow(this.openings, bytes, full.sparse);
   }
 
   /** Throws a SnapringError (EEXIST). */
@@ -190,7 +197,7 @@ export class OpenedSnapshots {
   /** Copies read whole chunks of the origin: they must be whole device blocks there. */
   async #fitOrigin(chunkBytes: number, stop: AbortSignal | undefined): Promise<void> {
     if (chunkBytes % this.#origin.align === 0) return;
-    const warning = await this.#origin.useBuffered(this.#openings, stop);
+    const warning = await this.#origin.useBuffered(this.openings, stop);
     if (warning !== undefined) this.#options.log(warning);
   }
 
@@ -203,6 +210,7 @@ export class OpenedSnapshots {
       name: options.name,
       store: options.store ?? "P",
       reserves: this.#options.reserves,
+      full: policyOf(options),
       discardZeroesCow: options.discardZeroesCow ?? false,
       discardPassdownOrigin: options.discardPassdownOrigin ?? false,
     });

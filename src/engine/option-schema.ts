@@ -16,20 +16,28 @@ import {
 } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
 import { isPowerOfTwo, SECTOR_BYTES } from "../base/units.ts";
-import { STORE_KINDS } from "../format/table-line.ts";
+import { STORE_KINDS, type StoreKind } from "../format/table-line.ts";
 import type { GroupMember } from "./created.ts";
-import { type ListenAddress, readAddress } from "./listen-address.ts";
-import { optionError, type OptionErrorCode, received } from "./option-error.ts";
+import type { ListenAddress } from "./listen-address.ts";
+import { optionError, received } from "./option-error.ts";
+import { address, givenNumber, list, number, run, text, whole, wrong } from "./schema-parts.ts";
 import type {
   AbortOptions,
   EngineOptions,
   EngineVolumeOptions,
+  GrowOptions,
+  GrowthOptions,
   MergeOptions,
   SnapshotOptions,
+  SnapshotPolicy,
   VolumeOptions,
 } from "./volume-options.ts";
 
 const CHUNK_BYTES_MAX: number = 2 ** 30;
+/** What a timer of node's takes. */
+const STALL_SECONDS_MAX = 2_147_483;
+const STALL_SECONDS_MIN = 0.001;
+const OVERFLOWS_NOT = 'cannot be "overflow" with a store in memory (N), which has no such state';
 const VOLUME_NAME_BYTES_MAX = 255;
 /** Rights of owner, group and others. */
 const MODE_MAX = 0o777;
@@ -73,17 +81,35 @@ const path = text("must be a path", (value) =>
 const name = text("must be a string", nameFault);
 const flag = v.optional(v.boolean("must be true or false"));
 
+const givenBytes = givenNumber("must be a number of bytes", (value) =>
+  Number.isSafeInteger(value) && value > 0 && value % SECTOR_BYTES === 0
+    ? undefined
+    : `must be a number of bytes, a multiple of ${SECTOR_BYTES}`,
+);
+const bytes = v.optional(givenBytes);
+const growth = v.strictObject(
+  { by: givenBytes, at: whole(1, 99), max: bytes } satisfies Record<keyof GrowOptions, v.GenericSchema>,
+  "must be an object",
+);
+const whenFull = v.optional(
+  v.picklist(["invalidate", "overflow", "stall"], 'must be "invalidate", "overflow" or "stall"'),
+);
+const stallSeconds = number("must be a number of seconds", (value) =>
+  value >= STALL_SECONDS_MIN && value <= STALL_SECONDS_MAX
+    ? undefined
+    : `must be a number of seconds from ${STALL_SECONDS_MIN} to ${STALL_SECONDS_MAX}`,
+);
+
 const snapshot = v.strictObject(
   {
     name,
     cow: path,
     chunkSize: number("must be a number of bytes", chunkBytesFault),
     store: v.optional(v.picklist(STORE_KINDS, 'must be "P", "PO" or "N"')),
-    size: number("must be a number of bytes", (bytes) =>
-      Number.isSafeInteger(bytes) && bytes > 0 && bytes % SECTOR_BYTES === 0
-        ? undefined
-        : `must be a number of bytes, a multiple of ${SECTOR_BYTES}`,
-    ),
+    size: bytes,
+    grow: v.optional(growth),
+    whenFull,
+    stallSeconds,
     sparse: flag,
     force: flag,
     discardZeroesCow: flag,
@@ -107,6 +133,18 @@ const members = v.strictObject({
     v.check((all) => all.length > 0, "must name a snapshot"),
   ),
 });
+
+const policy = v.strictObject(
+  { grow: v.nullish(growth), whenFull, stallSeconds: v.nullish(stallSeconds) } satisfies Record<
+    keyof SnapshotPolicy,
+    v.GenericSchema
+  >,
+  "must be an object",
+);
+const growing = v.strictObject(
+  { size: bytes } satisfies Record<keyof GrowthOptions, v.GenericSchema>,
+  "must be an object",
+);
 
 const THREADS = {
   io: v.optional(v.picklist(["auto", "uring", "sync"], 'must be "auto", "uring" or "sync"')),
@@ -288,76 +326,41 @@ export function checkGroup(given: unknown): readonly GroupMember[] {
   return checked;
 }
 
-function checkSnapshot({ store, chunkSize }: SnapshotOptions, where: string): void {
+function checkSnapshot(options: SnapshotOptions, where: string): void {
+  const { store, chunkSize, whenFull, stallSeconds, size, grow } = options;
   if (store === "N" && chunkSize === undefined)
     throw optionError("ERR_INVALID_ARG_TYPE", `${where}.chunkSize`, "must be given for a store in memory");
+  if (store === "PO" && whenFull === "invalidate")
+    wrong(`${where}.whenFull`, 'cannot be "invalidate" with a store PO, which overflows');
+  if (store === "N" && whenFull === "overflow") wrong(`${where}.whenFull`, OVERFLOWS_NOT);
+  if (stallSeconds !== undefined && whenFull !== "stall")
+    wrong(`${where}.stallSeconds`, 'is for whenFull "stall" only');
+  checkGrowth(grow, where);
+  if (size !== undefined && grow?.max !== undefined && grow.max < size)
+    wrong(`${where}.grow.max`, "is smaller than the size");
 }
 
-function run(schema: v.GenericSchema, options: unknown): unknown {
-  const { issues, output } = v.safeParse(schema, options, { abortEarly: true, abortPipeEarly: true });
-  if (issues === undefined) return output;
-  const [issue] = issues;
-  const where = `options${(issue.path ?? []).map(({ key }) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`)).join("")}`;
-  const isKey = issue.type === "strict_object" && issue.path?.at(-1)?.origin === "key";
-  if (isKey && issue.expected === "never") wrong(where, "is not an option");
-  if (isKey) throw optionError("ERR_INVALID_ARG_TYPE", where, "is missing");
-  throw optionError(codeOf(issue), where, `${issue.message}; received ${received(issue.input)}`);
+function checkGrowth(grow: GrowOptions | null | undefined, where: string): void {
+  if (grow?.max !== undefined && grow.max < grow.by)
+    wrong(`${where}.grow.max`, "is smaller than what is added each time");
 }
 
-/** Of words that were not among those that there are, or of a number beyond its bounds (NaN is one to whoever wrote it). */
-function codeOf({ kind, type, input }: v.BaseIssue<unknown>): OptionErrorCode {
-  const isWord = type === "picklist" || type === "union";
-  if (isWord) return typeof input === "string" ? "ERR_INVALID_ARG_VALUE" : "ERR_INVALID_ARG_TYPE";
-  if (typeof input === "number" && (type === "number" || kind === "validation")) return "ERR_OUT_OF_RANGE";
-  return kind === "schema" ? "ERR_INVALID_ARG_TYPE" : "ERR_INVALID_ARG_VALUE";
+/** Throws an OptionError. */
+export function checkPolicy(options: unknown): SnapshotPolicy {
+  const checked = run(policy, options) as SnapshotPolicy;
+  const { whenFull, stallSeconds } = checked;
+  if (typeof stallSeconds === "number" && whenFull !== undefined && whenFull !== "stall")
+    wrong("options.stallSeconds", 'is for whenFull "stall" only');
+  checkGrowth(checked.grow, "options");
+  return checked;
 }
 
-function wrong(where: string, fact: string): never {
-  throw optionError("ERR_INVALID_ARG_VALUE", where, fact);
+/** Of a snapshot that is open. Throws an OptionError. */
+export function refuseForStore(store: StoreKind, { whenFull }: SnapshotPolicy): void {
+  if (store === "N" && whenFull === "overflow") wrong("options.whenFull", OVERFLOWS_NOT);
 }
 
-type Fault<T> = (value: T) => string | undefined;
-
-function text(what: string, fault: Fault<string> = () => undefined): v.GenericSchema<string> {
-  return v.pipe(
-    v.string(what),
-    v.check(
-      (value) => fault(value) === undefined,
-      ({ input }) => fault(input) ?? what,
-    ),
-  );
-}
-
-function number(what: string, fault: Fault<number>): v.GenericSchema<number | undefined> {
-  const one = v.pipe(
-    v.number(({ input }) => (typeof input === "number" ? (fault(input) ?? what) : what)),
-    v.check(
-      (value) => fault(value) === undefined,
-      ({ input }) => fault(input) ?? what,
-    ),
-  );
-  return v.optional(one);
-}
-
-function whole(min: number, max: number): v.GenericSchema<number | undefined> {
-  const what = `must be a whole number from ${min} to ${max}`;
-  return number(what, (value) => (Number.isInteger(value) && value >= min && value <= max ? undefined : what));
-}
-
-function list(schema: v.GenericSchema, what: string): v.GenericSchema {
-  return v.optional(v.array(schema, what));
-}
-
-/** A text that becomes the address that it is. */
-function address(): v.GenericSchema<string, ListenAddress> {
-  const what = "must be unix:PATH, tcp:HOST:PORT or fd:N";
-  return v.pipe(
-    v.string(what),
-    v.rawTransform(({ dataset, addIssue, NEVER }) => {
-      const read = readAddress(dataset.value);
-      if (typeof read !== "string") return read;
-      addIssue({ message: `${what}: ${read}` });
-      return NEVER;
-    }),
-  );
+/** Throws an OptionError. */
+export function checkGrowthOptions(options: unknown): GrowthOptions {
+  return run(growing, options) as GrowthOptions;
 }

@@ -15,7 +15,7 @@ import { EventEmitter } from "node:events";
 import { assert } from "../base/assert.ts";
 import { ABANDON_GRACE_MS, CLOSE_FLUSH_MS, CLOSE_GRACE_MS } from "../base/constants.ts";
 import { AbortError, throwIfAborted, whenAborted, whenOverdue } from "../base/abort-error.ts";
-import { errnoName, SnapringError } from "../base/errno.ts";
+import { SnapringError } from "../base/errno.ts";
 import { errnoWhy } from "../base/errno-words.ts";
 import type { NoticeKind } from "../core/ports.ts";
 import { createExportCounters } from "../ring/counters.ts";
@@ -37,14 +37,14 @@ import { coreError, defect, inWords } from "./refusal.ts";
 import { RegisteredSet } from "./registered-set.ts";
 import type { Member, RunningEngine } from "./running-engine.ts";
 import { Serving, type ServingParts } from "./serving.ts";
-import type { SnapshotHandle } from "./snapshot-handle.ts";
 import { SnapshotSet } from "./snapshot-set.ts";
 import type { VolumeStats } from "./stats.ts";
 import { guarded } from "./user-callback.ts";
 import type { VolumeDevice } from "./volume-device.ts";
 import { volumeStats } from "./volume-stats.ts";
-import { type ExportInfo, noticeWords, type SnapshotStatus, type VolumeEvents } from "./volume-events.ts";
-import type { MergeOptions, SnapshotOptions } from "./volume-options.ts";
+import type { ExportInfo, SnapshotStatus, VolumeEvents } from "./volume-events.ts";
+import { VolumeNews } from "./volume-news.ts";
+import type { GrowthOptions, MergeOptions, SnapshotOptions, SnapshotPolicy } from "./volume-options.ts";
 
 export class RunningVolume extends EventEmitter<VolumeEvents> implements Member, CreationVolume {
   readonly name: string;
@@ -59,6 +59,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member,
   #originFile: number | undefined;
   #serving: Serving | undefined;
   readonly #listener: Listener;
+  readonly #news: VolumeNews;
   #opened: OpenedSnapshots | undefined;
   #set: SnapshotSet | undefined;
   #registered: RegisteredSet | undefined;
@@ -85,6 +86,12 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member,
     this.#counters = createExportCounters(options.workers);
     this.#number = engine.join(this);
     this.#listener = new Listener(engine.front, this.#number, (error) => this.fail(defect(error)));
+    const { log } = options;
+    this.#news = new VolumeNews({
+      at: (i) => this.#set?.at(i),
+      log,
+      emit: (...told) => this.emit("snapshot", ...told),
+    });
     this.#closeWatch = new CloseWatch(options.log, () => (this.#serving?.ended ?? 0) + (this.#opened?.operations ?? 0));
     this.#death = new Promise((resolve) => {
       this.#died = resolve;
@@ -134,11 +141,17 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member,
     await this.#orders.run(() => handle.whileDropping(() => this.#snapshots.drop(handle)));
   }
 
-  /** The COW device has another size now (E-45); growth ends an overflow (S-43). Throws a SnapringError (EINVAL) if it lost used chunks. */
-  async growSnapshot(name: string): Promise<void> {
+  /** The COW device has another size now, or is to have it (E-45); growth ends an overflow (S-43). Throws a SnapringError (EINVAL) if it lost used chunks. */
+  async growSnapshot(name: string, options: GrowthOptions): Promise<void> {
     this.#refuseDead();
     const handle = this.#snapshots.find(name);
-    await this.#orders.run(() => this.#snapshots.grow(handle));
+    await this.#orders.run(() => this.#snapshots.grow(handle, options));
+  }
+
+  /** What it does when its store runs full (E-47, E-48). */
+  setSnapshotPolicy(name: string, policy: SnapshotPolicy): void {
+    this.#refuseDead();
+    this.#snapshots.setPolicy(this.#snapshots.find(name), policy);
   }
 
   /** Resolves when the snapshot is presented (volume.ts, E-30…E-36). */
@@ -205,7 +218,8 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member,
       serving,
       volume: this.#number,
       words: new VolumeWords(this.#words),
-      notice: (index, event, error) => this.#tell(index, event, error),
+      notice: (...told) => this.#news.notice(...told),
+      growth: this.#news,
     });
     this.#set = set;
     const attached = set.attach();
@@ -236,6 +250,8 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member,
       flushOrigin: () => this.#originDevice.flush(this.#engine.openings),
       committed: (index) => this.#set?.committed(index),
       notice: (index, event, error) => this.#notice(index, event, error),
+      wantRoom: (index) => this.#snapshots.growths.wanted(index),
+      level: (index, percent, rising) => this.#news.level(index, { percent, rising }),
       failed: (error) => this.fail(defect(error)),
     };
     const fileOf = (device: number): number => opened.fileOf(device);
@@ -298,6 +314,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member,
   async #drain({ stop, shell }: Serving): Promise<void> {
     const watch = this.#closeWatch;
     watch.step("requests of clients");
+    shell.tell((core) => core.endStalls());
     await stop.drain();
     if (this.#dead !== undefined) return;
     watch.sayCut(stop.cutClients, stop.wasCut);
@@ -368,16 +385,8 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member,
   }
 
   #notice(index: number, event: NoticeKind, error: number): void {
-    if (this.#snapshots.merges.tells(event)) this.#tell(index, event, error);
-  }
-
-  #tell(index: number, notice: NoticeKind, error: number): void {
-    const handle: SnapshotHandle | undefined = this.#snapshots.at(index);
-    const name = handle?.name ?? `snapshot ${index}`;
-    const event = handle?.eventOf(notice, error) ?? notice;
-    const reason = error === 0 ? "" : errnoName(error);
-    if (event !== "merge-progress") this.#options.log(`${name}: ${noticeWords(event, error)}`);
-    guarded(() => this.emit("snapshot", name, event, reason))();
+    this.#snapshots.growths.notice(index, event);
+    if (this.#snapshots.merges.tells(event)) this.#news.notice(index, event, error);
   }
 }
 

@@ -17,8 +17,9 @@ import { createSnapshotWords, SnapshotWords } from "../table/snapshot-words.ts";
 import type { TableWriter } from "../table/table-writer.ts";
 import type { Channel } from "./channel.ts";
 import type { Registrand } from "./registered-set.ts";
+import type { FullPolicy } from "./room-options.ts";
 import type { VolumeDevice } from "./volume-device.ts";
-import type { SnapshotEvent } from "./volume-events.ts";
+import type { PlainDetails } from "./volume-events.ts";
 
 export interface SnapshotHandleParts {
   readonly index: number;
@@ -39,6 +40,8 @@ export interface SnapshotHandleParts {
   readonly reserves: boolean;
   readonly discardZeroesCow: boolean;
   readonly discardPassdownOrigin: boolean;
+  /** What happens when its store runs full, as it was opened. */
+  readonly full: FullPolicy;
 }
 
 export class SnapshotHandle {
@@ -57,6 +60,7 @@ export class SnapshotHandle {
   readonly made: PlacedFile | undefined;
   /** It could not be taken out of the register: the next opening wants to find its store. */
   staysRegistered = false;
+  readonly full: FullPolicy;
   #dropping = false;
   #last: Promise<void> = Promise.resolve();
   /** How many exceptions it is to have when the register is told next. */
@@ -73,6 +77,7 @@ export class SnapshotHandle {
     this.loaded = parts.loaded;
     this.table = parts.table;
     this.made = parts.made;
+    this.full = parts.full;
     this.seeAt = Math.max(1, 2 * parts.loaded.exceptions);
     this.merging = parts.merging;
     const words = createSnapshotWords();
@@ -93,12 +98,12 @@ export class SnapshotHandle {
     };
   }
 
-  /** One order after the other, each when the one before has ended. */
-  inTurn(order: () => Promise<void>): Promise<void> {
+  /** One order about its size after the other, each when the one before has ended. */
+  readonly inTurn = (order: () => Promise<void>): Promise<void> => {
     const turn = this.#last.then(order);
     this.#last = turn.catch(() => {});
     return turn;
-  }
+  };
 
   async whileDropping(drop: () => Promise<void>): Promise<void> {
     this.#dropping = true;
@@ -110,7 +115,7 @@ export class SnapshotHandle {
   }
 
   /** What a notice of the core is to the user: what was asked for is no failure. */
-  eventOf(notice: NoticeKind, error: number): SnapshotEvent {
+  eventOf(notice: NoticeKind, error: number): PlainDetails["event"] {
     return notice === "invalid" && error === 0 && this.#dropping ? "dropped" : notice;
   }
 

@@ -8,7 +8,9 @@
  * A worker has a snapshot's memory before the core lists it, and keeps its descriptor until the core has let it go.
  */
 import { SnapringError } from "../base/errno.ts";
+import { exactSize } from "../base/size-text.ts";
 import { SnapshotState } from "../base/states.ts";
+import { SECTOR_BYTES } from "../base/units.ts";
 import type { Registration } from "../core/ports.ts";
 import { formatTableLine } from "../format/table-line.ts";
 import { HISTOGRAM_BUCKETS, latencyBucket } from "../ring/counters.ts";
@@ -20,14 +22,16 @@ import type { OpenedSnapshots } from "./opened-snapshots.ts";
 import type { RegisteredSet } from "./registered-set.ts";
 import { type MergeParts, Merges } from "./merges.ts";
 import { coreError } from "./refusal.ts";
+import { corePolicy, storeKindOf } from "./room-options.ts";
 import type { SnapshotHandle } from "./snapshot-handle.ts";
 import { snapshotStats, type SnapshotStats } from "./stats.ts";
+import { type GrowthEvents, StoreGrowths } from "./store-growths.ts";
 import type { Serving } from "./serving.ts";
 import type { SnapshotStatus } from "./volume-events.ts";
 import type { VolumeDevice } from "./volume-device.ts";
-import { checkName, refusePassdown } from "./option-schema.ts";
+import { checkName, refuseForStore, refusePassdown } from "./option-schema.ts";
 import type { CompleteOptions } from "./complete-options.ts";
-import type { SnapshotOptions } from "./volume-options.ts";
+import type { GrowthOptions, SnapshotOptions, SnapshotPolicy } from "./volume-options.ts";
 
 /** A register of a million exceptions has been written seven times meanwhile. */
 const SEE_FACTOR = 8;
@@ -45,6 +49,7 @@ export interface SnapshotSetParts {
   readonly volume: number;
   readonly words: VolumeWords;
   readonly notice: MergeParts["notice"];
+  readonly growth: GrowthEvents;
 }
 
 export class SnapshotSet {
@@ -57,12 +62,14 @@ export class SnapshotSet {
   readonly #volume: number;
   readonly #words: VolumeWords;
   readonly merges: Merges;
+  readonly growths: StoreGrowths;
   /** How long creations have held the writes of clients. */
   readonly pauses: number[] = new Array<number>(HISTOGRAM_BUCKETS).fill(0);
   #seeing: Promise<void> = Promise.resolve();
 
   /** The workers know the volume, and have no snapshot of it yet; `attach` follows. */
-  constructor({ options, origin, registered, opened, serving, volume, words, notice }: SnapshotSetParts) {
+  constructor(parts: SnapshotSetParts) {
+    const { options, origin, registered, opened, serving, volume, words, notice, growth } = parts;
     this.#options = options;
     this.#origin = origin;
     this.#registered = registered;
@@ -71,7 +78,9 @@ export class SnapshotSet {
     this.#serving = serving;
     this.#volume = volume;
     this.#words = words;
-    const { originReadOnly, mergePercent } = options;
+    const { originReadOnly, readOnly, mergePercent } = options;
+    const { shell } = serving;
+    this.growths = new StoreGrowths({ openings: opened.openings, readOnly, shell, events: growth });
     this.merges = new Merges({
       notice,
       percent: mergePercent,
@@ -195,28 +204,48 @@ export class SnapshotSet {
     await this.#forget(handle);
   }
 
-  /** Take over the size that the COW device has now (E-45, S-43). */
-  grow(handle: SnapshotHandle): Promise<void> {
-    return handle.inTurn(() => this.#grow(handle));
+  /** Take over the size that the COW device has now, or first give it that size (E-45, S-43). */
+  grow(handle: SnapshotHandle, { size }: GrowthOptions): Promise<void> {
+    return handle.inTurn(() => this.#grow(handle, size));
+  }
+
+  /** What happens when it runs full is another thing from now on (E-47, E-48). */
+  setPolicy(handle: SnapshotHandle, policy: SnapshotPolicy): void {
+    refuseForStore(handle.store, policy);
+    this.growths.change(handle, policy);
   }
 
   /** An older size must not come after a newer one. */
-  async #grow(handle: SnapshotHandle): Promise<void> {
+  async #grow(handle: SnapshotHandle, size: number | undefined): Promise<void> {
     const isGone = (): boolean => !this.served().includes(handle);
     const gone = new SnapringError("ENOENT", `there is no snapshot '${handle.name}'`);
     if (isGone()) throw gone;
-    const sectors = await this.#opened.sectorsNow(handle).catch((error: unknown) => {
+    const sectors = await this.#newSectors(handle, size).catch((error: unknown) => {
       throw isGone() ? gone : error;
     });
     // It may have been dropped meanwhile.
     if (isGone()) throw gone;
     const error = this.#shell.tell((core) => core.grow(handle.index, sectors));
+    this.growths.changed(handle);
     if (error === 0) return;
     if (error === undefined) throw new SnapringError("EIO", `${handle.name}: the volume has ended`);
     throw new SnapringError(
       "EINVAL",
       `${handle.cow.file.path} is smaller than what snapshot ${handle.name} uses of it`,
     );
+  }
+
+  async #newSectors(handle: SnapshotHandle, size: number | undefined): Promise<number> {
+    const { path, isBlockDevice } = handle.cow.file;
+    const now = await this.#opened.sectorsNow(handle);
+    if (size === undefined) return now;
+    const [has, wanted] = [exactSize(now * SECTOR_BYTES), exactSize(size)];
+    if (size < now * SECTOR_BYTES)
+      throw new SnapringError("EINVAL", `${path} has ${has}, and does not shrink to ${wanted}`);
+    if (size === now * SECTOR_BYTES) return now;
+    if (this.#options.readOnly) throw new SnapringError("EPERM", "the volume is read-only");
+    if (!isBlockDevice) return this.#opened.growTo(handle, size);
+    throw new SnapringError("EINVAL", `${path} is a block device of ${has}: grow it to ${wanted} first`);
   }
 
   /** What the core wants recorded of a snapshot before it goes on; resolves when it is durable (E-46). */
@@ -267,10 +296,11 @@ export class SnapshotSet {
 
   status(handle: SnapshotHandle): SnapshotStatus {
     const { name, state, status } = this.stats(handle);
+    const store = storeKindOf(handle.store, this.growths.policyOf(handle));
     const table = formatTableLine({
       origin: this.#origin.file.path,
       cow: handle.cow.file.path,
-      store: handle.store,
+      store,
       chunkSectors: handle.loaded.chunkSectors,
       discardZeroesCow: handle.description.discardZeroesCow,
       discardPassdownOrigin: handle.description.discardPassdownOrigin,
@@ -281,6 +311,7 @@ export class SnapshotSet {
 
   /** Resolves when nothing looks at a store, or writes the register, any more: the devices may be closed. */
   async looked(): Promise<void> {
+    await this.growths.end();
     await this.#seeing;
     await this.#registered.idle();
   }
@@ -293,6 +324,7 @@ export class SnapshotSet {
       metadataBlockBytes: handle.cow.metadataBlockBytes,
       registered: handle.persistent && !this.#options.readOnly,
       merging: this.#stateAtOpening(handle) === "merging",
+      room: corePolicy(handle.full, this.#options.readOnly),
     };
   }
 
@@ -300,6 +332,7 @@ export class SnapshotSet {
   async #introduce(handle: SnapshotHandle): Promise<void> {
     const { readOnly } = this.#options;
     const { fd } = handle.cow;
+    this.growths.add(handle);
     await this.#serving.tell(
       { kind: "snapshot", volume: this.#volume, snapshot: handle.description, fd, readOnly },
       { file: handle.file, fd, inline: handle.cow.inline, cow: true },
@@ -308,6 +341,7 @@ export class SnapshotSet {
 
   async #forget(handle: SnapshotHandle): Promise<void> {
     const { index, name, file } = handle;
+    await this.growths.forget(handle);
     await this.#serving.tell({ kind: "forget", volume: this.#volume, index, name }, { gone: [file] });
     this.#opened.close(handle);
   }

@@ -32,6 +32,12 @@ export interface SnapshotStats {
   readonly exceptions: number;
   /** Chunks that are being copied or written down just now. */
   readonly pending: number;
+  /** Requests that wait for room in the store now. */
+  readonly stalled: number;
+  /** Times that it has stalled: that requests had to wait until somebody adds room. */
+  readonly stalls: number;
+  /** Times that the COW device has become larger. */
+  readonly growths: number;
   /** Chunks copied from the origin. */
   readonly copies: number;
   /** Bytes copied from the origin. */
@@ -223,6 +229,7 @@ export function snapshotStats(handle: SnapshotHandle, status: CoreStatus): Snaps
     metadataSectors: status.metadataSectors,
     exceptions: status.exceptions,
     pending: status.pending,
+    stalled: status.stalled,
     ...counters,
     tableBytes: handle.table.memoryBytes(),
     mergeFraction: merging ? status.mergeFraction : undefined,

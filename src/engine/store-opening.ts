@@ -26,6 +26,8 @@ import type { RingMode } from "../ring/worker-data.ts";
 import { createTable } from "../table/table-layout.ts";
 import { TableWriter } from "../table/table-writer.ts";
 import type { Openings } from "./opening-pool.ts";
+import { policyOf } from "./room-options.ts";
+import { refuseGrowth } from "./store-growth.ts";
 import { StoreLoad } from "./store-load.ts";
 import type { SnapshotOptions } from "./volume-options.ts";
 import { VolumeDevice } from "./volume-device.ts";
@@ -93,6 +95,7 @@ export async function openStore(options: SnapshotOptions, around: StoreSurroundi
   let cow: VolumeDevice | undefined;
   try {
     cow = await openCow(options, around);
+    refuseGrowth(policyOf(options), cow.file);
     if (cow.lockWarning !== undefined) around.log(cow.lockWarning);
     if (made === undefined) sayOtherSize(options, cow, around.log);
     const isTransient = options.store === "N";

@@ -74,6 +74,17 @@ export class VolumeDevice {
     return divFloor(await openings.run("sizeNow", this.file, { urgent: true }), SECTOR_BYTES);
   }
 
+  /**
+   * Its file has so many bytes or more (`sparse`: without their space): how many sectors it has then. Throws a SnapringError (ENOSPC …): it is as before. It is not closed while that is
+   * under way, for the number would be another file's.
+   */
+  async grow(openings: Openings, bytes: number, sparse: boolean): Promise<number> {
+    const { fd, path } = this.file;
+    const grown = openings.run("growFile", { fd, path, bytes, sparse }, { urgent: true });
+    this.leaveTo(grown);
+    return divFloor(await grown, SECTOR_BYTES);
+  }
+
   /** Go on without direct I/O: the sizes around it are no multiples of `align`. What is to be said of its lock now, where it was locked. */
   async useBuffered(openings: Openings, stop?: AbortSignal): Promise<string | undefined> {
     if (this.#align === 1) return undefined;

@@ -4,6 +4,7 @@
  */
 import { errno } from "../base/errno.ts";
 import { errnoWhy } from "../base/errno-words.ts";
+import { exactSize } from "../base/size-text.ts";
 import type { NoticeKind } from "../core/ports.ts";
 
 /**
@@ -54,13 +55,47 @@ export interface SnapshotStatus {
  * - `dropped`: as `dropSnapshot` asked for. It comes before that resolves.
  * - `invalid`: it ran full (`ENOSPC`), or its COW device failed (`EIO` …). The last event of it, but for failures of writing that down.
  * - `overflow`, `overflow-cleared`: a store `PO` is full; it has room again.
+ * - `level`: so much of the store is allocated, or so much no more: once each way. The details say which level.
+ * - `grown`: the COW file has become larger by itself; the details say from what to what. `grow-failed`: it could not (`ENOSPC` …), or has the greatest size
+ *   that it may have (`EFBIG`). Told once until it succeeds, or fails otherwise; it is tried again by itself.
+ * - `stalled`: the store is full, and requests wait for room, as `whenFull: "stall"` wants it. `resumed`: they go on. Where their time is over
+ *   `invalid` or `overflow` comes instead.
  * - `merge-progress`: a step of a merge has ended; often. Not in the log.
  * - `merged`: the merge is complete. `merge-stopped`: `stopMerge` or the close has stopped it. `merge-failed`: a device failed; what is
  *   merged stays merged, and the snapshot is still shown in the origin's place. One of the three ends each merge.
  * - `header-write-failed`: the COW device does not take the mark that the snapshot is invalid; the register has it.
  * - `register-failed`: the register of snapshots could not be written.
  */
-export type SnapshotEvent = NoticeKind | "dropped";
+export type SnapshotEvent = NoticeKind | "dropped" | "level" | "grown" | "grow-failed";
+
+/** More about a `level`. */
+export interface LevelDetails {
+  /** Which event it is about. */
+  readonly event: "level";
+  /** Of the store, as its status counts it. */
+  readonly percent: 70 | 80 | 90 | 95;
+  /** So many percent are allocated. False: clearly fewer again, by two points. */
+  readonly rising: boolean;
+}
+
+/** More about a store that has `grown`: bytes of the COW file. */
+export interface GrowthDetails {
+  /** Which event it is about. */
+  readonly event: "grown";
+  /** Before. */
+  readonly from: number;
+  /** Now. */
+  readonly to: number;
+}
+
+/** Of an event of which there is no more to say. */
+export interface PlainDetails {
+  /** Which event it is about. */
+  readonly event: Exclude<SnapshotEvent, "level" | "grown">;
+}
+
+/** What else there is to say of an event; `event` is the same, and tells which of them it is. */
+export type SnapshotDetails = LevelDetails | GrowthDetails | PlainDetails;
 
 /**
  * Events, with what listeners get. They come in the order in which things happen, after `openVolume` has resolved; what a
@@ -68,7 +103,7 @@ export type SnapshotEvent = NoticeKind | "dropped";
  */
 export interface VolumeEvents {
   /** A snapshot's state has changed, or something went wrong with it. */
-  snapshot: [name: string, event: SnapshotEvent, reason: string];
+  snapshot: [name: string, event: SnapshotEvent, reason: string, details: SnapshotDetails];
   /**
    * The volume cannot go on: a thread has died, or something of snapring's has thrown. At most once. Its clients have been cut off, orders
    * under way reject; what is durable stays so. `close()` it. Where nobody listens it is thrown.
@@ -78,18 +113,33 @@ export interface VolumeEvents {
   close: [];
 }
 
+/** In the log. */
+export function levelWords({ percent, rising }: Omit<LevelDetails, "event">): string {
+  return rising ? `${percent} % of its store are allocated` : `less than ${percent} % of its store are allocated again`;
+}
+
+/** In the log. */
+export function growthWords({ from, to }: Omit<GrowthDetails, "event">): string {
+  return `its COW file has grown from ${exactSize(from)} to ${exactSize(to)}`;
+}
+
 /** In the log: `the snapshot is invalid now: input/output error`. */
-export function noticeWords(event: SnapshotEvent, error: number): string {
+export function noticeWords(event: PlainDetails["event"], error: number): string {
+  if (event === "grow-failed" && error === errno.EFBIG)
+    return `${NOTICES[event]}: it has the greatest size that it may have`;
   const isFull = Math.abs(error) === errno.ENOSPC;
   if (error === 0 || (event === "overflow" && isFull)) return NOTICES[event];
   return `${NOTICES[event]}: ${isFull ? "there is no room left in its store, or on the file system that it lies on" : errnoWhy(error)}`;
 }
 
-const NOTICES: Readonly<Record<SnapshotEvent, string>> = {
+const NOTICES: Readonly<Record<PlainDetails["event"], string>> = {
   dropped: "the snapshot is dropped",
   invalid: "the snapshot is invalid now",
   overflow: "the store, or the file system that it lies on, is full; writes to the snapshot fail",
   "overflow-cleared": "the store has room again",
+  "grow-failed": "its COW file cannot grow",
+  stalled: "the store is full; requests that need room wait for it",
+  resumed: "requests that have waited for room go on",
   "merge-failed": "the merge has failed",
   "merge-progress": "merging",
   "merge-stopped": "the merge has stopped",

@@ -5,6 +5,32 @@
  * line passes the same ones. What depends on devices and stores is refused where they are opened.
  */
 
+/** How a COW file grows by itself. Bytes, multiples of 512. */
+export interface GrowOptions {
+  /** What is added each time, a chunk at least. */
+  readonly by: number;
+  /** Percent (1 to 99) of the store that are allocated when it grows. Default 80. */
+  readonly at?: number | undefined;
+  /** It grows up to this size. Default: as long as its file system has room. */
+  readonly max?: number | undefined;
+}
+
+/** What a snapshot does when its store runs full: for `setSnapshotPolicy`. What is left out or undefined stays as it is. */
+export interface SnapshotPolicy {
+  /** As in the options of a snapshot; null: it does not grow by itself any more. */
+  readonly grow?: GrowOptions | null | undefined;
+  /** As in the options of a snapshot. */
+  readonly whenFull?: "invalidate" | "overflow" | "stall" | undefined;
+  /** As in the options of a snapshot; null: without end. */
+  readonly stallSeconds?: number | null | undefined;
+}
+
+/** For `growSnapshot`. */
+export interface GrowthOptions {
+  /** Bytes, a multiple of 512: the COW file is made so large first. A block device must have it. Default: the size that the COW device has now. */
+  readonly size?: number | undefined;
+}
+
 /** A snapshot, for `openVolume` and `createSnapshot`. Sizes are bytes. */
 export interface SnapshotOptions {
   /** The export's name, and that of the snapshot in the register: up to 4096 bytes of UTF-8, neither empty nor "origin", unique in the volume. */
@@ -29,6 +55,22 @@ export interface SnapshotOptions {
   readonly size?: number | undefined;
   /** The file that is made reserves no space: it may fail later when the file system is full, and is slower. Default false. */
   readonly sparse?: boolean | undefined;
+  /**
+   * The COW file grows by itself: when so many percent of it are allocated it is made larger, and who needs room meanwhile waits for that. What is added is
+   * reserved, unless the file has holes or is said to be `sparse`. Not of a block device. Default: it does not.
+   */
+  readonly grow?: GrowOptions | undefined;
+  /**
+   * What happens when the store is full and does not grow.
+   *
+   * - "invalidate": the snapshot becomes invalid. The default of a store P or N, and all that N knows beside "stall".
+   * - "overflow": the snapshot's own writes fail, as with a store PO, whose default it is; the same as `store: "PO"`.
+   * - "stall": requests that need room wait until it is there (`growSnapshot`, `grow`), for `stallSeconds` at most; then the snapshot becomes invalid, or
+   *   overflows with a store PO. All others are served meanwhile.
+   */
+  readonly whenFull?: "invalidate" | "overflow" | "stall" | undefined;
+  /** With `whenFull: "stall"`: seconds, at least 0.001. Default: without end. */
+  readonly stallSeconds?: number | undefined;
   /**
    * Make a store on a COW device whose first sector is blank although something else stands there (a file system, a partition table …), which is
    * overwritten. A store that is there is never made anew: `snapring create --force` does that. Default false.

@@ -13,14 +13,15 @@ import { printableLine } from "../base/printable.ts";
 import { type CompleteOptions, completeOptions } from "./complete-options.ts";
 import type { CreatedSnapshot } from "./created.ts";
 import { forwardEvents } from "./forward-events.ts";
-import { checkAbortOptions, checkMergeOptions } from "./option-schema.ts";
+import { checkAbortOptions, checkGrowthOptions, checkMergeOptions, checkPolicy } from "./option-schema.ts";
 import { refusal } from "./refusal.ts";
 import { RunningEngine } from "./running-engine.ts";
 import { RunningVolume } from "./running-volume.ts";
 import type { VolumeStats } from "./stats.ts";
 import { checkSurroundings } from "./surroundings.ts";
 import type { ExportInfo, SnapshotStatus, VolumeEvents } from "./volume-events.ts";
-import type { AbortOptions, CloseOptions, MergeOptions, SnapshotOptions, VolumeOptions } from "./volume-options.ts";
+import type { AbortOptions, CloseOptions, GrowthOptions, MergeOptions } from "./volume-options.ts";
+import type { SnapshotOptions, SnapshotPolicy, VolumeOptions } from "./volume-options.ts";
 import { checkWorkerEntries } from "./worker-entry.ts";
 
 export type {
@@ -28,17 +29,21 @@ export type {
   CloseOptions,
   EngineOptions,
   EngineVolumeOptions,
+  GrowOptions,
+  GrowthOptions,
   MergeOptions,
   MergeProgress,
   RegisteredSnapshotInfo,
   SnapshotOptions,
+  SnapshotPolicy,
   VolumeOptions,
 } from "./volume-options.ts";
 export type { CreatedGroup, CreatedMember, CreatedSnapshot, GroupMember } from "./created.ts";
 export type { WorkerRole } from "./channel.ts";
 export type { ClientStats } from "./client-limits.ts";
 export type { OptionError, OptionErrorCode } from "./option-error.ts";
-export type { ExportInfo, SnapshotEvent, SnapshotState, SnapshotStatus, VolumeEvents } from "./volume-events.ts";
+export type { ExportInfo, GrowthDetails, LevelDetails, SnapshotEvent, VolumeEvents } from "./volume-events.ts";
+export type { PlainDetails, SnapshotDetails, SnapshotState, SnapshotStatus } from "./volume-events.ts";
 export type { ExportStats, Histogram, MergeStats, SnapshotStats, VolumeStats, WorkerStats } from "./stats.ts";
 
 /** The name of a volume whose engine has no addresses, and no other volume: nobody asks for it. */
@@ -161,11 +166,22 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   }
 
   /**
-   * Takes over the size that the COW device has now. Growth ends an overflow, and so does space on a full file system. Rejects with a SnapringError: ENOENT
-   * (no such snapshot), EINVAL (it lost chunks that are used).
+   * Takes over the size that the COW device has now; with `size` a COW file is made so large first, reserved, or sparse where it is. Growth ends an overflow
+   * or a stall, and so does space on a full file system. Rejects with a SnapringError: ENOENT (no such snapshot), EINVAL (it lost chunks that are used; `size` is
+   * less than it has, or a block device does not have it), ENOSPC (it is as before), EPERM (`size`, and a read-only volume).
    */
-  growSnapshot(name: string): Promise<void> {
-    return this.#held(this.#running.growSnapshot(name));
+  async growSnapshot(name: string, options: GrowthOptions = {}): Promise<void> {
+    const checked = checkGrowthOptions(options);
+    await this.#held(this.#running.growSnapshot(name, checked));
+  }
+
+  /**
+   * Changes at once what an open snapshot does when its store runs full; members that are left out or undefined stay as they are. A request that waits goes on as
+   * the new policy has it. It is not remembered: the next opening has options of its own. Rejects with a TypeError or RangeError for options that are wrong, else with a SnapringError: ENOENT
+   * (no such snapshot), EINVAL (a block device cannot grow by itself), ESHUTDOWN (it is closed).
+   */
+  async setSnapshotPolicy(name: string, policy: SnapshotPolicy): Promise<void> {
+    this.#running.setSnapshotPolicy(name, checkPolicy(policy));
   }
 
   /**

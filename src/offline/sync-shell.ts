@@ -81,6 +81,12 @@ export class SyncShell implements Effects {
     assert(false, "no snapshot is made here");
   }
 
+  level(): void {}
+
+  wantRoom(): void {
+    assert(false, "a store that nobody writes needs no room");
+  }
+
   release(): void {
     assert(false, "nobody has asked for anything");
   }

@@ -8,6 +8,7 @@
  *   takeAway        a COW file that was made for nothing
  *   flush           what clients wrote, at the end                      0, or an error number
  *   sizeNow         how large a device is by now                        bytes
+ *   growFile        a COW file that is to be larger                     bytes
  *   canBeKept       may the register of this origin be written?
  *   (register)      what files say of the register, and marks on them   register-tasks.ts
  *   abandonAll      registered snapshots are given up                   lines for the log
@@ -26,6 +27,7 @@ import type { MessagePort } from "node:worker_threads";
 import { errnoOf, SnapringError } from "../base/errno.ts";
 import { deviceFacts } from "../device/device-facts.ts";
 import { DeviceFile, type OpenedFile } from "../device/device-file.ts";
+import { type FileGrowth, growFile } from "../device/file-growth.ts";
 import { type FileSpace, makeFile } from "../device/new-file.ts";
 import { type PlacedFile, placedFile, removePlaced } from "../device/placed-file.ts";
 import { type AbandonOrder, abandonAll, markInvalid } from "../register/abandon.ts";
@@ -88,6 +90,7 @@ export const OPENING_TASKS = {
       return errnoOf(error as Error);
     }
   },
+  growFile: (growth: FileGrowth): number => growFile(growth),
   sizeNow: ({ fd }: OpenedFile): number => deviceFacts(fd).sizeBytes,
   ...REGISTER_TASKS,
   abandonAll: (order: AbandonOrder): readonly string[] => abandonAll(order),

@@ -30,6 +30,7 @@ afterEach(() => scratch.remove());
 const PRINTS: Readonly<Record<string, readonly RegExp[]>> = {
   "Take, read and drop a snapshot": [/^nbd\+unix:\/\/\/before\?socket=\/.*\/snapring\.sock 64\/131072 64$/m],
   "Roll the origin back": [/^merged active$/m],
+  "When a store runs full": [],
   "When something goes wrong": [
     /^true ERR_OUT_OF_RANGE workers options\.workers must be a whole number from 1 to 16; received 0$/m,
     /^ENOENT .*missing\.img.*check the path$/m,

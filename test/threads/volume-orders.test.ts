@@ -96,7 +96,7 @@ describe("orders", () => {
     library.on("snapshot", (...event) => events.push(event));
     await library.dropSnapshot("monday");
     // What was asked for is no failure.
-    expect(events).toEqual([["monday", "dropped", ""]]);
+    expect(events).toEqual([["monday", "dropped", "", { event: "dropped" }]]);
     await library.createSnapshot({ ...MONDAY, cow: volume.cowPath("again") });
     const next = await volume.connect("monday");
     await expect(old.read(0, 512)).rejects.toThrow();

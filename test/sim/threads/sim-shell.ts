@@ -23,6 +23,8 @@ export class SimShell extends CoreShell {
   readonly results = new Map<number, { readonly error: number }>();
   readonly registry = new Map<number, string>();
   readonly timers: number[] = [];
+  /** Snapshots for which room was asked; whoever answers takes them out. */
+  readonly wants = new Set<number>();
   /** Records on their way to the register, flushes of the origin, and answers on their way back. */
   records = 0;
   hasEnded = false;
@@ -33,6 +35,7 @@ export class SimShell extends CoreShell {
     const register = (): Promise<never> => Promise.reject(new Error("this shell does it by itself"));
     const notice = (snapshot: number, event: NoticeKind, error: number): void =>
       void this.notices.push({ snapshot, event, error });
+    const wantRoom = (snapshot: number): void => void this.wants.add(snapshot);
     // What the product makes of it is not to be seen here: a life fails with the cause.
     const failed = (error: unknown): never => {
       throw error;
@@ -45,7 +48,7 @@ export class SimShell extends CoreShell {
       copies: channels.copies as unknown as readonly Channel[],
       metadata,
       fileOf,
-      events: { register, flushOrigin: register, notice, failed, stopped },
+      events: { register, flushOrigin: register, notice, wantRoom, level: () => undefined, failed, stopped },
       groupWaitMs: 0,
       newCore,
     });

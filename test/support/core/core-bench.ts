@@ -16,6 +16,7 @@ import {
   type MetadataJob,
   type NoticeKind,
 } from "../../../src/core/ports.ts";
+import type { RoomPolicy } from "../../../src/core/room-policy.ts";
 import type { StoreKind } from "../../../src/format/table-line.ts";
 import { openImage, storeImage, type ExceptionPair } from "../store-image.ts";
 import { FakeOriginPorts, FakeSnapshotPorts } from "./fake-ports.ts";
@@ -29,6 +30,7 @@ export interface BenchSnapshot {
   readonly registered?: boolean;
   /** The register says that it merges (E-36). */
   readonly merging?: boolean;
+  readonly room?: RoomPolicy;
   readonly blockBytes?: number;
   /** Changes the image before it is opened. */
   readonly spoil?: (image: Uint8Array) => void;
@@ -51,6 +53,10 @@ export class CoreBench implements Effects {
   readonly messages = new Map<number, string>();
   /** Which snapshot of several an operation has failed with. */
   readonly failed = new Map<number, number>();
+  /** Snapshots for which room was asked, since the beginning. */
+  readonly wants: number[] = [];
+  /** Levels are written down, too. */
+  levels = false;
   #operation = 1000;
 
   constructor(originSectors: number, options: Partial<CoreOptions> = {}) {
@@ -71,7 +77,7 @@ export class CoreBench implements Effects {
     if (store !== "N") for (const [o, n] of opened.exceptions) ports.table.publish(o, n, EntryState.Settled);
     this.core.openSnapshot(
       this.#operation++,
-      { index, store, ports, metadataBlockBytes: blockBytes, registered, merging },
+      { index, store, ports, metadataBlockBytes: blockBytes, registered, merging, room: spec.room },
       loaded,
     );
     // What was read is flushed (C-49), a new store made.
@@ -204,6 +210,15 @@ export class CoreBench implements Effects {
 
   notice(snapshot: number, event: NoticeKind): void {
     this.log.push(`notice ${snapshot} ${event}`);
+  }
+
+  wantRoom(snapshot: number): void {
+    this.wants.push(snapshot);
+    this.log.push(`want room ${snapshot}`);
+  }
+
+  level(snapshot: number, percent: number, rising: boolean): void {
+    if (this.levels) this.log.push(`level ${snapshot} ${percent} ${rising ? "up" : "down"}`);
   }
 
   armTimer(snapshot: number): void {

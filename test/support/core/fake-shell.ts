@@ -95,6 +95,10 @@ export class FakeShell implements Effects {
   readonly reserves = new Map<number, { readonly chunk: number; readonly epoch: number }[]>();
   readonly results = new Map<number, { readonly error: number; readonly message: string }>();
   registerError = 0;
+  /** Snapshots for which room was asked; whoever answers takes them out. */
+  readonly wants = new Set<number>();
+  /** What was told of how full stores are, in order. */
+  readonly levels: string[] = [];
   /** This device is slow: nothing happens on it while anything else can. -1: none. */
   stalled = -1;
   readonly #options: ShellOptions;
@@ -360,6 +364,15 @@ export class FakeShell implements Effects {
   notice(snapshot: number, event: NoticeKind, error: number): void {
     this.#options.trace?.(`notice ${snapshot}: ${event} ${error}`);
     this.notices.push({ snapshot, event, error });
+  }
+
+  wantRoom(snapshot: number): void {
+    this.#options.trace?.(`want room ${snapshot}`);
+    this.wants.add(snapshot);
+  }
+
+  level(snapshot: number, percent: number, rising: boolean): void {
+    this.levels.push(`${snapshot} ${percent} ${rising ? "up" : "down"}`);
   }
 
   armTimer(snapshot: number): void {

@@ -33,11 +33,8 @@ class Bench {
       metadata: { send: () => {} } as unknown as MetadataSender,
       fileOf: (device) => device,
       events: {
-        register: () => Promise.resolve(),
-        flushOrigin: () => Promise.resolve(0),
-        notice: () => {},
-        failed: () => {},
-        stopped: () => {},
+        ...{ register: () => Promise.resolve(), flushOrigin: () => Promise.resolve(0) },
+        ...{ notice: () => {}, failed: () => {}, stopped: () => {}, wantRoom: () => {}, level: () => {} },
       },
       groupWaitMs: 0,
       newCore: () => core,

@@ -66,7 +66,8 @@ test("devices are closed, and the volume may be another's, when the last look at
     threads: { exports: [] },
     tell: () => Promise.resolve(),
   } as unknown as Serving;
-  const set = new SnapshotSet({ options, origin, registered, opened, serving, volume: 0, words, notice });
+  const growth = { grown: () => {}, growFailed: () => {} };
+  const set = new SnapshotSet({ options, origin, registered, opened, serving, volume: 0, words, notice, growth });
   await set.attach();
   set.committed(0);
   let closed = false;

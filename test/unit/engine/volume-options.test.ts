@@ -2,10 +2,13 @@
 import { describe, expect, test, vi } from "vitest";
 import {
   checkAbortOptions,
+  checkGrowthOptions,
   checkMergeOptions,
   checkName,
+  checkPolicy,
   checkSnapshotOptions,
 } from "../../../src/engine/option-schema.ts";
+import { changedPolicy, policyOf } from "../../../src/engine/room-options.ts";
 import { completeOptions } from "../../../src/engine/complete-options.ts";
 import type { VolumeOptions } from "../../../src/engine/volume-options.ts";
 
@@ -49,6 +52,7 @@ test("every option is taken as its type says, and what is undefined counts as le
   const snapshot = {
     ...{ name: "s", cow: "s.cow", chunkSize: 4096, store: "PO" as const, size: 2 ** 20, sparse: true, force: false },
     ...{ discardZeroesCow: true, discardPassdownOrigin: true },
+    ...{ grow: { by: 512, at: 1, max: 2 ** 21 }, whenFull: "stall" as const, stallSeconds: 0.5 },
   } as const;
   const options: Required<VolumeOptions> = {
     ...{ origin: "o", snapshots: [snapshot], listen: ["unix:/s", "tcp:[::1]:0", "fd:3"], direct: false, io: "sync" },
@@ -74,6 +78,81 @@ test("every option is taken as its type says, and what is undefined counts as le
   const absent = Object.fromEntries(Object.keys(options).map((key) => [key, undefined]));
   const { log: _, droppedLines: __, ...defaults } = complete({});
   expect(complete({ ...absent, origin: "o" })).toMatchObject(defaults);
+});
+
+describe("what a snapshot does when its store runs full", () => {
+  const grows = (grow: unknown, more: object = {}): (() => unknown) => {
+    return () => checkSnapshotOptions({ name: "s", cow: "c", grow, ...more });
+  };
+
+  test.each([
+    ["grow that is no object", 512, TYPE, "grow"],
+    ["grow by nothing", {}, TYPE, "grow.by"],
+    ["grow by undefined", { by: undefined }, TYPE, "grow.by"],
+    ["grow by half a sector", { by: 100 }, RANGE, "grow.by"],
+    ["grow at nothing", { by: 512, at: 0 }, RANGE, "grow.at"],
+    ["grow when it is full", { by: 512, at: 100 }, RANGE, "grow.at"],
+    ["grow at a text", { by: 512, at: "80" }, TYPE, "grow.at"],
+    ["grow up to less than it grows by", { by: 1024, max: 512 }, VALUE, "grow.max"],
+    ["grow up to what is no sector", { by: 512, max: 1000 }, RANGE, "grow.max"],
+    ["grow in steps", { by: 512, step: 1 }, VALUE, "grow.step"],
+  ] as const)("%s", (_what, grow, error, option) => {
+    refuses(grows(grow), error, option);
+    refuses(() => checkPolicy({ grow }), error, option);
+  });
+
+  test.each([
+    ["another word", { whenFull: "wait" }, VALUE, "whenFull"],
+    ["PO that invalidates", { store: "PO", whenFull: "invalidate" }, VALUE, "whenFull"],
+    ["N that overflows", { store: "N", chunkSize: 4096, whenFull: "overflow" }, VALUE, "whenFull"],
+    ["a time without a stall", { stallSeconds: 5 }, VALUE, "stallSeconds"],
+    ["a time of an overflow", { whenFull: "overflow", stallSeconds: 5 }, VALUE, "stallSeconds"],
+    ["no time", { whenFull: "stall", stallSeconds: 0 }, RANGE, "stallSeconds"],
+    ["a time without end", { whenFull: "stall", stallSeconds: Number.POSITIVE_INFINITY }, RANGE, "stallSeconds"],
+    ["a limit below the size", { size: 4096, grow: { by: 512, max: 2048 } }, VALUE, "grow.max"],
+  ] as const)("%s is refused", (_what, options, error, option) => {
+    refuses(() => checkSnapshotOptions({ name: "s", cow: "c", ...options }), error, option);
+  });
+
+  test.each([
+    [{}, { overflows: false, stalls: false }],
+    [{ store: "PO" }, { overflows: true, stalls: false }],
+    [{ whenFull: "invalidate" }, { overflows: false, stalls: false }],
+    [{ whenFull: "overflow" }, { overflows: true, stalls: false }],
+    [
+      { store: "PO", whenFull: "overflow" },
+      { overflows: true, stalls: false },
+    ],
+    [
+      { store: "PO", whenFull: "stall" },
+      { overflows: true, stalls: true },
+    ],
+    [
+      { whenFull: "stall", stallSeconds: 3 },
+      { overflows: false, stalls: true, stallSeconds: 3 },
+    ],
+    [{ grow: { by: 1024 } }, { grow: { by: 1024, at: 80, max: Number.POSITIVE_INFINITY } }],
+  ] as const)("%j", (options, policy) => {
+    expect(policyOf(checkSnapshotOptions({ name: "s", cow: "c", ...options }))).toMatchObject(policy);
+  });
+
+  test("a policy changes by what is said, and null takes away", () => {
+    const first = policyOf({ name: "s", cow: "c", store: "PO", whenFull: "stall", stallSeconds: 3, grow: { by: 512 } });
+    expect(changedPolicy(first, checkPolicy({}))).toEqual(first);
+    expect(changedPolicy(first, { grow: null }).grow).toBeUndefined();
+    expect(changedPolicy(first, { stallSeconds: null }).stallSeconds).toBe(Number.POSITIVE_INFINITY);
+    expect(changedPolicy(first, { whenFull: "invalidate" })).toMatchObject({ overflows: false, stalls: false });
+    expect(changedPolicy(first, { whenFull: "overflow" })).toMatchObject({ overflows: true, stalls: false });
+    const P = policyOf({ name: "s", cow: "c" });
+    expect(changedPolicy(P, { whenFull: "stall" })).toMatchObject({ overflows: false, stalls: true });
+    refuses(() => checkPolicy({ whenFull: "overflow", stallSeconds: 1 }), VALUE, "stallSeconds");
+  });
+
+  test("the size to grow to is whole sectors", () => {
+    expect(checkGrowthOptions({ size: 1024 })).toEqual({ size: 1024 });
+    refuses(() => checkGrowthOptions({ size: 1000 }), RANGE, "size");
+    refuses(() => checkGrowthOptions({ bytes: 1024 }), VALUE, "bytes");
+  });
 });
 
 test("what is given may be changed afterwards: a volume has a copy", () => {
