@@ -30,9 +30,14 @@ export function whenAborted(signal: AbortSignal, body: () => void, done: Promise
 }
 
 /** `body` is called where `done` has not ended so long after the signal. */
-export function whenOverdue(signal: AbortSignal, body: () => void, done: Promise<unknown>): void {
+export function whenOverdue(
+  signal: AbortSignal,
+  body: () => void,
+  done: Promise<unknown>,
+  graceMs: number = OPENING_GRACE_MS,
+): void {
   let timer: NodeJS.Timeout | undefined;
   const forget = (): void => clearTimeout(timer);
-  whenAborted(signal, () => (timer = setTimeout(body, OPENING_GRACE_MS)), done);
+  whenAborted(signal, () => (timer = setTimeout(body, graceMs)), done);
   done.then(forget, forget);
 }

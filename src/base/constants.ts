@@ -114,6 +114,9 @@ export const OPENING_THREADS_MAX = 256;
 export const OPENING_IDLE_MS = 1000;
 export const OPENING_GRACE_MS = 1000;
 
+/** A creation that was aborted is undone with several writes to each device, on a machine that may be busy; what has not ended then hangs. */
+export const CREATION_GRACE_MS = 5000;
+
 /** From so many exceptions on, their table and the room in which they are ordered have large pages: they fill several. */
 export const HUGE_PAGES_EXCEPTIONS: number = 2 ** 19;
 

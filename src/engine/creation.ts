@@ -7,9 +7,10 @@
  *     the others are given up ──▶ every volume: taken back, or dropped where it had been made ──▶ the error of the first that failed
  *
  * All stores are made before any gate closes. A device that hangs holds up its own volume's part only as long as nobody gives the order up: the others'
- * gates open at once then, and are undone; the order is rejected a second later, and what hangs is undone when it ends. Runs on main.
+ * gates open at once then, and are undone; the order is rejected after CREATION_GRACE_MS, and what hangs is undone when it ends. Runs on main.
  */
 import { AbortError, throwIfAborted, whenAborted, whenOverdue } from "../base/abort-error.ts";
+import { CREATION_GRACE_MS } from "../base/constants.ts";
 import { CreationGroup } from "../core/creation-group.ts";
 import type { CreatedGroup, CreatedMember } from "./created.ts";
 import type { CreationPart } from "./creation-part.ts";
@@ -60,6 +61,7 @@ export async function create(
 async function run(parts: readonly CreationPart[], signal: AbortSignal | undefined): Promise<void> {
   try {
     await prepare(parts, signal);
+    throwIfAborted(signal);
   } catch (error) {
     await Promise.all(parts.map((part) => part.takeBack()));
     throw error;
@@ -110,7 +112,7 @@ async function firstFailure(all: readonly Promise<void>[]): Promise<void> {
 /** Rejects where the order has not ended so long after the signal: something does not answer. */
 function overdue(signal: AbortSignal, over: Promise<void>): Promise<never> {
   return new Promise((_, reject) => {
-    whenOverdue(signal, () => reject(new AbortError(signal, true)), over);
+    whenOverdue(signal, () => reject(new AbortError(signal, true)), over, CREATION_GRACE_MS);
   });
 }
 
