@@ -7,7 +7,7 @@
  *
  * No gate opens before all are closed and empty: between these two there is a moment at which no write is in flight in any of the volumes, and it is
  * the snapshots'. Who writes to B after an answer from A is in both or in A only. That A opens before B is listed does
- * no harm, for B's gate is closed until then. The road that was not taken, each volume listed and opened as soon as it is held,
+ * no harm, for B's gate is closed until then. The road that was not taken, each volume closed, listed and opened by itself,
  * has no such moment: what A lets through is answered, and what follows it on B is in B's snapshot.
  *
  * Where one fails the others are given up: before the release what was made is undone, after it dropped. Pure, and deaf to what comes
@@ -35,11 +35,12 @@ export class CreationGroup {
     this.#members = creations.map((creation) => ({ creation, at: undefined, hasEnded: false }));
   }
 
-  /** The creation of this number (of the constructor's) waits there. */
+  /** The creation of this number (of the constructor's) waits there. One that had not begun when the group was given up is given up now. */
   reached(number: number, halt: CreationHalt): void {
-    this.#members[number]!.at = halt;
-    if (this.#isGivenUp || !this.#members.every(({ at }) => at === halt)) return;
-    for (const { creation } of this.#members) creation.goOn();
+    const member = this.#members[number]!;
+    member.at = halt;
+    if (this.#isGivenUp) member.creation.cancel();
+    else if (this.#members.every(({ at }) => at === halt)) for (const { creation } of this.#members) creation.goOn();
   }
 
   /** It has ended; with an error it takes the others along. */

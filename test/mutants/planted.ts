@@ -286,12 +286,12 @@ const GIVES_BACK: readonly Planted[] = [
   ),
   planted(
     "test/unit/core/creation-group.test.ts",
-    "the snapshots of a group begin one after the other",
+    "the volumes of a group are held one after the other",
     "A write that follows an answer of the first volume is in the snapshot of the second, and what was answered in none.",
     edit(
       "src/core/creation-group.ts",
-      "!this.#members.every(({ at }) => at === halt)) return;\n    for (const { creation } of this.#members) creation.goOn();",
-      '(halt !== "held" && !this.#members.every(({ at }) => at === halt))) return;\n    if (halt === "held") return this.#members[number]!.creation.goOn();\n    for (const { creation } of this.#members) creation.goOn();',
+      "else if (this.#members.every(({ at }) => at === halt)) for",
+      'else if (halt !== "durable") member.creation.goOn();\n    else if (this.#members.every(({ at }) => at === halt)) for',
     ),
   ),
   planted(

@@ -1,7 +1,6 @@
 /**
  * What the owner of a volume does in a life: snapshots are made, dropped, merged and stopped; COW devices grow; disks break.
  */
-import { MAX_SNAPSHOTS } from "../../src/base/constants.ts";
 import { errno } from "../../src/base/errno.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
 import type { StoreKind } from "../../src/format/table-line.ts";
@@ -15,40 +14,60 @@ import type { Switch } from "./swarm.ts";
 import { candidates, modelOf, type SimulatedSnapshot, type World } from "./world.ts";
 
 export function createSnapshot(world: World): void {
+  if (!world.mayCreate()) return;
+  const snapshot = drawSnapshot(world);
+  const mayFail = world.merging >= 0;
+  const { merging } = world;
+  const operation = world.volume.create(snapshot.index, { ...snapshot, merging: false });
+  world.order(operation, (error) => creationEnded(world, snapshot, { error, mayFail, merging }));
+}
+
+/** One that is to be. `isRead`: nobody is to write it. */
+export function drawSnapshot(world: World, isRead = false): SimulatedSnapshot {
   const { random, swarm } = world;
-  if (world.snapshots.size >= (swarm.on.has("severalSnapshots") ? 3 : 1)) return;
-  // A slot is used again only when no request can still name it: here, never.
-  if (world.nextIndex >= MAX_SNAPSHOTS) return;
   const index = world.nextIndex++;
   const drawn = random.pick(swarm.on.has("largeChunks") ? [1, 2, 4, 8] : [1, 1, 2]);
   const chunkSectors = Math.max(drawn, smallestChunk(world));
   const roomy = !swarm.on.has("smallStores") || random.chance(45);
   const disk = world.newCow(garbage(world, cowBytes(world, chunkSectors, roomy), 16));
   const store = drawStore(world);
+  const access = isRead ? { readOnly: true, passdown: false } : drawExport(world);
   const snapshot: SimulatedSnapshot = {
-    ...{ index, store, disk, chunkSectors, roomy, ...drawExport(world) },
+    ...{ index, store, disk, chunkSectors, roomy, ...access },
     ...{ model: undefined, since: world.clock, of: world.origin, dropped: false },
   };
   world.note(`create ${world.name(snapshot)}, ${disk.bytes.length / SECTOR_BYTES} sectors`);
   world.snapshots.set(index, snapshot);
-  const mayFail = world.merging >= 0;
-  const { merging } = world;
-  const operation = world.volume.create(index, { ...snapshot, merging: false });
-  world.order(operation, (error) => {
-    if (error !== 0) {
-      const reason = mayFail || world.volume.origin.failures > 0;
-      world.must(reason ? undefined : "a creation fails for no reason", world.name(snapshot));
-      world.snapshots.delete(index);
-      world.volume.detach(index);
-      return;
-    }
-    world.must(merging >= 0 ? "is made while another one merges (C-31)" : undefined, world.name(snapshot));
-    world.count("create");
-    mustBeRecorded(world, snapshot);
-    snapshot.model = new RegisterModel(candidates(world, snapshot));
-    for (const { first, count } of world.discards) snapshot.model.begin(first, count, 0, world.clock);
-    breakSometimes(world, disk);
-  });
+  return snapshot;
+}
+
+export interface CreationEnd {
+  readonly error: number;
+  /** There is a reason, beside a broken origin. */
+  readonly mayFail: boolean;
+  /** What merged when it was ordered. */
+  readonly merging: number;
+}
+
+export function creationEnded(
+  world: World,
+  snapshot: SimulatedSnapshot,
+  { error, mayFail, merging }: CreationEnd,
+): void {
+  const { index, disk } = snapshot;
+  if (error !== 0) {
+    const reason = mayFail || world.volume.origin.failures > 0;
+    world.must(reason ? undefined : "a creation fails for no reason", world.name(snapshot));
+    world.snapshots.delete(index);
+    world.volume.detach(index);
+    return;
+  }
+  world.must(merging >= 0 ? "is made while another one merges (C-31)" : undefined, world.name(snapshot));
+  world.count("create");
+  mustBeRecorded(world, snapshot);
+  snapshot.model = new RegisterModel(candidates(world, snapshot));
+  for (const { first, count } of world.discards) snapshot.model.begin(first, count, 0, world.clock);
+  breakSometimes(world, disk);
 }
 
 /** It may have run full as soon as clients could write again. */

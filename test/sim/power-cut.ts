@@ -31,7 +31,7 @@ export function cutPower(world: World): void {
   for (const one of machine.worlds) one.note("the power fails");
   const left = machine.worlds.map((one) => ({ one, ...inspect(one, "cut") }));
   for (const { one } of left) one.volume.end();
-  machine.restart();
+  machine.restart("cut");
   for (const { one, origin, found } of left) {
     reopen(one, one.newOrigin(origin), found, (cow) => one.newCow(cow.slice()));
     machine.serves(one);
@@ -45,7 +45,7 @@ export function killProcess(world: World): void {
   for (const one of machine.worlds) one.note("the process is killed");
   world.volume.die();
   for (const one of machine.worlds) if (one !== world) one.volume.end();
-  machine.restart();
+  machine.restart("kill");
   for (const one of machine.worlds) openAgain(one);
   world.count("kill");
 }

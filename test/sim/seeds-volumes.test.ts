@@ -9,6 +9,7 @@ const LIVES = 8;
 /** In these few lives. What is rarer is in the lives of one volume. */
 const HAPPENS = [
   ...["close", "fail", "origin gone", "knock", "opened again", "crash", "kill"],
+  ...["group", "group undone"],
   ...["read", "write", "flush", "create", "merge", "prefilled"],
 ];
 

@@ -10,12 +10,14 @@
  *     │  └─ its core fails ───────▶ fails ─────────────┘                                                               │
  *     └────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
  *   a power cut, or the process is killed: all three, wherever each of them is
+ *   a group: snapshots of one moment of all three (group-life.ts)
  *
  * Whatever happens to one, the others' requests are answered, right, and fail for no reason of its. Of a volume that was closed in good order a later cut
  * takes nothing (E-42). At the end all are closed, and the engine has no volume and no device left.
  */
 import { errno } from "../../src/base/errno.ts";
 import { SeededRandom } from "../support/core/seeded-random.ts";
+import { GroupLife } from "./group-life.ts";
 import { Life } from "./life.ts";
 import { cutPower, judgeDisks, openAgain } from "./power-cut.ts";
 import { requests } from "./requests.ts";
@@ -65,13 +67,16 @@ class Together implements Machine {
   readonly #tenants: readonly Tenant[];
   readonly #most: number;
   readonly #slowPercent: number;
-  readonly #weights: { readonly close: number; readonly fail: number; readonly lose: number; readonly open: number };
+  readonly #weights: Readonly<Record<"close" | "fail" | "lose" | "open" | "group" | "cancel", number>>;
   readonly #seen: Record<string, number> = {};
   #engine: SimEngine;
   /** Whose life it is that goes on. */
   #current: Tenant | undefined;
   /** Steps in which it has waited. */
   #waited = 0;
+  #group: GroupLife | undefined;
+  /** The process was killed amid it. */
+  #killed: GroupLife | undefined;
 
   constructor({ random, plain, bias, trace, found }: TogetherOptions) {
     this.#random = random;
@@ -84,6 +89,8 @@ class Together implements Machine {
       fail: random.pick([0, 2, 4]),
       lose: random.pick([0, 1, 2]),
       open: random.pick([10, 40]),
+      group: random.pick([10, 40]),
+      cancel: random.pick([0, 2, 20]),
     };
     this.#most = exportWorkersMost(first);
     this.#slowPercent = Math.max(...swarms.map(({ options }) => options.slowClients ?? 0));
@@ -107,7 +114,9 @@ class Together implements Machine {
     return this.#tenants.map(({ world }) => world);
   }
 
-  restart(): void {
+  restart(death: "cut" | "kill"): void {
+    this.#killed = death === "kill" ? this.#group : undefined;
+    this.#group = undefined;
     for (const tenant of this.#tenants) tenant.state = "absent";
     this.#engine = this.#newEngine();
   }
@@ -121,6 +130,7 @@ class Together implements Machine {
     for (let i = 0; i < steps; i++) {
       const tenant = this.#random.pick(this.#tenants);
       this.#let(tenant, () => this.#happen(tenant));
+      this.#let(tenant, () => this.#groups());
       const { world } = tenant;
       if (!world.volume.step())
         for (const one of this.#tenants) if (one.state === "settles") one.world.volume.fireTimer();
@@ -128,6 +138,7 @@ class Together implements Machine {
     }
     for (const tenant of this.#tenants) this.#let(tenant, () => this.#serveAgain(tenant));
     this.#judge();
+    this.#let(this.#tenants[0]!, () => this.#groups());
     const [{ world }] = this.#tenants as readonly [Tenant, ...Tenant[]];
     if (world.swarm.on.has("crashes")) this.#let(this.#tenants[0]!, () => cutPower(world));
     this.#judge();
@@ -147,6 +158,22 @@ class Together implements Machine {
     this.#engine.checkQuiet();
   }
 
+  /** Snapshots of one moment of all three are made, and given up (E-50). */
+  #groups(): void {
+    this.#killed?.judgeKilled();
+    this.#killed = undefined;
+    if (this.#group?.isOver === true) {
+      const over = this.#group;
+      this.#group = undefined;
+      over.judge();
+    } else if (this.#group !== undefined) {
+      if (this.#perMille(this.#weights.cancel)) this.#group.cancel();
+      this.#group.advance();
+    } else if (this.#tenants.every(({ state }) => state === "serves") && this.#perMille(this.#weights.group)) {
+      this.#group = GroupLife.begin(this.worlds, (world) => volumeOf(this.#tenants.find((t) => t.world === world)!));
+    }
+  }
+
   /** It is this one's life that goes on. */
   #let(tenant: Tenant, happen: () => void): void {
     this.#current = tenant;
@@ -158,6 +185,7 @@ class Together implements Machine {
   /** The engine has made a step: who is beside takes its answers, and asks on. */
   #stepped(): void {
     this.#waited += 1;
+    this.#group?.advance();
     if (this.#waited > SLOW_BESIDE) this.#engine.unstall();
     for (const tenant of this.#tenants) {
       const { world, state } = tenant;
@@ -227,6 +255,7 @@ class Together implements Machine {
     world.ending = "failed";
     volumeOf(tenant).fail();
     tenant.state = "fails";
+    this.#group?.lost(world);
   }
 
   /** Its origin is gone: nothing can be read or written there any more, and its owner closes it. */

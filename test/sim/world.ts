@@ -2,6 +2,7 @@
  * What a life has at a moment: the volume on its fake disks, the models that say what may be read, the requests and orders that
  * have not been answered, and the clock. The parts of the simulator change it; nothing happens by itself.
  */
+import { MAX_SNAPSHOTS } from "../../src/base/constants.ts";
 import { errno, errnoName } from "../../src/base/errno.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
 import type { StoreKind } from "../../src/format/table-line.ts";
@@ -44,8 +45,8 @@ export interface CutImages {
 /** What worlds have in common whose volumes are on one engine: one power, one process. */
 export interface Machine {
   readonly worlds: readonly World[];
-  /** There is a new engine, with no volume. */
-  restart(): void;
+  /** There is a new engine, with no volume, for the old one is dead. */
+  restart(death: "cut" | "kill"): void;
   /** The world's volume is there again. */
   serves(world: World): void;
 }
@@ -155,6 +156,11 @@ export class World {
   /** Snapshots whose creation has ended, and that nobody has dropped. */
   live(): readonly SimulatedSnapshot[] {
     return [...this.snapshots.values()].filter((snapshot) => snapshot.model !== undefined && !snapshot.dropped);
+  }
+
+  /** There is room for one more; a slot is used again only when no request can still name it: here, never. */
+  mayCreate(): boolean {
+    return this.snapshots.size < (this.swarm.on.has("severalSnapshots") ? 3 : 1) && this.nextIndex < MAX_SNAPSHOTS;
   }
 
   // ---- requests and orders ----

@@ -40,6 +40,7 @@ export const FIRST_SEEDS: Readonly<Record<string, number>> = {
   "unmapped writes on the merging volume ask no other snapshot (E-30)": 6,
   "nobody tells main that a gate is empty": 4,
   "the shell loses the error of a granted write (E-9)": 10,
+  "the volumes of a group are held one after the other (E-50)": 15,
   "main's answer names the first volume": 2,
   "chunks in reserve reach another volume's snapshot of that number": 9,
   "a volume is said to have stopped before its last request has ended": 2,

@@ -5,6 +5,8 @@
  */
 import { edit, inLivesWith, mutant, type Mutant } from "./mutant.ts";
 
+const GROUP = "src/core/creation-group.ts";
+const CREATION = "src/core/creation.ts";
 const SHELL = "src/engine/core-shell.ts";
 const HANDLE = "src/engine/snapshot-handle.ts";
 const LOOP = "workers/export/loop.ts";
@@ -13,6 +15,26 @@ const CLIENTS = "workers/export/clients.ts";
 const SHARES = "workers/copy/segment-shares.ts";
 
 export const VOLUME_MUTANTS: readonly Mutant[] = [
+  mutant(
+    "the volumes of a group are held one after the other (E-50)",
+    "A write that follows an answer of the first volume is in the snapshot of the second, and what was answered in none.",
+    edit(
+      GROUP,
+      "else if (this.#members.every(({ at }) => at === halt)) for",
+      'else if (halt !== "durable") member.creation.goOn();\n    else if (this.#members.every(({ at }) => at === halt)) for',
+    ),
+  ),
+  mutant(
+    "a member of a group that fails leaves the others as they are (E-50)",
+    "They wait for it for ever.",
+    edit(GROUP, "    if (error !== 0) this.cancel();\n", ""),
+  ),
+  mutant(
+    "what is given up after the release is undone as if nobody had seen it (E-50)",
+    "Its exceptions are under way, and its header is blank.",
+    edit(CREATION, 'this.#stage = this.#isActive ? "drop" : "undo";', 'this.#stage = "undo";'),
+    edit(CREATION, "if (this.#isActive) this.#drop(one.snapshot);\n      else one.undo();", "one.undo();"),
+  ),
   mutant(
     "main's answer names the first volume",
     "Where that has gone, or has failed, nobody takes it.",

@@ -2,7 +2,14 @@
  * The product's shell around the core, but for what takes real time: timers go off, and the registry answers, when a life says so.
  */
 import type { Core } from "../../../src/core/core.ts";
-import type { DeviceId, Effects, NoticeKind, Registration } from "../../../src/core/ports.ts";
+import type {
+  CreationHalt,
+  CreationStep,
+  DeviceId,
+  Effects,
+  NoticeKind,
+  Registration,
+} from "../../../src/core/ports.ts";
 import type { Channel } from "../../../src/engine/channel.ts";
 import { CoreShell } from "../../../src/engine/core-shell.ts";
 import type { FakeDisk } from "../../support/core/fake-disk.ts";
@@ -28,6 +35,8 @@ export class SimShell extends CoreShell {
   /** Records on their way to the register, flushes of the origin, and answers on their way back. */
   records = 0;
   hasEnded = false;
+  /** Who hears that a creation of a group has come to a halt. */
+  readonly grouped = new Map<number, (halt: CreationHalt) => void>();
   readonly #engine: SimEngine;
   readonly #origin: FakeDisk;
 
@@ -65,6 +74,14 @@ export class SimShell extends CoreShell {
         this.records -= 1;
         if (!this.hasEnded) this.core.registered(snapshot, 0);
       });
+    });
+  }
+
+  override creation(operation: number, step: CreationStep): void {
+    const reached = this.grouped.get(operation);
+    if (reached === undefined || step === "closing" || step === "opened") return;
+    this.#later(() => {
+      if (!this.hasEnded) reached(step);
     });
   }
 

@@ -13,8 +13,9 @@ import type { ExportControl, FileControl } from "../../../src/ring/worker-data.t
 import { SECTOR_BYTES } from "../../../src/base/units.ts";
 import { SnapshotState } from "../../../src/base/states.ts";
 import { Core } from "../../../src/core/core.ts";
+import type { GroupedCreation } from "../../../src/core/creation-group.ts";
 import type { LoadedStore } from "../../../src/core/loaded-store.ts";
-import type { DeviceId, OriginPorts } from "../../../src/core/ports.ts";
+import type { CreationHalt, DeviceId, OriginPorts } from "../../../src/core/ports.ts";
 import type { Channel } from "../../../src/engine/channel.ts";
 import { originPorts } from "../../../src/engine/origin-ports.ts";
 import type { FakeDisk } from "../../support/core/fake-disk.ts";
@@ -160,6 +161,26 @@ export class ThreadsVolume implements SimVolume {
     const operation = this.#nextOperation++;
     this.#whenKnown(snapshot, (loaded) => this.core.createSnapshot(operation, this.#config(snapshot), loaded));
     return operation;
+  }
+
+  /** One of a group, which hears where it waits, and tells it to go on. */
+  createGrouped(
+    index: number,
+    spec: CowSpec,
+    reached: (halt: CreationHalt) => void,
+  ): { readonly operation: number; readonly creation: GroupedCreation } {
+    const snapshot = this.#introduce(index, spec);
+    const operation = this.#nextOperation++;
+    this.#shell.grouped.set(operation, reached);
+    this.#whenKnown(snapshot, (loaded) =>
+      this.core.createSnapshots(operation, [{ config: this.#config(snapshot), loaded }], true),
+    );
+    const tell = (news: (creation: GroupedCreation) => void): void =>
+      this.#event(() => this.core.tellCreation(operation, news));
+    return {
+      operation,
+      creation: { goOn: () => tell((one) => one.goOn()), cancel: () => tell((one) => one.cancel()) },
+    };
   }
 
   order(start: (operation: number) => void): number {
