@@ -7,12 +7,14 @@
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { Figures } from "./figures.ts";
 import { matchesAny } from "./glob.ts";
 import { installedServers, runTurns } from "./harness.ts";
 import { abortOnSignals } from "./interrupt.ts";
 import { describeMachine } from "./machine.ts";
 import { onlyBench } from "./one-bench.ts";
 import { type BenchOptions, parseOptions } from "./options.ts";
+import { measurePauses, SNAPSHOT_PAUSE } from "./pause.ts";
 import { Place } from "./place.ts";
 import { writeReport } from "./report.ts";
 import { type BenchResult, difference, readResult, resumed, writeResult } from "./result.ts";
@@ -47,13 +49,33 @@ async function main(options: BenchOptions): Promise<number> {
   using _lock = await onlyBench();
   const signal = abortOnSignals();
   let failed = false;
+  if (isPauseAsked(options.only)) for (const name of settings) await benchPause(name, options, signal);
   for (const name of settings) failed = !(await benchSetting(name, options, signal)) || failed;
   return failed || signal.aborted ? 1 : 0;
+}
+
+/** By its name: it is no workload, and makes no report. */
+function isPauseAsked(patterns: readonly string[]): boolean {
+  return matchesAny(SNAPSHOT_PAUSE, patterns) && !patterns.includes("*");
+}
+
+async function benchPause(name: SettingName, options: BenchOptions, signal: AbortSignal): Promise<void> {
+  const setting = await openSetting(name, options.dir);
+  const place = new Place(setting, ORIGIN_BYTES);
+  const { facts, versions } = await describeMachine(setting.folder);
+  say(`${name}: ${SNAPSHOT_PAUSE} in ${setting.folder}; ${JSON.stringify({ ...facts, ...versions })}`);
+  try {
+    place.makeOrigin();
+    await measurePauses(place, options, new Figures(false, (line) => console.log(line)), signal);
+  } finally {
+    place.remove();
+  }
 }
 
 /** Whether every run went well. */
 async function benchSetting(name: SettingName, options: BenchOptions, signal: AbortSignal): Promise<boolean> {
   if (signal.aborted) return false;
+  if (isPauseAsked(options.only) && !WORKLOADS.some((w) => matchesAny(w.name, options.only))) return true;
   const setting = await openSetting(name, options.dir);
   if (name === "direct" && !setting.direct) say(`${setting.folder} takes no O_DIRECT: page cache everywhere`);
   const chosen = SERVERS.filter((s) => s.settings.includes(name) && matchesAny(s.name, options.servers));
@@ -129,6 +151,7 @@ function list(): void {
   for (const s of SERVERS) console.log(`${s.name.padEnd(30)} ${s.text} (${s.settings.join(", ")})`);
   console.log();
   for (const w of WORKLOADS) console.log(`${w.name.padEnd(30)} ${w.text}`);
+  console.log(`${SNAPSHOT_PAUSE.padEnd(30)} how long clients are held up while snapshots are made (by its name only)`);
 }
 
 function say(line: string): void {
