@@ -15,9 +15,15 @@ import { node24, orOneLine, ROOT, setup } from "./setup.mjs";
 /**
  * sanitizer: a program of its own, without node. The others show what is decided, which no node changes: by what stands in the register
  * and is at a path (volume-register), and by the core (volume-stores, volume-merge). Threads, rings and sockets under merges, drops
- * and growth are soak's, which runs again.
+ * and growth are soak's, which runs again, and what the daemon makes of it is seen through its control socket (control).
  */
-const NOT_AGAIN = ["sanitizer.test.ts", "volume-register.test.ts", "volume-stores.test.ts", "volume-merge.test.ts"];
+const NOT_AGAIN = [
+  "sanitizer.test.ts",
+  "daemon.test.ts",
+  "volume-register.test.ts",
+  "volume-stores.test.ts",
+  "volume-merge.test.ts",
+];
 /** Parts of paths. The command as a process, its lines, and its end by a signal are in data and volume-fallback. */
 const AGAIN_ON_NODE_24 = [
   ...[...testsIn("test/threads"), ...testsIn("test/native")].filter(

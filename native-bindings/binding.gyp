@@ -17,6 +17,7 @@
         "src/helper_work.cc",
         "src/helpers.cc",
         "src/inline_io.cc",
+        "src/notify.cc",
         "src/pages.cc",
         "src/poll.cc",
         "src/request.cc",

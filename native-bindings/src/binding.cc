@@ -9,6 +9,7 @@
 #include "device.h"
 #include "event.h"
 #include "layout.h"
+#include "notify.h"
 #include "pages.h"
 #include "ring.h"
 
@@ -139,6 +140,7 @@ napi_value facts(napi_env env, napi_callback_info info) {
 
 constexpr size_t kAttributeNameMax = 256;
 constexpr size_t kAttributeMax = 4096;
+constexpr size_t kNoticeMax = 4096;
 
 // A text that fits; false: a TypeError is pending.
 bool toText(napi_env env, napi_value value, const char* complaint, char* text, size_t room, size_t* length) {
@@ -209,6 +211,19 @@ napi_value keepAliveOf(napi_env env, napi_callback_info info) {
   }
   const auto number = [&numbers](int i) { return static_cast<int>(numbers[i]); };
   return fromInt(env, keepAlive(fd, number(0), number(1), number(2)));
+}
+
+// notifySocket(path, text): 0 or -errno.
+napi_value notify(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  char path[kSocketPathMax + 1];
+  char text[kNoticeMax + 1];
+  size_t pathLength;
+  size_t length;
+  if (!toArguments(env, info, 2, values, nullptr)) return nullptr;
+  if (!toText(env, values[0], "path: not a string of 107 bytes at most", path, sizeof path, &pathLength)) return nullptr;
+  if (!toText(env, values[1], "text: not a string of 4096 bytes at most", text, sizeof text, &length)) return nullptr;
+  return fromInt(env, notifySocket(path, pathLength, text, length));
 }
 
 // socketPair(): [fd, fd], or -errno.
@@ -345,6 +360,7 @@ napi_value initialise(napi_env env, napi_value exports) {
       {"duplicateFile", ofDescriptor<duplicateFile>},
       {"keepAlive", keepAliveOf},
       {"shutdownSocket", ofDescriptor<shutdownSocket>},
+      {"notifySocket", notify},
       {"socketPair", pair},
       {"endProcess", endProcess},
       {"pageOffset", pageOffset},

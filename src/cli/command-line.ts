@@ -7,12 +7,20 @@
 import { Command } from "commander";
 import { buildAddonCommand } from "./commands/build-addon.ts";
 import { createCommand } from "./commands/create.ts";
+import { daemonCommand } from "./commands/daemon.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { dumpCommand } from "./commands/dump.ts";
+import { groupCommand } from "./commands/group.ts";
 import { mergeCommand } from "./commands/merge.ts";
+import { operationCommand } from "./commands/operation.ts";
+import { poolCommand } from "./commands/pool.ts";
 import { readCommand } from "./commands/read.ts";
 import { serveCommand } from "./commands/serve.ts";
+import { snapshotCommand } from "./commands/snapshot.ts";
 import { statusCommand } from "./commands/status.ts";
+import { topCommand } from "./commands/top.ts";
+import { volumeCommand } from "./commands/volume.ts";
+import { watchCommand } from "./commands/watch.ts";
 import { ExitCode, reportFailure } from "./failure.ts";
 import { packageVersion } from "./package-version.ts";
 import { endStuck, isStuck } from "./stuck-end.ts";
@@ -35,7 +43,9 @@ Examples:
   snapring serve disk.img --snapshot before=snap.cow --listen unix:/run/snapring.sock
   snapring status snap.cow --json
   snapring read disk.img snap.cow --output before.img
-  snapring merge disk.img snap.cow`;
+  snapring merge disk.img snap.cow
+  snapring daemon --state state --control unix:control.sock --listen unix:nbd.sock
+  snapring snapshot create data@monday --size 10G --control unix:control.sock`;
 
 /** Runs one command; never throws. */
 export async function runCommandLine(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
@@ -75,9 +85,23 @@ function buildProgram(terminal: Terminal): Command {
     dumpCommand,
     readCommand,
     mergeCommand,
+    daemonCommand,
+    volumeCommand,
+    snapshotCommand,
+    groupCommand,
+    poolCommand,
+    operationCommand,
+    watchCommand,
+    topCommand,
     demoCommand,
     buildAddonCommand,
   ];
-  for (const make of makers) program.addCommand(make(terminal).copyInheritedSettings(program));
+  for (const make of makers) program.addCommand(inheriting(make(terminal), program));
   return program;
+}
+
+/** The manners of the program, also for the commands below a command. */
+function inheriting(command: Command, program: Command): Command {
+  for (const below of command.commands) inheriting(below, program);
+  return command.copyInheritedSettings(program);
 }

@@ -4,11 +4,13 @@
  *   SnapringError EUSAGE, commander's own errors,  2   the command line was wrong
  *   options that the library refuses
  *   SnapringError, errors of system calls          1   what, where, why, and what to do if there is something to do
+ *   ControlError (the daemon has refused it)       1   in its words; 2 where the request was wrong
  *   anything else                                  1   a defect of ours: the stack is shown, for whoever reports it
  */
 import { CommanderError } from "commander";
 import { commandHint, SnapringError } from "../base/errno.ts";
 import { isOptionError, type OptionError } from "../engine/option-error.ts";
+import { ControlError } from "./control-client.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const ExitCode = { Ok: 0, Failed: 1, Usage: 2 } as const;
@@ -20,6 +22,8 @@ interface Failure {
   readonly message: string;
   readonly hint?: string | undefined;
   readonly stack?: string | undefined;
+  /** As the daemon has told it. */
+  readonly problem?: object | undefined;
 }
 
 /** Reports `error` and returns the exit code. `where` is the command's name, for the line. */
@@ -37,9 +41,10 @@ export function reportFailure(error: unknown, terminal: Terminal, where: string,
 }
 
 /** False: standard output takes nothing. */
-function printJson({ code, message, hint }: Failure, terminal: Terminal): boolean {
+function printJson({ code, message, hint, problem }: Failure, terminal: Terminal): boolean {
   try {
-    terminal.out(`${JSON.stringify({ error: { code, message, ...(hint === undefined ? {} : { hint }) } })}\n`);
+    const error = problem ?? { code, message, ...(hint === undefined ? {} : { hint }) };
+    terminal.out(`${JSON.stringify({ error })}\n`);
     return true;
   } catch {
     return false;
@@ -52,6 +57,10 @@ function describe(error: unknown, where: string): Failure {
     const message =
       error.code === "commander.help" ? "there is no such command" : error.message.replace(/^error: /, "");
     return { exitCode: ExitCode.Usage, code: "EUSAGE", message, hint: `see ${where} --help` };
+  }
+  if (error instanceof ControlError) {
+    const { code, message, hint, problem, isUsage } = error;
+    return { exitCode: isUsage ? ExitCode.Usage : ExitCode.Failed, code, message, hint, problem };
   }
   if (error instanceof SnapringError) {
     const exitCode = error.code === "EUSAGE" ? ExitCode.Usage : ExitCode.Failed;

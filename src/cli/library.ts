@@ -6,3 +6,18 @@
 export function loadLibrary(): Promise<typeof import("../index.ts")> {
   return import("../index.ts");
 }
+
+/** The daemon, for the command that runs it. */
+export function loadDaemon(): Promise<typeof import("../daemon/daemon.ts")> {
+  return import("../daemon/daemon.ts");
+}
+
+/** Its HTTP server. */
+export function loadControl(): Promise<typeof import("../control/control-server.ts")> {
+  return import("../control/control-server.ts");
+}
+
+/** Its log, and what it says to systemd. */
+export function loadSurroundings(): Promise<typeof import("./daemon-surroundings.ts")> {
+  return import("./daemon-surroundings.ts");
+}

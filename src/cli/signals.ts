@@ -15,7 +15,7 @@
 export type HeldSignal = "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGUSR1";
 type Listener = (name: HeldSignal) => void;
 
-const SERVING_COMMANDS: readonly (string | undefined)[] = ["serve", "demo"];
+const SERVING_COMMANDS: readonly (string | undefined)[] = ["serve", "demo", "daemon"];
 
 const held = new Set<HeldSignal>();
 const listeners = new Map<HeldSignal, Listener>();

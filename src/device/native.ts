@@ -95,6 +95,8 @@ export interface Native {
   /** Seconds; 0 or -errno. */
   keepAlive(fd: number, idle: number, interval: number, probes: number): number;
   shutdownSocket(fd: number): number;
+  /** One datagram of 4096 bytes at most to a Unix socket, at a path or (`@`) an abstract name. It never waits: 0 or -errno. */
+  notifySocket(path: string, text: string): number;
   socketPair(): [number, number] | number;
   /** _exit: no thread is waited for. It does not return. */
   endProcess(code: number): void;

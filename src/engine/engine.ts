@@ -114,6 +114,11 @@ export class Engine implements AsyncDisposable {
     this.#running.adopt(socket);
   }
 
+  /** Why it cannot go on: a thread has died. Every volume has its `error` then. Undefined: it runs. */
+  get failure(): Error | undefined {
+    return this.#running.dead;
+  }
+
   /** NBD URIs of an export, `VOLUME` or `VOLUME@SNAPSHOT`, one for each of the engine's addresses; percent-encoded, so that they can be pasted. */
   uris(name: string): readonly string[] {
     return this.#listener.addresses.map((address) => uriOf(address, name));

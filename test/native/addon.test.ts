@@ -48,7 +48,10 @@ describe("arguments", () => {
     (...values: unknown[]) => unknown,
   ][];
 
-  it.each(functions.filter(([, call]) => !["probe", "createEvent", "socketPair"].includes(call.name)))(
+  // What takes no argument, or texts (arguments.test.ts), is right with some of them.
+  const others = ["probe", "createEvent", "socketPair", "notifySocket"];
+
+  it.each(functions.filter(([, call]) => !others.includes(call.name)))(
     "%s throws a TypeError for wrong ones",
     (_name, call) => {
       expect(() => call()).toThrow(TypeError);

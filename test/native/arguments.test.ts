@@ -113,6 +113,21 @@ it("endProcess: what is no exit code", () => {
   for (const strange of STRANGE.filter((one) => one !== 7)) expect(() => endProcess(strange)).toThrow(TypeError);
 });
 
+it("notifySocket: what is no text, or too long, and an address that leads nowhere", () => {
+  const { notifySocket } = native() as { notifySocket: (...args: unknown[]) => unknown };
+  expect(() => notifySocket()).toThrow(TypeError);
+  expect(() => notifySocket("@nobody")).toThrow(TypeError);
+  for (const strange of STRANGE.filter((one) => typeof one !== "string")) {
+    expect(() => notifySocket(strange, "text")).toThrow(TypeError);
+    expect(() => notifySocket("@nobody", strange)).toThrow(TypeError);
+  }
+  expect(() => notifySocket("p".repeat(108), "text")).toThrow(TypeError);
+  expect(() => notifySocket("@nobody", "t".repeat(4097))).toThrow(TypeError);
+  expect(notifySocket("", "text")).toBe(-22);
+  expect(notifySocket("p".repeat(107), "t".repeat(4096))).toBe(-2);
+  expect(notifySocket("@nobody", "text")).toBe(-111);
+});
+
 it("useHugePages: a length that is none, and memory that is gone", () => {
   const { useHugePages } = native() as { useHugePages: (...args: unknown[]) => unknown };
   for (const strange of [undefined, "1", -1, 0.5, Number.NaN, 2 ** 60]) {

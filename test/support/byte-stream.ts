@@ -44,6 +44,11 @@ export class ByteStream {
     });
   }
 
+  /** Of a socket that is connected. */
+  static of(socket: Socket): ByteStream {
+    return new ByteStream(socket);
+  }
+
   static connect(address: Address): Promise<ByteStream> {
     return new Promise((resolve, reject) => {
       const socket = connect("path" in address ? { path: address.path } : { host: address.host, port: address.port });

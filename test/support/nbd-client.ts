@@ -4,8 +4,9 @@
  * It checks what it receives (magic, cookie, length) and nothing of what it is told to send, so that a test can send requests
  * that no good client sends. `request` resolves with the error field; the named commands throw `NbdFailure` instead.
  */
+import type { Socket } from "node:net";
 import type { Address } from "./byte-stream.ts";
-import { type ByteStream, StreamEnded } from "./byte-stream.ts";
+import { ByteStream, StreamEnded } from "./byte-stream.ts";
 import type { Entered } from "./nbd-negotiation.ts";
 import { Negotiation, u16, u32 } from "./nbd-negotiation.ts";
 
@@ -80,6 +81,13 @@ export class NbdClient {
   /** Connect and enter an export by GO. */
   static async open(address: Address, name = ""): Promise<NbdClient> {
     const negotiation = await Negotiation.open(address);
+    negotiation.sendFlags();
+    return new NbdClient(negotiation.stream, await negotiation.go(name));
+  }
+
+  /** The same over a socket that is connected. */
+  static async over(socket: Socket, name: string): Promise<NbdClient> {
+    const negotiation = await Negotiation.over(ByteStream.of(socket));
     negotiation.sendFlags();
     return new NbdClient(negotiation.stream, await negotiation.go(name));
   }

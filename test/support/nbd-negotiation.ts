@@ -57,7 +57,11 @@ export class Negotiation {
 
   /** Connect, and read the greeting. */
   static async open(address: Address): Promise<Negotiation> {
-    const stream = await ByteStream.connect(address);
+    return await Negotiation.over(await ByteStream.connect(address));
+  }
+
+  /** Read the greeting. */
+  static async over(stream: ByteStream): Promise<Negotiation> {
     const greeting = await stream.receive(18);
     if (greeting.toString("latin1", 0, 16) !== "NBDMAGICIHAVEOPT") throw new Error("not an NBD greeting");
     return new Negotiation(stream, greeting.readUInt16BE(16));

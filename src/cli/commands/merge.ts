@@ -10,6 +10,7 @@ import { SnapringError } from "../../base/errno.ts";
 import { OfflineMerge } from "../../offline/merge-store.ts";
 import { OfflineTies } from "../../offline/offline-ties.ts";
 import { onInterrupt } from "../interrupt.ts";
+import { onlineMergeCommands } from "../online-merge.ts";
 import { notEmpty, optionValue } from "../option-value.ts";
 import { progressBar } from "../progress-bar.ts";
 import { formatSize } from "../../base/size-text.ts";
@@ -29,17 +30,21 @@ const HELP = `
 What was written to the origin after the snapshot was made is lost; what was written to the snapshot is kept. The store is
 empty afterwards. A merge that was interrupted goes on when the same command is run again, or when the volume is served.
 
+The commands are for a volume of the daemon's, while clients are connected. A file that is called like one of them is written ./start.
+
 Examples:
-  snapring merge disk.img snap.cow`;
+  snapring merge disk.img snap.cow
+  snapring merge start data@monday --throttle 25`;
 
 export function mergeCommand(terminal: Terminal): Command {
   const command = new Command("merge")
-    .description("roll the origin back to the snapshot")
+    .description("roll the origin back to the snapshot: two files, or a volume of the daemon's")
     .argument("<ORIGIN>", "file or block device that holds the live volume", notEmpty)
     .argument("<COW>", "file or block device with the store", notEmpty)
     .option("--chunk-size <SIZE>", "for a COW file smaller than 16K: its chunk size", optionValue(parseChunkSectors))
     .option("--unlocked", UNLOCKED_HELP)
     .option("--json", "print the result, and errors, as JSON");
+  for (const online of onlineMergeCommands(terminal)) command.addCommand(online);
   return withWords(command, "merge although no register says that the two belong together (a rescue)")
     .addHelpText("after", HELP)
     .action((origin: string, cow: string, options: MergeOptions) => merge(terminal, origin, cow, options));

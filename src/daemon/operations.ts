@@ -1,0 +1,259 @@
+/**
+ * What takes long, as things that can be asked about: begun with one request, seen to its end by others, and gone on with after a restart.
+ *
+ *   start ─▶ written down ─▶ running ─▶ done | failed | cancelled ─▶ written down     the last KEPT that have ended are remembered
+ *                              └─ the daemon ends ─▶ running at the next start: `resume` runs it again
+ *
+ * Each kind has one way to run (`Runner`), which may begin in the middle of itself: what has been done already is found to be done. Operations do not wait for
+ * each other here: a snapshot's orders have their turn in the engine, and nothing of one volume waits for another's.
+ */
+import type { Journal } from "./journal.ts";
+import { Problem, type ProblemDetails, problemOf } from "./problem.ts";
+import type { OperationRecord } from "./state.ts";
+import type { StateFile } from "./state-file.ts";
+
+const KEPT = 200;
+/** Its end cannot be written down: tried again. */
+const AGAIN_MS = 1000;
+
+export interface Progress {
+  /** Of the whole: 0 … 1. */
+  readonly fraction: number;
+  /** What is left, in `unit`. */
+  readonly left?: number | undefined;
+  readonly unit?: "chunks" | "bytes" | undefined;
+}
+
+/** What the API shows. */
+export interface Operation extends Omit<OperationRecord, "problem"> {
+  readonly problem?: ProblemDetails | undefined;
+  readonly fraction: number;
+  /** `unit` in a second; undefined: not yet known. */
+  readonly rate?: number | undefined;
+  readonly left?: number | undefined;
+  readonly unit?: string | undefined;
+  readonly etaSeconds?: number | undefined;
+}
+
+export interface RunningOperation {
+  readonly record: OperationRecord;
+  readonly signal: AbortSignal;
+  /** The daemon ends, and the operation goes on at its next start: what it throws then is no failure. */
+  readonly isStopping: boolean;
+  progress(progress: Progress): void;
+  /** Durable when it resolves. */
+  note(params: Readonly<Record<string, unknown>>): Promise<void>;
+}
+
+export type Runner = (operation: RunningOperation) => Promise<Record<string, unknown> | undefined>;
+
+interface Run {
+  readonly abort: AbortController;
+  readonly begun: number;
+  readonly ended: Promise<void>;
+  progress: Progress;
+  firstFraction: number | undefined;
+}
+
+export class Operations {
+  readonly #state: StateFile;
+  readonly #journal: Journal;
+  readonly #runners: Readonly<Record<OperationRecord["kind"], Runner>>;
+  readonly #runs = new Map<string, Run>();
+  #isStopping = false;
+
+  constructor(state: StateFile, journal: Journal, runners: Readonly<Record<OperationRecord["kind"], Runner>>) {
+    this.#state = state;
+    this.#journal = journal;
+    this.#runners = runners;
+  }
+
+  list(): Operation[] {
+    return this.#state.now.operations.map((record) => this.#shown(record));
+  }
+
+  /** Throws a Problem (not-found). */
+  get(id: string): Operation {
+    return this.#shown(this.#record(id));
+  }
+
+  running(isIt: (record: OperationRecord) => boolean): OperationRecord | undefined {
+    return this.#state.now.operations.find((record) => record.state === "running" && isIt(record));
+  }
+
+  /** Durable when it resolves; it has begun by then. The same one that is under way is not begun a second time. */
+  async start(
+    kind: OperationRecord["kind"],
+    where: { readonly volume: string; readonly snapshot: string },
+    params: Record<string, unknown> = {},
+  ): Promise<Operation> {
+    const { volume, snapshot } = where;
+    const record = await this.#state.change((state) => {
+      const same = state.operations.find(
+        (one) => one.state === "running" && one.kind === kind && one.volume === volume && one.snapshot === snapshot,
+      );
+      if (same !== undefined && sameAsked(same.params, params)) return same;
+      if (same !== undefined)
+        throw new Problem("busy", `${volume}@${snapshot}: operation ${same.id} (${kind}) is under way already`);
+      const id = `op-${state.nextOperation}`;
+      const created = new Date().toISOString();
+      const made: OperationRecord = { id, kind, volume, snapshot, state: "running", created, params };
+      state.nextOperation += 1;
+      state.operations.push(made);
+      forget(state.operations);
+      return made;
+    });
+    if (!this.#runs.has(record.id)) {
+      this.#journal.add({ type: "operation-started", volume, snapshot, data: { operation: record.id, kind } });
+      this.#begin(record);
+    }
+    return this.#shown(record);
+  }
+
+  /** Those that the last daemon left behind, of one volume. */
+  resume(volume: string): void {
+    for (const record of this.#state.now.operations)
+      if (record.state === "running" && record.volume === volume && !this.#runs.has(record.id)) this.#begin(record);
+  }
+
+  /** It ends as soon as it can; what it has done stays. Throws a Problem (not-found). */
+  cancel(id: string): Operation {
+    const record = this.#record(id);
+    this.#runs.get(id)?.abort.abort();
+    return this.#shown(record);
+  }
+
+  /** As `get`, when it has ended, or after so many seconds. */
+  async wait(id: string, seconds: number, signal?: AbortSignal): Promise<Operation> {
+    const run = this.#runs.get(id);
+    if (run !== undefined) {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise((resolve) => {
+        timer = setTimeout(resolve, seconds * 1000);
+        signal?.addEventListener("abort", resolve, { once: true });
+      });
+      await Promise.race([run.ended, late]);
+      clearTimeout(timer);
+    }
+    return this.get(id);
+  }
+
+  /** None is begun any more, and what ends now ends with the daemon. */
+  stopping(): void {
+    this.#isStopping = true;
+  }
+
+  async close(): Promise<void> {
+    this.#isStopping = true;
+    await Promise.allSettled([...this.#runs.values()].map(({ ended }) => ended));
+  }
+
+  #record(id: string): OperationRecord {
+    const record = this.#state.now.operations.find((one) => one.id === id);
+    if (record === undefined) throw new Problem("not-found", `there is no operation ${id}`, { retry: "never" });
+    return record;
+  }
+
+  #begin(record: OperationRecord): void {
+    const abort = new AbortController();
+    // The run is known before it can end.
+    const ended = Promise.resolve().then(() => this.#run(record, abort.signal));
+    this.#runs.set(record.id, {
+      abort,
+      begun: performance.now(),
+      ended,
+      progress: { fraction: 0 },
+      firstFraction: undefined,
+    });
+  }
+
+  async #run(record: OperationRecord, signal: AbortSignal): Promise<void> {
+    const stopping = (): boolean => this.#isStopping;
+    const end = await this.#runners[record.kind]({
+      record,
+      signal,
+      get isStopping() {
+        return stopping();
+      },
+      progress: (progress) => this.#progress(record.id, progress),
+      note: (params) => this.#note(record.id, params),
+    }).then(
+      (result): Partial<OperationRecord> => ({ state: "done", ...(result === undefined ? {} : { result }) }),
+      (error: unknown): Partial<OperationRecord> | undefined => {
+        const problem = problemOf(error);
+        // It goes on at the next start.
+        if (this.#isStopping && problem.code === "closing") return undefined;
+        return { state: problem.code === "cancelled" ? "cancelled" : "failed", problem: { ...problem.details } };
+      },
+    );
+    if (end !== undefined) await this.#ended(record, end);
+    this.#runs.delete(record.id);
+  }
+
+  async #ended(record: OperationRecord, end: Partial<OperationRecord>): Promise<void> {
+    const { id, kind, volume, snapshot } = record;
+    for (;;) {
+      try {
+        await this.#state.change((state) => {
+          const one = state.operations.find((other) => other.id === id);
+          if (one !== undefined) Object.assign(one, end, { ended: new Date().toISOString() });
+        });
+        break;
+      } catch {
+        // The state has no room: the operation is not over for anybody before that is written, and runs again at the next start.
+        if (this.#isStopping) return;
+        await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+      }
+    }
+    const data = {
+      operation: id,
+      kind,
+      state: end.state,
+      ...(end.problem === undefined ? {} : { problem: end.problem }),
+    };
+    this.#journal.add({ type: "operation-ended", volume, snapshot, data });
+  }
+
+  #progress(id: string, progress: Progress): void {
+    const run = this.#runs.get(id);
+    if (run === undefined) return;
+    run.progress = progress;
+    run.firstFraction ??= progress.fraction;
+  }
+
+  async #note(id: string, params: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.#state.change((state) => {
+      const one = state.operations.find((other) => other.id === id);
+      if (one !== undefined) one.params = { ...one.params, ...params };
+    });
+  }
+
+  #shown(record: OperationRecord): Operation {
+    const now = this.#state.now.operations.find(({ id }) => id === record.id) ?? record;
+    const { problem, ...rest } = now;
+    const told = problem === undefined ? {} : { problem: problem as unknown as ProblemDetails };
+    const run = this.#runs.get(record.id);
+    if (run === undefined || now.state !== "running")
+      return { ...rest, ...told, fraction: now.state === "done" ? 1 : 0 };
+    const { fraction, left, unit } = run.progress;
+    const seconds = (performance.now() - run.begun) / 1000;
+    const done = fraction - (run.firstFraction ?? fraction);
+    const perSecond = seconds > 0 ? done / seconds : 0;
+    const etaSeconds = perSecond > 0 ? Math.ceil((1 - fraction) / perSecond) : undefined;
+    const rate = left === undefined || fraction >= 1 ? undefined : (perSecond * left) / (1 - fraction);
+    return { ...rest, ...told, fraction, left, unit, rate, etaSeconds };
+  }
+}
+
+/** What was noted since is not asked again. */
+function sameAsked(had: Record<string, unknown>, asked: Record<string, unknown>): boolean {
+  return Object.entries(asked).every(([key, value]) => JSON.stringify(had[key]) === JSON.stringify(value));
+}
+
+function forget(operations: OperationRecord[]): void {
+  while (operations.length > KEPT) {
+    const oldest = operations.findIndex(({ state }) => state !== "running");
+    if (oldest < 0) return;
+    operations.splice(oldest, 1);
+  }
+}

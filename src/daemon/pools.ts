@@ -1,0 +1,175 @@
+/**
+ * Pools: folders in which COW files are made, with a limit of what they may take together.
+ *
+ *   DIR/VOLUME@SNAPSHOT.RANDOM.cow    a file for each snapshot that has a size and no device; it goes when the snapshot is dropped
+ *
+ * The limit is looked at when a snapshot is made or grown, and bounds how far files grow by themselves. What else lies in the folder is nobody's here, and does not
+ * count. A pool is a name for a folder: its files are found by the register of the origin, wherever they are.
+ */
+import { randomBytes } from "node:crypto";
+import { readdir, realpath, rm, stat, statfs } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Journal } from "./journal.ts";
+import { checkPlainName, own } from "./names.ts";
+import { Problem, problemOf } from "./problem.ts";
+import type { PoolSpec, SnapshotSpec } from "./state.ts";
+import type { StateFile } from "./state-file.ts";
+
+const SUFFIX = ".cow";
+const NAME_LETTERS_MAX = 180;
+export const DEFAULT_POOL = "default";
+
+export interface PoolView extends PoolSpec {
+  readonly name: string;
+  /** Bytes of its files, as long as they are. */
+  readonly usedBytes: number;
+  /** What may be made yet: of the limit, and of the file system. */
+  readonly freeBytes: number;
+}
+
+/** Where a new store is made. */
+export interface StorePlace {
+  readonly cow: string;
+  readonly size?: number | undefined;
+  readonly sparse?: boolean | undefined;
+  /** The file is the daemon's: it goes with its snapshot. */
+  readonly pool?: string | undefined;
+}
+
+export class Pools {
+  readonly #state: StateFile;
+  readonly #journal: Journal;
+
+  constructor(state: StateFile, journal: Journal) {
+    this.#state = state;
+    this.#journal = journal;
+  }
+
+  async list(): Promise<PoolView[]> {
+    return await Promise.all(Object.entries(this.#state.now.pools).map(([name, spec]) => view(name, spec)));
+  }
+
+  /** Throws a Problem (not-found). */
+  async get(name: string): Promise<PoolView> {
+    return await view(name, this.#spec(name));
+  }
+
+  /** True: it is new. Throws a Problem: differs, not-found (there is no such folder), bad-request. */
+  async create(name: string, spec: PoolSpec): Promise<boolean> {
+    checkPlainName("a pool", name);
+    if (!spec.dir.startsWith("/")) throw new Problem("bad-request", "the folder of a pool must be an absolute path");
+    const found = await stat(spec.dir).catch((error: unknown) => {
+      throw problemOf(error);
+    });
+    if (!found.isDirectory()) throw new Problem("refused", `${spec.dir} is no folder`);
+    const made = { ...spec, dir: await realpath(spec.dir) };
+    const isNew = await this.#state.change((state) => {
+      const there = own(state.pools, name);
+      if (there === undefined) {
+        state.pools[name] = made;
+        return true;
+      }
+      if (JSON.stringify(sorted(there)) !== JSON.stringify(sorted(made)))
+        throw new Problem("differs", `there is a pool '${name}' with another folder, or other settings`);
+      return false;
+    });
+    if (isNew) this.#journal.add({ type: "pool-created", data: { pool: name, dir: spec.dir } });
+    return isNew;
+  }
+
+  /** False: there is none. Throws a Problem (busy): snapshots have their files there. */
+  async remove(name: string): Promise<boolean> {
+    const isGone = await this.#state.change((state) => {
+      if (own(state.pools, name) === undefined) return false;
+      for (const [volume, snapshots] of Object.entries(state.snapshots))
+        for (const [snapshot, spec] of Object.entries(snapshots))
+          if (spec.pool === name) throw new Problem("busy", `pool '${name}' has the store of ${volume}@${snapshot}`);
+      delete state.pools[name];
+      return true;
+    });
+    if (isGone) this.#journal.add({ type: "pool-removed", data: { pool: name } });
+    return isGone;
+  }
+
+  /** Where the store of a new snapshot is to be. Throws a Problem: bad-request, not-found, no-room. */
+  async place(volume: string, snapshot: string, { device, size, pool }: SnapshotSpec): Promise<StorePlace> {
+    if (device !== undefined) {
+      if (pool !== undefined) throw new Problem("bad-request", "a snapshot has a device or a pool, not both");
+      return { cow: device, size };
+    }
+    if (size === undefined)
+      throw new Problem("bad-request", "a snapshot needs a size (bytes), or a device", {
+        hint: "for example --size 10G, or --device /dev/vg/cow",
+      });
+    const name = pool ?? this.#only();
+    const spec = this.#spec(name);
+    const { freeBytes } = await view(name, spec);
+    if (size > freeBytes)
+      throw new Problem("no-room", `pool '${name}' (${spec.dir}) has ${freeBytes} bytes left, and ${size} are needed`);
+    return { cow: join(spec.dir, fileName(volume, snapshot)), size, sparse: spec.space === "sparse", pool: name };
+  }
+
+  /** Bytes by which the store may grow, beside what it has. Undefined: it is in no pool, or in one without a limit. */
+  async room(pool: string | undefined): Promise<number | undefined> {
+    const spec = pool === undefined ? undefined : own(this.#state.now.pools, pool);
+    if (pool === undefined || spec?.limit === undefined) return undefined;
+    return (await view(pool, spec)).freeBytes;
+  }
+
+  /** Takes away what `place` has named, and nobody needs any more. */
+  async removeFile(pool: string | undefined, cow: string): Promise<void> {
+    const spec = pool === undefined ? undefined : own(this.#state.now.pools, pool);
+    if (spec === undefined || dirname(cow) !== spec.dir || !cow.endsWith(SUFFIX)) return;
+    await rm(cow, { force: true });
+  }
+
+  #spec(name: string): PoolSpec {
+    const spec = own(this.#state.now.pools, name);
+    if (spec === undefined)
+      throw new Problem("not-found", `there is no pool '${name}'`, { hint: "snapring pool list shows them" });
+    return spec;
+  }
+
+  #only(): string {
+    const names = Object.keys(this.#state.now.pools);
+    if (names.includes(DEFAULT_POOL)) return DEFAULT_POOL;
+    if (names.length === 1) return names[0];
+    const hint =
+      names.length === 0 ? "make one: snapring pool create default DIR" : `name one of them: ${names.join(", ")}`;
+    throw new Problem("refused", names.length === 0 ? "there is no pool for its file" : "there are several pools", {
+      hint,
+    });
+  }
+}
+
+async function view(name: string, spec: PoolSpec): Promise<PoolView> {
+  try {
+    const files = (await readdir(spec.dir)).filter((file) => file.endsWith(SUFFIX));
+    const sizes = await Promise.all(
+      files.map((file) =>
+        stat(join(spec.dir, file)).then(
+          ({ size }) => size,
+          () => 0,
+        ),
+      ),
+    );
+    const usedBytes = sizes.reduce((sum, size) => sum + size, 0);
+    const { bavail, bsize } = await statfs(spec.dir);
+    const ofLimit = spec.limit === undefined ? Number.POSITIVE_INFINITY : Math.max(0, spec.limit - usedBytes);
+    // What is not reserved may be promised several times.
+    const ofDisk = spec.space === "sparse" && spec.limit !== undefined ? Number.POSITIVE_INFINITY : bavail * bsize;
+    return { name, ...spec, usedBytes, freeBytes: Math.min(ofLimit, ofDisk) };
+  } catch (error) {
+    throw problemOf(error, `pool '${name}'`);
+  }
+}
+
+/** A name for the eye; what makes it one's own is the end. */
+function fileName(volume: string, snapshot: string): string {
+  const name = encodeURIComponent(`${volume}@${snapshot}`).replaceAll("%40", "@").slice(0, NAME_LETTERS_MAX);
+  return `${name}.${randomBytes(4).toString("hex")}${SUFFIX}`;
+}
+
+function sorted({ dir, limit, space }: PoolSpec): unknown[] {
+  return [dir, limit ?? null, space];
+}

@@ -1,0 +1,306 @@
+/**
+ * The verbs of a snapshot: each may be said twice, cut in the middle, and said again.
+ *
+ *   create   written down (creation) ─▶ made, by the engine ─▶ told ─▶ policy written, creation forgotten
+ *              └─ the daemon dies: at the next opening of the volume it is there: told, policy written; or not: its file goes, and that is told
+ *   drop     an operation: header invalid, registers forget it (E-41) ─▶ its file goes, where it is a pool's ─▶ told ─▶ policy forgotten
+ *   grow     an operation: the file grows, and the engine takes that over (E-45)
+ *
+ * Which snapshots there are says the volume, never the state.
+ */
+import type { CreatedSnapshot, Volume } from "../index.ts";
+import type { Journal } from "./journal.ts";
+import type { RunningOperation } from "./operations.ts";
+import { checkSnapshotName, own, ownOr } from "./names.ts";
+import { engineOptions, type OwnedVolume } from "./owned-volume.ts";
+import type { Pools } from "./pools.ts";
+import { Problem, problemOf } from "./problem.ts";
+import { snapshotView, type SnapshotView } from "./snapshot-view.ts";
+import type { Creation, SnapshotPolicy, SnapshotSpec } from "./state.ts";
+import type { StateFile } from "./state-file.ts";
+import type { Volumes } from "./volumes.ts";
+
+export interface SnapshotsParts {
+  readonly state: StateFile;
+  readonly journal: Journal;
+  readonly volumes: Volumes;
+  readonly pools: Pools;
+}
+
+export interface Created {
+  readonly isNew: boolean;
+  readonly snapshot: SnapshotView;
+  /** How long clients' writes were held; undefined where it was there. */
+  readonly pauseUs?: number | undefined;
+}
+
+/** What a verb would do. */
+export interface DryRun {
+  readonly dryRun: true;
+  readonly does: string;
+  readonly neededBytes?: number | undefined;
+  readonly freedBytes?: number | undefined;
+  readonly path?: string | undefined;
+}
+
+export class Snapshots {
+  readonly #parts: SnapshotsParts;
+  /** Being made, by their names: who asks again waits. */
+  readonly #making = new Map<string, Promise<unknown>>();
+
+  constructor(parts: SnapshotsParts) {
+    this.#parts = parts;
+  }
+
+  /** Of a volume, or of all that are open. Throws a Problem (not-found). */
+  list(volume?: string): SnapshotView[] {
+    const { volumes } = this.#parts;
+    const asked = volume === undefined ? volumes.all : [volumes.get(volume)];
+    return asked.flatMap((owned) => namesIn(owned.opened).map((name) => this.#view(owned, name)));
+  }
+
+  /** Throws a Problem: not-found, not-open. */
+  get(volume: string, name: string): SnapshotView {
+    const owned = this.#parts.volumes.get(volume);
+    if (!namesIn(owned.volume).includes(name)) throw noSuch(volume, name);
+    return this.#view(owned, name);
+  }
+
+  has(volume: string, name: string): boolean {
+    return namesIn(this.#parts.volumes.get(volume).volume).includes(name);
+  }
+
+  /** The same again is the same answer. Throws a Problem: differs, bad-request, no-room, not-open, and what the engine refuses. */
+  async create(volume: string, name: string, spec: SnapshotSpec): Promise<Created> {
+    checkSnapshotName(name);
+    const key = `${volume}@${name}`;
+    await this.#making.get(key)?.catch(() => {});
+    const owned = this.#parts.volumes.get(volume);
+    if (this.has(volume, name)) return this.#same(owned, name, spec);
+    const making = this.#create(owned, name, spec);
+    this.#making.set(key, making);
+    try {
+      const { pauseUs } = await making;
+      return { isNew: true, snapshot: this.#view(owned, name), pauseUs };
+    } finally {
+      this.#making.delete(key);
+    }
+  }
+
+  /** What `create` would do. Throws what that would, as far as it can be known before. */
+  async wouldCreate(volume: string, name: string, spec: SnapshotSpec): Promise<DryRun> {
+    const owned = this.#parts.volumes.get(volume);
+    if (this.has(volume, name)) {
+      this.#same(owned, name, spec);
+      return { dryRun: true, does: "nothing: it is there" };
+    }
+    const { cow, size, sparse } = await this.#parts.pools.place(volume, name, spec);
+    return { dryRun: true, does: "makes the snapshot", path: cow, ...(sparse === true ? {} : { neededBytes: size }) };
+  }
+
+  /** At once, durable when it resolves. Throws a Problem. */
+  async setPolicy(volume: string, name: string, policy: SnapshotPolicy): Promise<SnapshotView> {
+    const owned = this.#parts.volumes.get(volume);
+    if (!this.has(volume, name)) throw noSuch(volume, name);
+    const { grow, whenFull, stallSeconds } = policy;
+    try {
+      await owned.volume.setSnapshotPolicy(name, {
+        ...(grow === undefined ? {} : { grow }),
+        ...(whenFull === undefined ? {} : { whenFull }),
+        ...(stallSeconds === undefined ? {} : { stallSeconds }),
+      });
+    } catch (error) {
+      throw problemOf(error, `${volume}@${name}`);
+    }
+    await this.#parts.state.change((state) => {
+      const of = ownOr(state.snapshots, volume, () => ({}));
+      of[name] = { ...own(of, name), ...policy };
+    });
+    return this.#view(owned, name);
+  }
+
+  /** What a drop would do. Undefined: there is none. Throws a Problem: in-group, merging, not-open. */
+  wouldDrop(volume: string, name: string, group?: string): DryRun | undefined {
+    if (!this.has(volume, name)) return undefined;
+    this.#refuseDrop(volume, name, group);
+    const { pool, cow, sizeBytes } = this.get(volume, name);
+    const isRemoved = pool !== undefined;
+    return {
+      dryRun: true,
+      does: isRemoved
+        ? "drops the snapshot, and removes its file"
+        : "drops the snapshot; its COW device stays, marked invalid",
+      path: cow,
+      freedBytes: isRemoved ? sizeBytes : 0,
+    };
+  }
+
+  /** What a growth to so many bytes would do. Throws a Problem: not-found, no-room, refused. */
+  async wouldGrow(volume: string, name: string, size: number): Promise<DryRun> {
+    const { sizeBytes, pool, cow } = this.get(volume, name);
+    if (size < sizeBytes)
+      throw new Problem("refused", `${volume}@${name} has ${sizeBytes} bytes: it cannot become smaller`);
+    const neededBytes = size - sizeBytes;
+    const room = await this.#parts.pools.room(pool);
+    if (room !== undefined && neededBytes > room)
+      throw new Problem("no-room", `pool '${pool}' has ${room} bytes left, and ${neededBytes} are needed`);
+    return { dryRun: true, does: "makes the COW file larger", path: cow, neededBytes };
+  }
+
+  /** The operation "drop". */
+  async runDrop({ record }: RunningOperation): Promise<Record<string, unknown> | undefined> {
+    const { volumes, pools, state, journal } = this.#parts;
+    const { volume: where, snapshot: name, id } = record;
+    const { volume } = volumes.get(where);
+    const spec = own(own(state.now.snapshots, where) ?? {}, name);
+    const cow = record.params["cow"];
+    if (namesIn(volume).includes(name)) await volume.dropSnapshot(name);
+    if (typeof cow === "string") await pools.removeFile(spec?.pool, cow);
+    await state.change((now) => {
+      delete own(now.snapshots, where)?.[name];
+    });
+    if (journal.find(({ type, data }) => type === "snapshot-dropped" && data?.["operation"] === id) === undefined)
+      journal.add({ type: "snapshot-dropped", volume: where, snapshot: name, data: { operation: id } });
+    return undefined;
+  }
+
+  /** The operation "grow". */
+  async runGrow({ record }: RunningOperation): Promise<Record<string, unknown>> {
+    const { volume: where, snapshot: name, params } = record;
+    const { volume } = this.#parts.volumes.get(where);
+    const size = params["size"];
+    await volume.growSnapshot(name, typeof size === "number" ? { size } : {});
+    return { sizeBytes: this.get(where, name).sizeBytes };
+  }
+
+  /** A volume is open: what had been begun there is finished, or undone. */
+  async settleCreations(volume: OwnedVolume): Promise<void> {
+    const { state } = this.#parts;
+    const begun = state.now.creations.filter(
+      ({ group, members }) => group === undefined && members[0].volume === volume.name,
+    );
+    for (const creation of begun) if (!this.#making.has(keyOf(creation))) await this.#settle(volume, creation);
+  }
+
+  /** It is the volume's, whoever has made it: what the state has to say of it from now on. */
+  async made(creation: Creation, data: Readonly<Record<string, unknown>>): Promise<void> {
+    const { state, journal } = this.#parts;
+    const { id, members } = creation;
+    const isTold = journal.find(({ type, data: of }) => type === "snapshot-created" && of?.["creation"] === id);
+    if (isTold === undefined)
+      for (const { volume, snapshot } of members)
+        journal.add({ type: "snapshot-created", volume, snapshot, data: { creation: id, ...data } });
+    await journal.settled();
+    await state.change((now) => {
+      for (const { volume, snapshot, spec } of members) ownOr(now.snapshots, volume, () => ({}))[snapshot] = spec;
+      now.creations = now.creations.filter((one) => one.id !== id);
+    });
+  }
+
+  /** Nothing of it is left. */
+  async undone({ id, members }: Creation, isTold: boolean): Promise<void> {
+    const { state, journal, pools } = this.#parts;
+    for (const { spec, file } of members) if (file !== undefined) await pools.removeFile(spec.pool, file);
+    if (isTold)
+      for (const { volume, snapshot } of members)
+        journal.add({ type: "snapshot-creation-undone", volume, snapshot, data: { creation: id } });
+    await state.change((now) => {
+      now.creations = now.creations.filter((one) => one.id !== id);
+    });
+  }
+
+  async #settle(owned: OwnedVolume, creation: Creation): Promise<void> {
+    const { snapshot } = creation.members[0];
+    if (namesIn(owned.volume).includes(snapshot)) await this.made(creation, { recovered: true });
+    else await this.undone(creation, true);
+  }
+
+  async #create(owned: OwnedVolume, name: string, asked: SnapshotSpec): Promise<CreatedSnapshot> {
+    const { pools } = this.#parts;
+    const { volume } = owned;
+    const place = await pools.place(owned.name, name, asked);
+    const spec: SnapshotSpec = { ...asked, ...(place.pool === undefined ? {} : { pool: place.pool }) };
+    const file = place.pool === undefined ? undefined : place.cow;
+    const creation = await this.begin([{ volume: owned.name, snapshot: name, spec, file }]);
+    let created: CreatedSnapshot;
+    try {
+      created = await volume.createSnapshot({ name, ...storeOptions(place, spec) });
+    } catch (error) {
+      await this.undone(creation, false).catch(() => {});
+      throw problemOf(error, `${owned.name}@${name}`);
+    }
+    await this.made(creation, { pauseUs: created.pauseUs });
+    return created;
+  }
+
+  /** Written down before anything is made. */
+  async begin(members: Creation["members"], group?: string): Promise<Creation> {
+    const begun = new Date().toISOString();
+    return await this.#parts.state.change((state) => {
+      const id = `new-${state.nextOperation}`;
+      state.nextOperation += 1;
+      const creation: Creation = { id, members, begun, ...(group === undefined ? {} : { group }) };
+      state.creations.push(creation);
+      return creation;
+    });
+  }
+
+  #same(owned: OwnedVolume, name: string, asked: SnapshotSpec): Created {
+    const known = own(own(this.#parts.state.now.snapshots, owned.name) ?? {}, name) ?? {};
+    const differing = Object.entries(asked).filter(
+      ([key, value]) => JSON.stringify(known[key as keyof SnapshotSpec]) !== JSON.stringify(value),
+    );
+    if (differing.length > 0) {
+      const what = differing.map(([key]) => key).join(", ");
+      throw new Problem("differs", `there is a snapshot ${owned.name}@${name} already, and it differs in: ${what}`);
+    }
+    return { isNew: false, snapshot: this.#view(owned, name) };
+  }
+
+  #refuseDrop(volume: string, name: string, group: string | undefined): void {
+    const { state, volumes } = this.#parts;
+    for (const [other, { members }] of Object.entries(state.now.groups))
+      if (other !== group && members.some((one) => one.volume === volume && one.snapshot === name))
+        throw new Problem("in-group", `${volume}@${name} is a member of group '${other}'`, {
+          hint: "drop the group: its members are one point in time",
+        });
+    if (volumes.get(volume).volume.stats().merge?.snapshot === name)
+      throw new Problem("merging", `${volume}@${name} is merging`, { hint: "wait for its end, or stop it" });
+  }
+
+  #view(owned: OwnedVolume, name: string): SnapshotView {
+    const { state } = this.#parts;
+    const group = Object.entries(state.now.groups).find(([, { members }]) =>
+      members.some((one) => one.volume === owned.name && one.snapshot === name),
+    );
+    return snapshotView(owned, name, own(own(state.now.snapshots, owned.name) ?? {}, name) ?? {}, group?.[0]);
+  }
+}
+
+/** For the engine. */
+export function storeOptions(
+  { cow, size, sparse }: { cow: string; size?: number | undefined; sparse?: boolean | undefined },
+  spec: SnapshotSpec,
+): Record<string, unknown> & { cow: string } {
+  return {
+    cow,
+    ...(size === undefined ? {} : { size }),
+    ...(sparse === undefined ? {} : { sparse }),
+    ...(spec.chunkSize === undefined ? {} : { chunkSize: spec.chunkSize }),
+    ...engineOptions(spec),
+  };
+}
+
+function namesIn(volume: Volume | undefined): string[] {
+  return (volume?.exports ?? []).slice(1).map(({ name }) => name);
+}
+
+function keyOf({ members }: Creation): string {
+  return `${members[0].volume}@${members[0].snapshot}`;
+}
+
+function noSuch(volume: string, name: string): Problem {
+  return new Problem("not-found", `there is no snapshot ${volume}@${name}`, {
+    hint: "snapring snapshot list shows them",
+  });
+}

@@ -1,0 +1,193 @@
+/**
+ * The daemon's volumes: all of them opened at the start, side by side, before anybody is served; added, opened again and removed later on.
+ *
+ *   add     opened ─▶ written down: one that cannot be opened is not added
+ *   remove  closed ─▶ forgotten: its snapshots stay registered beside the origin, and its files as they are
+ */
+import { resolve } from "node:path";
+import type { Engine } from "../index.ts";
+import type { Journal } from "./journal.ts";
+import { checkVolumeName, own } from "./names.ts";
+import { FULL_PERCENT, type MergePace, type OwnedState, OwnedVolume } from "./owned-volume.ts";
+import { Problem, type ProblemDetails } from "./problem.ts";
+import type { DaemonState, VolumeSpec } from "./state.ts";
+import type { StateFile } from "./state-file.ts";
+
+/** As the API shows it. */
+export interface VolumeView {
+  readonly name: string;
+  readonly origin: string;
+  readonly state: OwnedState;
+  readonly problem?: ProblemDetails | undefined;
+  readonly readOnly: boolean;
+  readonly trim: "keep" | "preserve";
+  /** Bytes; undefined where it is not open. */
+  readonly sizeBytes?: number | undefined;
+  readonly snapshots: number;
+  readonly uris: readonly string[];
+}
+
+export interface VolumesParts {
+  readonly engine: Engine;
+  readonly state: StateFile;
+  readonly journal: Journal;
+  /** Of a volume's own. */
+  readonly log: (line: string, volume: string) => void;
+  /** A volume is open: what was begun with it goes on. Its problems are its own. */
+  readonly opened: (volume: OwnedVolume) => Promise<void>;
+}
+
+export class Volumes {
+  readonly #parts: VolumesParts;
+  readonly #all = new Map<string, OwnedVolume>();
+  /** Being added. */
+  readonly #adding = new Map<string, Promise<boolean>>();
+
+  constructor(parts: VolumesParts) {
+    this.#parts = parts;
+    for (const [name, spec] of Object.entries(parts.state.now.volumes)) this.#all.set(name, this.#owned(name, spec));
+  }
+
+  /** Resolves when each has been opened, or has failed. */
+  async openAll(): Promise<void> {
+    await Promise.all([...this.#all.values()].map((volume) => this.#open(volume).catch(() => {})));
+  }
+
+  get all(): readonly OwnedVolume[] {
+    return [...this.#all.values()];
+  }
+
+  list(): VolumeView[] {
+    return this.all.map((volume) => this.view(volume));
+  }
+
+  /** Throws a Problem (not-found). */
+  get(name: string): OwnedVolume {
+    const volume = this.#all.get(name);
+    if (volume === undefined)
+      throw new Problem("not-found", `there is no volume '${name}'`, { hint: "snapring volume list shows them" });
+    return volume;
+  }
+
+  /** True: it is new. The same spec again changes nothing. Throws a Problem: differs, bad-request, and why it cannot be opened. */
+  async add(name: string, given: VolumeSpec): Promise<boolean> {
+    checkVolumeName(name);
+    if (!given.origin.startsWith("/"))
+      throw new Problem("bad-request", "the origin must be an absolute path: the daemon has a folder of its own");
+    const spec = { ...given, origin: resolve(given.origin) };
+    const before = this.#adding.get(name);
+    if (before !== undefined) await before.catch(() => {});
+    const there = this.#all.get(name);
+    if (there !== undefined) {
+      if (isSame(there.spec, spec)) return false;
+      throw new Problem("differs", `there is a volume '${name}' with another origin, or other settings`);
+    }
+    const adding = this.#add(name, spec);
+    this.#adding.set(name, adding);
+    try {
+      return await adding;
+    } finally {
+      this.#adding.delete(name);
+    }
+  }
+
+  /** Resolves when it is open. Throws a Problem. */
+  async open(name: string, how: { readonly invalidateMissing?: boolean | undefined }): Promise<void> {
+    await this.#open(this.get(name), how);
+  }
+
+  /** False: there is none. Throws a Problem: in-group, busy, device-hangs. */
+  async remove(name: string): Promise<boolean> {
+    const volume = this.#all.get(name);
+    if (volume === undefined) return false;
+    const { state, journal } = this.#parts;
+    const { groups, operations } = state.now;
+    for (const [group, { members }] of Object.entries(groups))
+      if (members.some((member) => member.volume === name))
+        throw new Problem("in-group", `volume '${name}' has a snapshot in group '${group}'`, {
+          hint: "drop the group first",
+        });
+    const busy = operations.find((one) => one.volume === name && one.state === "running");
+    if (busy !== undefined)
+      throw new Problem("busy", `operation ${busy.id} (${busy.kind}) of volume '${name}' is under way`, {
+        hint: "wait for it, or cancel it",
+      });
+    await volume.close();
+    await state.change((now) => {
+      delete now.volumes[name];
+      delete now.snapshots[name];
+    });
+    this.#all.delete(name);
+    journal.add({ type: "volume-removed", volume: name });
+    return true;
+  }
+
+  /** All at a time. Resolves when each is closed, or waits for its device. */
+  async close(signal?: AbortSignal): Promise<void> {
+    await Promise.allSettled(this.all.map((volume) => volume.close(signal)));
+  }
+
+  view(volume: OwnedVolume): VolumeView {
+    const { name, spec, state, problem, opened } = volume;
+    const exports = opened?.exports ?? [];
+    return {
+      name,
+      origin: spec.origin,
+      state,
+      ...(problem === undefined ? {} : { problem }),
+      readOnly: spec.readOnly ?? false,
+      trim: spec.trim ?? "keep",
+      ...(exports.length === 0 ? {} : { sizeBytes: exports[0].sizeBytes }),
+      snapshots: Math.max(0, exports.length - 1),
+      uris: this.#parts.engine.uris(name),
+    };
+  }
+
+  async #add(name: string, spec: VolumeSpec): Promise<boolean> {
+    const { state, journal } = this.#parts;
+    const volume = this.#owned(name, spec);
+    await volume.open();
+    try {
+      await state.change((now) => {
+        now.volumes[name] = spec;
+      });
+    } catch (error) {
+      await volume.close();
+      throw error;
+    }
+    this.#all.set(name, volume);
+    journal.add({ type: "volume-added", volume: name, data: { origin: spec.origin } });
+    await this.#parts.opened(volume);
+    return true;
+  }
+
+  async #open(volume: OwnedVolume, how: { readonly invalidateMissing?: boolean | undefined } = {}): Promise<void> {
+    await volume.open(how);
+    await this.#parts.opened(volume);
+  }
+
+  #owned(name: string, spec: VolumeSpec): OwnedVolume {
+    const { engine, state, journal, log } = this.#parts;
+    return new OwnedVolume(name, spec, {
+      ...{ engine, journal },
+      log: (line) => log(line, name),
+      pace: () => paceOf(name, state.now),
+      policy: (snapshot) => own(own(state.now.snapshots, name) ?? {}, snapshot),
+    });
+  }
+}
+
+function paceOf(volume: string, { operations }: DaemonState): MergePace {
+  const merge = operations.find((one) => one.kind === "merge" && one.volume === volume && one.state === "running");
+  const throttle = merge?.params["throttle"];
+  return {
+    percent: typeof throttle === "number" ? throttle : FULL_PERCENT,
+    paused: merge?.params["paused"] === true,
+  };
+}
+
+function isSame(a: VolumeSpec, b: VolumeSpec): boolean {
+  const settings = ({ origin, readOnly = false, trim = "keep", direct }: VolumeSpec): string =>
+    JSON.stringify([origin, readOnly, trim, direct ?? null]);
+  return settings(a) === settings(b);
+}

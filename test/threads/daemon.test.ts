@@ -1,0 +1,410 @@
+/**
+ * The daemon's verbs as its clients see them: each may be said twice, cut in the middle and said again, and what is refused is refused in words.
+ */
+import { readdirSync } from "node:fs";
+import { rename, rm, writeFile } from "node:fs/promises";
+import { afterEach, describe, expect, test } from "vitest";
+import { StateFile } from "../../src/daemon/state-file.ts";
+import { DaemonBench, MIB, ORIGIN_BYTES, removeDaemons } from "../support/daemon-bench.ts";
+import { dataPattern } from "../support/data-pattern.ts";
+import type { NbdClient } from "../support/nbd-client.ts";
+
+afterEach(removeDaemons);
+
+const SNAPSHOT = "/v1/volumes/a/snapshots/monday";
+const SPEC = { size: 2 * MIB };
+
+async function withVolume(...names: readonly string[]): Promise<DaemonBench> {
+  const bench = await DaemonBench.open();
+  for (const name of names.length === 0 ? ["a"] : names) await bench.addVolume(name);
+  return bench;
+}
+
+describe("volumes", () => {
+  test("one that is added is served, and again after a restart; the same again is the same, another is refused", async () => {
+    const bench = await withVolume();
+    const origin = bench.file("a");
+    expect((await bench.ask("PUT", "/v1/volumes/a", { origin })).status).toBe(200);
+    expect(await bench.ask("PUT", "/v1/volumes/a", { origin, readOnly: true })).toMatchObject({
+      status: 409,
+      body: { code: "differs", retry: "never" },
+    });
+    await (await bench.connect("a")).write(0, dataPattern(8192, 99));
+    await bench.restart();
+    const client = await bench.connect("a");
+    expect((await client.read(0, 8192)).equals(dataPattern(8192, 99))).toBe(true);
+    expect((await bench.ask("GET", "/v1/volumes/a")).body).toMatchObject({
+      name: "a",
+      state: "open",
+      sizeBytes: ORIGIN_BYTES,
+      snapshots: 0,
+    });
+  });
+
+  test("one that cannot be opened is not added, and says why", async () => {
+    const bench = await DaemonBench.open();
+    const answer = await bench.ask("PUT", "/v1/volumes/a", { origin: bench.file("none") });
+    expect(answer).toMatchObject({ status: 404, body: { code: "not-found", retry: "after-fix" } });
+    expect(answer.body).toMatchObject({ cause: { code: "ENOENT" } });
+    expect((await bench.ask("GET", "/v1/volumes")).body).toEqual({ volumes: [] });
+    expect((await bench.ask("PUT", "/v1/volumes/a", { origin: "relative" })).body).toMatchObject({
+      code: "bad-request",
+    });
+    expect((await bench.ask("PUT", "/v1/volumes/a%40b", { origin: "/x" })).body).toMatchObject({ code: "bad-request" });
+    expect((await bench.ask("PUT", "/v1/volumes/__proto__", { origin: "/x" })).body).toMatchObject({
+      code: "bad-request",
+    });
+    expect((await bench.ask("GET", "/v1/volumes/constructor")).status).toBe(404);
+  });
+
+  test("two at a time under one name are one", async () => {
+    const bench = await DaemonBench.open();
+    const origin = bench.file("a");
+    await writeFile(origin, bench.before("a"));
+    const statuses = await Promise.all([1, 2, 3].map(() => bench.ask("PUT", "/v1/volumes/a", { origin })));
+    expect(statuses.map(({ status }) => status).sort()).toEqual([200, 200, 201]);
+  });
+
+  test("one that cannot be opened at the start is failed with its reason, the others are served, and it is opened when it can be", async () => {
+    const bench = await withVolume("a", "b");
+    await bench.stop();
+    await rename(bench.file("a"), bench.file("away"));
+    await bench.start();
+    const { body } = await bench.ask<{ problem: object }>("GET", "/v1/volumes/a");
+    expect(body).toMatchObject({ state: "failed", problem: { code: "not-found" } });
+    expect((await bench.ask("GET", SNAPSHOT)).body).toMatchObject({ code: "not-open", status: 409 });
+    expect((await (await bench.connect("b")).read(0, 512)).length).toBe(512);
+    expect((await bench.ask("POST", "/v1/volumes/a/open")).body).toMatchObject({ code: "not-found" });
+    await rename(bench.file("away"), bench.file("a"));
+    expect((await bench.ask("POST", "/v1/volumes/a/open")).body).toMatchObject({ state: "open" });
+    expect((await bench.ask("POST", "/v1/volumes/a/open")).status).toBe(200);
+    const types = (await bench.events()).filter(({ volume }) => volume === "a").map(({ type }) => type);
+    expect(types.slice(-2)).toEqual(["volume-opening", "volume-open"]);
+    expect(types).toContain("volume-failed");
+  });
+
+  test("one whose snapshot is gone opens without it when it is told so", async () => {
+    const bench = await withVolume();
+    const { body } = await bench.ask<{ cow: string }>("PUT", SNAPSHOT, SPEC);
+    await bench.stop();
+    await rm(body.cow);
+    await bench.start();
+    expect((await bench.ask("GET", "/v1/volumes/a")).body).toMatchObject({ state: "failed" });
+    const open = await bench.ask("POST", "/v1/volumes/a/open", { invalidateMissing: true });
+    expect(open.body).toMatchObject({ state: "open", snapshots: 0 });
+  });
+
+  test("one that is removed is served no more; its snapshots are there when it is added again", async () => {
+    const bench = await withVolume();
+    await bench.ask("PUT", SNAPSHOT, SPEC);
+    expect((await bench.ask("DELETE", "/v1/volumes/a")).status).toBe(204);
+    expect((await bench.ask("DELETE", "/v1/volumes/a")).status).toBe(204);
+    await expect(bench.connect("a")).rejects.toThrow();
+    await bench.addVolume("a");
+    expect((await bench.ask("GET", SNAPSHOT)).body).toMatchObject({ state: "active" });
+  });
+});
+
+describe("snapshots", () => {
+  test("one that is made reads as the volume did, is the same when it is asked for again, and is there after a restart", async () => {
+    const bench = await withVolume();
+    const made = await bench.ask<{ pauseUs: number; cow: string }>("PUT", SNAPSHOT, SPEC);
+    expect(made).toMatchObject({
+      status: 201,
+      body: { volume: "a", name: "monday", state: "active", export: "a@monday", pool: "default" },
+    });
+    expect(made.body.pauseUs).toBeGreaterThanOrEqual(0);
+    await (await bench.connect("a")).write(0, Buffer.alloc(MIB));
+    const again = await bench.ask<{ cow: string }>("PUT", SNAPSHOT, SPEC);
+    expect([again.status, again.body.cow]).toEqual([200, made.body.cow]);
+    expect(await bench.ask("PUT", SNAPSHOT, { size: 4 * MIB })).toMatchObject({
+      status: 409,
+      body: { code: "differs" },
+    });
+    await bench.restart();
+    const snapshot = await bench.connect("a@monday");
+    expect((await snapshot.read(0, ORIGIN_BYTES)).equals(bench.before("a"))).toBe(true);
+    expect(readdirSync(bench.file("pool"))).toHaveLength(1);
+    expect((await bench.events()).filter(({ type }) => type === "snapshot-created")).toHaveLength(1);
+  });
+
+  test("several requests for one at a time are one snapshot", async () => {
+    const bench = await withVolume();
+    const answers = await Promise.all([1, 2, 3, 4].map(() => bench.ask("PUT", SNAPSHOT, SPEC)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 200, 201]);
+    expect(readdirSync(bench.file("pool"))).toHaveLength(1);
+  });
+
+  test("a dry run says what would happen, and nothing happens", async () => {
+    const bench = await withVolume();
+    const dry = await bench.ask("PUT", `${SNAPSHOT}?dryRun=true`, SPEC);
+    expect(dry).toMatchObject({ status: 200, body: { dryRun: true, neededBytes: 2 * MIB } });
+    expect(readdirSync(bench.file("pool"))).toEqual([]);
+    expect((await bench.ask("GET", SNAPSHOT)).status).toBe(404);
+    await bench.ask("PUT", SNAPSHOT, SPEC);
+    expect((await bench.ask("DELETE", `${SNAPSHOT}?dryRun=true`)).body).toMatchObject({
+      dryRun: true,
+      freedBytes: 2 * MIB,
+    });
+    expect((await bench.ask("GET", SNAPSHOT)).status).toBe(200);
+  });
+
+  test("one that needs more than its pool has is refused before anything is made", async () => {
+    const bench = await withVolume();
+    const answer = await bench.ask("PUT", SNAPSHOT, { size: 65 * MIB });
+    expect(answer).toMatchObject({ status: 507, body: { code: "no-room", retry: "after-fix" } });
+    expect(await bench.ask("PUT", SNAPSHOT, {})).toMatchObject({ status: 400, body: { code: "bad-request" } });
+    expect(await bench.ask("PUT", SNAPSHOT, { size: MIB, pool: "none" })).toMatchObject({
+      body: { code: "not-found" },
+    });
+    expect(await bench.ask("PUT", SNAPSHOT, { size: MIB, device: "/x", pool: "default" })).toMatchObject({
+      status: 400,
+    });
+    expect((await bench.state())["creations"]).toEqual([]);
+    expect(readdirSync(bench.file("pool"))).toEqual([]);
+  });
+
+  test("one that is dropped takes its file along, and dropping it again is nothing", async () => {
+    const bench = await withVolume();
+    await bench.ask("PUT", SNAPSHOT, SPEC);
+    const client = await bench.connect("a@monday");
+    expect(await bench.operate("DELETE", SNAPSHOT)).toMatchObject({ kind: "drop", state: "done" });
+    await expect(client.read(0, 512)).rejects.toThrow();
+    expect((await bench.ask("DELETE", SNAPSHOT)).status).toBe(204);
+    expect(readdirSync(bench.file("pool"))).toEqual([]);
+    expect((await bench.ask("GET", "/v1/snapshots")).body).toEqual({ snapshots: [] });
+    expect((await bench.events()).filter(({ type }) => type === "snapshot-dropped")).toHaveLength(1);
+    expect((await bench.ask("PUT", SNAPSHOT, { size: 4 * MIB })).status).toBe(201);
+  });
+
+  test("one on a device of its own leaves it there, and a pool's folder has nothing of it", async () => {
+    const bench = await withVolume();
+    const device = bench.file("own.cow");
+    expect((await bench.ask("PUT", SNAPSHOT, { device, size: MIB })).body).toMatchObject({ cow: device });
+    await bench.operate("DELETE", SNAPSHOT);
+    expect(readdirSync(bench.file("."))).toContain("own.cow");
+  });
+
+  test("a creation that the daemon's end has cut is finished, or undone with its file, and which is told", async () => {
+    const bench = await withVolume();
+    const { body } = await bench.ask<{ cow: string }>("PUT", SNAPSHOT, SPEC);
+    const file = bench.file("pool/a@tuesday.0.cow");
+    await bench.stop();
+    const state = await StateFile.open(bench.file("state"));
+    await state.change((now) => {
+      delete now.snapshots["a"];
+      const spec = { ...SPEC, pool: "default" };
+      const begun = new Date().toISOString();
+      now.creations.push({ id: "new-71", begun, members: [{ volume: "a", snapshot: "monday", spec, file: body.cow }] });
+      now.creations.push({ id: "new-72", begun, members: [{ volume: "a", snapshot: "tuesday", spec, file }] });
+    });
+    await state.close();
+    await writeFile(file, "");
+    await bench.start();
+    expect((await bench.state())["creations"]).toEqual([]);
+    expect(readdirSync(bench.file("pool"))).toHaveLength(1);
+    expect((await bench.ask("PUT", SNAPSHOT, SPEC)).status).toBe(200);
+    const ends = (await bench.events()).filter(({ data }) => /^new-7/.test(String(data?.["creation"])));
+    expect(ends.map(({ type, snapshot }) => `${type} ${snapshot}`)).toEqual([
+      "snapshot-created monday",
+      "snapshot-creation-undone tuesday",
+    ]);
+    await bench.restart();
+    expect((await bench.events()).filter(({ data }) => data?.["creation"] === "new-71")).toHaveLength(1);
+  });
+
+  test("a state that cannot be written keeps a snapshot from being made, and nothing of it is left", async () => {
+    const bench = await withVolume();
+    await rename(bench.file("state"), bench.file("away"));
+    expect(await bench.ask("PUT", SNAPSHOT, SPEC)).toMatchObject({ status: 507, body: { code: "state-unwritable" } });
+    await rename(bench.file("away"), bench.file("state"));
+    expect(readdirSync(bench.file("pool"))).toEqual([]);
+    expect((await bench.ask("PUT", SNAPSHOT, SPEC)).status).toBe(201);
+  });
+
+  test("one grows to the size that is asked for, within its pool", async () => {
+    const bench = await withVolume();
+    await bench.ask("PUT", SNAPSHOT, SPEC);
+    expect(await bench.ask("POST", `${SNAPSHOT}/grow`, { size: 80 * MIB })).toMatchObject({ status: 507 });
+    expect(await bench.ask("POST", `${SNAPSHOT}/grow`, { size: MIB })).toMatchObject({
+      status: 422,
+      body: { code: "refused" },
+    });
+    expect((await bench.ask("POST", `${SNAPSHOT}/grow?dryRun=true`, { size: 3 * MIB })).body).toMatchObject({
+      neededBytes: MIB,
+    });
+    expect(await bench.operate("POST", `${SNAPSHOT}/grow`, { size: 3 * MIB })).toMatchObject({
+      state: "done",
+      result: { sizeBytes: 3 * MIB },
+    });
+    expect((await bench.ask("GET", SNAPSHOT)).body).toMatchObject({ sizeBytes: 3 * MIB });
+  });
+
+  test("its policy is changed while it is open, and stands after a restart", async () => {
+    const bench = await withVolume();
+    await bench.ask("PUT", SNAPSHOT, SPEC);
+    const grow = { by: MIB, at: 50, max: 8 * MIB };
+    expect((await bench.ask("PATCH", SNAPSHOT, { grow, whenFull: "stall", stallSeconds: 30 })).body).toMatchObject({
+      grow,
+      whenFull: "stall",
+    });
+    await bench.restart();
+    expect((await bench.ask("GET", SNAPSHOT)).body).toMatchObject({ grow, whenFull: "stall", stallSeconds: 30 });
+    await (await bench.connect("a")).write(0, Buffer.alloc(3 * MIB));
+    await expect
+      .poll(async () => (await bench.ask<{ sizeBytes: number }>("GET", SNAPSHOT)).body.sizeBytes)
+      .toBeGreaterThan(2 * MIB);
+    expect((await bench.ask("GET", SNAPSHOT)).body).toMatchObject({ state: "active" });
+    expect((await bench.ask<object>("PATCH", SNAPSHOT, { grow: null })).body).not.toHaveProperty("grow");
+    expect((await bench.ask("PATCH", SNAPSHOT, {})).status).toBe(400);
+  });
+});
+
+describe("groups", () => {
+  const MEMBERS = { members: ["a", "b"].map((volume) => ({ volume, snapshot: "now", ...SPEC })) };
+
+  test("one is made whole, is the same when it is asked for again, and is dropped whole; no member goes alone", async () => {
+    const bench = await withVolume("a", "b");
+    const made = await bench.ask<{ pauseUs: number }>("PUT", "/v1/groups/g", MEMBERS);
+    expect(made).toMatchObject({ status: 201, body: { name: "g" } });
+    expect((await bench.ask("PUT", "/v1/groups/g", MEMBERS)).status).toBe(200);
+    expect(await bench.ask("PUT", "/v1/groups/g", { members: MEMBERS.members.slice(1) })).toMatchObject({
+      status: 409,
+    });
+    expect(await bench.ask("DELETE", "/v1/volumes/a/snapshots/now")).toMatchObject({
+      status: 409,
+      body: { code: "in-group" },
+    });
+    expect(await bench.ask("DELETE", "/v1/volumes/a")).toMatchObject({ body: { code: "in-group" } });
+    await bench.restart();
+    expect((await bench.ask<{ groups: object[] }>("GET", "/v1/groups")).body.groups).toHaveLength(1);
+    const { body } = await bench.ask<{ operations: { id: string }[] }>("DELETE", "/v1/groups/g");
+    for (const { id } of body.operations)
+      expect((await bench.ask("GET", `/v1/operations/${id}?wait=60`)).body).toMatchObject({ state: "done" });
+    expect((await bench.ask("DELETE", "/v1/groups/g")).status).toBe(204);
+    expect(readdirSync(bench.file("pool"))).toEqual([]);
+  });
+
+  test("where one member cannot be made none is, and nothing is left", async () => {
+    const bench = await withVolume("a", "b");
+    await bench.ask("PUT", "/v1/volumes/b/snapshots/now", SPEC);
+    expect(await bench.ask("PUT", "/v1/groups/g", MEMBERS)).toMatchObject({ status: 409 });
+    const wrong = { members: [MEMBERS.members[0], { volume: "b", snapshot: "x", size: MIB, chunkSize: 5000 }] };
+    expect((await bench.ask("PUT", "/v1/groups/g", wrong)).status).toBe(400);
+    expect((await bench.ask("GET", "/v1/volumes/a/snapshots")).body).toEqual({ snapshots: [] });
+    expect((await bench.ask("GET", "/v1/groups")).body).toEqual({ groups: [] });
+    expect(readdirSync(bench.file("pool"))).toHaveLength(1);
+    expect((await bench.state())["creations"]).toEqual([]);
+  });
+
+  test("one that the daemon's end has left half made is undone when its volumes are open", async () => {
+    const bench = await withVolume("a", "b");
+    const { body } = await bench.ask<{ cow: string }>("PUT", "/v1/volumes/a/snapshots/now", SPEC);
+    await bench.stop();
+    const state = await StateFile.open(bench.file("state"));
+    await state.change((now) => {
+      delete now.snapshots["a"];
+      const spec = { ...SPEC, pool: "default" };
+      const members = [
+        { volume: "a", snapshot: "now", spec, file: body.cow },
+        { volume: "b", snapshot: "now", spec, file: bench.file("pool/b@now.0.cow") },
+      ];
+      now.creations.push({ id: "new-70", group: "g", begun: new Date().toISOString(), members });
+    });
+    await state.close();
+    await bench.start();
+    expect((await bench.ask("GET", "/v1/snapshots")).body).toEqual({ snapshots: [] });
+    expect((await bench.ask("GET", "/v1/groups")).body).toEqual({ groups: [] });
+    expect(readdirSync(bench.file("pool"))).toEqual([]);
+    expect((await bench.events()).filter(({ type }) => type === "snapshot-creation-undone")).toHaveLength(2);
+  });
+});
+
+/** Every second chunk of the volume: a merge takes so many runs in several steps. */
+async function scatter(bench: DaemonBench): Promise<NbdClient> {
+  const client = await bench.connect("a");
+  for (let at = 0; at < ORIGIN_BYTES; at += 8192) await client.write(at, Buffer.alloc(4096));
+  return client;
+}
+
+describe("merges", () => {
+  test("a merge rolls the volume back under its client, paused, paced and gone on with; it is told of once", async () => {
+    const bench = await withVolume();
+    await bench.ask("PUT", SNAPSHOT, { size: 8 * MIB, chunkSize: 4096 });
+    const client = await scatter(bench);
+    const { status, body } = await bench.ask<{ id: string }>("POST", `${SNAPSHOT}/merge`, { throttle: 1 });
+    expect(status).toBe(202);
+    expect((await bench.ask<{ id: string }>("POST", `${SNAPSHOT}/merge`, { throttle: 1 })).body.id).toBe(body.id);
+    await expect.poll(async () => (await bench.ask("PATCH", "/v1/volumes/a/merge", { paused: true })).status).toBe(200);
+    await expect
+      .poll(async () => (await bench.ask("GET", SNAPSHOT)).body)
+      .toMatchObject({
+        state: "merging",
+        merge: { percent: 1, paused: true },
+      });
+    expect((await client.read(0, ORIGIN_BYTES)).equals(bench.before("a"))).toBe(true);
+    expect(await bench.ask("DELETE", SNAPSHOT)).toMatchObject({ body: { code: "merging" } });
+    expect(await bench.ask("DELETE", "/v1/volumes/a")).toMatchObject({ body: { code: "busy" } });
+    expect((await bench.ask("PATCH", "/v1/volumes/a/merge", { paused: false, throttle: 100 })).status).toBe(200);
+    expect((await bench.ask("GET", `/v1/operations/${body.id}?wait=60`)).body).toMatchObject({
+      state: "done",
+      fraction: 1,
+    });
+    expect((await client.read(0, ORIGIN_BYTES)).equals(bench.before("a"))).toBe(true);
+    expect((await bench.ask("GET", "/v1/volumes/a/merge")).status).toBe(404);
+    const ends = (await bench.events()).filter(({ type }) => type === "operation-ended");
+    expect(ends.map(({ data }) => data?.["state"])).toEqual(["done"]);
+  });
+
+  test("a merge that a restart has cut goes on by itself, with its share, and ends once", async () => {
+    const bench = await withVolume();
+    await bench.ask("PUT", SNAPSHOT, { size: 8 * MIB, chunkSize: 4096 });
+    await scatter(bench);
+    const { body } = await bench.ask<{ id: string }>("POST", `${SNAPSHOT}/merge`, { throttle: 1 });
+    await expect.poll(async () => (await bench.ask("PATCH", "/v1/volumes/a/merge", { paused: true })).status).toBe(200);
+    await bench.restart();
+    expect((await bench.ask("GET", `/v1/operations/${body.id}`)).body).toMatchObject({ state: "running" });
+    await expect
+      .poll(async () => (await bench.ask("GET", SNAPSHOT)).body)
+      .toMatchObject({ merge: { percent: 1, paused: true } });
+    const client = await bench.connect("a");
+    expect((await client.read(0, ORIGIN_BYTES)).equals(bench.before("a"))).toBe(true);
+    await bench.ask("PATCH", "/v1/volumes/a/merge", { paused: false, throttle: 100 });
+    expect((await bench.ask("GET", `/v1/operations/${body.id}?wait=60`)).body).toMatchObject({ state: "done" });
+    await client.write(0, dataPattern(4096, 7));
+    await bench.restart();
+    expect((await (await bench.connect("a")).read(0, 4096)).equals(dataPattern(4096, 7))).toBe(true);
+    expect((await bench.events()).filter(({ type }) => type === "operation-ended")).toHaveLength(1);
+  });
+
+  test("one that is cancelled hands the volume back as it is", async () => {
+    const bench = await withVolume();
+    await bench.ask("PUT", SNAPSHOT, { size: 8 * MIB, chunkSize: 4096 });
+    await scatter(bench);
+    const { body } = await bench.ask<{ id: string }>("POST", `${SNAPSHOT}/merge`, { throttle: 1 });
+    await expect.poll(async () => (await bench.ask("GET", SNAPSHOT)).body).toMatchObject({ state: "merging" });
+    expect((await bench.ask("DELETE", `/v1/operations/${body.id}`)).status).toBe(202);
+    expect((await bench.ask("GET", `/v1/operations/${body.id}?wait=60`)).body).toMatchObject({ state: "cancelled" });
+    expect((await bench.ask("GET", SNAPSHOT)).body).toMatchObject({ state: "active" });
+  });
+});
+
+describe("pools", () => {
+  test("one is the same when it is asked for again, shows what is used, and is not removed under its snapshots", async () => {
+    const bench = await withVolume();
+    const spec = { dir: bench.file("pool"), limit: 64 * MIB };
+    expect((await bench.ask("PUT", "/v1/pools/default", spec)).status).toBe(200);
+    expect((await bench.ask("PUT", "/v1/pools/default", { ...spec, limit: MIB })).status).toBe(409);
+    expect((await bench.ask("PUT", "/v1/pools/x", { dir: bench.file("none") })).status).toBe(404);
+    await bench.ask("PUT", SNAPSHOT, SPEC);
+    expect((await bench.ask("GET", "/v1/pools/default")).body).toMatchObject({
+      usedBytes: 2 * MIB,
+      freeBytes: 62 * MIB,
+    });
+    expect((await bench.ask("DELETE", "/v1/pools/default")).body).toMatchObject({ code: "busy" });
+    await bench.operate("DELETE", SNAPSHOT);
+    expect((await bench.ask("DELETE", "/v1/pools/default")).status).toBe(204);
+    expect((await bench.ask("DELETE", "/v1/pools/default")).status).toBe(204);
+    expect(await bench.ask("PUT", SNAPSHOT, SPEC)).toMatchObject({ status: 422, body: { code: "refused" } });
+  });
+});

@@ -1,0 +1,176 @@
+/**
+ * Operations: written down before they begin, once under way once, seen to their end by whoever asks, and gone on with after a restart.
+ */
+import { mkdtemp, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { SnapringError } from "../../../src/base/errno.ts";
+import { Journal } from "../../../src/daemon/journal.ts";
+import { Operations, type RunningOperation } from "../../../src/daemon/operations.ts";
+import { StateFile } from "../../../src/daemon/state-file.ts";
+
+const WHERE = { volume: "a", snapshot: "s" };
+const LONG_SECONDS = 60;
+
+interface Run {
+  readonly operation: RunningOperation;
+  readonly end: (result?: Record<string, unknown>) => void;
+  readonly fail: (error: Error) => void;
+}
+
+let folder: string;
+let state: StateFile;
+let journal: Journal;
+let operations: Operations;
+let runs: Run[];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "snapring-operations-"));
+  await begin();
+});
+afterEach(async () => {
+  await stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function begin(): Promise<void> {
+  runs = [];
+  state = await StateFile.open(folder);
+  journal = await Journal.open(folder);
+  const run = (operation: RunningOperation): Promise<Record<string, unknown> | undefined> =>
+    new Promise((end, fail) => runs.push({ operation, end, fail }));
+  operations = new Operations(state, journal, { drop: run, grow: run, merge: run });
+}
+
+/** As a daemon's end does it: what is under way is told that its volume closes. */
+async function stop(): Promise<void> {
+  operations.stopping();
+  for (const { fail } of runs) fail(new SnapringError("ESHUTDOWN", "the volume is closed"));
+  await operations.close();
+  await journal.close();
+  await state.close();
+}
+
+async function restart(): Promise<void> {
+  await stop();
+  await begin();
+}
+
+const told = (): string[] =>
+  journal.since(0).map(({ type, data }) => `${type} ${String(data?.["state"] ?? data?.["kind"])}`);
+
+test("it is written down before it begins, and its end is durable", async () => {
+  const { id, state: begun } = await operations.start("drop", WHERE);
+  expect([id, begun]).toEqual(["op-1", "running"]);
+  runs[0].end({ freed: 1 });
+  expect(await operations.wait(id, LONG_SECONDS)).toMatchObject({ state: "done", result: { freed: 1 }, fraction: 1 });
+  await restart();
+  expect(operations.get(id)).toMatchObject({ state: "done", result: { freed: 1 } });
+  operations.resume("a");
+  expect(runs).toHaveLength(0);
+  expect(told()).toEqual(["operation-started drop", "operation-ended done"]);
+});
+
+test("the same again is the one under way; another wish for the same snapshot is refused", async () => {
+  const first = await operations.start("grow", WHERE, { size: 512 });
+  expect((await operations.start("grow", WHERE, { size: 512 })).id).toBe(first.id);
+  await expect(operations.start("grow", WHERE, { size: 1024 })).rejects.toMatchObject({ code: "busy" });
+  expect((await operations.start("grow", { ...WHERE, volume: "b" }, { size: 1024 })).id).not.toBe(first.id);
+  expect(runs).toHaveLength(2);
+  runs[0].end();
+  await operations.wait(first.id, LONG_SECONDS);
+  expect((await operations.start("grow", WHERE, { size: 512 })).id).not.toBe(first.id);
+});
+
+test("one that fails says why in the engine's words, also after a restart", async () => {
+  const { id } = await operations.start("drop", WHERE);
+  runs[0].fail(new SnapringError("EBUSY", "it merges", { hint: "wait" }));
+  const problem = { code: "busy", detail: "it merges", hint: "wait", retry: "after-fix", cause: { code: "EBUSY" } };
+  expect(await operations.wait(id, LONG_SECONDS)).toMatchObject({ state: "failed", problem });
+  await restart();
+  expect(operations.get(id)).toMatchObject({ state: "failed", problem });
+});
+
+test("one that is cancelled hears of it, and ends as cancelled", async () => {
+  const { id } = await operations.start("merge", WHERE);
+  await expect.poll(() => runs.length).toBe(1);
+  operations.cancel(id);
+  expect(runs[0].operation.signal.aborted).toBe(true);
+  runs[0].fail(Object.assign(new Error("stopped"), { code: "ABORT_ERR" }));
+  expect(await operations.wait(id, LONG_SECONDS)).toMatchObject({ state: "cancelled" });
+  expect(() => operations.get("op-99")).toThrow(expect.objectContaining({ code: "not-found" }));
+});
+
+test("one that the daemon's end has cut runs again at the next start, with what was noted, and is told of once", async () => {
+  const { id } = await operations.start("merge", WHERE, { throttle: 25 });
+  await expect.poll(() => runs.length).toBe(1);
+  await runs[0].operation.note({ presented: true });
+  await restart();
+  expect(operations.get(id).state).toBe("running");
+  operations.resume("b");
+  expect(runs).toHaveLength(0);
+  operations.resume("a");
+  operations.resume("a");
+  await expect.poll(() => runs.length).toBe(1);
+  expect(runs[0].operation.record.params).toEqual({ throttle: 25, presented: true });
+  runs[0].end();
+  await operations.wait(id, LONG_SECONDS);
+  await journal.settled();
+  expect(told()).toEqual(["operation-started merge", "operation-ended done"]);
+});
+
+test("a failure while the daemon ends that is not the end's is a failure", async () => {
+  const { id } = await operations.start("drop", WHERE);
+  await expect.poll(() => runs.length).toBe(1);
+  operations.stopping();
+  runs[0].fail(new SnapringError("EIO", "the device failed"));
+  await operations.close();
+  expect(operations.get(id)).toMatchObject({ state: "failed", problem: { code: "device-failed" } });
+});
+
+test("its progress gives a rate and what is left", async () => {
+  const { id } = await operations.start("merge", WHERE);
+  await expect.poll(() => runs.length).toBe(1);
+  runs[0].operation.progress({ fraction: 0.25, left: 300, unit: "chunks" });
+  expect(operations.get(id)).toMatchObject({ fraction: 0.25, left: 300, unit: "chunks" });
+  expect(operations.get(id).etaSeconds).toBeUndefined();
+  runs[0].operation.progress({ fraction: 0.5, left: 200, unit: "chunks" });
+  const { rate, etaSeconds } = operations.get(id);
+  expect(rate).toBeGreaterThan(0);
+  expect(etaSeconds).toBeGreaterThanOrEqual(0);
+});
+
+test("waiting ends after its time, with what it is then, and when the one who waits has gone", async () => {
+  const { id } = await operations.start("merge", WHERE);
+  expect((await operations.wait(id, 0)).state).toBe("running");
+  const gone = new AbortController();
+  const waiting = operations.wait(id, LONG_SECONDS, gone.signal);
+  gone.abort();
+  expect((await waiting).state).toBe("running");
+});
+
+test("a full disk under the state keeps an operation from beginning, and its end from being told before it is written", async () => {
+  const { id } = await operations.start("drop", WHERE);
+  await expect.poll(() => runs.length).toBe(1);
+  await rename(folder, `${folder}.away`);
+  await expect(operations.start("drop", { ...WHERE, volume: "b" })).rejects.toMatchObject({ code: "state-unwritable" });
+  expect(runs).toHaveLength(1);
+  runs[0].end();
+  expect((await operations.wait(id, 0.1)).state).toBe("running");
+  await rename(`${folder}.away`, folder);
+  expect((await operations.wait(id, LONG_SECONDS)).state).toBe("done");
+});
+
+test("the last two hundred that have ended are remembered, and every one under way", async () => {
+  const first = await operations.start("merge", { ...WHERE, volume: "first" });
+  for (let i = 0; i < 210; i++) {
+    const { id } = await operations.start("drop", { ...WHERE, snapshot: `s${i}` });
+    await expect.poll(() => runs.length).toBe(i + 2);
+    runs[i + 1].end();
+    await operations.wait(id, LONG_SECONDS);
+  }
+  const all = operations.list();
+  expect(all.length).toBe(200);
+  expect(all[0].id).toBe(first.id);
+});
