@@ -15,6 +15,7 @@ import { Journal } from "./journal.ts";
 import { VolumeMerges } from "./merges.ts";
 import { Operations } from "./operations.ts";
 import type { OwnedVolume } from "./owned-volume.ts";
+import { PoolLimits } from "./pool-limits.ts";
 import { Pools } from "./pools.ts";
 import { Snapshots } from "./snapshots.ts";
 import { StateFile } from "./state-file.ts";
@@ -78,6 +79,7 @@ export class Daemon {
   readonly merges: VolumeMerges;
   readonly pools: Pools;
   readonly operations: Operations;
+  readonly #limits: PoolLimits;
   readonly #parts: DaemonParts;
   readonly #started = new Date().toISOString();
   #phase: DaemonPhase = "starting";
@@ -97,9 +99,11 @@ export class Daemon {
       opened: (volume) => this.#opened(volume),
     });
     const { volumes, pools } = this;
-    this.snapshots = new Snapshots({ state, journal, volumes, pools });
+    this.snapshots = new Snapshots({ state, journal, volumes, pools, operations, changed: () => this.#limits.look() });
     this.merges = new VolumeMerges({ state, volumes, operations });
     this.groups = new Groups({ engine, state, journal, volumes, pools, snapshots: this.snapshots, operations });
+    const { snapshots } = this;
+    this.#limits = new PoolLimits({ journal, volumes, snapshots, pools, log });
     this.operations = new Operations(state, journal, {
       drop: (operation) => this.snapshots.runDrop(operation),
       grow: (operation) => this.snapshots.runGrow(operation),
@@ -155,6 +159,7 @@ export class Daemon {
     journal.add({ type: "daemon-stopping" });
     this.operations.stopping();
     try {
+      await this.#limits.close();
       await this.volumes.close(signal);
       await engine.close(signal === undefined ? {} : { signal });
       await this.operations.close();
@@ -168,6 +173,7 @@ export class Daemon {
     try {
       await this.snapshots.settleCreations(volume);
       await this.groups.settle();
+      await this.merges.adopt(volume.name);
     } catch (error) {
       // What was cut stays written down, and is tried at the next opening.
       this.#parts.log(`what was begun before cannot be settled: ${(error as Error).message}`, volume.name);

@@ -62,7 +62,7 @@ export class Groups {
   ): Promise<{ readonly isNew: boolean; readonly group: GroupView; readonly pauseUs?: number }> {
     checkPlainName("a group", name);
     for (const { snapshot } of members) checkSnapshotName(snapshot);
-    await this.#making.get(name)?.catch(() => {});
+    while (this.#making.has(name)) await this.#making.get(name)?.catch(() => {});
     const there = own(this.#parts.state.now.groups, name);
     if (there !== undefined) {
       if (isSame(there.members, members)) return { isNew: false, group: this.get(name) };

@@ -39,6 +39,14 @@ export class VolumeMerges {
     return await this.#operations.start("merge", { volume, snapshot }, throttle === undefined ? {} : { throttle });
   }
 
+  /** A volume is open: a merge that goes on there, whoever has begun it, is an operation. */
+  async adopt(volume: string): Promise<void> {
+    const merge = this.#parts.volumes.get(volume).opened?.stats().merge;
+    const known = this.#operations.running((one) => one.kind === "merge" && one.volume === volume);
+    if (merge === undefined || known !== undefined) return;
+    await this.#operations.start("merge", { volume, snapshot: merge.snapshot }, { presented: true });
+  }
+
   /** The one under way. Throws a Problem (not-found). */
   status(volume: string): Operation {
     this.#parts.volumes.get(volume);

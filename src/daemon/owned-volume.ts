@@ -50,7 +50,8 @@ export class OwnedVolume {
   #problem: ProblemDetails | undefined;
   #volume: Volume | undefined;
   #last: Promise<void> = Promise.resolve();
-  readonly #closer = new AbortController();
+  /** Gives up what is being opened. */
+  #closer = new AbortController();
 
   constructor(name: string, spec: VolumeSpec, parts: OwnedVolumeParts) {
     this.name = name;
@@ -88,6 +89,7 @@ export class OwnedVolume {
     return this.#inTurn(async () => {
       if (this.#state === "open") return;
       this.#become("opening");
+      this.#closer = new AbortController();
       try {
         const { percent, paused } = this.#parts.pace();
         const volume = await this.#open(how.invalidateMissing === true, percent);

@@ -10,7 +10,7 @@
  */
 import type { CreatedSnapshot, Volume } from "../index.ts";
 import type { Journal } from "./journal.ts";
-import type { RunningOperation } from "./operations.ts";
+import type { Operations, RunningOperation } from "./operations.ts";
 import { checkSnapshotName, own, ownOr } from "./names.ts";
 import { engineOptions, type OwnedVolume } from "./owned-volume.ts";
 import type { Pools } from "./pools.ts";
@@ -25,6 +25,9 @@ export interface SnapshotsParts {
   readonly journal: Journal;
   readonly volumes: Volumes;
   readonly pools: Pools;
+  readonly operations: () => Operations;
+  /** How a store grows has changed. */
+  readonly changed: () => void;
 }
 
 export interface Created {
@@ -74,9 +77,13 @@ export class Snapshots {
   async create(volume: string, name: string, spec: SnapshotSpec): Promise<Created> {
     checkSnapshotName(name);
     const key = `${volume}@${name}`;
-    await this.#making.get(key)?.catch(() => {});
+    while (this.#making.has(key)) await this.#making.get(key)?.catch(() => {});
     const owned = this.#parts.volumes.get(volume);
-    if (this.has(volume, name)) return this.#same(owned, name, spec);
+    this.#refuseDropped(volume, name);
+    if (this.has(volume, name)) {
+      await this.#finish(volume, name);
+      return this.#same(owned, name, spec);
+    }
     const making = this.#create(owned, name, spec);
     this.#making.set(key, making);
     try {
@@ -116,6 +123,7 @@ export class Snapshots {
       const of = ownOr(state.snapshots, volume, () => ({}));
       of[name] = { ...own(of, name), ...policy };
     });
+    this.#parts.changed();
     return this.#view(owned, name);
   }
 
@@ -243,6 +251,23 @@ export class Snapshots {
       state.creations.push(creation);
       return creation;
     });
+  }
+
+  /** It was made, and that could not be written down then. */
+  async #finish(volume: string, name: string): Promise<void> {
+    const begun = this.#parts.state.now.creations.find(
+      ({ group, members: [one] }) => group === undefined && one.volume === volume && one.snapshot === name,
+    );
+    if (begun !== undefined) await this.made(begun, {});
+  }
+
+  /** What the drop has to forget yet is not the new one's. */
+  #refuseDropped(volume: string, name: string): void {
+    const drop = this.#parts
+      .operations()
+      .running((one) => one.kind === "drop" && one.volume === volume && one.snapshot === name);
+    if (drop !== undefined)
+      throw new Problem("busy", `${volume}@${name} is being dropped (${drop.id})`, { retry: "backoff" });
   }
 
   #same(owned: OwnedVolume, name: string, asked: SnapshotSpec): Created {

@@ -75,8 +75,7 @@ export class Volumes {
     if (!given.origin.startsWith("/"))
       throw new Problem("bad-request", "the origin must be an absolute path: the daemon has a folder of its own");
     const spec = { ...given, origin: resolve(given.origin) };
-    const before = this.#adding.get(name);
-    if (before !== undefined) await before.catch(() => {});
+    while (this.#adding.has(name)) await this.#adding.get(name)?.catch(() => {});
     const there = this.#all.get(name);
     if (there !== undefined) {
       if (isSame(there.spec, spec)) return false;

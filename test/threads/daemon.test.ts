@@ -1,7 +1,7 @@
 /**
  * The daemon's verbs as its clients see them: each may be said twice, cut in the middle and said again, and what is refused is refused in words.
  */
-import { readdirSync } from "node:fs";
+import { mkdirSync, readdirSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { StateFile } from "../../src/daemon/state-file.ts";
@@ -222,6 +222,39 @@ describe("snapshots", () => {
     expect((await bench.ask("PUT", SNAPSHOT, SPEC)).status).toBe(201);
   });
 
+  test("one that was made when the state could not be written any more is finished by asking again", async () => {
+    const bench = await withVolume();
+    const { journal } = bench.daemon;
+    const settled = journal.settled.bind(journal);
+    // The last step but one: the snapshot is there, and what is to be remembered of it is not.
+    journal.settled = async () => {
+      await settled();
+      await rename(bench.file("state"), bench.file("away"));
+    };
+    expect((await bench.ask("PUT", SNAPSHOT, SPEC)).body).toMatchObject({ code: "state-unwritable" });
+    journal.settled = settled;
+    await rename(bench.file("away"), bench.file("state"));
+    expect((await bench.ask("PUT", SNAPSHOT, SPEC)).status).toBe(200);
+    expect((await bench.state())["creations"]).toEqual([]);
+    expect((await bench.events()).filter(({ type }) => type === "snapshot-created")).toHaveLength(1);
+  });
+
+  test("those that grow by themselves stay within what their pool may have together", async () => {
+    const bench = await withVolume();
+    mkdirSync(bench.file("small"));
+    await bench.ask("PUT", "/v1/pools/small", { dir: bench.file("small"), limit: 4 * MIB });
+    const spec = { size: 2 * MIB, pool: "small", grow: { by: MIB, at: 50 }, whenFull: "overflow" };
+    expect((await bench.ask("PUT", SNAPSHOT, spec)).status).toBe(201);
+    const snapshot = await bench.connect("a@monday");
+    const writes = Array.from({ length: 64 }, (_, i) =>
+      snapshot.write(65_536 * i, dataPattern(65_536, i)).catch((error: Error) => error),
+    );
+    const failed = (await Promise.all(writes)).filter((answer) => answer instanceof Error);
+    expect(failed.length).toBeGreaterThan(0);
+    expect((await bench.ask<{ sizeBytes: number }>("GET", SNAPSHOT)).body.sizeBytes).toBeLessThanOrEqual(5 * MIB);
+    expect((await bench.ask("GET", SNAPSHOT)).body).toMatchObject({ state: "overflow" });
+  });
+
   test("one grows to the size that is asked for, within its pool", async () => {
     const bench = await withVolume();
     await bench.ask("PUT", SNAPSHOT, SPEC);
@@ -375,6 +408,25 @@ describe("merges", () => {
     await bench.restart();
     expect((await (await bench.connect("a")).read(0, 4096)).equals(dataPattern(4096, 7))).toBe(true);
     expect((await bench.events()).filter(({ type }) => type === "operation-ended")).toHaveLength(1);
+  });
+
+  test("a merge that somebody else had begun is an operation when the volume is opened", async () => {
+    const bench = await withVolume();
+    await bench.ask("PUT", SNAPSHOT, { size: 8 * MIB, chunkSize: 4096 });
+    await scatter(bench);
+    const volume = bench.daemon.volumes.get("a").opened;
+    volume?.setMergePercent(1);
+    await volume?.startMerge("monday");
+    await bench.restart();
+    await expect
+      .poll(async () => (await bench.ask("GET", "/v1/operations")).body)
+      .toMatchObject({
+        operations: [{ kind: "merge", snapshot: "monday" }],
+      });
+    const { body } = await bench.ask<{ operations: { id: string }[] }>("GET", "/v1/operations");
+    expect((await bench.ask("GET", `/v1/operations/${body.operations[0].id}?wait=60`)).body).toMatchObject({
+      state: "done",
+    });
   });
 
   test("one that is cancelled hands the volume back as it is", async () => {
