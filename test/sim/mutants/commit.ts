@@ -50,11 +50,7 @@ export const COMMIT_MUTANTS: readonly Mutant[] = [
   mutant(
     "flush answered before its exceptions are durable (W_FLUSH)",
     "The client may forget what a cut then takes away.",
-    edit(
-      "src/core/core.ts",
-      "} else if (isAfter(sequence, snapshot.progress.durable)) {",
-      "} else if (sequence === Number.NaN) {",
-    ),
+    edit(COMMITTER, "if (!isAfter(sequence, progress.durable)) return;", "if (!Number.isNaN(sequence)) return;"),
   ),
   mutant(
     "durSeq stored when the commit is sent",

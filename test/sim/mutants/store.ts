@@ -193,7 +193,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
       "a flush at opening that fails is no failure (C-49)",
       "The snapshot is listed although nobody knows what is durable of it.",
       edit(
-        "src/core/creation.ts",
+        "src/core/opening.ts",
         "if (error === 0 || this.#isInvalidAnyhow() || this.#hasNoFlush(error)) this",
         "if (error === 0 || this.#flushed > 0) this",
       ),
