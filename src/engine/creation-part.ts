@@ -52,7 +52,9 @@ export class CreationPart implements GroupedCreation {
     for (const options of this.#wanted) {
       throwIfAborted(signal);
       try {
-        this.#handles.push(await this.#host.bring(options, signal));
+        const handle = await this.#host.bring(options, signal);
+        handle.isMade = false;
+        this.#handles.push(handle);
       } catch (error) {
         throw named(this.#nameOf(options.name), options.name, error);
       }
@@ -72,6 +74,7 @@ export class CreationPart implements GroupedCreation {
     const end = await over;
     group.ended(number, end.error);
     if (end.error !== 0) throw this.#failed(end);
+    for (const handle of this.#handles) handle.isMade = true;
   }
 
   goOn(): void {
@@ -87,7 +90,10 @@ export class CreationPart implements GroupedCreation {
   }
 
   async undo(): Promise<void> {
-    for (const handle of this.#handles) await this.#host.undo(handle);
+    for (const handle of this.#handles) {
+      handle.isMade = false;
+      await this.#host.undo(handle);
+    }
   }
 
   #tell(news: (creation: GroupedCreation) => void): void {

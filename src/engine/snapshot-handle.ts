@@ -61,6 +61,8 @@ export class SnapshotHandle {
   /** It could not be taken out of the register: the next opening wants to find its store. */
   staysRegistered = false;
   readonly full: FullPolicy;
+  /** The order that makes it has ended, and it is there. */
+  isMade = true;
   #dropping = false;
   #last: Promise<void> = Promise.resolve();
   /** How many exceptions it is to have when the register is told next. */
@@ -114,9 +116,11 @@ export class SnapshotHandle {
     }
   }
 
-  /** What a notice of the core is to the user: what was asked for is no failure. */
-  eventOf(notice: NoticeKind, error: number): PlainDetails["event"] {
-    return notice === "invalid" && error === 0 && this.#dropping ? "dropped" : notice;
+  /** What a notice of the core is to the user: what was asked for is no failure; of what was never made he is told by the order that has failed. */
+  eventOf(notice: NoticeKind, error: number): PlainDetails["event"] | undefined {
+    if (notice !== "invalid" || error !== 0) return notice;
+    if (!this.isMade) return undefined;
+    return this.#dropping ? "dropped" : notice;
   }
 
   /** As the register knows it. */

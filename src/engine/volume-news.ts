@@ -4,7 +4,7 @@
  *   core's notice, level, growth ──▶ the snapshot's name, the words ──▶ log
  *                                                                 └──▶ `snapshot` event
  *
- * A drop that was asked for is told as that, and not as a failure. Progress of a merge is for programs only. Runs on main, outside of the core's
+ * A drop that was asked for is told as that, and not as a failure; that of a snapshot whose creation fails is not told. Progress of a merge is for programs only. Runs on main, outside of the core's
  * events: a listener may give orders.
  */
 import { errnoName } from "../base/errno.ts";
@@ -28,7 +28,9 @@ export class VolumeNews {
   }
 
   notice(index: number, notice: NoticeKind, error: number): void {
-    this.#plain(index, this.#parts.at(index)?.eventOf(notice, error) ?? notice, error);
+    const handle = this.#parts.at(index);
+    const event = handle === undefined ? notice : handle.eventOf(notice, error);
+    if (event !== undefined) this.#plain(index, event, error);
   }
 
   level(index: number, level: Omit<LevelDetails, "event">): void {
