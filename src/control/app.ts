@@ -6,6 +6,7 @@
  *
  * State is read without waiting for work; what takes long is an operation. It has no rule of its own.
  */
+import type { Socket } from "node:net";
 import swagger from "@fastify/swagger";
 import { type TypeBoxTypeProvider, TypeBoxValidatorCompiler } from "@fastify/type-provider-typebox";
 import fastify, {
@@ -27,6 +28,7 @@ import { metricRoutes } from "./metric-routes.ts";
 import { takeUpgrades } from "./nbd-upgrade.ts";
 import { operationRoutes } from "./operation-routes.ts";
 import { poolRoutes } from "./pool-routes.ts";
+import { refuseSocket } from "./refused-socket.ts";
 import { snapshotRoutes } from "./snapshot-routes.ts";
 import { volumeRoutes } from "./volume-routes.ts";
 
@@ -101,6 +103,11 @@ function bareApp({ log }: AppOptions): App {
     requestTimeout: REQUEST_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: true,
+    clientErrorHandler: (error, socket) => {
+      // Whoever has gone is told nothing.
+      if (error.code === "ECONNRESET" || !socket.writable) socket.destroy();
+      else refuseSocket(socket as Socket, new Problem("bad-request", `that is no request: ${error.message}`));
+    },
     // A path that cannot be decoded has no route, and so no handler of errors.
     frameworkErrors: (error, _request, refused) => {
       const reply = refused as unknown as FastifyReply;
@@ -117,6 +124,12 @@ function bareApp({ log }: AppOptions): App {
   // What can be left out altogether needs no body.
   app.addHook("preValidation", async (request) => {
     if (request.body === undefined || request.body === null) request.body = {};
+  });
+  const parse = app.getDefaultJsonParser("error", "error");
+  // Some clients say that everything they send is JSON, also nothing.
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body: string, done) => {
+    if (body === "") done(null, undefined);
+    else parse(request, body, done);
   });
   app.setErrorHandler((error: FastifyError, _request, reply) => {
     const problem = asProblem(error);

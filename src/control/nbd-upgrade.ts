@@ -9,6 +9,7 @@ import type { IncomingMessage, Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Daemon } from "../daemon/daemon.ts";
 import { Problem, problemOf } from "../daemon/problem.ts";
+import { refuseSocket } from "./refused-socket.ts";
 
 const PATH = /^\/v1\/volumes\/([^/?]+)\/nbd$/;
 const SWITCHING = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: nbd\r\n\r\n";
@@ -20,7 +21,7 @@ export function takeUpgrades(server: Server, daemon: Daemon): void {
     try {
       daemon.volumes.get(volumeOf(request, head)).volume.stats();
     } catch (error) {
-      refuse(socket, problemOf(error));
+      refuseSocket(socket, problemOf(error));
       return;
     }
     stopReading(socket);
@@ -54,10 +55,4 @@ function volumeOf({ method, url = "", headers }: IncomingMessage, head: Buffer):
 function stopReading(socket: Socket): void {
   socket.pause();
   (socket as unknown as { _handle?: { readStop?: () => void } })._handle?.readStop?.();
-}
-
-function refuse(socket: Socket, { details }: Problem): void {
-  const body = JSON.stringify(details);
-  const head = `HTTP/1.1 ${details.status} ${details.title}\r\nContent-Type: application/problem+json\r\nConnection: close\r\n`;
-  socket.end(`${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
 }

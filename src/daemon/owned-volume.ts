@@ -46,6 +46,8 @@ export class OwnedVolume {
   readonly name: string;
   readonly spec: VolumeSpec;
   readonly #parts: OwnedVolumeParts;
+  /** False: it is just being added, and nobody has heard of it. */
+  isTold = true;
   #state: OwnedState = "closed";
   #problem: ProblemDetails | undefined;
   #volume: Volume | undefined;
@@ -171,6 +173,7 @@ export class OwnedVolume {
   }
 
   #tell(state: Exclude<OwnedState, "closing">): void {
+    if (!this.isTold) return;
     const data = this.#problem === undefined ? undefined : { problem: this.#problem };
     this.#parts.journal.add({ type: `volume-${state}`, volume: this.name, data });
   }

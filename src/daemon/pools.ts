@@ -14,6 +14,7 @@ import { checkPlainName, own } from "./names.ts";
 import { Problem, problemOf } from "./problem.ts";
 import type { PoolSpec, SnapshotSpec } from "./state.ts";
 import type { StateFile } from "./state-file.ts";
+import { removeUnfinished } from "./unfinished-files.ts";
 
 const SUFFIX = ".cow";
 const NAME_LETTERS_MAX = 180;
@@ -32,6 +33,8 @@ export interface StorePlace {
   readonly cow: string;
   readonly size?: number | undefined;
   readonly sparse?: boolean | undefined;
+  /** What the file may grow to, of its pool. */
+  readonly most?: number | undefined;
   /** The file is the daemon's: it goes with its snapshot. */
   readonly pool?: string | undefined;
 }
@@ -106,7 +109,13 @@ export class Pools {
     const { freeBytes } = await view(name, spec);
     if (size > freeBytes)
       throw new Problem("no-room", `pool '${name}' (${spec.dir}) has ${freeBytes} bytes left, and ${size} are needed`);
-    return { cow: join(spec.dir, fileName(volume, snapshot)), size, sparse: spec.space === "sparse", pool: name };
+    return {
+      cow: join(spec.dir, fileName(volume, snapshot)),
+      size,
+      sparse: spec.space === "sparse",
+      pool: name,
+      most: spec.limit === undefined ? undefined : freeBytes,
+    };
   }
 
   /** Bytes by which the store may grow, beside what it has. Undefined: it is in no pool, or in one without a limit. */
@@ -114,6 +123,12 @@ export class Pools {
     const spec = pool === undefined ? undefined : own(this.#state.now.pools, pool);
     if (pool === undefined || spec?.limit === undefined) return undefined;
     return (await view(pool, spec)).freeBytes;
+  }
+
+  /** A creation was cut by the end of an earlier daemon: what it had begun to make is of no use to anybody. */
+  async removeUnfinished(pool: string | undefined): Promise<void> {
+    const spec = pool === undefined ? undefined : own(this.#state.now.pools, pool);
+    if (spec !== undefined) await removeUnfinished(spec.dir, performance.timeOrigin);
   }
 
   /** Takes away what `place` has named, and nobody needs any more. */

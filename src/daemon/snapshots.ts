@@ -13,7 +13,7 @@ import type { Journal } from "./journal.ts";
 import type { Operations, RunningOperation } from "./operations.ts";
 import { checkSnapshotName, own, ownOr } from "./names.ts";
 import { engineOptions, type OwnedVolume } from "./owned-volume.ts";
-import type { Pools } from "./pools.ts";
+import type { Pools, StorePlace } from "./pools.ts";
 import { Problem, problemOf } from "./problem.ts";
 import { snapshotView, type SnapshotView } from "./snapshot-view.ts";
 import type { Creation, SnapshotPolicy, SnapshotSpec } from "./state.ts";
@@ -208,7 +208,10 @@ export class Snapshots {
   /** Nothing of it is left. */
   async undone({ id, members }: Creation, isTold: boolean): Promise<void> {
     const { state, journal, pools } = this.#parts;
-    for (const { spec, file } of members) if (file !== undefined) await pools.removeFile(spec.pool, file);
+    for (const { spec, file } of members) {
+      if (file !== undefined) await pools.removeFile(spec.pool, file);
+      if (isTold) await pools.removeUnfinished(spec.pool);
+    }
     if (isTold)
       for (const { volume, snapshot } of members)
         journal.add({ type: "snapshot-creation-undone", volume, snapshot, data: { creation: id } });
@@ -304,7 +307,7 @@ export class Snapshots {
 
 /** For the engine. */
 export function storeOptions(
-  { cow, size, sparse }: { cow: string; size?: number | undefined; sparse?: boolean | undefined },
+  { cow, size, sparse, most }: StorePlace,
   spec: SnapshotSpec,
 ): Record<string, unknown> & { cow: string } {
   return {
@@ -312,8 +315,14 @@ export function storeOptions(
     ...(size === undefined ? {} : { size }),
     ...(sparse === undefined ? {} : { sparse }),
     ...(spec.chunkSize === undefined ? {} : { chunkSize: spec.chunkSize }),
-    ...engineOptions(spec),
+    ...engineOptions(most === undefined ? spec : { ...spec, grow: within(spec.grow, most) }),
   };
+}
+
+/** Until it is looked at again (pool-limits.ts). */
+function within(grow: SnapshotSpec["grow"], most: number): SnapshotSpec["grow"] {
+  if (grow === undefined || grow === null) return grow;
+  return { ...grow, max: Math.min(grow.max ?? Number.POSITIVE_INFINITY, most) };
 }
 
 function namesIn(volume: Volume | undefined): string[] {

@@ -12,12 +12,13 @@
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { copyFile, type FileHandle, mkdir, open, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { SnapringError } from "../base/errno.ts";
 import { lockMeanwhile } from "../device/device-lock.ts";
 import { UnfinishedFile } from "../device/unfinished-file.ts";
 import { writeAllTo } from "../device/write-all.ts";
 import { Problem } from "./problem.ts";
+import { removeUnfinished } from "./unfinished-files.ts";
 import { checkedState, type DaemonState, newState } from "./state.ts";
 
 const OWNERS_ALONE = 0o700;
@@ -37,7 +38,8 @@ export class StateFile {
   }
 
   /** Makes the folder where it is not there. Throws a SnapringError: EBUSY (another daemon), EINVAL (damaged, of a newer version), EACCES, EROFS, ENOSPC … */
-  static async open(folder: string): Promise<StateFile> {
+  static async open(given: string): Promise<StateFile> {
+    const folder = resolve(given);
     await mkdir(folder, { recursive: true, mode: OWNERS_ALONE }).catch((error: unknown) => {
       throw unusable(folder, error);
     });
@@ -48,6 +50,7 @@ export class StateFile {
     );
     try {
       await lockFolder(lock.fd, folder);
+      await removeUnfinished(folder, Number.POSITIVE_INFINITY);
       return new StateFile(folder, lock, await readState(join(folder, FILE)));
     } catch (error) {
       await lock.close();
@@ -86,7 +89,10 @@ export class StateFile {
     const path = join(this.folder, FILE);
     try {
       const file = await UnfinishedFile.make(path);
-      await writeAllTo(file.file, 0, Buffer.from(textOf(state)));
+      await writeAllTo(file.file, 0, Buffer.from(textOf(state))).catch(async (error: unknown) => {
+        await file.abandon();
+        throw error;
+      });
       // What it was: missing after the first change, and no more than a help.
       await copyFile(path, join(this.folder, FORMER)).catch(() => {});
       await file.finish({ replace: true });

@@ -2,8 +2,9 @@
  * The daemon's volumes: all of them opened at the start, side by side, before anybody is served; added, opened again and removed later on.
  *
  *   add     opened ─▶ written down: one that cannot be opened is not added
- *   remove  closed ─▶ forgotten: its snapshots stay registered beside the origin, and its files as they are
+ *   remove  forgotten ─▶ closed: its snapshots stay registered beside the origin, and its files as they are
  */
+import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Engine } from "../index.ts";
 import type { Journal } from "./journal.ts";
@@ -111,11 +112,12 @@ export class Volumes {
       throw new Problem("busy", `operation ${busy.id} (${busy.kind}) of volume '${name}' is under way`, {
         hint: "wait for it, or cancel it",
       });
-    await volume.close();
+    // First: one that cannot be forgotten goes on being served.
     await state.change((now) => {
       delete now.volumes[name];
       delete now.snapshots[name];
     });
+    await volume.close();
     this.#all.delete(name);
     journal.add({ type: "volume-removed", volume: name });
     return true;
@@ -144,7 +146,9 @@ export class Volumes {
 
   async #add(name: string, spec: VolumeSpec): Promise<boolean> {
     const { state, journal } = this.#parts;
+    await this.#refuseTwice(spec.origin);
     const volume = this.#owned(name, spec);
+    volume.isTold = false;
     await volume.open();
     try {
       await state.change((now) => {
@@ -155,9 +159,20 @@ export class Volumes {
       throw error;
     }
     this.#all.set(name, volume);
+    volume.isTold = true;
     journal.add({ type: "volume-added", volume: name, data: { origin: spec.origin } });
+    journal.add({ type: "volume-open", volume: name });
     await this.#parts.opened(volume);
     return true;
+  }
+
+  /** By its name: what stands in other words for the same device is the engine's to find. */
+  async #refuseTwice(origin: string): Promise<void> {
+    const real = (path: string): Promise<string> => realpath(path).catch(() => path);
+    const asked = await real(origin);
+    for (const { name, spec } of this.all)
+      if ((await real(spec.origin)) === asked)
+        throw new Problem("busy", `volume '${name}' has ${origin} already`, { hint: "an origin is one volume's" });
   }
 
   async #open(volume: OwnedVolume, how: { readonly invalidateMissing?: boolean | undefined } = {}): Promise<void> {

@@ -113,19 +113,22 @@ export class DaemonBench {
 
   askText(method: string, path: string, body?: unknown): Promise<Answer<string>> {
     return new Promise((resolve, reject) => {
-      const headers = body === undefined ? {} : { "content-type": "application/json" };
+      const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
+      // node sends none with a DELETE by itself.
+      const length = { "content-length": Buffer.byteLength(text ?? "") };
+      const headers = text === undefined ? {} : { "content-type": "application/json", ...length };
       const sent: ClientRequest = request(
         { socketPath: this.file("control"), method, path, headers, agent: false },
         (response) => {
-          let text = "";
+          let answer = "";
           response.setEncoding("utf8");
-          response.on("data", (part: string) => (text += part));
-          response.on("end", () => resolve({ status: response.statusCode ?? 0, body: text }));
+          response.on("data", (part: string) => (answer += part));
+          response.on("end", () => resolve({ status: response.statusCode ?? 0, body: answer }));
           response.on("error", reject);
         },
       );
       sent.on("error", reject);
-      sent.end(body === undefined || typeof body === "string" ? body : JSON.stringify(body));
+      sent.end(text);
     });
   }
 

@@ -107,6 +107,14 @@ describe("what is wrong", () => {
     expect((await bench.ask("GET", "/v1/volumes")).body).toEqual({ volumes: [] });
   });
 
+  test("a client that calls everything JSON, also nothing, is understood", async () => {
+    const bench = await DaemonBench.open();
+    await bench.addVolume("a");
+    expect((await bench.ask("POST", "/v1/volumes/a/open", "")).status).toBe(200);
+    expect((await bench.ask("DELETE", "/v1/volumes/a/snapshots/s", "")).status).toBe(204);
+    expect((await bench.ask("DELETE", "/v1/volumes/a", "")).status).toBe(204);
+  });
+
   test("every path of its description answers, with a status that it names", async () => {
     const bench = await DaemonBench.open();
     const description = (await bench.ask<Description>("GET", "/v1/openapi.json")).body;
@@ -118,6 +126,15 @@ describe("what is wrong", () => {
         expect(status, `${method} ${path}`).toBeLessThan(500);
       }
   });
+});
+
+test("what is no request at all is refused as a problem, too", async () => {
+  const bench = await DaemonBench.open();
+  const socket = connect(bench.file("control"));
+  socket.write("HELLO\r\n\r\n");
+  let text = "";
+  for await (const part of socket.setEncoding("utf8") as AsyncIterable<string>) text += part;
+  expect(text).toMatch(/^HTTP\/1\.1 400 [\s\S]*application\/problem\+json[\s\S]*"code":"bad-request"/);
 });
 
 describe("who takes more than his share", () => {

@@ -1,8 +1,8 @@
 /**
  * The daemon's verbs as its clients see them: each may be said twice, cut in the middle and said again, and what is refused is refused in words.
  */
-import { mkdirSync, readdirSync } from "node:fs";
-import { rename, rm, writeFile } from "node:fs/promises";
+import { mkdirSync, readdirSync, symlinkSync } from "node:fs";
+import { rename, rm, utimes, writeFile } from "node:fs/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { StateFile } from "../../src/daemon/state-file.ts";
 import { DaemonBench, MIB, ORIGIN_BYTES, removeDaemons } from "../support/daemon-bench.ts";
@@ -105,6 +105,33 @@ describe("volumes", () => {
   });
 });
 
+test("one that cannot be forgotten, for the state's disk is full, is served on; nothing of what failed is left in the state's folder", async () => {
+  const bench = await withVolume();
+  const [path, away] = [bench.file("state"), bench.file("away")];
+  await rename(path, away);
+  expect((await bench.ask("DELETE", "/v1/volumes/a")).body).toMatchObject({ code: "state-unwritable" });
+  expect((await (await bench.connect("a")).read(0, 512)).length).toBe(512);
+  await rename(away, path);
+  expect((await bench.ask("DELETE", "/v1/volumes/a")).status).toBe(204);
+});
+
+test("an origin that another volume has is refused by that one's name, and nobody hears of a volume that was not added", async () => {
+  const bench = await withVolume();
+  symlinkSync(bench.file("a"), bench.file("link"));
+  for (const origin of ["a", "link"]) {
+    const { body } = await bench.ask("PUT", "/v1/volumes/b", { origin: bench.file(origin) });
+    expect(body).toMatchObject({ code: "busy", detail: expect.stringMatching(/^volume 'a' has /) });
+  }
+  await bench.ask("PUT", "/v1/volumes/c", { origin: bench.file("none") });
+  expect((await bench.events()).filter(({ volume }) => volume !== undefined && volume !== "a")).toEqual([]);
+  expect((await bench.events()).map(({ type }) => type)).toEqual([
+    "daemon-started",
+    "pool-created",
+    "volume-added",
+    "volume-open",
+  ]);
+});
+
 describe("snapshots", () => {
   test("one that is made reads as the volume did, is the same when it is asked for again, and is there after a restart", async () => {
     const bench = await withVolume();
@@ -200,7 +227,16 @@ describe("snapshots", () => {
     });
     await state.close();
     await writeFile(file, "");
+    // The file had not got its name yet, and another one is just being made by somebody else.
+    for (const name of [".snapring-0a.part", ".snapring-0b.part", ".snapring-own"])
+      await writeFile(bench.file(`pool/${name}`), "");
+    await utimes(bench.file("pool/.snapring-0a.part"), 1, 1);
     await bench.start();
+    expect(readdirSync(bench.file("pool")).filter((name) => name.startsWith(".snap"))).toEqual([
+      ".snapring-0b.part",
+      ".snapring-own",
+    ]);
+    for (const name of [".snapring-0b.part", ".snapring-own"]) await rm(bench.file(`pool/${name}`));
     expect((await bench.state())["creations"]).toEqual([]);
     expect(readdirSync(bench.file("pool"))).toHaveLength(1);
     expect((await bench.ask("PUT", SNAPSHOT, SPEC)).status).toBe(200);

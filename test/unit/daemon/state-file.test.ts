@@ -3,7 +3,7 @@
  */
 import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { StateFile } from "../../../src/daemon/state-file.ts";
 
@@ -71,6 +71,17 @@ test("where it cannot be written it stays as it was, here too, and is written wh
   await addVolume(state, "c");
   await closed();
   expect(Object.keys((await opened()).now.volumes)).toEqual(["a", "c"]);
+});
+
+test("what a killed daemon had begun to write is taken away by the next one, and its path is told from the root", async () => {
+  await opened();
+  await closed();
+  const part = join(folder, ".snapring-0a.part");
+  await writeFile(part, "");
+  const state = await StateFile.open(relative(process.cwd(), folder));
+  open.push(state);
+  expect(state.folder).toBe(folder);
+  await expect(readFile(part)).rejects.toMatchObject({ code: "ENOENT" });
 });
 
 test("a second daemon is refused, and its folder is free when the first has gone", async () => {
