@@ -102,7 +102,7 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
     ),
   ),
   inLivesWith(
-    ["zeroes", "severalSnapshots"],
+    ["zeroes", "severalSnapshots", "largeRequests"],
     mutant(
       "a trim passes on what a snapshot still needs (E-19)",
       "The old data is gone, and the snapshot reads zeroes.",
