@@ -4,7 +4,8 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { access } from "node:fs/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { dataPattern } from "../support/data-pattern.ts";
 import { makeScratch, type Scratch } from "../support/free-socket.ts";
@@ -242,6 +243,55 @@ test.for(["path", "store"] as const)(
     }
   },
 );
+
+test("a signal frees the volumes of a group whose origin hangs, and none of its snapshots is there (E-50)", async (context) => {
+  requireFuse(context);
+  const place = await mount();
+  const engine = new EngineProcess();
+  try {
+    await engine.engine({ workers: 1, listen: [`unix:${scratch.file("socket")}`] });
+    writeFileSync(scratch.file("good"), dataPattern(SIZE, 5));
+    await engine.open({ name: "good", origin: scratch.file("good") });
+    await engine.open({ name: "bad", origin: place.path("disk") });
+    const [good, bad] = [
+      await NbdClient.open({ path: scratch.file("socket") }, "good"),
+      await NbdClient.open({ path: scratch.file("socket") }, "bad"),
+    ];
+    const hanging = hang("disk");
+    const written = bad.write(0, dataPattern(4096, 8));
+    await hanging;
+    const members = ["good", "bad"].map((volume) => ({
+      volume,
+      snapshot: { name: "s", cow: scratch.file(`${volume}.s`), size: 4 * SIZE },
+    }));
+    await engine.group(members);
+    // Both are registered, and then held: the one waits for the other, whose write does not end.
+    // (This process serves the folder of the second: it must not wait for it in a call.)
+    for (const path of [scratch.file("good"), place.path("disk")]) {
+      const isThere = (): Promise<boolean> =>
+        access(`${path}.snapshots`).then(
+          () => true,
+          () => false,
+        );
+      await expect.poll(isThere, { timeout: 60_000 }).toBe(true);
+    }
+    await engine.abort();
+    await expect(engine.grouped()).rejects.toMatchObject({ name: "AbortError" });
+    await good.write(0, dataPattern(4096, 9));
+    for (const volume of ["good", "bad"]) expect(await engine.exports(volume)).toEqual(["origin"]);
+    for (const { snapshot } of members) expect(existsSync(snapshot.cow)).toBe(false);
+    letGo();
+    hung = undefined;
+    await written;
+    await engine.group(members);
+    expect((await engine.grouped()).members.map(({ volume }) => volume)).toEqual(["good", "bad"]);
+    await Promise.all([good.disconnect(), bad.disconnect()]);
+    await engine.close();
+  } finally {
+    letGo();
+    await engine.kill();
+  }
+});
 
 test("a signal ends the command whose store hangs while it is opened", async (context) => {
   requireFuse(context);

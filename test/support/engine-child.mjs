@@ -30,6 +30,14 @@ const orders = {
   },
   abort: () => aborter.abort(),
   create: (volume, options) => engine.volumes.get(volume).createSnapshot(options),
+  /** Begins to make a group; `abort` ends that, `grouped` waits for its end. */
+  group: (members) => {
+    aborter = new AbortController();
+    opening = engine.createSnapshots(members, { signal: aborter.signal });
+    opening.catch(() => {});
+  },
+  grouped: () => opening,
+  exports: (volume) => engine.volumes.get(volume).exports.map(({ name }) => name),
   drop: (volume, name) => engine.volumes.get(volume).dropSnapshot(name),
   grow: (volume, name) => engine.volumes.get(volume).growSnapshot(name),
   closeVolume: (volume) => engine.volumes.get(volume).close(),

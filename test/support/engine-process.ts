@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import type { CreatedGroup, GroupMember } from "../../src/index.ts";
 import type { EngineOptions, EngineStats, EngineVolumeOptions, SnapshotOptions } from "../../src/index.ts";
 
 const CHILD = fileURLToPath(new URL("./engine-child.mjs", import.meta.url));
@@ -24,6 +25,9 @@ export class EngineProcess {
   opened = (): Promise<void> => this.#order("opened");
   abort = (): Promise<void> => this.#order("abort");
   create = (volume: string, options: SnapshotOptions): Promise<void> => this.#order("create", volume, options);
+  group = (members: readonly GroupMember[]): Promise<void> => this.#order("group", members);
+  grouped = (): Promise<CreatedGroup> => this.#order("grouped");
+  exports = (volume: string): Promise<readonly string[]> => this.#order("exports", volume);
   drop = (volume: string, name: string): Promise<void> => this.#order("drop", volume, name);
   grow = (volume: string, name: string): Promise<void> => this.#order("grow", volume, name);
   closeVolume = (volume: string): Promise<void> => this.#order("closeVolume", volume);
