@@ -82,6 +82,47 @@ const THE_FIVE: readonly Planted[] = [
   ),
 ];
 
+const ROOM: readonly Planted[] = [
+  planted(
+    "test/unit/core/room.test.ts",
+    "a merge that starts keeps those who wait for room (E-48)",
+    "They wait for ever: nothing grows while it merges.",
+    edit(
+      "src/core/merge.ts",
+      "    if (this.snapshot.phase === Phase.Starting) lookAgain(this.#context, this.snapshot);\n",
+      "",
+    ),
+  ),
+  planted(
+    "test/unit/core/room.test.ts",
+    "a stall that is over overflows, though an origin write waits (E-15, E-48)",
+    "The live volume waits for ever for a snapshot.",
+    edit(
+      "src/core/room.ts",
+      "if (!room.policy.overflows || !waiters.keepersUntilRoom.isEmpty) return",
+      "if (!room.policy.overflows) return",
+    ),
+  ),
+  planted(
+    "test/unit/core/room.test.ts",
+    "a merge takes a refusal at the close for kept data (C-33)",
+    "What another snapshot had not kept is overwritten.",
+    edit("src/core/merge-step.ts", "    if (window.isRefused) {", "    if (false as boolean) {"),
+  ),
+  planted(
+    "test/unit/core/room.test.ts",
+    "a level is told at each exception (E-49)",
+    "An alarm that never ends.",
+    edit("src/core/fill-level.ts", "      this.#passed += 1;\n", "      this.#passed += 0;\n      break;\n"),
+  ),
+  planted(
+    "test/unit/device/file-growth.test.ts",
+    "growth that has failed leaves a longer file (E-45)",
+    "A hole where reserved space was promised is taken over the next time.",
+    edit("src/device/file-growth.ts", "    ftruncateSync(fd, size);\n", ""),
+  ),
+];
+
 const GIVES_BACK: readonly Planted[] = [
   planted(
     FAILED,
@@ -783,6 +824,7 @@ const OF_ANOTHER: readonly Planted[] = [
 
 export const PLANTED: readonly Planted[] = [
   ...THE_FIVE,
+  ...ROOM,
   ...GIVES_BACK,
   ...LOOKS_AGAIN,
   ...SHORT,

@@ -3,6 +3,7 @@
  */
 import type { SnapshotState } from "../../src/base/states.ts";
 import type { Core } from "../../src/core/core.ts";
+import type { RoomNews } from "../../src/core/room-policy.ts";
 import type { FakeDisk } from "../support/core/fake-disk.ts";
 import {
   exclusiveOriginWrite,
@@ -87,6 +88,14 @@ export class CoreVolume implements SimVolume {
 
   grow(index: number, sectors: number): void {
     this.core.grow(index, sectors);
+  }
+
+  get wants(): SimVolume["wants"] {
+    return this.#shell.wants;
+  }
+
+  room(index: number, news: RoomNews): void {
+    this.core.room(index, news);
   }
 
   mergeContinue(): void {

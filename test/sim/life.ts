@@ -9,6 +9,7 @@
 import { breakSometimes, createSnapshot, dropSnapshot, growCow, openPrefilled, startOrStopMerge } from "./orders.ts";
 import { cutPower, glanceAtCut, killProcess } from "./power-cut.ts";
 import { brim, chase, requests } from "./requests.ts";
+import { answerRooms } from "./rooms.ts";
 import { besiege } from "./siege.ts";
 import type { World } from "./world.ts";
 
@@ -37,6 +38,7 @@ export class Life {
     const { world } = this;
     const { random, swarm } = world;
     this.#events();
+    answerRooms(world);
     const { volume } = world;
     if (swarm.on.has("slowDisks") && volume.stalled < 0 && world.perMille(swarm.weights.slow)) {
       volume.stalled = random.pick([0, ...volume.indices.map((index) => 1 + index)]);

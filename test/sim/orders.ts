@@ -9,6 +9,7 @@ import { storeImage, type ExceptionPair } from "../support/store-image.ts";
 import { die } from "./power-cut.ts";
 import { RegisterModel, stamped, stampsOf } from "./register-model.ts";
 import { request } from "./requests.ts";
+import { drawRoom } from "./rooms.ts";
 import { decodeStore, viewOf } from "./store-decoder.ts";
 import type { Switch } from "./swarm.ts";
 import { candidates, modelOf, type SimulatedSnapshot, type World } from "./world.ts";
@@ -34,7 +35,7 @@ export function drawSnapshot(world: World, isRead = false): SimulatedSnapshot {
   const access = isRead ? { readOnly: true, passdown: false } : drawExport(world);
   const snapshot: SimulatedSnapshot = {
     ...{ index, store, disk, chunkSectors, roomy, ...access },
-    ...{ model: undefined, since: world.clock, of: world.origin, dropped: false },
+    ...{ model: undefined, since: world.clock, of: world.origin, dropped: false, room: drawRoom(world, store) },
   };
   world.note(`create ${world.name(snapshot)}, ${disk.bytes.length / SECTOR_BYTES} sectors`);
   world.snapshots.set(index, snapshot);
@@ -171,10 +172,11 @@ export function openPrefilled(world: World): void {
   const store = drawStore(world) === "PO" ? "PO" : "P";
   world.note(`open snapshot ${index} with ${pairs.length} exceptions, ${chunks} chunks of ${chunkSectors}`);
   const access = drawExport(world);
-  world.volume.open(index, { disk, store, chunkSectors: 0, merging: false, ...access });
+  const room = drawRoom(world, store);
+  world.volume.open(index, { disk, store, chunkSectors: 0, merging: false, room, ...access });
   const snapshot: SimulatedSnapshot = {
     ...{ index, store, disk, chunkSectors, roomy: false, model: modelOf(stampsOf(view)), ...access },
-    ...{ since: 0, of: undefined, dropped: false },
+    ...{ since: 0, of: undefined, dropped: false, room },
   };
   world.snapshots.set(index, snapshot);
   world.count("prefilled");

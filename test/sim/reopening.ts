@@ -64,8 +64,8 @@ export function reopen(
 }
 
 function open(world: World, { snapshot, merging, disk }: Opened): void {
-  const { store, chunkSectors, index, readOnly, passdown } = snapshot;
-  world.volume.open(index, { disk, store, chunkSectors, readOnly, passdown, merging });
+  const { store, chunkSectors, index, readOnly, passdown, room } = snapshot;
+  world.volume.open(index, { disk, store, chunkSectors, readOnly, passdown, merging, room });
 }
 
 /** A flush fails, so nobody knows what is durable of what was read: the volume must not be opened (C-49). */
@@ -110,7 +110,7 @@ function goOn(world: World, { index }: SimulatedSnapshot): void {
 /** The engine's word: the view that the bytes say. */
 function compare(world: World, { snapshot, cow, decoded, merging }: Found, disk: FakeDisk): void {
   const name = world.name(snapshot);
-  const { store, chunkSectors, index, readOnly, passdown } = snapshot;
+  const { store, chunkSectors, index, readOnly, passdown, room } = snapshot;
   const origin = world.volume.origin.bytes;
   const status = world.volume.core.status(index).text;
   if (decoded.state === "invalid") {
@@ -125,7 +125,7 @@ function compare(world: World, { snapshot, cow, decoded, merging }: Found, disk:
   // Chunks that were handed out and not committed are holes now (S-6): an exact size may not suffice any more.
   world.snapshots.set(index, {
     ...{ index, store, chunkSectors, disk, readOnly, passdown, roomy: false, dropped: false },
-    ...{ since: 0, of: undefined, model: modelOf(stampsOf(bytes)) },
+    ...{ since: 0, of: undefined, room, model: modelOf(stampsOf(bytes)) },
   });
 }
 

@@ -7,8 +7,10 @@
 import type { SnapshotState } from "../../src/base/states.ts";
 import type { Core } from "../../src/core/core.ts";
 import type { NoticeKind } from "../../src/core/ports.ts";
+import type { RoomNews } from "../../src/core/room-policy.ts";
 import type { StoreKind } from "../../src/format/table-line.ts";
 import type { FakeDisk } from "../support/core/fake-disk.ts";
+import type { SimulatedRoom } from "./rooms.ts";
 
 export interface CowSpec {
   readonly disk: FakeDisk;
@@ -20,6 +22,7 @@ export interface CowSpec {
   readonly passdown: boolean;
   /** The register says that it merges (E-36). */
   readonly merging: boolean;
+  readonly room?: SimulatedRoom | undefined;
 }
 
 /** What a client asks for; positions in bytes. */
@@ -77,6 +80,10 @@ export interface SimVolume {
   order(start: (operation: number) => void): number;
   /** The COW device has another size. */
   grow(index: number, sectors: number): void;
+  /** Snapshots for which the core has asked for room; whoever answers takes them out. */
+  readonly wants: Set<number>;
+  /** What there is to say of a snapshot's room. */
+  room(index: number, news: RoomNews): void;
   /** A paced merge may go on. */
   mergeContinue(): void;
   /** A snapshot has gone. */

@@ -46,11 +46,16 @@ export const SWITCHES = [
   "passdown",
   "readOnlyExports",
   "manyWorkers",
+  "autoGrowth",
+  "stalls",
 ] as const;
 export type Switch = (typeof SWITCHES)[number];
 
 /** What the clients and disks of depth A do not know. */
 export const THREADS_ONLY: readonly Switch[] = ["directBlocks", "passdown", "readOnlyExports", "manyWorkers"];
+
+/** Drawn beside the others: lives without them are what they were before these came. */
+const BESIDE: ReadonlySet<Switch> = new Set<Switch>(["autoGrowth", "stalls"]);
 
 /** Chances in a thousand steps. */
 export interface Weights {
@@ -105,8 +110,9 @@ export interface Bias {
 
 export function drawSwarm(random: SeededRandom, plain: boolean, { without, having }: Bias): Swarm {
   const on = new Set<Switch>();
+  const side = random.beside();
   for (const name of SWITCHES) {
-    const drawn = random.chance(OFTEN.has(name) ? 85 : RARELY.has(name) ? 25 : 50);
+    const drawn = (BESIDE.has(name) ? side : random).chance(OFTEN.has(name) ? 85 : RARELY.has(name) ? 25 : 50);
     if ((drawn || having.has(name)) && !without.has(name)) on.add(name);
   }
   const weights: Weights = {

@@ -10,6 +10,7 @@ import { FakeDisk } from "../support/core/fake-disk.ts";
 import type { ShellOptions } from "../support/core/fake-shell.ts";
 import type { SeededRandom } from "../support/core/seeded-random.ts";
 import { RegisterModel, stampsOf } from "./register-model.ts";
+import { answerRooms, hasRoom, settleRooms, type SimulatedRoom } from "./rooms.ts";
 import type { Ask, SimRequest, SimVolume } from "./sim-volume.ts";
 import type { Swarm } from "./swarm.ts";
 
@@ -28,6 +29,8 @@ export interface SimulatedSnapshot {
   /** Its clients may not write; its discards reach the origin (E-44, E-12). */
   readonly readOnly: boolean;
   readonly passdown: boolean;
+  /** What happens when its store runs full. */
+  readonly room: SimulatedRoom | undefined;
   /** Its user has ordered its drop. */
   dropped: boolean;
 }
@@ -69,6 +72,8 @@ interface Watched {
 
 export class World {
   readonly random: SeededRandom;
+  /** For what was added to lives later on (rooms.ts). */
+  readonly side: SeededRandom;
   readonly swarm: Swarm;
   readonly snapshots = new Map<number, SimulatedSnapshot>();
   /** What happened how often. */
@@ -101,6 +106,7 @@ export class World {
 
   constructor(random: SeededRandom, swarm: Swarm, make: VolumeMaker, trace: ((line: string) => void) | undefined) {
     this.random = random;
+    this.side = random.beside();
     this.#make = make;
     this.swarm = swarm;
     this.#trace = trace;
@@ -196,7 +202,12 @@ export class World {
   }
 
   mayBeInvalid(snapshot: SimulatedSnapshot): boolean {
-    return snapshot.dropped || !snapshot.roomy || snapshot.disk.failures > 0 || this.volume.origin.failures > 0;
+    return (
+      snapshot.dropped ||
+      (!snapshot.roomy && !hasRoom(snapshot)) ||
+      snapshot.disk.failures > 0 ||
+      this.volume.origin.failures > 0
+    );
   }
 
   /** An order to the core; `then` gets its end. */
@@ -248,6 +259,7 @@ export class World {
     for (let i = 0; i < count; i++) {
       this.clock += 1;
       this.volume.step();
+      answerRooms(this);
       this.collect();
     }
   }
@@ -257,7 +269,8 @@ export class World {
     this.volume.stalled = -1;
     while (!condition()) {
       this.must(this.clock < end ? undefined : "it never comes to rest", "volume");
-      if (!this.volume.step() && !this.volume.fireTimer()) break;
+      if (!this.volume.step() && !this.volume.fireTimer() && !settleRooms(this)) break;
+      answerRooms(this);
       this.clock += 1;
       this.collect();
     }

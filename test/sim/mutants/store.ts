@@ -6,6 +6,7 @@ import { edit, inLivesWith, mutant, type Mutant } from "./mutant.ts";
 const ALLOCATOR = "src/core/allocator.ts";
 const LOADER = "src/core/store-loader.ts";
 const CLAIMS = "src/core/claims.ts";
+const ROOM = "src/core/room.ts";
 const LIFE = "src/core/life-cycle.ts";
 const SHELL = "test/support/core/fake-shell.ts";
 
@@ -199,4 +200,24 @@ export const STORE_MUTANTS: readonly Mutant[] = [
       ),
     ),
   ),
+  ...[
+    mutant(
+      "nobody waits for a growth (E-47)",
+      "A flood ends a snapshot whose file system has room.",
+      edit(
+        "src/core/snapshot-room.ts",
+        "return (growAt > 0 || stalls) && !this.#allocator.hasSpace();",
+        "return false;",
+      ),
+    ),
+    mutant(
+      "a store that has grown does not ask for room again (E-47)",
+      "Who waits for room waits for ever.",
+      edit(
+        ROOM,
+        "    room.forgetAsked();\n    if (store.allocator.hasSpace()) lookAgain",
+        "    if (store.allocator.hasSpace()) lookAgain",
+      ),
+    ),
+  ].map((one) => inLivesWith(["autoGrowth", "stalls", "smallStores", "floods"], one)),
 ];

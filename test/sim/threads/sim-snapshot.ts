@@ -9,6 +9,7 @@ import { StoreLoader } from "../../../src/core/store-loader.ts";
 import type { Channel } from "../../../src/engine/channel.ts";
 import { ExceptionCollector } from "../../../src/opening/exception-collector.ts";
 import { gatePort } from "../../../src/engine/snapshot-handle.ts";
+import type { RoomPolicy } from "../../../src/core/room-policy.ts";
 import type { StoreKind } from "../../../src/format/table-line.ts";
 import { snapshotReadGate, snapshotWriteGate } from "../../../src/base/gate-numbers.ts";
 import { createExportCounters } from "../../../src/ring/counters.ts";
@@ -28,6 +29,7 @@ export class SimSnapshot {
   readonly store: StoreKind;
   readonly readOnly: boolean;
   readonly merging: boolean;
+  readonly room: RoomPolicy | undefined;
   readonly blockBytes: number;
   readonly loaded: LoadedStore;
   readonly table: TableWriter;
@@ -50,6 +52,7 @@ export class SimSnapshot {
     this.store = spec.store;
     this.readOnly = spec.readOnly;
     this.merging = spec.merging;
+    this.room = spec.room?.policy;
     this.blockBytes = spec.disk.blockBytes;
     const found = new ExceptionCollector();
     const cowSectors = Math.floor(spec.disk.bytes.length / SECTOR_BYTES);

@@ -12,6 +12,7 @@ import { createExportCounters, exportCounters } from "../../../src/ring/counters
 import type { ExportControl, FileControl } from "../../../src/ring/worker-data.ts";
 import { SECTOR_BYTES } from "../../../src/base/units.ts";
 import { SnapshotState } from "../../../src/base/states.ts";
+import type { RoomNews } from "../../../src/core/room-policy.ts";
 import { Core } from "../../../src/core/core.ts";
 import type { GroupedCreation } from "../../../src/core/creation-group.ts";
 import type { LoadedStore } from "../../../src/core/loaded-store.ts";
@@ -193,6 +194,14 @@ export class ThreadsVolume implements SimVolume {
     this.#event(() => void this.core.grow(index, sectors));
   }
 
+  get wants(): SimVolume["wants"] {
+    return this.#shell.wants;
+  }
+
+  room(index: number, news: RoomNews): void {
+    this.#event(() => this.core.room(index, news));
+  }
+
   mergeContinue(): void {
     this.#shell.tell((core) => core.mergeContinue());
   }
@@ -366,6 +375,7 @@ export class ThreadsVolume implements SimVolume {
       metadataBlockBytes: Math.max(this.#options.metadataBlockBytes ?? SECTOR_BYTES, snapshot.blockBytes),
       registered: this.#options.registered ?? false,
       merging: snapshot.merging,
+      room: snapshot.room,
     };
   }
 }

@@ -19,6 +19,7 @@ import {
   type MetadataJob,
 } from "../../../src/core/ports.ts";
 import type { NoticeKind, Registration } from "../../../src/core/ports.ts";
+import type { RoomPolicy } from "../../../src/core/room-policy.ts";
 import type { StoreKind } from "../../../src/format/table-line.ts";
 import { SECTOR_BYTES } from "../../../src/base/units.ts";
 import type { FakeDisk } from "./fake-disk.ts";
@@ -52,6 +53,7 @@ export interface FakeSnapshot {
   readonly chunkSectors: number;
   /** The register says that it merges. */
   readonly merging: boolean;
+  readonly room: RoomPolicy | undefined;
 }
 
 export interface ShellOptions extends Partial<CoreOptions> {
@@ -135,8 +137,9 @@ export class FakeShell implements Effects {
     chunkSectors: number,
     ports: FakeSnapshotPorts,
     merging = false,
+    room?: RoomPolicy,
   ): FakeSnapshot {
-    const snapshot = { index, store, disk, ports, chunkSectors, merging };
+    const snapshot = { index, store, disk, ports, chunkSectors, merging, room };
     this.snapshots.set(index, snapshot);
     return snapshot;
   }
@@ -144,6 +147,7 @@ export class FakeShell implements Effects {
   /** A snapshot has gone: its slot may be used again, a timer of it does not go off. */
   detach(index: number): void {
     this.snapshots.delete(index);
+    this.wants.delete(index);
     const at = this.#timers.indexOf(index);
     if (at >= 0) this.#timers.splice(at, 1);
   }
@@ -390,6 +394,7 @@ export class FakeShell implements Effects {
       metadataBlockBytes: this.#options.metadataBlockBytes ?? 512,
       registered: this.#options.registered ?? false,
       merging: snapshot.merging,
+      room: snapshot.room,
     };
   }
 

@@ -6,6 +6,11 @@ export class SeededRandom {
     this.#state = (seed | 0) === 0 ? 0x9e3779b9 : seed | 0;
   }
 
+  /** Another one, that follows from where this one is, and takes nothing from it. */
+  beside(): SeededRandom {
+    return new SeededRandom(this.#state ^ 0x5bd1e995);
+  }
+
   /** 0 … limit - 1. */
   below(limit: number): number {
     let x = this.#state;

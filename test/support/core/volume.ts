@@ -10,6 +10,7 @@ import { EntryState } from "../../../src/base/states.ts";
 import { SECTOR_BYTES } from "../../../src/base/units.ts";
 import { transientStore, type LoadedStore } from "../../../src/core/loaded-store.ts";
 import { StoreLoader } from "../../../src/core/store-loader.ts";
+import type { RoomPolicy } from "../../../src/core/room-policy.ts";
 import type { StoreKind } from "../../../src/format/table-line.ts";
 import type { FakeDisk } from "./fake-disk.ts";
 import { originRead, originWrite, snapshotRead, snapshotWrite } from "./fake-client.ts";
@@ -23,6 +24,8 @@ export interface CowSpec {
   readonly chunkSectors: number;
   /** The register says that it merges. */
   readonly merging?: boolean;
+  /** What happens when it runs full; as its kind has it where nothing is said. */
+  readonly room?: { readonly policy: RoomPolicy } | undefined;
 }
 
 export class Volume {
@@ -62,7 +65,15 @@ export class Volume {
         ? transientStore(spec.chunkSectors, Math.floor(spec.disk.bytes.length / SECTOR_BYTES))
         : loadStore(spec.disk, spec.chunkSectors, this.origin.bytes.length / SECTOR_BYTES, ports);
     this.warnings.push(...loaded.warnings);
-    const snapshot = this.shell.attach(index, spec.store, spec.disk, loaded.chunkSectors, ports, spec.merging);
+    const snapshot = this.shell.attach(
+      index,
+      spec.store,
+      spec.disk,
+      loaded.chunkSectors,
+      ports,
+      spec.merging,
+      spec.room?.policy,
+    );
     return { snapshot, loaded };
   }
 
