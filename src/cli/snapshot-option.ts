@@ -1,5 +1,5 @@
 /**
- * `--snapshot NAME=COW[,chunk=SIZE][,store=P|PO|N][,size=SIZE][,sparse]…` as options of the library.
+ * `--snapshot NAME=COW[,chunk=SIZE][,store=P|PO|N][,size=SIZE][,sparse][,grow=SIZE][,when_full=…]…` as options of the library.
  *
  * The part before the first `=` is the name, up to the next comma the COW path, then settings. A backslash before `=`, `,` or `\` makes
  * it a part of the name or path; before anything else it is a backslash, as in the names that udev makes. What may stand there is
@@ -8,7 +8,8 @@
 import { SnapringError } from "../base/errno.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import { STORE_KINDS, type StoreKind } from "../format/table-line.ts";
-import { nameFault } from "../engine/option-schema.ts";
+import { isOptionError } from "../engine/option-error.ts";
+import { checkSnapshotOptions, nameFault } from "../engine/option-schema.ts";
 import type { SnapshotOptions } from "../engine/volume.ts";
 import { parseChunkSectors, parseSectors } from "./size.ts";
 
@@ -28,6 +29,8 @@ export function parseSnapshotOption(text: string): SnapshotOptions {
   for (const setting of settings) apply(options, setting, text);
   if (options.store === "N" && options.chunkSize === undefined)
     throw wrong(text, "a store in memory (store=N) needs chunk=SIZE");
+  if (Number.isNaN(options.grow?.by)) throw wrong(text, "grow_at= and grow_max= need grow=SIZE");
+  refuse(options, text);
   return options;
 }
 
@@ -60,9 +63,22 @@ function apply(options: Mutable<SnapshotOptions>, setting: string, whole: string
     options.size = inSetting(setting, whole, () => parseSectors(value) * SECTOR_BYTES);
   } else if (key === "store") {
     options.store = parseStore(value, whole);
-  } else {
+  } else if (
+    !applyRoom(options, key, value, () => inSetting(setting, whole, () => parseSectors(value) * SECTOR_BYTES))
+  ) {
     throw wrong(whole, `there is no setting '${key}'`);
   }
+}
+
+/** What happens when the store runs full. False: there is no such setting. `bytes`: the value as a size. */
+function applyRoom(options: Mutable<SnapshotOptions>, key: string, value: string, bytes: () => number): boolean {
+  if (key === "grow") options.grow = { ...options.grow, by: bytes() };
+  else if (key === "grow_at") options.grow = { by: NaN, ...options.grow, at: Number(value) };
+  else if (key === "grow_max") options.grow = { by: NaN, ...options.grow, max: bytes() };
+  else if (key === "when_full") options.whenFull = value as NonNullable<SnapshotOptions["whenFull"]>;
+  else if (key === "stall") options.stallSeconds = Number(value);
+  else return false;
+  return true;
 }
 
 /** What a size lacks, with the whole option that it stands in. */
@@ -105,8 +121,28 @@ function parseStore(value: string, whole: string): StoreKind {
   throw wrong(whole, `store '${value}' is not P, PO or N`);
 }
 
+/** What contradicts itself, in the words of the library, with names that stand in the option. */
+function refuse(options: SnapshotOptions, text: string): void {
+  try {
+    checkSnapshotOptions(options);
+  } catch (error) {
+    if (!isOptionError(error)) throw error;
+    const setting = SETTINGS[error.option] ?? error.option;
+    throw wrong(text, error.message.replace(`options.${error.option}`, `${setting}=`));
+  }
+}
+
+/** Options of the library by the settings that have other names. */
+const SETTINGS: Readonly<Record<string, string>> = {
+  "grow.by": "grow",
+  "grow.at": "grow_at",
+  "grow.max": "grow_max",
+  whenFull: "when_full",
+  stallSeconds: "stall",
+};
+
 function wrong(text: string, why: string): SnapringError {
   return new SnapringError("EUSAGE", `--snapshot '${text}': ${why}`, {
-    hint: "write NAME=COW[,chunk=SIZE][,store=P|PO|N][,size=SIZE][,sparse]",
+    hint: "write NAME=COW[,chunk=SIZE][,store=P|PO|N][,size=SIZE][,sparse][,grow=SIZE][,grow_at=PCT][,grow_max=SIZE][,when_full=invalidate|overflow|stall][,stall=SECONDS]",
   });
 }

@@ -57,6 +57,10 @@ Settings of a snapshot, behind its COW file:
   chunk=SIZE               unit of copy-on-write of a new store, a power of two (default: 16K); a store that exists keeps its own
   size=SIZE                make the COW file where it does not exist, with all of its space reserved
   sparse                   … with no space reserved: slower, and the snapshot is lost when the file system runs full
+  grow=SIZE                the COW file grows by itself by so much when grow_at=PERCENT of it are used (default: 80), up to grow_max=SIZE
+  when_full=invalidate     when it is full the snapshot becomes invalid (the default of store=P)
+  when_full=overflow       … its own writes fail until it has grown, as with store=PO
+  when_full=stall          … requests that need room wait until there is some, for stall=SECONDS at most (default: without end)
   store=P                  persistent (default): it is there again at the next start; when it is full the snapshot becomes invalid
   store=PO                 persistent, with overflow: when it is full, writes to the snapshot fail until it has grown; reads go on
   store=N                  not persistent: kept in memory, gone when the server ends; needs chunk=
@@ -75,7 +79,7 @@ export function serveCommand(terminal: Terminal): Command {
     .argument("<ORIGIN>", "file or block device that holds the live volume", notEmpty)
     .option(
       "--snapshot <NAME=COW[,…]>",
-      "a snapshot, and settings: chunk=SIZE, store=P|PO|N, size=SIZE, sparse",
+      "a snapshot, and settings: chunk=SIZE, store=P|PO|N, size=SIZE, sparse, grow=SIZE, when_full=stall …",
       collect(String),
     )
     .option(

@@ -34,6 +34,32 @@ describe("--snapshot", () => {
     });
   });
 
+  it("takes what happens when the store runs full", () => {
+    expect(parseSnapshotOption("a=b,grow_at=90,grow=1G,grow_max=10G,when_full=stall,stall=0.5")).toEqual({
+      name: "a",
+      cow: "b",
+      grow: { by: 2 ** 30, at: 90, max: 10 * 2 ** 30 },
+      whenFull: "stall",
+      stallSeconds: 0.5,
+    });
+    expect(parseSnapshotOption("a=b,grow=16M")).toMatchObject({ grow: { by: 2 ** 24 } });
+  });
+
+  it.each([
+    ["a=b,grow_at=80", "need grow=SIZE"],
+    ["a=b,grow=0", "'grow=0' is nothing"],
+    ["a=b,grow=100", "not a multiple of 512 bytes"],
+    ["a=b,grow=1M,grow_at=100", "grow_at= must be a whole number from 1 to 99"],
+    ["a=b,grow=1M,grow_at=half", "grow_at= must be a whole number"],
+    ["a=b,grow=1M,grow_max=1K", "grow_max= is smaller than what is added each time"],
+    ["a=b,when_full=wait", 'when_full= must be "invalidate", "overflow" or "stall"'],
+    ["a=b,store=PO,when_full=invalidate", "when_full= cannot be"],
+    ["a=b,stall=5", 'stall= is for whenFull "stall" only'],
+    ["a=b,when_full=stall,stall=soon", "stall= must be a number of seconds"],
+  ])("refuses %s", (text, why) => {
+    expect(() => parseSnapshotOption(text)).toThrow(why);
+  });
+
   it.each([
     ["mon.cow", "no '='"],
     ["=mon.cow", "that is the live volume"],
