@@ -132,6 +132,7 @@ describe("figures", () => {
     for (const worker of workers) expect(worker.kind).toMatch(/^(uring|poll|node)$/);
     expect(library.status("monday")).toEqual({
       ...{ name: "monday", state: "active", status: "136/32768 16" },
+      ...{ cow: volume.cowPath("monday"), store: "P", chunkSize: 4096 },
       table: `${volume.originPath} ${volume.cowPath("monday")} P 8`,
     });
     expect(library.exports).toEqual(
