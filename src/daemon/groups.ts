@@ -9,6 +9,7 @@ import type { Engine } from "../index.ts";
 import type { Journal } from "./journal.ts";
 import type { Operation, Operations } from "./operations.ts";
 import type { Pools } from "./pools.ts";
+import { Making } from "./making.ts";
 import { checkPlainName, checkSnapshotName, own } from "./names.ts";
 import { Problem, problemOf } from "./problem.ts";
 import { type Snapshots, storeOptions } from "./snapshots.ts";
@@ -38,7 +39,7 @@ export interface AskedMember extends Member {
 
 export class Groups {
   readonly #parts: GroupsParts;
-  readonly #making = new Map<string, Promise<unknown>>();
+  readonly #making = new Making();
 
   constructor(parts: GroupsParts) {
     this.#parts = parts;
@@ -62,20 +63,14 @@ export class Groups {
   ): Promise<{ readonly isNew: boolean; readonly group: GroupView; readonly pauseUs?: number }> {
     checkPlainName("a group", name);
     for (const { snapshot } of members) checkSnapshotName(snapshot);
-    while (this.#making.has(name)) await this.#making.get(name)?.catch(() => {});
+    await this.#making.free(name);
     const there = own(this.#parts.state.now.groups, name);
     if (there !== undefined) {
       if (isSame(there.members, members)) return { isNew: false, group: this.get(name) };
       throw new Problem("differs", `there is a group '${name}' with other members`);
     }
-    const making = this.#create(name, members);
-    this.#making.set(name, making);
-    try {
-      const pauseUs = await making;
-      return { isNew: true, group: this.get(name), pauseUs };
-    } finally {
-      this.#making.delete(name);
-    }
+    const pauseUs = await this.#making.make(name, () => this.#create(name, members));
+    return { isNew: true, group: this.get(name), pauseUs };
   }
 
   /** An operation for each member. None: there is no such group. Throws a Problem: merging, not-open. */

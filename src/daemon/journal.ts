@@ -95,7 +95,7 @@ export class Journal {
 
   /** The last one that is about what happened under this mark, if it is still there. */
   find(isIt: (event: DaemonEvent) => boolean): DaemonEvent | undefined {
-    return [...this.#kept, ...this.#waiting].findLast(isIt);
+    return this.#waiting.findLast(isIt) ?? this.#kept.findLast(isIt);
   }
 
   async close(): Promise<void> {

@@ -7,6 +7,7 @@
  * It opens whatever the register beside its origin knows (E-46), each snapshot with the policy that the state has for it. What the engine tells of it goes to the
  * journal. One order after the other, so that who asks twice gets what the first has brought about.
  */
+import { Turns } from "../base/turns.ts";
 import type { Engine, SnapshotOptions, Volume } from "../index.ts";
 import type { Journal } from "./journal.ts";
 import { Problem, type ProblemDetails, problemOf } from "./problem.ts";
@@ -51,7 +52,7 @@ export class OwnedVolume {
   #state: OwnedState = "closed";
   #problem: ProblemDetails | undefined;
   #volume: Volume | undefined;
-  #last: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
   /** Gives up what is being opened. */
   #closer = new AbortController();
 
@@ -88,7 +89,7 @@ export class OwnedVolume {
 
   /** Resolves when it is open, also where it was. Rejects with a Problem: then it is `failed`. */
   open(how: { readonly invalidateMissing?: boolean | undefined } = {}): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       if (this.#state === "open") return;
       this.#become("opening");
       this.#closer = new AbortController();
@@ -109,7 +110,7 @@ export class OwnedVolume {
   /** It is served no more. Rejects with a Problem where a device does not answer. `signal`: clients have no more time. */
   close(signal?: AbortSignal): Promise<void> {
     this.#closer.abort();
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const volume = this.#volume;
       this.#volume = undefined;
       if (volume === undefined) return;
@@ -154,7 +155,7 @@ export class OwnedVolume {
       this.#volume = undefined;
       this.#failed(error);
       // Its clients have been cut off; what it holds is let go.
-      this.#inTurn(() => volume.close()).catch(() => {});
+      this.#turns.take(() => volume.close()).catch(() => {});
     });
   }
 
@@ -176,11 +177,5 @@ export class OwnedVolume {
     if (!this.isTold) return;
     const data = this.#problem === undefined ? undefined : { problem: this.#problem };
     this.#parts.journal.add({ type: `volume-${state}`, volume: this.name, data });
-  }
-
-  #inTurn(order: () => Promise<void>): Promise<void> {
-    const turn = this.#last.then(order);
-    this.#last = turn.catch(() => {});
-    return turn;
   }
 }

@@ -56,9 +56,11 @@ export class PoolLimits {
 
   async #apply(): Promise<void> {
     const { snapshots, volumes, pools } = this.#parts;
+    const rooms = new Map<string | undefined, number | undefined>();
     for (const { volume, name, pool, grow, sizeBytes } of snapshots.list()) {
       if (grow === undefined || grow === null) continue;
-      const room = await pools.room(pool);
+      if (!rooms.has(pool)) rooms.set(pool, await pools.room(pool));
+      const room = rooms.get(pool);
       if (room === undefined) continue;
       const most = Math.min(grow.max ?? Number.POSITIVE_INFINITY, sizeBytes + room);
       // It may have gone meanwhile.

@@ -120,26 +120,30 @@ export class Pools {
 
   /** Bytes by which the store may grow, beside what it has. Undefined: it is in no pool, or in one without a limit. */
   async room(pool: string | undefined): Promise<number | undefined> {
-    const spec = pool === undefined ? undefined : own(this.#state.now.pools, pool);
+    const spec = this.#known(pool);
     if (pool === undefined || spec?.limit === undefined) return undefined;
     return (await view(pool, spec)).freeBytes;
   }
 
   /** A creation was cut by the end of an earlier daemon: what it had begun to make is of no use to anybody. */
   async removeUnfinished(pool: string | undefined): Promise<void> {
-    const spec = pool === undefined ? undefined : own(this.#state.now.pools, pool);
+    const spec = this.#known(pool);
     if (spec !== undefined) await removeUnfinished(spec.dir, performance.timeOrigin);
   }
 
   /** Takes away what `place` has named, and nobody needs any more. */
   async removeFile(pool: string | undefined, cow: string): Promise<void> {
-    const spec = pool === undefined ? undefined : own(this.#state.now.pools, pool);
+    const spec = this.#known(pool);
     if (spec === undefined || dirname(cow) !== spec.dir || !cow.endsWith(SUFFIX)) return;
     await rm(cow, { force: true });
   }
 
+  #known(pool: string | undefined): PoolSpec | undefined {
+    return pool === undefined ? undefined : own(this.#state.now.pools, pool);
+  }
+
   #spec(name: string): PoolSpec {
-    const spec = own(this.#state.now.pools, name);
+    const spec = this.#known(name);
     if (spec === undefined)
       throw new Problem("not-found", `there is no pool '${name}'`, { hint: "snapring pool list shows them" });
     return spec;

@@ -2,7 +2,7 @@
  * A snapshot as the daemon shows it: what the engine knows of it, with the policy that the state has.
  */
 import { SECTOR_BYTES } from "../base/units.ts";
-import type { SnapshotState } from "../index.ts";
+import type { SnapshotState, VolumeStats } from "../index.ts";
 import type { OwnedVolume } from "./owned-volume.ts";
 import type { SnapshotSpec } from "./state.ts";
 
@@ -31,16 +31,17 @@ export interface SnapshotView {
   readonly merge?: { readonly fraction: number; readonly percent: number; readonly paused: boolean } | undefined;
 }
 
+/** What it is made of, beside the snapshot itself. */
+export interface ViewParts {
+  readonly stats: VolumeStats;
+  readonly spec: SnapshotSpec;
+  readonly group: string | undefined;
+}
+
 /** `name`: of a snapshot that the volume has. */
-export function snapshotView(
-  owned: OwnedVolume,
-  name: string,
-  spec: SnapshotSpec,
-  group: string | undefined,
-): SnapshotView {
-  const { volume } = owned;
-  const { state, status, cow, store, chunkSize } = volume.status(name);
-  const { snapshots, merge } = volume.stats();
+export function snapshotView(owned: OwnedVolume, name: string, { stats, spec, group }: ViewParts): SnapshotView {
+  const { state, status, cow, store, chunkSize } = owned.volume.status(name);
+  const { snapshots, merge } = stats;
   const figures = snapshots.find((one) => one.name === name);
   const usedBytes = (figures?.allocatedSectors ?? 0) * SECTOR_BYTES;
   const sizeBytes = (figures?.totalSectors ?? 0) * SECTOR_BYTES;

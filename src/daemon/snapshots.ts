@@ -8,15 +8,16 @@
  *
  * Which snapshots there are says the volume, never the state.
  */
-import type { CreatedSnapshot, Volume } from "../index.ts";
+import type { CreatedSnapshot, Volume, VolumeStats } from "../index.ts";
 import type { Journal } from "./journal.ts";
 import type { Operations, RunningOperation } from "./operations.ts";
+import { Making } from "./making.ts";
 import { checkSnapshotName, own, ownOr } from "./names.ts";
 import { engineOptions, type OwnedVolume } from "./owned-volume.ts";
 import type { Pools, StorePlace } from "./pools.ts";
 import { Problem, problemOf } from "./problem.ts";
 import { snapshotView, type SnapshotView } from "./snapshot-view.ts";
-import type { Creation, SnapshotPolicy, SnapshotSpec } from "./state.ts";
+import { type Creation, policyIn, type SnapshotPolicy, type SnapshotSpec } from "./state.ts";
 import type { StateFile } from "./state-file.ts";
 import type { Volumes } from "./volumes.ts";
 
@@ -49,7 +50,7 @@ export interface DryRun {
 export class Snapshots {
   readonly #parts: SnapshotsParts;
   /** Being made, by their names: who asks again waits. */
-  readonly #making = new Map<string, Promise<unknown>>();
+  readonly #making = new Making();
 
   constructor(parts: SnapshotsParts) {
     this.#parts = parts;
@@ -59,7 +60,7 @@ export class Snapshots {
   list(volume?: string): SnapshotView[] {
     const { volumes } = this.#parts;
     const asked = volume === undefined ? volumes.all : [volumes.get(volume)];
-    return asked.flatMap((owned) => namesIn(owned.opened).map((name) => this.#view(owned, name)));
+    return asked.flatMap((owned) => this.#views(owned));
   }
 
   /** Throws a Problem: not-found, not-open. */
@@ -77,21 +78,15 @@ export class Snapshots {
   async create(volume: string, name: string, spec: SnapshotSpec): Promise<Created> {
     checkSnapshotName(name);
     const key = `${volume}@${name}`;
-    while (this.#making.has(key)) await this.#making.get(key)?.catch(() => {});
+    await this.#making.free(key);
     const owned = this.#parts.volumes.get(volume);
     this.#refuseDropped(volume, name);
     if (this.has(volume, name)) {
       await this.#finish(volume, name);
       return this.#same(owned, name, spec);
     }
-    const making = this.#create(owned, name, spec);
-    this.#making.set(key, making);
-    try {
-      const { pauseUs } = await making;
-      return { isNew: true, snapshot: this.#view(owned, name), pauseUs };
-    } finally {
-      this.#making.delete(key);
-    }
+    const { pauseUs } = await this.#making.make(key, () => this.#create(owned, name, spec));
+    return { isNew: true, snapshot: this.#view(owned, name), pauseUs };
   }
 
   /** What `create` would do. Throws what that would, as far as it can be known before. */
@@ -160,7 +155,7 @@ export class Snapshots {
     const { volumes, pools, state, journal } = this.#parts;
     const { volume: where, snapshot: name, id } = record;
     const { volume } = volumes.get(where);
-    const spec = own(own(state.now.snapshots, where) ?? {}, name);
+    const spec = policyIn(state.now, where, name);
     const cow = record.params["cow"];
     if (namesIn(volume).includes(name)) await volume.dropSnapshot(name);
     if (typeof cow === "string") await pools.removeFile(spec?.pool, cow);
@@ -274,7 +269,7 @@ export class Snapshots {
   }
 
   #same(owned: OwnedVolume, name: string, asked: SnapshotSpec): Created {
-    const known = own(own(this.#parts.state.now.snapshots, owned.name) ?? {}, name) ?? {};
+    const known = policyIn(this.#parts.state.now, owned.name, name) ?? {};
     const differing = Object.entries(asked).filter(
       ([key, value]) => JSON.stringify(known[key as keyof SnapshotSpec]) !== JSON.stringify(value),
     );
@@ -296,12 +291,18 @@ export class Snapshots {
       throw new Problem("merging", `${volume}@${name} is merging`, { hint: "wait for its end, or stop it" });
   }
 
-  #view(owned: OwnedVolume, name: string): SnapshotView {
-    const { state } = this.#parts;
-    const group = Object.entries(state.now.groups).find(([, { members }]) =>
+  /** The counters are taken once for all of them. */
+  #views(owned: OwnedVolume): SnapshotView[] {
+    const stats = owned.opened?.stats();
+    return stats === undefined ? [] : namesIn(owned.opened).map((name) => this.#view(owned, name, stats));
+  }
+
+  #view(owned: OwnedVolume, name: string, stats: VolumeStats = owned.volume.stats()): SnapshotView {
+    const { now } = this.#parts.state;
+    const group = Object.entries(now.groups).find(([, { members }]) =>
       members.some((one) => one.volume === owned.name && one.snapshot === name),
     );
-    return snapshotView(owned, name, own(own(state.now.snapshots, owned.name) ?? {}, name) ?? {}, group?.[0]);
+    return snapshotView(owned, name, { stats, spec: policyIn(now, owned.name, name) ?? {}, group: group?.[0] });
   }
 }
 

@@ -14,6 +14,7 @@ import { constants } from "node:fs";
 import { copyFile, type FileHandle, mkdir, open, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { SnapringError } from "../base/errno.ts";
+import { Turns } from "../base/turns.ts";
 import { lockMeanwhile } from "../device/device-lock.ts";
 import { UnfinishedFile } from "../device/unfinished-file.ts";
 import { writeAllTo } from "../device/write-all.ts";
@@ -29,7 +30,7 @@ export class StateFile {
   readonly folder: string;
   readonly #lock: FileHandle;
   #state: DaemonState;
-  #last: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
 
   private constructor(folder: string, lock: FileHandle, state: DaemonState) {
     this.folder = folder;
@@ -65,23 +66,18 @@ export class StateFile {
 
   /** Durable when it resolves, with what `how` returns. Rejects with what `how` throws, and with a Problem (state-unwritable): then nothing has changed. */
   change<T>(how: (state: DaemonState) => T): Promise<T> {
-    const turn = this.#last.then(async () => {
+    return this.#turns.take(async () => {
       const next = structuredClone(this.#state);
       const result = how(next);
       await this.#write(next);
       this.#state = next;
       return result;
     });
-    this.#last = turn.then(
-      () => {},
-      () => {},
-    );
-    return turn;
   }
 
   /** What was asked for has been written. Another daemon may have the folder. */
   async close(): Promise<void> {
-    await this.#last;
+    await this.#turns.over();
     await this.#lock.close();
   }
 

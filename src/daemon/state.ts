@@ -8,6 +8,7 @@
  * snapshot without a policy has the default one. It holds plain values only, and no rule of what may be changed.
  */
 import * as v from "valibot";
+import { own } from "./names.ts";
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
@@ -86,6 +87,11 @@ export type PoolSpec = v.InferOutput<typeof poolSpec>;
 export type Member = v.InferOutput<typeof member>;
 export type Creation = v.InferOutput<typeof creation>;
 export type OperationRecord = v.InferOutput<typeof operation>;
+
+/** How a snapshot is to be treated; undefined: by the default. */
+export function policyIn({ snapshots }: DaemonState, volume: string, snapshot: string): SnapshotSpec | undefined {
+  return own(own(snapshots, volume) ?? {}, snapshot);
+}
 
 /** Of a folder where no daemon has been. */
 export function newState(): DaemonState {

@@ -8,10 +8,11 @@ import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Engine } from "../index.ts";
 import type { Journal } from "./journal.ts";
-import { checkVolumeName, own } from "./names.ts";
+import { Making } from "./making.ts";
+import { checkVolumeName } from "./names.ts";
 import { FULL_PERCENT, type MergePace, type OwnedState, OwnedVolume } from "./owned-volume.ts";
 import { Problem, type ProblemDetails } from "./problem.ts";
-import type { DaemonState, VolumeSpec } from "./state.ts";
+import { type DaemonState, policyIn, type VolumeSpec } from "./state.ts";
 import type { StateFile } from "./state-file.ts";
 
 /** As the API shows it. */
@@ -42,7 +43,7 @@ export class Volumes {
   readonly #parts: VolumesParts;
   readonly #all = new Map<string, OwnedVolume>();
   /** Being added. */
-  readonly #adding = new Map<string, Promise<boolean>>();
+  readonly #adding = new Making();
 
   constructor(parts: VolumesParts) {
     this.#parts = parts;
@@ -76,19 +77,13 @@ export class Volumes {
     if (!given.origin.startsWith("/"))
       throw new Problem("bad-request", "the origin must be an absolute path: the daemon has a folder of its own");
     const spec = { ...given, origin: resolve(given.origin) };
-    while (this.#adding.has(name)) await this.#adding.get(name)?.catch(() => {});
+    await this.#adding.free(name);
     const there = this.#all.get(name);
     if (there !== undefined) {
       if (isSame(there.spec, spec)) return false;
       throw new Problem("differs", `there is a volume '${name}' with another origin, or other settings`);
     }
-    const adding = this.#add(name, spec);
-    this.#adding.set(name, adding);
-    try {
-      return await adding;
-    } finally {
-      this.#adding.delete(name);
-    }
+    return await this.#adding.make(name, () => this.#add(name, spec));
   }
 
   /** Resolves when it is open. Throws a Problem. */
@@ -186,7 +181,7 @@ export class Volumes {
       ...{ engine, journal },
       log: (line) => log(line, name),
       pace: () => paceOf(name, state.now),
-      policy: (snapshot) => own(own(state.now.snapshots, name) ?? {}, snapshot),
+      policy: (snapshot) => policyIn(state.now, name, snapshot),
     });
   }
 }

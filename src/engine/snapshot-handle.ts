@@ -1,6 +1,7 @@
 /**
  * Main's record of one snapshot: its name and device, its shared memory, and the ports through which the core writes it.
  */
+import { Turns } from "../base/turns.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import type { LoadedStore } from "../core/loaded-store.ts";
 import type { GatePort, NoticeKind, SnapshotPorts } from "../core/ports.ts";
@@ -64,7 +65,7 @@ export class SnapshotHandle {
   /** The order that makes it has ended, and it is there. */
   isMade = true;
   #dropping = false;
-  #last: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
   /** How many exceptions it is to have when the register is told next. */
   seeAt: number;
   /** Commits until that is looked at: the first one, then now and then. */
@@ -101,11 +102,7 @@ export class SnapshotHandle {
   }
 
   /** One order about its size after the other, each when the one before has ended. */
-  readonly inTurn = (order: () => Promise<void>): Promise<void> => {
-    const turn = this.#last.then(order);
-    this.#last = turn.catch(() => {});
-    return turn;
-  };
+  readonly inTurn = (order: () => Promise<void>): Promise<void> => this.#turns.take(order);
 
   async whileDropping(drop: () => Promise<void>): Promise<void> {
     this.#dropping = true;

@@ -14,6 +14,7 @@
  *   change A ──▶ text ──▶ written            change B … waits ──▶ text ──▶ written
  *                    └─ fails: as it was before, here and on disk ──┘
  */
+import { Turns } from "../base/turns.ts";
 import { newId } from "./mark.ts";
 import {
   type FileRights,
@@ -81,7 +82,7 @@ export class Register {
   #content: RegisterContent;
   /** What is known here is not what is on disk: the last write has failed. */
   #stale = false;
-  #last: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
 
   /** Undefined: it is made by us. */
   readonly #rights: FileRights | undefined;
@@ -144,7 +145,7 @@ export class Register {
    * that can be, on disk. Functions are asked when it is this change's turn: what they see is what is registered then.
    */
   change(changes: RegisterChanges, home?: NewHome): Promise<string | undefined> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const to = await home?.();
       return await this.#change(typeof changes === "function" ? changes(this.snapshots) : changes, to);
     });
@@ -152,7 +153,7 @@ export class Register {
 
   /** No store is what it was at the last close any more: said without taking room. Throws a SnapringError where not even that can be. */
   unfinish(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { snapshots } = this.#content;
       if ([...snapshots.values()].every((entry) => !entry.isFinal)) return;
       await this.#writer.unfinish(this.#path);
@@ -162,20 +163,11 @@ export class Register {
 
   /** Nothing stands in it: the file goes. One that stays says the same. */
   removeEmpty(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       if (this.#content.snapshots.size > 0) return;
       this.#stale = true;
       await this.#writer.remove(this.#path).catch(() => {});
     });
-  }
-
-  #inTurn<T>(body: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(body);
-    this.#last = turn.then(
-      () => {},
-      () => {},
-    );
-    return turn;
   }
 
   async #change(changes: readonly RegisterChange[], home: RegisterHome | undefined): Promise<string | undefined> {

@@ -2,10 +2,11 @@
  * `snapring group`: snapshots of several volumes that are one point in time. `snapring snapshot create` makes them.
  */
 import { Command } from "commander";
+import { listCommand } from "../collection-commands.ts";
 import { pathOf } from "../control-client.ts";
 import { clientOf, controlCommand, type ControlOptions, ended, type Operation, show } from "../control-option.ts";
 import { notEmpty } from "../option-value.ts";
-import { type Column, tableText } from "../table.ts";
+import type { Column } from "../table.ts";
 import type { Terminal } from "../terminal.ts";
 import { operationText } from "./snapshot.ts";
 
@@ -27,12 +28,7 @@ const COLUMNS: readonly Column<Group>[] = [
 export function groupCommand(terminal: Terminal): Command {
   return new Command("group")
     .description("groups of snapshots, each of one moment: list, drop")
-    .addCommand(
-      controlCommand("list", "all of them").action(async (options: ControlOptions) => {
-        const { body } = await clientOf(options).ask("GET", pathOf("groups"));
-        show(terminal, options, body as { groups: Group[] }, ({ groups }) => tableText(COLUMNS, groups));
-      }),
-    )
+    .addCommand(listCommand(terminal, "groups", COLUMNS))
     .addCommand(
       controlCommand("drop", "give all of its snapshots up, for good")
         .argument("<NAME>", "its name", notEmpty)

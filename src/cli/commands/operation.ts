@@ -2,6 +2,7 @@
  * `snapring operation`: what takes long, and was not waited for.
  */
 import { Command } from "commander";
+import { listCommand, showCommand } from "../collection-commands.ts";
 import { pathOf } from "../control-client.ts";
 import { clientOf, controlCommand, type ControlOptions, ended, type Operation, show } from "../control-option.ts";
 import { notEmpty } from "../option-value.ts";
@@ -22,23 +23,9 @@ export function operationCommand(terminal: Terminal): Command {
   const text = (operation: Operation): string => tableText(COLUMNS, [operation]);
   return new Command("operation")
     .description("what takes long: list, show, wait, cancel")
+    .addCommand(listCommand(terminal, "operations", COLUMNS, "those under way, and the last that have ended"))
     .addCommand(
-      controlCommand("list", "those under way, and the last that have ended").action(
-        async (options: ControlOptions) => {
-          const { body } = await clientOf(options).ask("GET", pathOf("operations"));
-          show(terminal, options, body as { operations: Operation[] }, ({ operations }) =>
-            tableText(COLUMNS, operations),
-          );
-        },
-      ),
-    )
-    .addCommand(
-      controlCommand("show", "one of them")
-        .argument("<ID>", "as op-17", notEmpty)
-        .action(async (id: string, options: ControlOptions) => {
-          const { body } = await clientOf(options).ask("GET", pathOf("operations", id));
-          show(terminal, options, body as Operation, text);
-        }),
+      showCommand(terminal, { things: "operations", description: "one of them", argument: ["<ID>", "as op-17"] }, text),
     )
     .addCommand(
       controlCommand("wait", "wait until it has ended; fails where it has failed")

@@ -4,6 +4,7 @@
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { formatSize } from "../../base/size-text.ts";
+import { listCommand, removeCommand } from "../collection-commands.ts";
 import { pathOf } from "../control-client.ts";
 import { clientOf, controlCommand, type ControlOptions, show } from "../control-option.ts";
 import { notEmpty, optionValue } from "../option-value.ts";
@@ -38,19 +39,13 @@ export function poolCommand(terminal: Terminal): Command {
   return new Command("pool")
     .description("folders for COW files: create, list, remove")
     .addCommand(create(terminal))
+    .addCommand(listCommand(terminal, "pools", COLUMNS))
     .addCommand(
-      controlCommand("list", "all of them").action(async (options: ControlOptions) => {
-        const { body } = await clientOf(options).ask("GET", pathOf("pools"));
-        show(terminal, options, body as { pools: Pool[] }, ({ pools }) => tableText(COLUMNS, pools));
+      removeCommand(terminal, {
+        things: "pools",
+        description: "forget a pool that has no snapshots; the folder stays",
+        argument: ["<NAME>", "its name"],
       }),
-    )
-    .addCommand(
-      controlCommand("remove", "forget a pool that has no snapshots; the folder stays")
-        .argument("<NAME>", "its name", notEmpty)
-        .action(async (name: string, options: ControlOptions) => {
-          const { body } = await clientOf(options).ask("DELETE", pathOf("pools", name));
-          show(terminal, options, body, () => "");
-        }),
     );
 }
 

@@ -4,6 +4,7 @@
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { formatSize } from "../../base/size-text.ts";
+import { listCommand, removeCommand, showCommand } from "../collection-commands.ts";
 import { pathOf } from "../control-client.ts";
 import { clientOf, controlCommand, type ControlOptions, show } from "../control-option.ts";
 import { notEmpty } from "../option-value.ts";
@@ -27,6 +28,8 @@ interface AddOptions extends ControlOptions {
   readonly buffered?: boolean;
 }
 
+const NAME = ["<NAME>", "name of the volume"] as const;
+
 const COLUMNS: readonly Column<Volume>[] = [
   { title: "VOLUME", value: ({ name }) => name },
   { title: "STATE", value: ({ state }) => state },
@@ -43,28 +46,21 @@ export function volumeCommand(terminal: Terminal): Command {
   const program = new Command("volume").description("the daemon's volumes: add, list, show, open, remove");
   return program
     .addCommand(add(terminal))
+    .addCommand(listCommand(terminal, "volumes", COLUMNS))
     .addCommand(
-      controlCommand("list", "all of them").action(async (options: ControlOptions) => {
-        const { body } = await clientOf(options).ask("GET", pathOf("volumes"));
-        show(terminal, options, body as { volumes: Volume[] }, ({ volumes }) => tableText(COLUMNS, volumes));
-      }),
-    )
-    .addCommand(
-      controlCommand("show", "one of them, with its addresses")
-        .argument("<NAME>", "name of the volume", notEmpty)
-        .action(async (name: string, options: ControlOptions) => {
-          const { body } = await clientOf(options).ask("GET", pathOf("volumes", name));
-          show(terminal, options, body as Volume, described);
-        }),
+      showCommand(
+        terminal,
+        { things: "volumes", description: "one of them, with its addresses", argument: NAME },
+        described,
+      ),
     )
     .addCommand(open(terminal))
     .addCommand(
-      controlCommand("remove", "close it, and forget it; its files and its snapshots' stay as they are")
-        .argument("<NAME>", "name of the volume", notEmpty)
-        .action(async (name: string, options: ControlOptions) => {
-          const { body } = await clientOf(options).ask("DELETE", pathOf("volumes", name));
-          show(terminal, options, body, () => "");
-        }),
+      removeCommand(terminal, {
+        things: "volumes",
+        description: "close it, and forget it; its files and its snapshots' stay as they are",
+        argument: NAME,
+      }),
     );
 }
 
