@@ -25,7 +25,11 @@ export function checkCut(recording: Recording, at: number, images: readonly Uint
   const handedBack = at >= handedBackFrom(recording);
   if (at < mergedFrom) must(origin.wrong(images[0], at), "origin");
   return snapshots.map((snapshot, i) =>
-    checkSnapshot(snapshot, at, images[snapshot.device], images[0], i === 0 && handedBack),
+    checkSnapshot(
+      { snapshot, at, handedBack: i === 0 && handedBack, live: recording.origin },
+      images[snapshot.device],
+      images[0],
+    ),
   );
 }
 
@@ -37,22 +41,25 @@ function handedBackFrom({ log, snapshots, mergedFrom }: Recording): number {
   return states.slice(first).find(({ state }) => state !== "merging")?.begin ?? Infinity;
 }
 
-function checkSnapshot(
-  snapshot: RecordedSnapshot,
-  at: number,
-  cow: Uint8Array,
-  origin: Uint8Array,
-  handedBack: boolean,
-): Found {
+interface Asked {
+  readonly snapshot: RecordedSnapshot;
+  readonly at: number;
+  readonly handedBack: boolean;
+  /** Of the live volume. */
+  readonly live: Ledger;
+}
+
+function checkSnapshot({ snapshot, at, handedBack, live }: Asked, cow: Uint8Array, origin: Uint8Array): Found {
   const { name } = snapshot;
   const decoded = decode(name, cow, origin.length);
   must(stateWrong(snapshot, decoded.state, at), name);
   const isActive = decoded.state === "active";
   const view = isActive ? viewOf(decoded, cow, origin) : new Uint8Array(0);
-  // Before its creation is over a client knows no moment that it is of; the view that was read then says which.
+  // The view that was read when its creation was over says of which moment it is. Before that a client knows none.
   if (isActive) {
     const ledger = snapshot.ledger as Ledger;
-    const wrong = ledger.wrong(view, at);
+    const isAnswered = at >= snapshot.answered;
+    const wrong = isAnswered ? ledger.wrong(view, at) : live.wrong(view, at, "durable", 0, snapshot.born);
     // One of the two is what clients see: the origin, where everything was merged.
     if (wrong !== undefined && (!handedBack || ledger.wrong(origin, at) !== undefined)) must(wrong, name);
   }

@@ -94,35 +94,36 @@ export class Ledger {
 
   /**
    * What is wrong with a content at time `at`: undefined if nothing. What counts is what was durable; where nothing has crashed,
-   * what was `acknowledged`. The content may be a part, from sector `first` on.
+   * what was `acknowledged`. The content may be a part, from sector `first` on. It may be of any moment from `since` on: then only what had been acknowledged by then is certain.
    */
   wrong(
     content: Uint8Array,
     at: number,
     promised: "durable" | "acknowledged" = "durable",
     first = 0,
+    since = at,
   ): string | undefined {
     if (this.#successor !== undefined && at >= this.#successor.since) {
-      return this.#successor.ledger.wrong(content, at, promised, first);
+      return this.#successor.ledger.wrong(content, at, promised, first, since);
     }
     const words = new Uint32Array(content.buffer, content.byteOffset, content.length / 4);
     for (let i = 0; i < content.length / SECTOR_BYTES; i++) {
       const sector = first + i;
       const number = numberIn(words, i, sector);
       if (this.#writes[sector].length === 0 && number === this.#base[sector]) continue;
-      const allowed = this.#allowed(sector, at, promised);
+      const allowed = this.#allowed(sector, at, promised, since);
       if (allowed.includes(number)) continue;
       return `sector ${sector} holds ${named(number)}, and may hold ${allowed.map(named).join(", ")}`;
     }
     return undefined;
   }
 
-  #allowed(sector: number, at: number, promised: "durable" | "acknowledged"): number[] {
+  #allowed(sector: number, at: number, promised: "durable" | "acknowledged", since: number): number[] {
     const writes = this.#writes[sector];
     let last = -1;
     for (const write of writes) {
-      const since = promised === "durable" ? write.durable : write.end;
-      if (since <= at && write.begin > last) last = write.begin;
+      const from = promised === "durable" ? write.durable : write.end;
+      if (from <= at && write.end <= since && write.begin > last) last = write.begin;
     }
     const numbers = last === -1 ? [this.#base[sector]] : [];
     for (const write of writes) if (write.begin <= at && write.end >= last) numbers.push(write.number);

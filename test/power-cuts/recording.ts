@@ -27,6 +27,8 @@ export interface RecordedSnapshot extends SceneSnapshot {
   /** Its creation (or the opening of the volume) begins, and is over. */
   born: number;
   there: number;
+  /** Its creation has been answered: until then a cut leaves one of any moment since it was ordered, without what nobody had flushed (E-40). */
+  answered: number;
   /** A drop begins, and is over. */
   dying: number;
   gone: number;
@@ -88,7 +90,7 @@ class Recorder {
       ...scene.snapshots.map(({ sectors }) => new Uint8Array(sectors * SECTOR_BYTES)),
     ];
     this.#origin = new Ledger(clock, new Uint32Array(originSectors).fill(FIRST));
-    const never = { born: Infinity, there: Infinity, dying: Infinity, gone: Infinity };
+    const never = { born: Infinity, there: Infinity, answered: -Infinity, dying: Infinity, gone: Infinity };
     this.#snapshots = scene.snapshots.map((snapshot, i) => ({
       ...{ ...snapshot, device: 1 + i, ledger: undefined },
       ...{ ...never, mayBeInvalid: Infinity, invalid: Infinity },
@@ -169,7 +171,9 @@ class Recorder {
     if (kind === "live") {
       const writing = this.#write(all.filter(({ name }) => name !== "b"));
       c.born = this.#log.clock.tick();
+      c.answered = Infinity;
       await child.create(optionsOf(c));
+      c.answered = this.#log.clock.tick();
       const view = await readAll(await this.#connect("c"));
       this.#isThere(c, numbersIn(view));
       const drop = this.#drop(child, b);
