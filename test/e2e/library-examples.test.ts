@@ -1,5 +1,5 @@
 /**
- * The examples of docs/LIBRARY.md run as they are, each as an ES module of its own in a folder with a disk.img, on the node of this test. The one in the
+ * The examples of docs/LIBRARY.md run as they are, each as an ES module of its own in a folder with a disk.img, a system.img and a data.img, on the node of this test. The one in the
  * README runs in the installed package (package.test.ts).
  */
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
@@ -22,7 +22,7 @@ beforeEach(async () => {
   scratch = await makeScratch();
   mkdirSync(scratch.file("node_modules"));
   symlinkSync(ROOT, scratch.file("node_modules/snapring"));
-  writeFileSync(scratch.file("disk.img"), Buffer.alloc(2 ** 20));
+  for (const name of ["disk", "system", "data"]) writeFileSync(scratch.file(`${name}.img`), Buffer.alloc(2 ** 20));
 });
 
 afterEach(() => scratch.remove());
@@ -36,6 +36,7 @@ const PRINTS: Readonly<Record<string, readonly RegExp[]>> = {
     /^ENOENT .*missing\.img.*check the path$/m,
   ],
   "Many volumes": [/^nbd\+unix:\/\/\/data%40nightly\?socket=\/.*\/engine\.sock$/m, /^\[ 'data' \] 2$/m],
+  "Several volumes at one moment": [/^clients could not write for \d+ µs$/m],
   "Addresses, and who may connect": [/^660$/m],
   Close: [],
 };
