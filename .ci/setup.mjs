@@ -11,6 +11,7 @@
  *   native addon      its stamp is the hash of native-bindings/** (and the addon is there)
  *   dist/             its stamp is the hash of src, workers, bench and tsconfig.json
  *   Node 24           (tests) as for npm packages, in .ci/node24
+ *   promtool          (tests) it is there, installed or in .ci/promtool
  *   clinic            (--clinic: profiles) as for npm packages, in .ci/clinic
  *   Stryker           (--mutants) as for npm packages, in .ci/mutants
  *   newer peers       (--peers: bench, end-to-end tests) its stamp names what was asked for, in .ci/peers
@@ -25,6 +26,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setupPeers } from "./peers.mjs";
+import { setupPromtool } from "./promtool.mjs";
 
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 
@@ -81,6 +83,7 @@ export function setup({ tests, clinic = false }) {
   debianPackages([...BUILD_PACKAGES, ...(tests ? TEST_PACKAGES : [])]);
   npmPackages(ROOT, "npm packages");
   if (tests && process.arch === "x64") node24Packages();
+  if (tests) promtool();
   if (clinic) npmPackages(join(ROOT, ".ci/clinic"), "clinic for profiles");
   nativeAddon();
   typescript();
@@ -182,6 +185,11 @@ function node24Packages() {
     if (!(error instanceof SetupError)) throw error;
     doWithout(`${error.message}: the tests will not run on Node 24`);
   }
+}
+
+function promtool() {
+  const reason = setupPromtool(ROOT, { say, run });
+  if (reason !== undefined) doWithout(`${reason}: the rules for alerts will not be tried`);
 }
 
 /** Does what npm installed last match the lock file? @param {string} folder */

@@ -10,7 +10,7 @@ export function filesBelow(folder: string): string[] {
   return readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
     if (entry.name === "node_modules" || entry.name === "build" || entry.name === "corpus") return [];
     const path = `${folder}/${entry.name}`;
-    if (path === ".ci/peers") return [];
+    if (path === ".ci/peers" || path === ".ci/promtool") return [];
     return entry.isDirectory() ? filesBelow(path) : [path];
   });
 }
