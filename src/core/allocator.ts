@@ -48,9 +48,14 @@ export class Allocator {
     return (Math.max(last, area) + 1) * geometry.chunkSectors;
   }
 
-  /** Chunks up to the end of what is used, without those that hold nothing: what the status line counts. */
+  /**
+   * Chunks up to the end of what is used, as if those that hold nothing had not been taken: what the status line counts (S-44, S-71). An area that only they
+   * lie behind is not reached yet.
+   */
   get used(): number {
-    return this.#nextFree - this.unused;
+    return this.#persistent
+      ? this.#geometry.dataChunkBefore(this.#nextFree, this.unused)
+      : this.#nextFree - this.unused;
   }
 
   hasSpace(): boolean {

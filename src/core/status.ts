@@ -53,7 +53,7 @@ export function snapshotStatus(snapshot: Snapshot, mergeFraction: number): CoreS
 function storeUsage(snapshot: Snapshot): StoreUsage {
   const { geometry, store, progress } = snapshot;
   const { allocator, area } = store;
-  const nextFree = store.mergeNextFree < 0 ? allocator.nextFree - allocator.unused : store.mergeNextFree;
+  const nextFree = store.mergeNextFree < 0 ? allocator.used : store.mergeNextFree;
   const areas =
     area === undefined
       ? 0

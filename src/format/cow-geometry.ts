@@ -10,7 +10,7 @@
  * Nothing here knows how large the device is: the allocator and the loader compare with that.
  */
 import { assert } from "../base/assert.ts";
-import { divExact, isPowerOfTwo, SECTOR_BYTES, type Area, type Chunk, type Sector } from "../base/units.ts";
+import { divExact, divFloor, isPowerOfTwo, SECTOR_BYTES, type Area, type Chunk, type Sector } from "../base/units.ts";
 
 /** One exception on disk: u64 old chunk, u64 new chunk. */
 export const EXCEPTION_BYTES = 16;
@@ -63,6 +63,13 @@ export class CowGeometry {
   /** The next data chunk behind a chunk (S-40). */
   nextDataChunk(chunk: Chunk): Chunk {
     return this.skipMetadata(chunk + 1);
+  }
+
+  /** Where allocation stood so many data chunks before it came to a chunk (S-40). */
+  dataChunkBefore(chunk: Chunk, count: number): Chunk {
+    const behind = chunk - FIRST_DATA_CHUNK;
+    const index = behind - divFloor(behind, this.stride) - count;
+    return FIRST_DATA_CHUNK + index + divFloor(index, this.exceptionsPerArea);
   }
 
   /** True where the whole area lies on a device of this size (S-42). */

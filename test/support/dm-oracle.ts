@@ -35,10 +35,13 @@ export interface OracleMerge {
 export interface OracleCreate {
   readonly guest: string;
   readonly origin_sha256: string;
+  /** What the operations answered, in order: a `status` is one for each snapshot. */
+  readonly ops: readonly { readonly op: string; readonly errno: number | string; readonly text?: string }[];
   readonly snapshots: readonly {
     readonly status: string;
     readonly view_sha256?: string;
     readonly view_errno?: string;
+    readonly cow_sha256: string;
   }[];
 }
 

@@ -80,6 +80,16 @@ test("reserves that are taken back join what is free, in order, and unclaimed on
   expect([0, 1, 2, 3, 4].map(() => allocator.allocate())).toEqual([9, 10, 11, 12, 13]);
 });
 
+test("an area is used when an exception's chunk lies behind it, not when a reserve does (S-44, S-71)", () => {
+  // The kernel's status of the same writes said one chunk less, as long as reserves lay behind an area that nothing had come to.
+  const allocator = new Allocator(new CowGeometry(1), true, 200, 2, 0);
+  for (let i = 0; i < 30; i++) allocator.allocate();
+  expect([0, 1, 2, 3].map(() => allocator.reserve(4))).toEqual([32, 33, 35, 36]);
+  expect([allocator.nextFree, allocator.used]).toEqual([37, 32]);
+  const used = [32, 33, 35, 36].map((chunk) => [allocator.claim(chunk), allocator.used][1]);
+  expect(used).toEqual([33, 35, 36, 37]);
+});
+
 test("reserves are given while the margin is free, to its last chunk (S-44)", () => {
   const allocator = new Allocator(new CowGeometry(8), true, 10 * 8, 2, 0);
   expect([allocator.reserve(9), allocator.reserve(8), allocator.reserve(7), allocator.reserve(7)]).toEqual([

@@ -32,6 +32,16 @@ test("walking data chunks visits each one but the areas, EPA per stride (S-40)",
   }
 });
 
+test("back over data chunks goes where forward came from (S-40)", () => {
+  for (const sectors of [1, 2, 8]) {
+    const geometry = new CowGeometry(sectors);
+    const walked = [2];
+    while (walked.length < geometry.exceptionsPerArea * 3) walked.push(geometry.nextDataChunk(walked.at(-1)!));
+    for (const back of [0, 1, 5, geometry.exceptionsPerArea, walked.length - 1])
+      expect(geometry.dataChunkBefore(walked.at(-1)!, back)).toBe(walked.at(-1 - back));
+  }
+});
+
 test("an area fits only if it lies wholly on the device (S-42)", () => {
   const geometry = new CowGeometry(8);
   expect(geometry.areaFits(0, 15)).toBe(false);
