@@ -7,11 +7,13 @@ export { SnapringError } from "./base/errno.ts";
 export { type Engine, type EngineStats, openEngine } from "./engine/engine.ts";
 export {
   type AbortOptions,
+  type ClientDetails,
   type ClientStats,
   type CloseOptions,
   type CreatedGroup,
   type CreatedMember,
   type CreatedSnapshot,
+  type CreateOptions,
   type EngineOptions,
   type EngineVolumeOptions,
   type ExportInfo,

@@ -9,6 +9,9 @@ export const MAX_EXPORT_WORKERS = 16;
 /** Volumes of one engine: their numbers fit beside a message's kind, and each has its place in every worker. */
 export const MAX_VOLUMES = 1024;
 
+/** Name of the live volume at the addresses of its volume; the empty name means it, too. */
+export const ORIGIN_EXPORT = "origin";
+
 /** Devices that one engine has open, origins and COW devices: each takes a descriptor on main and one in every thread, so that few limits allow as many. */
 export const MAX_DEVICE_FILES = 8192;
 

@@ -1,5 +1,5 @@
 /**
- * `--snapshot NAME=COW[,chunk=SIZE][,store=P|PO|N][,size=SIZE][,sparse][,grow=SIZE][,when_full=…]…` as options of the library.
+ * `--snapshot NAME=COW[,chunk=SIZE][,store=P|PO|N][,size=SIZE][,sparse|written][,read_only][,grow=SIZE][,when_full=…]…` as options of the library.
  *
  * The part before the first `=` is the name, up to the next comma the COW path, then settings. A backslash before `=`, `,` or `\` makes
  * it a part of the name or path; before anything else it is a backslash, as in the names that udev makes. What may stand there is
@@ -55,6 +55,10 @@ function apply(options: Mutable<SnapshotOptions>, setting: string, whole: string
     options.discardPassdownOrigin = true;
   } else if (key === "sparse" && value === undefined) {
     options.sparse = true;
+  } else if (key === "written" && value === undefined) {
+    options.written = true;
+  } else if (key === "read_only" && value === undefined) {
+    options.readOnly = true;
   } else if (value === undefined || value === "") {
     throw wrong(whole, `'${setting}' is not a setting (a comma in a path is written \\,)`);
   } else if (key === "chunk") {
@@ -143,6 +147,6 @@ const SETTINGS: Readonly<Record<string, string>> = {
 
 function wrong(text: string, why: string): SnapringError {
   return new SnapringError("EUSAGE", `--snapshot '${text}': ${why}`, {
-    hint: "write NAME=COW[,chunk=SIZE][,store=P|PO|N][,size=SIZE][,sparse][,grow=SIZE][,grow_at=PCT][,grow_max=SIZE][,when_full=invalidate|overflow|stall][,stall=SECONDS]",
+    hint: "write NAME=COW[,chunk=SIZE][,store=P|PO|N][,size=SIZE][,sparse|written][,read_only][,grow=SIZE][,grow_at=PCT][,grow_max=SIZE][,when_full=invalidate|overflow|stall][,stall=SECONDS]",
   });
 }

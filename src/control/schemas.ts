@@ -90,6 +90,7 @@ const store = {
     Type.Integer({ minimum: 512, maximum: 2 ** 30, description: "Bytes, a power of two (16384)" }),
   ),
   store: Type.Optional(Type.Union([Type.Literal("P"), Type.Literal("PO"), Type.Literal("N")])),
+  readOnly: Type.Optional(Type.Boolean({ description: "Clients may not write the snapshot" })),
 };
 
 export const PolicyBody = Type.Object(policy, { ...closed, minProperties: 1 });
@@ -127,8 +128,9 @@ export const PoolBody = Type.Object(
     dir: text("Absolute path of a folder"),
     limit: Type.Optional(bytes("Bytes of all of its files together")),
     space: Type.Optional(
-      Type.Union([Type.Literal("reserved"), Type.Literal("sparse")], {
-        description: "reserved (default): space is taken when a file is made",
+      Type.Union([Type.Literal("reserved"), Type.Literal("written"), Type.Literal("sparse")], {
+        description:
+          "reserved (default): space is taken when a file is made; written: and every block of it is written; sparse: space is taken when it is needed",
       }),
     ),
   },
@@ -173,6 +175,7 @@ export const Volume = open(
     trim: Type.String(),
     sizeBytes: Type.Optional(Type.Integer()),
     snapshots: Type.Integer(),
+    clients: Type.Integer(),
     uris: Type.Array(Type.String()),
   },
   "Volume",
@@ -193,6 +196,7 @@ export const Snapshot = open(
     usedBytes: Type.Integer(),
     usedPercent: Type.Number(),
     exceptions: Type.Integer(),
+    readOnly: Type.Boolean(),
     pool: Type.Optional(Type.String()),
     group: Type.Optional(Type.String()),
     grow: Type.Optional(Grow),

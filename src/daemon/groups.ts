@@ -12,7 +12,7 @@ import type { Pools } from "./pools.ts";
 import { Making } from "./making.ts";
 import { checkPlainName, checkSnapshotName, own } from "./names.ts";
 import { Problem, problemOf } from "./problem.ts";
-import { type Snapshots, storeOptions } from "./snapshots.ts";
+import { PAUSE, type Snapshots, storeOptions } from "./snapshots.ts";
 import type { Creation, Member, SnapshotSpec } from "./state.ts";
 import type { StateFile } from "./state-file.ts";
 import type { Volumes } from "./volumes.ts";
@@ -136,7 +136,7 @@ export class Groups {
     }));
     let pauseUs: number;
     try {
-      ({ pauseUs } = await engine.createSnapshots(orders));
+      ({ pauseUs } = await engine.createSnapshots(orders, PAUSE));
     } catch (error) {
       await snapshots.undone(creation, false).catch(() => {});
       throw problemOf(error, `group '${name}'`);

@@ -9,6 +9,7 @@
  */
 import { Turns } from "../base/turns.ts";
 import type { Engine, SnapshotOptions, Volume } from "../index.ts";
+import { ClientEvents } from "./client-events.ts";
 import type { Journal } from "./journal.ts";
 import { Problem, type ProblemDetails, problemOf } from "./problem.ts";
 import type { SnapshotSpec, VolumeSpec } from "./state.ts";
@@ -34,9 +35,16 @@ export interface OwnedVolumeParts {
 }
 
 /** What a policy is to the engine. */
-export function engineOptions({ store, grow, whenFull, stallSeconds }: SnapshotSpec): Partial<SnapshotOptions> {
+export function engineOptions({
+  store,
+  readOnly,
+  grow,
+  whenFull,
+  stallSeconds,
+}: SnapshotSpec): Partial<SnapshotOptions> {
   return {
     ...(store === undefined ? {} : { store }),
+    ...(readOnly === undefined ? {} : { readOnly }),
     ...(grow === undefined || grow === null ? {} : { grow }),
     ...(whenFull === undefined ? {} : { whenFull }),
     ...(stallSeconds === undefined ? {} : { stallSeconds }),
@@ -150,6 +158,9 @@ export class OwnedVolume {
       const data = reason === "" ? { ...details } : { ...details, reason };
       journal.add({ type: "snapshot", volume: this.name, snapshot, data });
     });
+    const clients = new ClientEvents((event) => journal.add({ ...event, volume: this.name }));
+    volume.on("client", (...news) => clients.hear(...news));
+    volume.on("close", () => clients.close());
     volume.on("error", (error) => {
       if (this.#volume !== volume) return;
       this.#volume = undefined;

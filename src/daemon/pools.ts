@@ -32,7 +32,8 @@ export interface PoolView extends PoolSpec {
 export interface StorePlace {
   readonly cow: string;
   readonly size?: number | undefined;
-  readonly sparse?: boolean | undefined;
+  /** Of the file that is made; undefined: as the engine makes it. */
+  readonly space?: PoolSpec["space"] | undefined;
   /** What the file may grow to, of its pool. */
   readonly most?: number | undefined;
   /** The file is the daemon's: it goes with its snapshot. */
@@ -112,7 +113,7 @@ export class Pools {
     return {
       cow: join(spec.dir, fileName(volume, snapshot)),
       size,
-      sparse: spec.space === "sparse",
+      space: spec.space,
       pool: name,
       most: spec.limit === undefined ? undefined : freeBytes,
     };

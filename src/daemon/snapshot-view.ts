@@ -23,6 +23,8 @@ export interface SnapshotView {
   /** Of the COW device's size: 0 … 100. */
   readonly usedPercent: number;
   readonly exceptions: number;
+  /** Clients may not write it. */
+  readonly readOnly: boolean;
   readonly pool?: string | undefined;
   readonly group?: string | undefined;
   readonly grow?: SnapshotSpec["grow"];
@@ -61,6 +63,7 @@ export function snapshotView(owned: OwnedVolume, name: string, { stats, spec, gr
     },
     usedPercent: sizeBytes === 0 ? 0 : Math.round((1000 * usedBytes) / sizeBytes) / 10,
     exceptions: figures?.exceptions ?? 0,
+    readOnly: owned.spec.readOnly === true || spec.readOnly === true,
     ...(pool === undefined ? {} : { pool }),
     ...(group === undefined ? {} : { group }),
     ...(grow === undefined || grow === null ? {} : { grow }),

@@ -8,7 +8,7 @@
  *
  * Which snapshots there are says the volume, never the state.
  */
-import type { CreatedSnapshot, Volume, VolumeStats } from "../index.ts";
+import type { CreatedSnapshot, CreateOptions, Volume, VolumeStats } from "../index.ts";
 import type { Journal } from "./journal.ts";
 import type { Operations, RunningOperation } from "./operations.ts";
 import { Making } from "./making.ts";
@@ -20,6 +20,9 @@ import { snapshotView, type SnapshotView } from "./snapshot-view.ts";
 import { type Creation, policyIn, type SnapshotPolicy, type SnapshotSpec } from "./state.ts";
 import type { StateFile } from "./state-file.ts";
 import type { Volumes } from "./volumes.ts";
+
+/** A write that a device does not end must not hold up all others: a creation that would is given up. */
+export const PAUSE: CreateOptions = { maxPauseMs: 10_000 };
 
 export interface SnapshotsParts {
   readonly state: StateFile;
@@ -96,8 +99,13 @@ export class Snapshots {
       this.#same(owned, name, spec);
       return { dryRun: true, does: "nothing: it is there" };
     }
-    const { cow, size, sparse } = await this.#parts.pools.place(volume, name, spec);
-    return { dryRun: true, does: "makes the snapshot", path: cow, ...(sparse === true ? {} : { neededBytes: size }) };
+    const { cow, size, space } = await this.#parts.pools.place(volume, name, spec);
+    return {
+      dryRun: true,
+      does: "makes the snapshot",
+      path: cow,
+      ...(space === "sparse" ? {} : { neededBytes: size }),
+    };
   }
 
   /** At once, durable when it resolves. Throws a Problem. */
@@ -230,7 +238,7 @@ export class Snapshots {
     const creation = await this.begin([{ volume: owned.name, snapshot: name, spec, file }]);
     let created: CreatedSnapshot;
     try {
-      created = await volume.createSnapshot({ name, ...storeOptions(place, spec) });
+      created = await volume.createSnapshot({ name, ...storeOptions(place, spec) }, PAUSE);
     } catch (error) {
       await this.undone(creation, false).catch(() => {});
       throw problemOf(error, `${owned.name}@${name}`);
@@ -308,13 +316,13 @@ export class Snapshots {
 
 /** For the engine. */
 export function storeOptions(
-  { cow, size, sparse, most }: StorePlace,
+  { cow, size, space, most }: StorePlace,
   spec: SnapshotSpec,
 ): Record<string, unknown> & { cow: string } {
   return {
     cow,
     ...(size === undefined ? {} : { size }),
-    ...(sparse === undefined ? {} : { sparse }),
+    ...(space === "sparse" ? { sparse: true } : space === "written" ? { written: true } : {}),
     ...(spec.chunkSize === undefined ? {} : { chunkSize: spec.chunkSize }),
     ...engineOptions(most === undefined ? spec : { ...spec, grow: within(spec.grow, most) }),
   };

@@ -36,12 +36,13 @@ export const snapshotSpec = v.strictObject({
   device: v.optional(v.string()),
   chunkSize: v.optional(positive),
   store: v.optional(v.picklist(["P", "PO", "N"])),
+  readOnly: v.optional(v.boolean()),
 });
 
 const poolSpec = v.strictObject({
   dir: v.string(),
   limit: v.optional(positive),
-  space: v.picklist(["reserved", "sparse"]),
+  space: v.picklist(["reserved", "written", "sparse"]),
 });
 
 const member = v.strictObject({ volume: v.string(), snapshot: v.string() });

@@ -26,6 +26,8 @@ export interface VolumeView {
   /** Bytes; undefined where it is not open. */
   readonly sizeBytes?: number | undefined;
   readonly snapshots: number;
+  /** NBD clients of it and of its snapshots. */
+  readonly clients: number;
   readonly uris: readonly string[];
 }
 
@@ -135,6 +137,7 @@ export class Volumes {
       trim: spec.trim ?? "keep",
       ...(exports.length === 0 ? {} : { sizeBytes: exports[0].sizeBytes }),
       snapshots: Math.max(0, exports.length - 1),
+      clients: opened?.clients.length ?? 0,
       uris: this.#parts.engine.uris(name),
     };
   }

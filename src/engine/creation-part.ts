@@ -13,6 +13,7 @@ import { type ErrnoName, hintOf, SnapringError } from "../base/errno.ts";
 import type { CreationGroup, GroupedCreation } from "../core/creation-group.ts";
 import type { Ended } from "./core-orders.ts";
 import type { CoreShell } from "./core-shell.ts";
+import type { CreationPause } from "./creation-pause.ts";
 import { coreError } from "./refusal.ts";
 import type { SnapshotHandle } from "./snapshot-handle.ts";
 import type { SnapshotOptions } from "./volume-options.ts";
@@ -31,21 +32,29 @@ export interface CreationHost {
   paused(ms: number): void;
 }
 
+/** What it has of the whole creation. */
+export interface CreationWhole {
+  /** How errors call a snapshot. */
+  readonly nameOf: (name: string) => string;
+  readonly pause: CreationPause;
+}
+
 export class CreationPart implements GroupedCreation {
   readonly #host: CreationHost;
   readonly #wanted: readonly SnapshotOptions[];
   readonly #nameOf: (name: string) => string;
+  readonly #pause: CreationPause;
   readonly #handles: SnapshotHandle[] = [];
   #operation: number | undefined;
   /** By performance.now(). */
   closedAt = 0;
   openedAt = 0;
 
-  /** `nameOf`: how errors call a snapshot. */
-  constructor(host: CreationHost, wanted: readonly SnapshotOptions[], nameOf: (name: string) => string) {
+  constructor(host: CreationHost, wanted: readonly SnapshotOptions[], { nameOf, pause }: CreationWhole) {
     this.#host = host;
     this.#wanted = wanted;
     this.#nameOf = nameOf;
+    this.#pause = pause;
   }
 
   async prepare(signal: AbortSignal | undefined): Promise<void> {
@@ -66,7 +75,7 @@ export class CreationPart implements GroupedCreation {
   async make(group: CreationGroup, number: number): Promise<void> {
     const made = this.#handles.map((handle) => ({ config: this.#host.config(handle), loaded: handle.loaded }));
     const { operation, over } = this.#host.shell.create(made, (step, at) => {
-      if (step === "closing") this.closedAt = at;
+      if (step === "closing") this.#closing(at);
       else if (step === "opened") this.#opened(at);
       else group.reached(number, step);
     });
@@ -101,8 +110,14 @@ export class CreationPart implements GroupedCreation {
     if (operation !== undefined) this.#host.shell.tell((core) => core.tellCreation(operation, news));
   }
 
+  #closing(at: number): void {
+    this.closedAt = at;
+    this.#pause.began();
+  }
+
   #opened(at: number): void {
     this.openedAt = at;
+    this.#pause.ended();
     this.#host.paused(at - this.closedAt);
   }
 

@@ -6,7 +6,7 @@
  *        ▼                              ▼
  *     the others are given up ──▶ every volume: taken back, or dropped where it had been made ──▶ the error of the first that failed
  *
- * All stores are made before any gate closes. A device that hangs holds up its own volume's part only as long as nobody gives the order up: the others'
+ * All stores are made before any gate closes; how long the gates may be closed is bounded where its user says so (creation-pause.ts). A device that hangs holds up its own volume's part only as long as nobody gives the order up: the others'
  * gates open at once then, and are undone; the order is rejected after CREATION_GRACE_MS, and what hangs is undone when it ends. Runs on main.
  */
 import { AbortError, throwIfAborted, whenAborted, whenOverdue } from "../base/abort-error.ts";
@@ -14,13 +14,14 @@ import { CREATION_GRACE_MS } from "../base/constants.ts";
 import { CreationGroup } from "../core/creation-group.ts";
 import type { CreatedGroup, CreatedMember } from "./created.ts";
 import type { CreationPart } from "./creation-part.ts";
-import type { SnapshotOptions } from "./volume-options.ts";
+import { CreationPause } from "./creation-pause.ts";
+import type { CreateOptions, SnapshotOptions } from "./volume-options.ts";
 
 /** A volume, as far as a creation needs it. */
 export interface CreationVolume {
   readonly name: string;
   /** Throws a SnapringError (ESHUTDOWN, EPERM …) where nothing can be made. */
-  part(wanted: readonly SnapshotOptions[], nameOf: (name: string) => string): CreationPart;
+  part(wanted: readonly SnapshotOptions[], nameOf: (name: string) => string, pause: CreationPause): CreationPart;
   /** Its close waits for the order; rejects when the volume fails meanwhile. */
   during(order: () => Promise<void>): Promise<void>;
 }
@@ -34,18 +35,24 @@ export interface Wanted {
 export async function create(
   wanted: readonly Wanted[],
   isGroup: boolean,
-  signal: AbortSignal | undefined,
+  { signal: given, maxPauseMs }: CreateOptions,
 ): Promise<CreatedGroup> {
-  throwIfAborted(signal);
+  throwIfAborted(given);
+  using pause = new CreationPause(maxPauseMs, given);
+  const { signal } = pause;
   const volumes = [...new Set(wanted.map(({ volume }) => volume))];
   const parts = volumes.map((volume) => {
     const snapshots = wanted.filter((one) => one.volume === volume).map(({ snapshot }) => snapshot);
-    return volume.part(snapshots, (name) => (isGroup ? `${volume.name}@${name}` : name));
+    return volume.part(snapshots, (name) => (isGroup ? `${volume.name}@${name}` : name), pause);
   });
   let running: Promise<void> | undefined;
   const order = (): Promise<void> => (running ??= run(parts, signal));
   const over = firstFailure(volumes.map((volume) => volume.during(order)));
-  await (signal === undefined ? over : Promise.race([over, overdue(signal, over)]));
+  try {
+    await (signal === undefined ? over : Promise.race([over, overdue(signal, over)]));
+  } catch (error) {
+    throw pause.tooLong ?? error;
+  }
   const pauseOf = ({ closedAt, openedAt }: CreationPart): number => microseconds(openedAt - closedAt);
   const members = wanted.map(
     ({ volume, snapshot: { name } }): CreatedMember => ({

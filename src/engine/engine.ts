@@ -19,13 +19,19 @@ import { uriOf } from "./listen-address.ts";
 import { Listener } from "./listener.ts";
 import type { CreatedGroup, GroupMember } from "./created.ts";
 import { create } from "./creation.ts";
-import { checkAbortOptions, checkGroup } from "./option-schema.ts";
+import { checkAbortOptions, checkCreateOptions, checkGroup } from "./option-schema.ts";
 import { defect, inWords, refusal } from "./refusal.ts";
 import { RunningEngine } from "./running-engine.ts";
 import { type WorkerStats, workerStats } from "./stats.ts";
 import { checkSurroundings } from "./surroundings.ts";
 import { openIn, runningOf, type Volume } from "./volume.ts";
-import type { AbortOptions, CloseOptions, EngineOptions, EngineVolumeOptions } from "./volume-options.ts";
+import type {
+  AbortOptions,
+  CloseOptions,
+  CreateOptions,
+  EngineOptions,
+  EngineVolumeOptions,
+} from "./volume-options.ts";
 import { checkWorkerEntries } from "./worker-entry.ts";
 
 /** A look at the counters of an engine: a plain object, which JSON can hold. Those of its volumes are theirs. */
@@ -169,8 +175,8 @@ export class Engine implements AsyncDisposable {
    * open, EEXIST for a member that is named twice; then none exists, and what was made for them is removed. `signal` ends it likewise; it is what frees the other volumes
    * where a device hangs. What a crash leaves is in docs/RELIABILITY.md.
    */
-  async createSnapshots(members: readonly GroupMember[], abort: AbortOptions = {}): Promise<CreatedGroup> {
-    const { signal } = checkAbortOptions(abort);
+  async createSnapshots(members: readonly GroupMember[], how: CreateOptions = {}): Promise<CreatedGroup> {
+    const checkedHow = checkCreateOptions(how);
     const checked = checkGroup(members);
     if (this.#closing !== undefined) throw closed();
     const wanted = checked.map(({ volume: name, snapshot }) => {
@@ -178,7 +184,7 @@ export class Engine implements AsyncDisposable {
       if (volume === undefined) throw new SnapringError("ENOENT", `there is no volume '${name}'`);
       return { volume: runningOf(volume), snapshot };
     });
-    return await create(wanted, true, signal).catch(inWords);
+    return await create(wanted, true, checkedHow).catch(inWords);
   }
 
   /** Counters, as they are now; cheap enough for each second. */

@@ -17,23 +17,42 @@ import { ConnectionIds } from "./connection-ids.ts";
 /** Which exports an address serves: those of a volume, or, under longer names, those of all volumes. */
 export type Scope = number | "all";
 
+/** A client that has entered an export of a volume, or has left it. */
+export interface ClientNews {
+  /** Undefined: it has come. */
+  readonly left?: CloseCause | undefined;
+  readonly connection: number;
+  /** Of the volume; LIVE_VOLUME: none. */
+  readonly snapshot: number;
+  /** "unix", or HOST:PORT. */
+  readonly address: string;
+}
+
 interface Client {
   readonly socket: Socket;
   readonly worker: number;
   /** The volume whose client it is; undefined: it has chosen none yet. */
   volume: number | undefined;
+  /** What its volume was told; undefined: nothing yet. */
+  news: ClientNews | undefined;
 }
 
 export class Front {
   readonly limits: ClientLimits;
   readonly #clients = new Map<number, Client>();
   readonly #ids = new ConnectionIds();
+  readonly #tell: (volume: number, news: ClientNews) => void;
   #workers: readonly Channel[] = [];
   #load: number[] = [];
 
-  /** `failed`: a client could not be handed to its worker, which is no fault of the client's. */
-  constructor(log: (line: string) => void = () => {}, failed: (error: unknown) => void = rethrow) {
+  /** `failed`: a client could not be handed to its worker, which is no fault of the client's. `tell`: a volume hears of its clients. */
+  constructor(
+    log: (line: string) => void = () => {},
+    failed: (error: unknown) => void = rethrow,
+    tell: (volume: number, news: ClientNews) => void = () => {},
+  ) {
     this.limits = new ClientLimits(log, failed);
+    this.#tell = tell;
   }
 
   stats(): ClientStats {
@@ -64,7 +83,7 @@ export class Front {
     const worker = this.#load.indexOf(Math.min(...this.#load));
     const id = this.#ids.next((n) => this.#clients.has(n));
     this.#load[worker] += 1;
-    this.#clients.set(id, { socket, worker, volume: scope === "all" ? undefined : scope });
+    this.#clients.set(id, { socket, worker, volume: scope === "all" ? undefined : scope, news: undefined });
     this.limits.began(id, this.#workers[worker]);
     const { outbox } = this.#workers[worker];
     const at = outbox.begin(Message.Adopt, scope === "all" ? 0 : scope, id);
@@ -80,13 +99,19 @@ export class Front {
     if (client === undefined) return;
     this.#clients.delete(id);
     this.#load[client.worker] -= 1;
+    if (client.news !== undefined && client.volume !== undefined)
+      this.#tell(client.volume, { ...client.news, left: cause });
     client.socket.destroy();
   }
 
-  entered(id: number, volume: number): void {
+  /** `snapshot`: of the volume, or LIVE_VOLUME. */
+  entered(id: number, volume: number, snapshot: number): void {
     this.limits.entered(id);
     const client = this.#clients.get(id);
-    if (client !== undefined) client.volume = volume;
+    if (client === undefined) return;
+    client.volume = volume;
+    client.news = { connection: id, snapshot, address: addressOf(client.socket) };
+    this.#tell(volume, client.news);
   }
 
   /** The engine has failed: the streams of a dead worker's clients end, or everybody's, whatever the workers still do with them. */
@@ -111,6 +136,12 @@ export class Front {
 /** Ended first: the ring has a descriptor of its own, and a close of ours alone would not be seen by the client. */
 function endStream({ socket }: Client): void {
   socket.end(() => socket.destroy());
+}
+
+/** Of a Unix socket's client there is none. */
+function addressOf({ remoteAddress: host, remotePort: port }: Socket): string {
+  if (host === undefined || port === undefined) return "unix";
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** node keeps a socket's descriptor number in its handle. */

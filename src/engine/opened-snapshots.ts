@@ -213,6 +213,7 @@ export class OpenedSnapshots {
       full: policyOf(options),
       discardZeroesCow: options.discardZeroesCow ?? false,
       discardPassdownOrigin: options.discardPassdownOrigin ?? false,
+      readOnly: options.readOnly ?? false,
     });
     this.#handles.set(handle.index, handle);
     return handle;

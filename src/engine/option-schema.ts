@@ -23,6 +23,7 @@ import { optionError, received } from "./option-error.ts";
 import { address, givenNumber, list, number, run, text, whole, wrong } from "./schema-parts.ts";
 import type {
   AbortOptions,
+  CreateOptions,
   EngineOptions,
   EngineVolumeOptions,
   GrowOptions,
@@ -37,6 +38,7 @@ const CHUNK_BYTES_MAX: number = 2 ** 30;
 /** What a timer of node's takes. */
 const STALL_SECONDS_MAX = 2_147_483;
 const STALL_SECONDS_MIN = 0.001;
+const MAX_PAUSE_MS = 3_600_000;
 const OVERFLOWS_NOT = 'cannot be "overflow" with a store in memory (N), which has no such state';
 const VOLUME_NAME_BYTES_MAX = 255;
 /** Rights of owner, group and others. */
@@ -111,6 +113,8 @@ const snapshot = v.strictObject(
     whenFull,
     stallSeconds,
     sparse: flag,
+    written: flag,
+    readOnly: flag,
     force: flag,
     discardZeroesCow: flag,
     discardPassdownOrigin: flag,
@@ -224,6 +228,10 @@ const signal = v.optional(
   ),
 );
 const abort = v.strictObject({ signal } satisfies Record<keyof AbortOptions, v.GenericSchema>, "must be an object");
+const create = v.strictObject(
+  { signal, maxPauseMs: whole(1, MAX_PAUSE_MS) } satisfies Record<keyof CreateOptions, v.GenericSchema>,
+  "must be an object",
+);
 const merge = v.strictObject(
   { signal, onProgress: v.optional(v.function("must be a function")) } satisfies Record<
     keyof MergeOptions,
@@ -249,6 +257,11 @@ export function checkMergePercent(given: unknown): number {
 /** Throws an OptionError. */
 export function checkAbortOptions(options: unknown): AbortOptions {
   return run(abort, options) as AbortOptions;
+}
+
+/** Throws an OptionError. */
+export function checkCreateOptions(options: unknown): CreateOptions {
+  return run(create, options) as CreateOptions;
 }
 
 /** Throws an OptionError. */
@@ -335,6 +348,8 @@ function checkSnapshot(options: SnapshotOptions, where: string): void {
   if (store === "N" && whenFull === "overflow") wrong(`${where}.whenFull`, OVERFLOWS_NOT);
   if (stallSeconds !== undefined && whenFull !== "stall")
     wrong(`${where}.stallSeconds`, 'is for whenFull "stall" only');
+  if (options.sparse === true && options.written === true)
+    wrong(`${where}.written`, "cannot be with sparse: the one writes every block, the other none");
   checkGrowth(grow, where);
   if (size !== undefined && grow?.max !== undefined && grow.max < size)
     wrong(`${where}.grow.max`, "is smaller than the size");

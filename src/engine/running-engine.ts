@@ -26,6 +26,7 @@ import { defect } from "./refusal.ts";
 import { OpeningPool } from "./opening-pool.ts";
 import { Switchboard } from "./switchboard.ts";
 import { Threads } from "./threads.ts";
+import type { VolumeClients } from "./volume-clients.ts";
 
 /** Of the threads. */
 export interface ThreadSettings {
@@ -40,6 +41,7 @@ export interface ThreadSettings {
 export interface Member {
   /** The engine cannot go on. */
   fail(error: Error): void;
+  readonly clients: Pick<VolumeClients, "hear">;
 }
 
 export class RunningEngine {
@@ -67,10 +69,10 @@ export class RunningEngine {
       this.#sayDead = resolve;
     });
     const failed = (error: unknown): void => this.#fail(defect(error));
-    this.front = new Front(settings.log, failed);
+    this.front = new Front(settings.log, failed, (volume, news) => this.#members[volume]?.clients.hear(news));
     this.switchboard = new Switchboard({
       connectionClosed: (id, cause) => this.front.connectionClosed(id, cause),
-      entered: (id, volume) => this.front.entered(id, volume),
+      entered: (id, volume, snapshot) => this.front.entered(id, volume, snapshot),
       waiting: (worker) => this.front.limits.waiting(worker),
       failed,
     });

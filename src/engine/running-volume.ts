@@ -11,9 +11,10 @@
  *
  * Everything here runs on the main thread. It holds no rule of its own about exceptions: that is core's.
  */
+import { VolumeClients } from "./volume-clients.ts";
 import { EventEmitter } from "node:events";
 import { assert } from "../base/assert.ts";
-import { ABANDON_GRACE_MS, CLOSE_FLUSH_MS, CLOSE_GRACE_MS } from "../base/constants.ts";
+import { ABANDON_GRACE_MS, CLOSE_FLUSH_MS } from "../base/constants.ts";
 import { AbortError, throwIfAborted, whenAborted, whenOverdue } from "../base/abort-error.ts";
 import { SnapringError } from "../base/errno.ts";
 import { errnoWhy } from "../base/errno-words.ts";
@@ -25,6 +26,7 @@ import type { CompleteOptions } from "./complete-options.ts";
 import type { CreatedSnapshot } from "./created.ts";
 import { create, type CreationVolume } from "./creation.ts";
 import type { CreationPart } from "./creation-part.ts";
+import type { CreationPause } from "./creation-pause.ts";
 import { exportList } from "./export-list.ts";
 import { Listener } from "./listener.ts";
 import type { Merges } from "./merges.ts";
@@ -37,6 +39,7 @@ import { coreError, defect, inWords } from "./refusal.ts";
 import { RegisteredSet } from "./registered-set.ts";
 import type { Member, RunningEngine } from "./running-engine.ts";
 import { Serving, type ServingParts } from "./serving.ts";
+import type { SnapshotHandle } from "./snapshot-handle.ts";
 import { SnapshotSet } from "./snapshot-set.ts";
 import type { VolumeStats } from "./stats.ts";
 import { guarded } from "./user-callback.ts";
@@ -44,7 +47,7 @@ import type { VolumeDevice } from "./volume-device.ts";
 import { volumeStats } from "./volume-stats.ts";
 import type { ExportInfo, SnapshotStatus, VolumeEvents } from "./volume-events.ts";
 import { VolumeNews } from "./volume-news.ts";
-import type { GrowthOptions, MergeOptions, SnapshotOptions, SnapshotPolicy } from "./volume-options.ts";
+import type { CreateOptions, GrowthOptions, MergeOptions, SnapshotOptions, SnapshotPolicy } from "./volume-options.ts";
 
 export class RunningVolume extends EventEmitter<VolumeEvents> implements Member, CreationVolume {
   readonly name: string;
@@ -60,6 +63,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member,
   #serving: Serving | undefined;
   readonly #listener: Listener;
   readonly #news: VolumeNews;
+  readonly clients: VolumeClients;
   #opened: OpenedSnapshots | undefined;
   #set: SnapshotSet | undefined;
   #registered: RegisteredSet | undefined;
@@ -87,11 +91,9 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member,
     this.#number = engine.join(this);
     this.#listener = new Listener(engine.front, this.#number, (error) => this.fail(defect(error)));
     const { log } = options;
-    this.#news = new VolumeNews({
-      at: (i) => this.#set?.at(i),
-      log,
-      emit: (...told) => this.emit("snapshot", ...told),
-    });
+    const at = (snapshot: number): SnapshotHandle | undefined => this.#set?.at(snapshot);
+    this.#news = new VolumeNews({ at, log, emit: (...told) => this.emit("snapshot", ...told) });
+    this.clients = new VolumeClients({ at, emit: (...told) => this.emit("client", ...told) });
     this.#closeWatch = new CloseWatch(options.log, () => (this.#serving?.ended ?? 0) + (this.#opened?.operations ?? 0));
     this.#death = new Promise((resolve) => {
       this.#died = resolve;
@@ -118,16 +120,16 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member,
   }
 
   /** Atomic against writes of clients; resolves when it is durable and served (E-40). */
-  async createSnapshot(options: SnapshotOptions, signal?: AbortSignal): Promise<CreatedSnapshot> {
+  async createSnapshot(options: SnapshotOptions, how: CreateOptions = {}): Promise<CreatedSnapshot> {
     this.#refuseDead();
     const snapshot = checkSnapshotOptions(options);
-    const { pauseUs } = await create([{ volume: this, snapshot }], false, signal).catch(inWords);
+    const { pauseUs } = await create([{ volume: this, snapshot }], false, how).catch(inWords);
     return { pauseUs };
   }
 
-  part(wanted: readonly SnapshotOptions[], nameOf: (name: string) => string): CreationPart {
+  part(wanted: readonly SnapshotOptions[], nameOf: (name: string) => string, pause: CreationPause): CreationPart {
     this.#refuseDead();
-    return this.#snapshots.creation(wanted, nameOf);
+    return this.#snapshots.creation(wanted, nameOf, pause);
   }
 
   during(order: () => Promise<void>): Promise<void> {
@@ -336,7 +338,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member,
   /** A device hangs. Exceptions are committed while their devices answer; what clients wrote to the origin and did not flush is flushed. */
   async #flushAtLast(): Promise<void> {
     if (this.#options.originReadOnly || this.#origin === undefined) return;
-    await Promise.race([this.#origin.flushAtLast(), new Promise((resolve) => setTimeout(resolve, CLOSE_GRACE_MS))]);
+    await this.#origin.flushAtLast();
   }
 
   /**

@@ -41,6 +41,8 @@ export interface SnapshotHandleParts {
   readonly reserves: boolean;
   readonly discardZeroesCow: boolean;
   readonly discardPassdownOrigin: boolean;
+  /** Clients may not write it. */
+  readonly readOnly: boolean;
   /** What happens when its store runs full, as it was opened. */
   readonly full: FullPolicy;
 }
@@ -59,6 +61,7 @@ export class SnapshotHandle {
   readonly description: SnapshotDescription;
   readonly merging: boolean;
   readonly made: PlacedFile | undefined;
+  readonly readOnly: boolean;
   /** It could not be taken out of the register: the next opening wants to find its store. */
   staysRegistered = false;
   readonly full: FullPolicy;
@@ -81,6 +84,7 @@ export class SnapshotHandle {
     this.table = parts.table;
     this.made = parts.made;
     this.full = parts.full;
+    this.readOnly = parts.readOnly;
     this.seeAt = Math.max(1, 2 * parts.loaded.exceptions);
     this.merging = parts.merging;
     const words = createSnapshotWords();

@@ -17,6 +17,7 @@ import { HISTOGRAM_BUCKETS, latencyBucket } from "../ring/counters.ts";
 import type { VolumeWords } from "../ring/volume-words.ts";
 import type { CoreShell } from "./core-shell.ts";
 import { type CreationHost, CreationPart } from "./creation-part.ts";
+import type { CreationPause } from "./creation-pause.ts";
 import type { RegisteredState } from "../register/register-text.ts";
 import type { OpenedSnapshots } from "./opened-snapshots.ts";
 import type { RegisteredSet } from "./registered-set.ts";
@@ -150,7 +151,7 @@ export class SnapshotSet {
   }
 
   /** What this volume does for snapshots of the live origin, atomically against writes of clients (E-40). `nameOf`: how errors call them. */
-  creation(wanted: readonly SnapshotOptions[], nameOf: (name: string) => string): CreationPart {
+  creation(wanted: readonly SnapshotOptions[], nameOf: (name: string) => string, pause: CreationPause): CreationPart {
     if (this.#options.readOnly) throw new SnapringError("EPERM", "the volume is read-only");
     if (this.#options.originReadOnly) for (const options of wanted) refusePassdown(options, "options");
     const host: CreationHost = {
@@ -161,7 +162,7 @@ export class SnapshotSet {
       undo: (handle) => this.#undo(handle),
       paused: (ms) => void (this.pauses[latencyBucket(ms)]! += 1),
     };
-    return new CreationPart(host, wanted, nameOf);
+    return new CreationPart(host, wanted, { nameOf, pause });
   }
 
   async #bring(options: SnapshotOptions, signal: AbortSignal | undefined): Promise<SnapshotHandle> {
@@ -330,7 +331,7 @@ export class SnapshotSet {
 
   /** Every worker has the snapshot's memory and device before the core may list it. */
   async #introduce(handle: SnapshotHandle): Promise<void> {
-    const { readOnly } = this.#options;
+    const readOnly = this.#options.readOnly || handle.readOnly;
     const { fd } = handle.cow;
     this.growths.add(handle);
     await this.#serving.tell(

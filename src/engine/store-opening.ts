@@ -190,13 +190,17 @@ async function makeCowFile(
   options: SnapshotOptions,
   { openings, log, stop }: StoreSurroundings,
 ): Promise<PlacedFile | undefined> {
-  const { cow: path, size: bytes = 0, sparse } = options;
+  const { cow: path, size: bytes = 0, sparse, written } = options;
   const { port1, port2 } = new MessageChannel();
   const progress = zeroesLine(options, log);
   port1.on("message", (done: number) => progress(done));
   const late = (made: PlacedFile | undefined): void => void removeMade({ made }, openings);
   try {
-    const order = { path, bytes, space: sparse === true ? "sparse" : "reserved" } as const;
+    const order = {
+      path,
+      bytes,
+      space: sparse === true ? "sparse" : written === true ? "written" : "reserved",
+    } as const;
     return await openings.run("makeCowFile", order, { port: port2, stop, late });
   } finally {
     port1.close();
@@ -212,14 +216,15 @@ function sayOtherSize({ cow: path, size }: SnapshotOptions, { file }: VolumeDevi
 }
 
 /** Nobody shall wonder what an opening waits for: said at once, then now and then. */
-function zeroesLine({ cow, size = 0 }: SnapshotOptions, log: (line: string) => void): (bytes: number) => void {
+function zeroesLine({ cow, size = 0, written }: SnapshotOptions, log: (line: string) => void): (bytes: number) => void {
+  const what = written === true ? "every block is" : "its file system cannot reserve space, so zeroes are";
   let next = Number.NEGATIVE_INFINITY;
   return (bytes) => {
     const now = performance.now();
     if (now < next) return;
     next = now + ZEROES_LINE_MS;
     const share = `${Math.floor((100 * bytes) / size)} % of ${exactSize(size)}`;
-    log(`${cow}: its file system cannot reserve space, so zeroes are written: ${share}`);
+    log(`${cow}: ${what} written: ${share}`);
   };
 }
 

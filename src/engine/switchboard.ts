@@ -18,7 +18,7 @@ import { errno } from "../base/errno.ts";
 import type { MetadataSender } from "./metadata-sender.ts";
 import { kindOf, tokenOf, volumeOf } from "../ring/message-field.ts";
 import { type CloseCause, Message } from "../ring/messages.ts";
-import { ConnectionClosed, ControlTaken, MetadataDone } from "../ring/to-main.ts";
+import { ConnectionClosed, ControlTaken, Entered, MetadataDone } from "../ring/to-main.ts";
 import { Released } from "../ring/to-workers.ts";
 import type { Channel } from "./channel.ts";
 
@@ -41,8 +41,8 @@ export interface Station {
 export interface EngineEvents {
   /** The worker has finished with a connection. */
   connectionClosed(connection: number, cause: CloseCause): void;
-  /** A client's handshake is over: it has entered an export of this volume. */
-  entered(connection: number, volume: number): void;
+  /** A client's handshake is over: it has entered this snapshot of the volume, or LIVE_VOLUME. */
+  entered(connection: number, volume: number, snapshot: number): void;
   /** A client of this worker waits for memory that others hold. */
   waiting(worker: Channel): void;
   /** Something has thrown: nothing is handled any more. */
@@ -182,7 +182,8 @@ export class Switchboard {
 
   #news(channel: Channel, kind: number, words: Int32Array, at: number): void {
     if (kind === Message.ConnectionClosed) this.#connectionClosed(words, at);
-    else if (kind === Message.Entered) this.#events.entered(tokenOf(words, at), volumeOf(words, at));
+    else if (kind === Message.Entered)
+      this.#events.entered(tokenOf(words, at), volumeOf(words, at), Entered.snapshot.get(words, at));
     else if (kind === Message.Waiting) this.#events.waiting(channel);
     else if (kind === Message.ControlTaken) channel.controlTaken(ControlTaken.error.get(words, at));
     else if (kind === Message.Stopped) channel.hasStopped();

@@ -5,6 +5,7 @@
  * The lock is on the descriptor that does the I/O, until `close` (E-42).
  */
 import { closeSync, fdatasync } from "node:fs";
+import { CLOSE_GRACE_MS } from "../base/constants.ts";
 import { divFloor, SECTOR_BYTES } from "../base/units.ts";
 import { DeviceFile } from "../device/device-file.ts";
 import { unlockDevice } from "../device/device-lock.ts";
@@ -105,9 +106,12 @@ export class VolumeDevice {
     return openings.run("flush", this.#fd, { urgent: true });
   }
 
-  /** The same by one of node's helpers, at the end of a process that does not end in order: no thread has to be started for it. */
+  /** The same by one of node's helpers, at the end of a process that does not end in order: no thread has to be started for it. It waits for a while at most. */
   flushAtLast(): Promise<void> {
-    return new Promise((resolve) => fdatasync(this.#fd, () => resolve()));
+    return new Promise((resolve) => {
+      setTimeout(resolve, CLOSE_GRACE_MS);
+      fdatasync(this.#fd, () => resolve());
+    });
   }
 
   /** An opening thread hangs in a call to it, and so would its close: that comes when the call has ended. */

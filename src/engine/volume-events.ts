@@ -97,6 +97,16 @@ export interface PlainDetails {
 /** What else there is to say of an event; `event` is the same, and tells which of them it is. */
 export type SnapshotDetails = LevelDetails | GrowthDetails | PlainDetails;
 
+/** A client that is connected to an export of the volume, or was. */
+export interface ClientDetails {
+  /** Its connection: a number that no other one of the engine has meanwhile. */
+  readonly connection: number;
+  /** What it has asked for: "origin", or the name of a snapshot. */
+  readonly export: string;
+  /** "unix", or where it is from: "192.0.2.7:50123", "[2001:db8::7]:50123". */
+  readonly address: string;
+}
+
 /**
  * Events, with what listeners get. They come in the order in which things happen, after `openVolume` has resolved; what a
  * listener throws is an uncaught exception of the program, and does the volume no harm.
@@ -104,6 +114,11 @@ export type SnapshotDetails = LevelDetails | GrowthDetails | PlainDetails;
 export interface VolumeEvents {
   /** A snapshot's state has changed, or something went wrong with it. */
   snapshot: [name: string, event: SnapshotEvent, reason: string, details: SnapshotDetails];
+  /**
+   * A client has finished its handshake, or is gone: it has left (`reason`: ""), or was cut off, for it held memory that others waited for, and moved no data (ETIMEDOUT).
+   * Each one is told: whoever writes them down bounds how many.
+   */
+  client: [event: "connected" | "disconnected", client: ClientDetails, reason: string];
   /**
    * The volume cannot go on: a thread has died, or something of snapring's has thrown. At most once. Its clients have been cut off, orders
    * under way reject; what is durable stays so. `close()` it. Where nobody listens it is thrown.

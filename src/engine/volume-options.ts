@@ -55,6 +55,10 @@ export interface SnapshotOptions {
   readonly size?: number | undefined;
   /** The file that is made reserves no space: it may fail later when the file system is full, and is slower. Default false. */
   readonly sparse?: boolean | undefined;
+  /** Every block of the file that is made is written with zeroes: first writes are fastest, and it takes as long as that. Not with `sparse`. Default false: its space is reserved. */
+  readonly written?: boolean | undefined;
+  /** Clients may not write this snapshot; what the origin loses is kept as ever. It is not remembered: the next opening has options of its own. Default false. */
+  readonly readOnly?: boolean | undefined;
   /**
    * The COW file grows by itself: when so many percent of it are allocated it is made larger, and who needs room meanwhile waits for that. What is added is
    * reserved, unless the file has holes or is said to be `sparse`. Not of a block device. Default: it does not.
@@ -231,6 +235,15 @@ export interface MergeOptions {
 export interface AbortOptions {
   /** Once it is aborted the operation takes back what it has begun, and rejects with an AbortError (code ABORT_ERR; `cause`: the signal's reason). */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** For `createSnapshot` and `createSnapshots`. */
+export interface CreateOptions extends AbortOptions {
+  /**
+   * Milliseconds (1 to 3600000) for which writes of clients may be held, of all volumes of a group together. Where it takes longer (a device hangs under a write that is
+   * under way) the order is given up, and rejects with a SnapringError (ETIMEDOUT). Default: without end.
+   */
+  readonly maxPauseMs?: number | undefined;
 }
 
 /** For `Volume.close`. */

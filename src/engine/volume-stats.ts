@@ -1,6 +1,7 @@
 /**
  * The figures of a volume at a moment, put together from who has them: main's of its snapshots, the workers', the engine's.
  */
+import { ORIGIN_EXPORT } from "../base/constants.ts";
 import type { CompleteOptions } from "./complete-options.ts";
 import type { RunningEngine } from "./running-engine.ts";
 import type { SnapshotSet } from "./snapshot-set.ts";
@@ -16,7 +17,7 @@ export function volumeStats(
   const handles = set.served();
   return {
     snapshots: handles.map((handle) => set.stats(handle)),
-    exports: [exportStats("origin", live), ...handles.map(({ name, counters }) => exportStats(name, counters))],
+    exports: [exportStats(ORIGIN_EXPORT, live), ...handles.map(({ name, counters }) => exportStats(name, counters))],
     workers: (threads?.all ?? []).map(workerStats),
     clients: front.stats(),
     merge: set.merges.stats(),

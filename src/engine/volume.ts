@@ -13,20 +13,22 @@ import { printableLine } from "../base/printable.ts";
 import { type CompleteOptions, completeOptions } from "./complete-options.ts";
 import type { CreatedSnapshot } from "./created.ts";
 import { forwardEvents } from "./forward-events.ts";
-import { checkAbortOptions, checkGrowthOptions, checkMergeOptions, checkPolicy } from "./option-schema.ts";
+import { checkAbortOptions, checkCreateOptions, checkGrowthOptions } from "./option-schema.ts";
+import { checkMergeOptions, checkPolicy } from "./option-schema.ts";
 import { refusal } from "./refusal.ts";
 import { RunningEngine } from "./running-engine.ts";
 import { RunningVolume } from "./running-volume.ts";
 import type { VolumeStats } from "./stats.ts";
 import { checkSurroundings } from "./surroundings.ts";
-import type { ExportInfo, SnapshotStatus, VolumeEvents } from "./volume-events.ts";
-import type { AbortOptions, CloseOptions, GrowthOptions, MergeOptions } from "./volume-options.ts";
+import type { ClientDetails, ExportInfo, SnapshotStatus, VolumeEvents } from "./volume-events.ts";
+import type { AbortOptions, CloseOptions, CreateOptions, GrowthOptions, MergeOptions } from "./volume-options.ts";
 import type { SnapshotOptions, SnapshotPolicy, VolumeOptions } from "./volume-options.ts";
 import { checkWorkerEntries } from "./worker-entry.ts";
 
 export type {
   AbortOptions,
   CloseOptions,
+  CreateOptions,
   EngineOptions,
   EngineVolumeOptions,
   GrowOptions,
@@ -42,7 +44,14 @@ export type { CreatedGroup, CreatedMember, CreatedSnapshot, GroupMember } from "
 export type { WorkerRole } from "./channel.ts";
 export type { ClientStats } from "./client-limits.ts";
 export type { OptionError, OptionErrorCode } from "./option-error.ts";
-export type { ExportInfo, GrowthDetails, LevelDetails, SnapshotEvent, VolumeEvents } from "./volume-events.ts";
+export type {
+  ClientDetails,
+  ExportInfo,
+  GrowthDetails,
+  LevelDetails,
+  SnapshotEvent,
+  VolumeEvents,
+} from "./volume-events.ts";
 export type { PlainDetails, SnapshotDetails, SnapshotState, SnapshotStatus } from "./volume-events.ts";
 export type { ExportStats, Histogram, MergeStats, SnapshotStats, VolumeStats, WorkerStats } from "./stats.ts";
 
@@ -135,6 +144,11 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
     return this.#running.exports;
   }
 
+  /** Clients that are connected now, in the order of their coming, but for those in a handshake. */
+  get clients(): readonly ClientDetails[] {
+    return this.#running.clients.all;
+  }
+
   /** Counters of everything, as they are now; cheap enough for each second. */
   stats(): VolumeStats {
     return this.#running.stats();
@@ -150,11 +164,11 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
    *
    * Its COW device must be blank, or be made by `size`; `force` overwrites what is there, but no store. Rejects with a TypeError or RangeError for options that are wrong, else
    * with a SnapringError: EEXIST (the name, or something on the COW device), ENOENT (no file and no size), EPERM (a read-only volume), EBUSY, ENOSPC,
-   * ESHUTDOWN (it is closed) … Then there is no snapshot. `signal` ends it with an AbortError, in the same way.
+   * ETIMEDOUT (`maxPauseMs`), ESHUTDOWN (it is closed) … Then there is no snapshot. `signal` ends it with an AbortError, in the same way.
    */
-  async createSnapshot(options: SnapshotOptions, abort: AbortOptions = {}): Promise<CreatedSnapshot> {
-    const { signal } = checkAbortOptions(abort);
-    return await this.#held(this.#running.createSnapshot(options, signal));
+  async createSnapshot(options: SnapshotOptions, how: CreateOptions = {}): Promise<CreatedSnapshot> {
+    const checked = checkCreateOptions(how);
+    return await this.#held(this.#running.createSnapshot(options, checked));
   }
 
   /**

@@ -62,6 +62,9 @@ export const Message = {
 } as const;
 export type Message = (typeof Message)[keyof typeof Message];
 
+/** In place of a snapshot's number: the live volume. */
+export const LIVE_VOLUME = -1;
+
 /**
  * How a worker stops, or its part in a volume: when everything is answered and read; when the operations under way have ended, whatever is not answered or not
  * read; without waiting for main, which cannot answer any more because another worker has died, or the volume's core has failed.

@@ -51,8 +51,8 @@ export const ClaimOrigin: typeof Claim = Claim;
 /** The worker has finished with it; main closes it. Of no volume. */
 export const ConnectionClosed = message({ cause: word<CloseCause>(2) });
 
-/** Its handshake is over, it is in transmission, to an export of this volume. */
-export const Entered = message({});
+/** Its handshake is over, it is in transmission, to this snapshot of the volume, or to LIVE_VOLUME. */
+export const Entered = message({ snapshot: word(2) });
 
 /** Of no connection: a client waits for memory that others hold; main answers with Relieve after TRANSFER_MS. Sent once until then. */
 export const Waiting = message({});

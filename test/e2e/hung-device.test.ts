@@ -244,7 +244,7 @@ test.for(["path", "store"] as const)(
   },
 );
 
-test("a signal frees the volumes of a group whose origin hangs, and none of its snapshots is there (E-50)", async (context) => {
+test("a signal, or the end of the pause that was granted, frees the volumes of a group whose origin hangs, and none of its snapshots is there (E-50)", async (context) => {
   requireFuse(context);
   const place = await mount();
   const engine = new EngineProcess();
@@ -280,10 +280,14 @@ test("a signal frees the volumes of a group whose origin hangs, and none of its 
     await good.write(0, dataPattern(4096, 9));
     for (const volume of ["good", "bad"]) expect(await engine.exports(volume)).toEqual(["origin"]);
     for (const { snapshot } of members) expect(existsSync(snapshot.cow)).toBe(false);
+    await engine.group(members, { maxPauseMs: 100 });
+    await expect(engine.grouped()).rejects.toThrow("had been held for 100 milliseconds");
+    await good.write(0, dataPattern(4096, 9));
+    for (const volume of ["good", "bad"]) expect(await engine.exports(volume)).toEqual(["origin"]);
     letGo();
     hung = undefined;
     await written;
-    await engine.group(members);
+    await engine.group(members, { maxPauseMs: 60_000 });
     expect((await engine.grouped()).members.map(({ volume }) => volume)).toEqual(["good", "bad"]);
     await Promise.all([good.disconnect(), bad.disconnect()]);
     await engine.close();

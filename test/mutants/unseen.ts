@@ -308,7 +308,7 @@ export const UNSEEN: readonly Unseen[] = [
   },
   {
     file: "workers/export/exports.ts",
-    line: 'return at < 0 ? [name, ""] : [name.slice(0, at), name.slice(at + 1) || ORIGIN_NAME];',
+    line: 'return at < 0 ? [name, ""] : [name.slice(0, at), name.slice(at + 1) || ORIGIN_EXPORT];',
     instead: "at <= 0",
     why: "what begins with @ is found by neither: no volume has an empty name, or an @ in it",
   },

@@ -31,9 +31,9 @@ const orders = {
   abort: () => aborter.abort(),
   create: (volume, options) => engine.volumes.get(volume).createSnapshot(options),
   /** Begins to make a group; `abort` ends that, `grouped` waits for its end. */
-  group: (members) => {
+  group: (members, how) => {
     aborter = new AbortController();
-    opening = engine.createSnapshots(members, { signal: aborter.signal });
+    opening = engine.createSnapshots(members, { signal: aborter.signal, ...how });
     opening.catch(() => {});
   },
   grouped: () => opening,

@@ -25,7 +25,8 @@ export class EngineProcess {
   opened = (): Promise<void> => this.#order("opened");
   abort = (): Promise<void> => this.#order("abort");
   create = (volume: string, options: SnapshotOptions): Promise<void> => this.#order("create", volume, options);
-  group = (members: readonly GroupMember[]): Promise<void> => this.#order("group", members);
+  group = (members: readonly GroupMember[], how: { readonly maxPauseMs?: number } = {}): Promise<void> =>
+    this.#order("group", members, how);
   grouped = (): Promise<CreatedGroup> => this.#order("grouped");
   exports = (volume: string): Promise<readonly string[]> => this.#order("exports", volume);
   drop = (volume: string, name: string): Promise<void> => this.#order("drop", volume, name);

@@ -1,5 +1,6 @@
 /** An export of a volume that nobody serves, for what is looked at without its workers. */
 import { createExportCounters, exportCounters } from "../../src/ring/counters.ts";
+import { LIVE_VOLUME } from "../../src/ring/messages.ts";
 import { createVolumeWords } from "../../src/ring/volume-words.ts";
 import { ExportShare } from "../../workers/export/export-share.ts";
 import type { ExportHandler } from "../../workers/export/handler.ts";
@@ -20,7 +21,7 @@ export function idleHandler(): ExportHandler {
     volume: idleVolume(),
     counters: exportCounters(createExportCounters(1), 0),
     share: new ExportShare(),
-    isSnapshot: false,
+    index: LIVE_VOLUME,
     stretch: () => 0,
     look: () => {},
     deviceDone: () => {},

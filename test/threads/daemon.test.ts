@@ -1,7 +1,7 @@
 /**
  * The daemon's verbs as its clients see them: each may be said twice, cut in the middle and said again, and what is refused is refused in words.
  */
-import { mkdirSync, readdirSync, symlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, statSync, symlinkSync } from "node:fs";
 import { rename, rm, utimes, writeFile } from "node:fs/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { StateFile } from "../../src/daemon/state-file.ts";
@@ -202,6 +202,18 @@ describe("snapshots", () => {
     expect((await bench.ask("GET", "/v1/snapshots")).body).toEqual({ snapshots: [] });
     expect((await bench.events()).filter(({ type }) => type === "snapshot-dropped")).toHaveLength(1);
     expect((await bench.ask("PUT", SNAPSHOT, { size: 4 * MIB })).status).toBe(201);
+  });
+
+  test("one that is read-only refuses its clients' writes, and is so after a restart", async () => {
+    const bench = await withVolume();
+    const made = await bench.ask("PUT", SNAPSHOT, { ...SPEC, readOnly: true });
+    expect(made.body).toMatchObject({ readOnly: true });
+    await bench.restart();
+    expect((await bench.ask("GET", SNAPSHOT)).body).toMatchObject({ readOnly: true });
+    const client = await bench.connect("a@monday");
+    await expect(client.write(0, dataPattern(512, 1))).rejects.toThrow();
+    expect((await client.read(0, 4096)).equals(bench.before("a").subarray(0, 4096))).toBe(true);
+    expect((await bench.ask("PUT", SNAPSHOT, { ...SPEC, readOnly: false })).body).toMatchObject({ code: "differs" });
   });
 
   test("one on a device of its own leaves it there, and a pool's folder has nothing of it", async () => {
@@ -477,7 +489,43 @@ describe("merges", () => {
   });
 });
 
+describe("clients", () => {
+  test("those that come and go are events, counted where there are many, and the volume says how many it has", async () => {
+    const bench = await withVolume();
+    const stays = await bench.connect("a");
+    expect((await bench.ask("GET", "/v1/volumes/a")).body).toMatchObject({ clients: 1 });
+    for (let i = 0; i < 20; i++) await (await bench.connect("a")).disconnect();
+    await stays.disconnect();
+    await expect.poll(async () => (await bench.ask("GET", "/v1/volumes/a")).body).toMatchObject({ clients: 0 });
+    await bench.ask("DELETE", "/v1/volumes/a");
+    const events = (await bench.events()).filter(({ type }) => type.startsWith("client"));
+    const [first] = events;
+    expect(first).toMatchObject({ type: "client-connected", volume: "a", data: { export: "origin", address: "unix" } });
+    expect(events.length).toBe(11);
+    const count = (type: string): number => events.filter((event) => event.type === type).length;
+    const { connected, disconnected } = (events[10]?.data ?? {}) as Record<string, number | undefined>;
+    expect([events[10]?.type, count("client-connected") + (connected ?? 0)]).toEqual(["clients", 21]);
+    expect(count("client-disconnected") + (disconnected ?? 0)).toBe(21);
+  });
+});
+
 describe("pools", () => {
+  test("files of a pool that is written have every block, those of one that is sparse none that they need not", async () => {
+    const bench = await withVolume();
+    const blocks = async (space: string): Promise<number> => {
+      await bench.ask("PUT", `/v1/pools/${space}`, { dir: bench.file("pool"), space });
+      const { body } = await bench.ask<{ cow: string }>("PUT", `/v1/volumes/a/snapshots/${space}`, {
+        ...SPEC,
+        pool: space,
+      });
+      return statSync(body.cow).blocks * 512;
+    };
+    expect(await blocks("written")).toBeGreaterThanOrEqual(2 * MIB);
+    expect(await blocks("reserved")).toBeGreaterThanOrEqual(2 * MIB);
+    expect(await blocks("sparse")).toBeLessThan(MIB);
+    expect((await bench.ask("PUT", "/v1/pools/other", { dir: bench.file("pool"), space: "none" })).status).toBe(400);
+  });
+
   test("one is the same when it is asked for again, shows what is used, and is not removed under its snapshots", async () => {
     const bench = await withVolume();
     const spec = { dir: bench.file("pool"), limit: 64 * MIB };

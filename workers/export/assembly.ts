@@ -7,6 +7,7 @@
  *     forget ─────────────────────▶ its table and device are let go
  *   forgetVolume ─────────────────▶ … and those of all that is left of a volume that has stopped
  */
+import { ORIGIN_EXPORT } from "../../src/base/constants.ts";
 import { assert } from "../../src/base/assert.ts";
 import { FileKind, type IoRing } from "../../src/device/port.ts";
 import { exportCounters } from "../../src/ring/counters.ts";
@@ -23,7 +24,7 @@ import { PAGE_BYTES } from "../../src/ring/slots.ts";
 import { RingConsumer } from "../../src/ring/spsc-ring.ts";
 import type { ExportControl, ExportWorkerData, WorkerData } from "../../src/ring/worker-data.ts";
 import { ExportContext } from "./context.ts";
-import { AllExports, Exports, newExport, ORIGIN_NAME } from "./exports.ts";
+import { AllExports, Exports, newExport } from "./exports.ts";
 import { ExportLoop } from "./loop.ts";
 import { MergingHandler } from "./merging-handler.ts";
 import { OriginHandler } from "./origin-handler.ts";
@@ -106,7 +107,7 @@ class Controls {
     const counters = exportCounters(description.counters, this.#worker);
     const handler = new OriginHandler(context, volume, counters, pieceIo, firstWrite, merging, this.#finish);
     const exports = new Exports(name);
-    exports.add(newExport(ORIGIN_NAME, originBytes, readOnly, PAGE_BYTES, handler));
+    exports.add(newExport(ORIGIN_EXPORT, originBytes, readOnly, PAGE_BYTES, handler));
     context.volumes[number] = volume;
     this.#exports[number] = exports;
     this.#allExports.add(exports);

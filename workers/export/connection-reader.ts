@@ -14,6 +14,7 @@ import { decodeRequest, newRequestFields } from "../../src/nbd/wire/request.ts";
 import { judgeRequest, payloadBytes, Verdict } from "../../src/nbd/wire/validate.ts";
 import { IoOp } from "../../src/ring/io-descriptor.ts";
 import { Message } from "../../src/ring/messages.ts";
+import { Entered } from "../../src/ring/to-main.ts";
 import { Admission } from "./admission.ts";
 import type { Connection } from "./connection.ts";
 import type { ExportContext } from "./context.ts";
@@ -245,7 +246,9 @@ export class ConnectionReader {
       connection.volume = volume;
       volume.clients += 1;
     }
-    this.#context.outbox.send(Message.Entered, volume.number, connection.id);
+    const { outbox } = this.#context;
+    const at = outbox.begin(Message.Entered, volume.number, connection.id);
+    Entered.snapshot.set(outbox.words, at, chosen.handler.index);
     return !connection.ending;
   }
 

@@ -6,12 +6,10 @@
  *
  * Volumes and snapshots come and go while clients are connected: a name is looked up when it is asked for, and who has entered an export keeps it.
  */
+import { ORIGIN_EXPORT } from "../../src/base/constants.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
 import type { OfferedExport, ExportLookup } from "../../src/nbd/wire/offered-export.ts";
 import type { ExportHandler } from "./handler.ts";
-
-/** The name of the live volume; the empty name means it, too. */
-export const ORIGIN_NAME = "origin";
 
 export interface WorkerExport extends OfferedExport {
   readonly handler: ExportHandler;
@@ -24,7 +22,7 @@ export function newExport(
   preferredBlockBytes: number,
   handler: ExportHandler,
 ): WorkerExport {
-  const description = name === ORIGIN_NAME ? "live volume" : "snapshot";
+  const description = name === ORIGIN_EXPORT ? "live volume" : "snapshot";
   const preferred = Math.max(SECTOR_BYTES, preferredBlockBytes);
   return { name, description, sizeBytes, readOnly, preferredBlockBytes: preferred, handler };
 }
@@ -48,7 +46,7 @@ export class Exports implements ExportLookup<WorkerExport> {
   }
 
   find(name: string): WorkerExport | undefined {
-    return this.#byName.get(name === "" ? ORIGIN_NAME : name);
+    return this.#byName.get(name === "" ? ORIGIN_EXPORT : name);
   }
 
   list(): Iterable<WorkerExport> {
@@ -71,7 +69,7 @@ export class AllExports implements ExportLookup<WorkerExport> {
   find(name: string): WorkerExport | undefined {
     const [volume, snapshot] = this.#split(name);
     const exports = this.#byVolume.get(volume);
-    if (exports === undefined || snapshot === ORIGIN_NAME) return undefined;
+    if (exports === undefined || snapshot === ORIGIN_EXPORT) return undefined;
     const found = exports.find(snapshot);
     return found === undefined ? undefined : longNamed(exports.volume, found);
   }
@@ -88,12 +86,12 @@ export class AllExports implements ExportLookup<WorkerExport> {
     if (name === "" && this.#byVolume.size === 1 && only !== undefined) return [only, ""];
     const at = name.indexOf("@");
     // What ends with @ names no snapshot, and not the volume either.
-    return at < 0 ? [name, ""] : [name.slice(0, at), name.slice(at + 1) || ORIGIN_NAME];
+    return at < 0 ? [name, ""] : [name.slice(0, at), name.slice(at + 1) || ORIGIN_EXPORT];
   }
 }
 
 function longNamed(volume: string, entry: WorkerExport): WorkerExport {
-  const isOrigin = entry.name === ORIGIN_NAME;
+  const isOrigin = entry.name === ORIGIN_EXPORT;
   const description = isOrigin ? "live volume" : `snapshot of ${volume}`;
   return { ...entry, name: isOrigin ? volume : `${volume}@${entry.name}`, description };
 }

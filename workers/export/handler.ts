@@ -11,8 +11,8 @@ export interface ExportHandler {
   readonly counters: Float64Array;
   /** What its requests have of the worker's memory. */
   readonly share: ExportShare;
-  /** Its exceptions are made durable by main (C-13, C-14). */
-  readonly isSnapshot: boolean;
+  /** The snapshot's, in its volume, whose exceptions are made durable by main (C-13, C-14); LIVE_VOLUME: there are none. */
+  readonly index: number;
   /** How many bytes a piece of this kind that begins at `from` may have at most, of a request that ends at `end`. Looks nothing up. */
   stretch(kind: PieceKind, from: number, end: number): number;
   /**

@@ -18,6 +18,7 @@
  */
 import { ORIGIN_READ_GATE, ORIGIN_WRITE_GATE } from "../../src/base/gate-numbers.ts";
 import { ExportCounter } from "../../src/ring/counters.ts";
+import { LIVE_VOLUME } from "../../src/ring/messages.ts";
 import type { ExportContext } from "./context.ts";
 import { ExportShare } from "./export-share.ts";
 import type { FirstWrite } from "./first-write.ts";
@@ -31,7 +32,7 @@ import { neededStretch, settledEverywhere, settledStretch } from "./settled.ts";
 import { toPieceEnd, zeroStretch } from "./stretch.ts";
 
 export class OriginHandler implements ExportHandler {
-  readonly isSnapshot = false;
+  readonly index = LIVE_VOLUME;
   readonly volume: ServedVolume;
   readonly counters: Float64Array;
   readonly share = new ExportShare();

@@ -13,6 +13,7 @@
  * Nobody waits for a request whose connection is broken (the client has gone without a word, or was cut): it is given up. What is under
  * way ends as ever, and gives back what it holds; no further piece begins. Half a write is a legal end of a write that nobody has answered.
  */
+import { LIVE_VOLUME } from "../../src/ring/messages.ts";
 import type { ChunkNeed } from "../../src/base/chunk-need.ts";
 import { assert } from "../../src/base/assert.ts";
 import { MAX_PIECES_PER_REQUEST } from "../../src/base/constants.ts";
@@ -270,7 +271,7 @@ export class Pieces {
 
   /** What FUA asks for after the data operations, which carried RWF_DSYNC where they wrote. */
   #lastStep(request: Request): PieceKind | null {
-    const snapshot = handlerOf(request).isSnapshot;
+    const snapshot = handlerOf(request).index !== LIVE_VOLUME;
     if (request.operation === Operation.Trim) return PieceKind.Flush;
     if (request.operation === Operation.Write || request.operation === Operation.Zero) {
       return snapshot ? PieceKind.Durable : null;

@@ -30,7 +30,7 @@ import { toPieceEnd, zeroStretch } from "./stretch.ts";
 import { Durability } from "./transfer.ts";
 
 export class SnapshotHandler implements ExportHandler {
-  readonly isSnapshot = true;
+  readonly index: number;
   readonly volume: ServedVolume;
   /** Also of a snapshot that has gone, whose clients stay connected. */
   readonly counters: Float64Array;
@@ -54,6 +54,7 @@ export class SnapshotHandler implements ExportHandler {
     this.#io = io;
     this.#firstWrite = firstWrite;
     this.#snapshot = snapshot;
+    this.index = snapshot.index;
     this.counters = snapshot.counters;
     this.#finish = finish;
   }

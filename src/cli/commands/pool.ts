@@ -24,6 +24,7 @@ interface Pool {
 interface PoolOptions extends ControlOptions {
   readonly limit?: number;
   readonly sparse?: boolean;
+  readonly written?: boolean;
 }
 
 const COLUMNS: readonly Column<Pool>[] = [
@@ -54,10 +55,20 @@ function create(terminal: Terminal): Command {
     .argument("<NAME>", "its name; 'default' is taken where none is named", notEmpty)
     .argument("<DIR>", "the folder", notEmpty)
     .option("--limit <SIZE>", "what its files may have together", optionValue(parseBytes))
-    .addOption(new Option("--reserved", "space is taken when a file is made (default)").conflicts("sparse"))
+    .addOption(
+      new Option("--reserved", "space is taken when a file is made (default)").conflicts(["sparse", "written"]),
+    )
+    .addOption(
+      new Option(
+        "--written",
+        "every block is written when a file is made, which takes a while: first writes are fastest",
+      ).conflicts("sparse"),
+    )
     .option("--sparse", "space is taken when it is needed: snapshots are lost when the file system runs full")
     .action(async (name: string, dir: string, options: PoolOptions) => {
-      const spec = { dir: resolve(dir), limit: options.limit, space: options.sparse === true ? "sparse" : "reserved" };
+      const { limit, sparse, written } = options;
+      const space = sparse === true ? "sparse" : written === true ? "written" : "reserved";
+      const spec = { dir: resolve(dir), limit, space };
       const { body } = await clientOf(options).ask("PUT", pathOf("pools", name), spec);
       show(terminal, options, body as Pool, (pool) => tableText(COLUMNS, [pool]));
     });

@@ -57,6 +57,8 @@ Settings of a snapshot, behind its COW file:
   chunk=SIZE               unit of copy-on-write of a new store, a power of two (default: 16K); a store that exists keeps its own
   size=SIZE                make the COW file where it does not exist, with all of its space reserved
   sparse                   … with no space reserved: slower, and the snapshot is lost when the file system runs full
+  written                  … with every block written, which takes a while: first writes are fastest
+  read_only                clients may not write the snapshot
   grow=SIZE                the COW file grows by itself by so much when grow_at=PERCENT of it are used (default: 80), up to grow_max=SIZE
   when_full=invalidate     when it is full the snapshot becomes invalid (the default of store=P)
   when_full=overflow       … its own writes fail until it has grown, as with store=PO

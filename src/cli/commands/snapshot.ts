@@ -41,6 +41,7 @@ interface CreateOptions extends ControlOptions, PolicyOptions {
   readonly pool?: string;
   readonly chunkSize?: number;
   readonly store?: "P" | "PO" | "N";
+  readonly readOnly?: boolean;
   readonly group?: string;
   readonly dryRun?: boolean;
 }
@@ -94,6 +95,7 @@ function create(terminal: Terminal): Command {
         "N",
       ]),
     )
+    .option("--read-only", "clients may not write it")
     .option("--group <NAME>", "name of the group (default: that of the first snapshot)")
     .option(...DRY_RUN);
   return withPolicy(command).action((targets: string[], options: CreateOptions) =>
@@ -203,11 +205,12 @@ function drop(terminal: Terminal): Command {
     });
 }
 
-function specOf({ size, device, pool, chunkSize, store, ...policy }: CreateOptions): object {
+function specOf({ size, device, pool, chunkSize, store, readOnly, ...policy }: CreateOptions): object {
   return {
     size,
     pool,
     store,
+    readOnly,
     ...(device === undefined ? {} : { device: resolve(device) }),
     ...(chunkSize === undefined ? {} : { chunkSize: chunkSize * SECTOR_BYTES }),
     ...policyOf(policy),

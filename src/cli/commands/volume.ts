@@ -18,6 +18,7 @@ interface Volume {
   readonly problem?: { readonly detail: string };
   readonly sizeBytes?: number;
   readonly snapshots: number;
+  readonly clients: number;
   readonly uris: readonly string[];
 }
 
@@ -39,6 +40,7 @@ const COLUMNS: readonly Column<Volume>[] = [
     right: true,
   },
   { title: "SNAPSHOTS", value: ({ snapshots }) => snapshots, right: true },
+  { title: "CLIENTS", value: ({ clients }) => clients, right: true },
   { title: "ORIGIN", value: ({ origin }) => origin },
 ];
 

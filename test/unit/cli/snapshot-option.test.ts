@@ -22,7 +22,7 @@ describe("--snapshot", () => {
   });
 
   it("takes every setting", () => {
-    const text = "a=b,chunk=16K,store=po,size=10G,discard_zeroes_cow,discard_passdown_origin";
+    const text = "a=b,chunk=16K,store=po,size=10G,discard_zeroes_cow,discard_passdown_origin,written,read_only";
     expect(parseSnapshotOption(text)).toEqual({
       name: "a",
       cow: "b",
@@ -31,7 +31,10 @@ describe("--snapshot", () => {
       size: 10 * 2 ** 30,
       discardZeroesCow: true,
       discardPassdownOrigin: true,
+      written: true,
+      readOnly: true,
     });
+    expect(() => parseSnapshotOption("a=b,written,sparse")).toThrow("written");
   });
 
   it("takes what happens when the store runs full", () => {

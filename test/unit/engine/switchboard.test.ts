@@ -148,14 +148,14 @@ describe("a message of a volume", () => {
 it("what is of no volume goes to the engine", () => {
   const { board, channels, news, jobs } = newBench();
   channels[0]!.say(Message.ConnectionClosed, 0, 5, CloseCause.Transfer);
-  channels[0]!.say(Message.Entered, 7, 6);
+  channels[0]!.say(Message.Entered, 7, 6, 3);
   channels[1]!.say(Message.Waiting, 0, 0);
   channels[1]!.say(Message.ControlTaken, 0, 0, 0, 24);
   channels[1]!.say(Message.MetadataDone, 7, 31, 5);
   board.turn();
   expect(news).toEqual([
     ["closed", 5, CloseCause.Transfer],
-    ["entered", 6, 7],
+    ["entered", 6, 7, 3],
     ["waiting", 1],
   ]);
   expect([channels[1]!.taken, jobs]).toEqual([[24], [[31, 5]]]);

@@ -2,6 +2,7 @@
 import { describe, expect, test, vi } from "vitest";
 import {
   checkAbortOptions,
+  checkCreateOptions,
   checkGrowthOptions,
   checkMergeOptions,
   checkName,
@@ -51,7 +52,7 @@ test("S-54: a group waits 50 ms, or for 1024 exceptions, unless told otherwise",
 test("every option is taken as its type says, and what is undefined counts as left out", () => {
   const snapshot = {
     ...{ name: "s", cow: "s.cow", chunkSize: 4096, store: "PO" as const, size: 2 ** 20, sparse: true, force: false },
-    ...{ discardZeroesCow: true, discardPassdownOrigin: true },
+    ...{ discardZeroesCow: true, discardPassdownOrigin: true, readOnly: true, written: false },
     ...{ grow: { by: 512, at: 1, max: 2 ** 21 }, whenFull: "stall" as const, stallSeconds: 0.5 },
   } as const;
   const options: Required<VolumeOptions> = {
@@ -110,6 +111,7 @@ describe("what a snapshot does when its store runs full", () => {
     ["no time", { whenFull: "stall", stallSeconds: 0 }, RANGE, "stallSeconds"],
     ["a time without end", { whenFull: "stall", stallSeconds: Number.POSITIVE_INFINITY }, RANGE, "stallSeconds"],
     ["a limit below the size", { size: 4096, grow: { by: 512, max: 2048 } }, VALUE, "grow.max"],
+    ["a file with and without its blocks", { sparse: true, written: true }, VALUE, "written"],
   ] as const)("%s is refused", (_what, options, error, option) => {
     refuses(() => checkSnapshotOptions({ name: "s", cow: "c", ...options }), error, option);
   });
@@ -294,7 +296,7 @@ function many(count: number): object[] {
 }
 
 test("what methods take is checked as well: signals, listeners, names", () => {
-  for (const check of [checkAbortOptions, checkMergeOptions]) {
+  for (const check of [checkAbortOptions, checkCreateOptions, checkMergeOptions]) {
     for (const wrong of [null, 5, "x"]) refuses(() => check(wrong), TYPE, "options");
     for (const signal of [5, null, {}, { aborted: false }]) refuses(() => check({ signal }), TYPE, "signal");
     refuses(() => check({ sginal: AbortSignal.abort() }), VALUE, "sginal");
@@ -302,6 +304,10 @@ test("what methods take is checked as well: signals, listeners, names", () => {
     expect(check({ signal }).signal).toBe(signal);
     expect(check({ signal: undefined })).toEqual({ signal: undefined });
   }
+  for (const maxPauseMs of ["5", null]) refuses(() => checkCreateOptions({ maxPauseMs }), TYPE, "maxPauseMs");
+  for (const maxPauseMs of [0, 1.5, 3_600_001, NaN])
+    refuses(() => checkCreateOptions({ maxPauseMs }), RANGE, "maxPauseMs");
+  expect(checkCreateOptions({ maxPauseMs: 1 }).maxPauseMs).toBe(1);
   refuses(() => checkMergeOptions({ onProgress: "x" }), TYPE, "onProgress");
   const onProgress = (): void => {};
   expect(checkMergeOptions({ onProgress }).onProgress).toBe(onProgress);

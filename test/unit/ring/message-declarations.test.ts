@@ -17,7 +17,7 @@ import * as toWorkers from "../../../src/ring/to-workers.ts";
 const DECLARATIONS = Object.entries<Readonly<Record<string, MessageField>>>({ ...toMain, ...toWorkers });
 
 /** What they say is their kind, and whom they are about is their token. */
-const WITHOUT_FIELDS = ["Entered", "Waiting", "CutHandshake", "Relieve", "Stopped"];
+const WITHOUT_FIELDS = ["Waiting", "CutHandshake", "Relieve", "Stopped"];
 
 /** A value that no other field of the message has. */
 function setOwn(field: MessageField, words: Int32Array, at: number, i: number): unknown {

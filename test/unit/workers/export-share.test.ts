@@ -8,7 +8,7 @@ import { errno } from "../../../src/base/errno.ts";
 import { Command } from "../../../src/nbd/wire/protocol.ts";
 import { cowFile } from "../../support/device-numbers.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
-import { Message } from "../../../src/ring/messages.ts";
+import { LIVE_VOLUME, Message } from "../../../src/ring/messages.ts";
 import { mayHave } from "../../../workers/export/export-share.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 import { ExportBench } from "../../support/export-bench.ts";
@@ -83,7 +83,7 @@ it("who waits for memory of an export that hangs keeps none from the clients of 
     one.socket.blocked = true;
     for (let i = 0; i < 3; i++) one.read(0, MIB);
   });
-  const held = bench.context.requests.all.filter(({ slot, handler }) => slot !== -1 && handler?.isSnapshot === false);
+  const held = bench.context.requests.all.filter(({ slot, handler }) => slot !== -1 && handler?.index === LIVE_VOLUME);
   expect(held.length).toBe(3);
   client!.socket.blocked = false;
   bench.run();

@@ -1,4 +1,5 @@
 /** Several volumes in one export worker: each has its exports, clients, gates and end, and none of them another's. */
+import { ORIGIN_EXPORT } from "../../../src/base/constants.ts";
 import { describe, expect, it } from "vitest";
 import { ORIGIN_WRITE_GATE } from "../../../src/base/gate-numbers.ts";
 import { errno } from "../../../src/base/errno.ts";
@@ -7,7 +8,7 @@ import { volumeOf } from "../../../src/ring/message-field.ts";
 import { Message, StopHow } from "../../../src/ring/messages.ts";
 import { createVolumeWords, VolumeWords } from "../../../src/ring/volume-words.ts";
 import { IoOp } from "../../../src/ring/io-descriptor.ts";
-import { AllExports, Exports, newExport, ORIGIN_NAME } from "../../../workers/export/exports.ts";
+import { AllExports, Exports, newExport } from "../../../workers/export/exports.ts";
 import { dataPattern } from "../../support/data-pattern.ts";
 import { cowFile } from "../../support/device-numbers.ts";
 import { ExportBench } from "../../support/export-bench.ts";
@@ -250,14 +251,14 @@ describe("a volume that stops", () => {
 });
 
 it("the exports of one volume are described as what they are", () => {
-  expect(newExport(ORIGIN_NAME, 4096, false, 4096, IDLE_HANDLER).description).toBe("live volume");
+  expect(newExport(ORIGIN_EXPORT, 4096, false, 4096, IDLE_HANDLER).description).toBe("live volume");
   expect(newExport("monday", 4096, false, 4096, IDLE_HANDLER).description).toBe("snapshot");
 });
 
 describe("exports of all volumes", () => {
   function newExports(volume: string, ...snapshots: readonly string[]): Exports {
     const exports = new Exports(volume);
-    for (const name of [ORIGIN_NAME, ...snapshots]) exports.add(newExport(name, 4096, false, 4096, IDLE_HANDLER));
+    for (const name of [ORIGIN_EXPORT, ...snapshots]) exports.add(newExport(name, 4096, false, 4096, IDLE_HANDLER));
     return exports;
   }
 

@@ -1,12 +1,13 @@
 /**
  * Whose old data an origin write has to keep, and small looks of a worker at what it knows: devices, exports, what has come back.
  */
+import { ORIGIN_EXPORT } from "../../../src/base/constants.ts";
 import { describe, expect, it } from "vitest";
 import { SnapshotState } from "../../../src/base/states.ts";
 import { cowFile } from "../../support/device-numbers.ts";
 import type { ServedVolume } from "../../../workers/export/served-volume.ts";
 import { DeviceView } from "../../../workers/export/device-view.ts";
-import { Exports, newExport, ORIGIN_NAME } from "../../../workers/export/exports.ts";
+import { Exports, newExport } from "../../../workers/export/exports.ts";
 import { ChunkHolds } from "../../../workers/export/fill.ts";
 import { pieceOwner, requestOwner } from "../../../workers/export/owned-slots.ts";
 import { SlotFit } from "../../../src/ring/slots.ts";
@@ -64,11 +65,11 @@ it("a range is whole blocks by its place and by its length, and any is on a buff
 
 it("an export is found by its name, the live volume by none, too, until it is taken away", () => {
   const exports = new Exports("volume");
-  const origin = newExport(ORIGIN_NAME, 4096, false, 4096, IDLE_HANDLER);
+  const origin = newExport(ORIGIN_EXPORT, 4096, false, 4096, IDLE_HANDLER);
   const snapshot = newExport("s0", 4096, true, 1, IDLE_HANDLER);
   exports.add(origin);
   exports.add(snapshot);
-  expect([exports.find(""), exports.find(ORIGIN_NAME), exports.find("s0")]).toEqual([origin, origin, snapshot]);
+  expect([exports.find(""), exports.find(ORIGIN_EXPORT), exports.find("s0")]).toEqual([origin, origin, snapshot]);
   expect([origin.preferredBlockBytes, snapshot.preferredBlockBytes]).toEqual([4096, 512]);
   expect(origin.description).not.toBe(snapshot.description);
   exports.remove("s0");
