@@ -14,13 +14,15 @@ import { node24, orOneLine, ROOT, setup } from "./setup.mjs";
 
 /**
  * sanitizer: a program of its own, without node. The others show what is decided, which no node changes: by what stands in the register
- * and is at a path (volume-register), and by the core (volume-stores, volume-merge, many-snapshots). Threads, rings and sockets under merges, drops
- * and growth are soak's, which runs again, and what the daemon makes of it is seen through its control socket (control).
+ * and is at a path (volume-register), and by the core (volume-stores, volume-merge, many-snapshots, chunk-sizes, volume-shrunk). Threads, rings
+ * and sockets under merges, drops and growth are soak's, which runs again, and what the daemon makes of it is seen through its control socket (control).
  */
 const NOT_AGAIN = [
   "sanitizer.test.ts",
   "daemon.test.ts",
   "many-snapshots.test.ts",
+  "chunk-sizes.test.ts",
+  "volume-shrunk.test.ts",
   "volume-register.test.ts",
   "volume-stores.test.ts",
   "volume-merge.test.ts",
