@@ -127,6 +127,9 @@ export const HUGE_PAGES_EXCEPTIONS: number = 2 ** 19;
 export const GROWTH_RETRY_MIN_MS = 1000;
 export const GROWTH_RETRY_MAX_MS = 60_000;
 
+/** Milliseconds between two looks at a full file system, for requests that wait until it has room; and to the first try whether it has. */
+export const ROOM_LOOK_MS = 250;
+
 /** Buckets of tracked reads per snapshot (protocol.md: trk), and neighbouring chunks that share one. */
 export const TRACK_BUCKETS = 1024;
 export const TRACK_CHUNKS_PER_BUCKET = 8;

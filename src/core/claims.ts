@@ -19,7 +19,8 @@ const RESERVE_MARGIN = 16;
 /** Runs of [first, count], `count` chunks together at most; none where space is short, or new exceptions are kept from being made. */
 export function takeReserves(snapshot: Snapshot, count: number): readonly (readonly [Chunk, number])[] {
   const runs: [Chunk, number][] = [];
-  if (!hasReserves(snapshot)) return runs;
+  // One that is filled while it stalls would fail, and who needs room would take it back, again and again (S-46, S-47).
+  if (!hasReserves(snapshot) || snapshot.room.isStalled) return runs;
   for (let i = 0; i < count; i++) {
     const chunk = snapshot.store.allocator.reserve(RESERVE_MARGIN * count);
     if (chunk < 0) break;

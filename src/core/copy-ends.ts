@@ -13,6 +13,7 @@ import type { CoreContext } from "./context.ts";
 import type { Invalidations } from "./invalidation.ts";
 import type { Need } from "./need.ts";
 import { leaveOut, mayLeaveOut } from "./overflow.ts";
+import { lookAgain } from "./room.ts";
 import type { PendingException, Snapshot } from "./snapshot.ts";
 
 export class CopyEnds {
@@ -42,9 +43,17 @@ export class CopyEnds {
     snapshot.progress.outstanding -= 1;
     assert(snapshot.progress.outstanding >= 0, "no more ends than were begun");
     if (pending.dead) return;
-    if (pending.error === 0) this.#committer.copied(pending);
+    if (pending.tries) snapshot.room.endTrial();
+    if (pending.error === 0) this.#succeed(pending);
     else if (mayLeaveOut(pending)) leaveOut(this.#context, pending);
     else this.#fail(pending);
+  }
+
+  #succeed(pending: PendingException): void {
+    const { snapshot, tries } = pending;
+    // It may settle at once, and be another one then.
+    this.#committer.copied(pending);
+    if (tries && snapshot.room.isStalled) lookAgain(this.#context, snapshot);
   }
 
   /** A granted chunk has been written, or not (E-6, E-9). */

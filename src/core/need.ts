@@ -88,6 +88,16 @@ export class Needs {
     need.remaining += 1;
   }
 
+  /** Who has waited for the one thing waits for the other, behind those who do already. */
+  move(from: NeedList, to: NeedList): void {
+    if (from.head === null) return;
+    if (to.tail === null) to.head = from.head;
+    else to.tail.next = from.head;
+    to.tail = from.tail;
+    from.head = null;
+    from.tail = null;
+  }
+
   /** What the list waited for is over: with an error, or with permission to look again. */
   end(list: NeedList, error: number): void {
     let link = list.head;
@@ -101,6 +111,19 @@ export class Needs {
       this.done(need!, error);
       link = next;
     }
+  }
+
+  /** … for the first of them alone. */
+  endFirst(list: NeedList, error: number): void {
+    const link = list.head;
+    if (link === null) return;
+    const { need, next } = link;
+    list.head = next;
+    if (next === null) list.tail = null;
+    link.need = null;
+    link.next = this.#freeLinks;
+    this.#freeLinks = link;
+    this.done(need!, error);
   }
 
   /** One thing that the need waited for is over. */

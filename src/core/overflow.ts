@@ -10,7 +10,8 @@
  *
  * Its new chunk and its slot are free again; what a failed write left in the chunk is overwritten by the next exception that
  * takes it, before that one is visible. Its sequence number stays unused: visible and durable numbers only ever name others.
- * The write that wanted it fails, whoever queued behind it too. An origin write that waits for it does not: it must not wait for
+ * With a stall (E-48) whoever waits for it waits on, until the file system has room. Else
+ * the write that wanted it fails, whoever queued behind it too. An origin write that waits for it does not: it must not wait for
  * room, so then the snapshot turns Invalid (E-15), as it does for any other error.
  */
 import { errno, isNoRoom } from "../base/errno.ts";
@@ -27,25 +28,51 @@ export function overflow(context: CoreContext, snapshot: Snapshot, error: number
   context.effects.notice(snapshot.index, "overflow", error);
 }
 
-/** The exception's data has found no room, and nothing but snapshot writes waits for it. */
+/** The exception's data has found no room, and the snapshot may go on without it: nothing but snapshot writes waits for it, or whoever does may wait on. */
 export function mayLeaveOut({ snapshot, error, keepers }: PendingException): boolean {
-  return snapshot.room.policy.overflows && isNoRoom(error) && keepers.isEmpty && !snapshot.isEnding;
+  const { overflows, stalls } = snapshot.room.policy;
+  return (stalls || (overflows && keepers.isEmpty)) && isNoRoom(error) && !snapshot.isEnding;
 }
 
 /** All parts of its copy are over, or its granted write is: as if it had never been allocated. */
 export function leaveOut(context: CoreContext, pending: PendingException): void {
-  const { snapshot, grant, writers } = pending;
+  const { snapshot } = pending;
   assert(
     pending.partsLeft === 0 && !pending.visible,
     "nobody has seen what is left out, and nothing of it is under way",
   );
-  overflow(context, snapshot, pending.error);
-  snapshot.progress.queue.remove(pending);
+  if (snapshot.persistent) snapshot.progress.queue.remove(pending);
   snapshot.store.allocator.giveBack(pending.newChunk);
   snapshot.room.look();
   context.markDirty(snapshot);
+  if (snapshot.room.policy.stalls) stall(context, pending);
+  else refuse(context, pending);
+  snapshot.progress.pending.give(pending);
+}
+
+function refuse(context: CoreContext, pending: PendingException): void {
+  const { snapshot, grant, writers } = pending;
+  overflow(context, snapshot, pending.error);
   pending.grant = null;
   if (grant !== null) context.needs.done(grant, errno.ENOSPC);
   context.needs.end(writers, errno.ENOSPC);
-  snapshot.progress.pending.give(pending);
+}
+
+/** Whoever has waited for it waits for room; the write that had the chunk granted looks again, and waits then. */
+function stall({ needs, stallsEnd }: CoreContext, pending: PendingException): void {
+  const { snapshot, grant, writers, keepers, error } = pending;
+  const { room, waiters } = snapshot;
+  pending.grant = null;
+  if (stallsEnd || snapshot.phase !== Phase.Open) {
+    // The volume closes, or a merge starts: what merges needs no room.
+    const end = stallsEnd ? errno.ENOSPC : 0;
+    if (grant !== null) needs.done(grant, stallsEnd ? errno.ENOSPC : errno.EAGAIN);
+    needs.end(writers, end);
+    needs.end(keepers, end);
+    return;
+  }
+  room.stall(error);
+  needs.move(writers, waiters.writersUntilRoom);
+  needs.move(keepers, waiters.keepersUntilRoom);
+  if (grant !== null) needs.done(grant, errno.EAGAIN);
 }

@@ -27,6 +27,8 @@ export class PendingException<Owner> {
   visible = false;
   durable = false;
   dead = false;
+  /** By it is found out whether a file system that was full has room (snapshot-room.ts). */
+  tries = false;
   /** The write that fills the chunk itself (E-6), until it is acknowledged. */
   grant: Need | null = null;
   /** Snapshot writes: they need it visible, or committed with S-57 off (E-5, E-7). */
@@ -72,6 +74,7 @@ export class PendingTable<Owner> {
     pending.ready = false;
     pending.visible = false;
     pending.durable = false;
+    pending.tries = false;
     pending.grant = null;
     this.#byChunk.set(oldChunk, pending);
     return pending;

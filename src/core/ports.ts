@@ -97,7 +97,10 @@ export interface Effects {
   grant(token: number, snapshot: number, chunk: Chunk, newChunk: Chunk, whole: boolean): void;
   /** A write that asked for it (`needExclusive`) is alone: the gate is closed and empty. The event `exclusiveDone` ends that. Or it is released, with EIO: its snapshot is gone. */
   grantExclusive(token: number, gate: number): void;
-  /** 0: look again (C-11), or done where the token stood for a flush or a granted write; else the request fails with this error. */
+  /**
+   * 0: look again (C-11), or done where the token stood for a flush or a granted write; else the request fails with this error. EAGAIN, to a claim
+   * or a granted write: look again, it was not taken, or has found no room that is to be waited for.
+   */
   release(token: number, error: number): void;
   /** E-46: record it durably; answered by `registered`. After an error the record says what it said before. */
   register(snapshot: number, what: Registration): void;

@@ -20,6 +20,8 @@ export type RoomNews =
   | { readonly kind: "refused" }
   /** The longest time of a stall is over. */
   | { readonly kind: "stallOver" }
+  /** The file system under it was full, and may have room by now. */
+  | { readonly kind: "tryAgain" }
   | { readonly kind: "policy"; readonly policy: RoomPolicy };
 
 /** As the kind of the store has it, and as the kernel does. */

@@ -3,7 +3,7 @@
  *
  *   workers have chunks in reserve ──▶ take them back (reclaim.ts) ──▶ look again
  *   the store grows by itself      ──▶ ask the shell, wait ──▶ grown: look again
- *   or its user wants it to stall  ──▶ wait               ──▶ somebody adds room: look again
+ *   or its user wants it to stall  ──▶ wait               ──▶ somebody adds room, or its file system has some: look again
  *                                                          └▶ refused, or the stall's time is over
  *   a snapshot write, store PO     ──▶ overflow, it gets ENOSPC
  *   anything else                  ──▶ the snapshot turns Invalid (E-8, E-15): a snapshot write gets ENOSPC then, an origin write looks again
@@ -75,6 +75,7 @@ export class NoRoom {
   news(snapshot: Snapshot, news: RoomNews): void {
     if (news.kind === "policy") this.#changePolicy(snapshot, news.policy);
     else if (news.kind === "refused") this.#refused(snapshot);
+    else if (news.kind === "tryAgain") this.#tryAgain(snapshot);
     else if (snapshot.room.isStalled) this.#giveUp(snapshot);
   }
 
@@ -123,15 +124,29 @@ export class NoRoom {
       this.#context.effects.notice(snapshot.index, "overflow-cleared", 0);
     }
     if (snapshot.waiters.isForRoom) this.#askOrStall(snapshot);
+    else if (!policy.stalls) room.endStall();
     room.look();
+  }
+
+  /** One of those who wait looks whether there is room by now, an origin write first. Where nobody waits any more, whoever comes finds out. */
+  #tryAgain(snapshot: Snapshot): void {
+    const { room, waiters } = snapshot;
+    if (!room.isStalled || snapshot.phase !== Phase.Open) return;
+    if (!waiters.isForRoom) return room.endStall();
+    if (!room.offerTrial()) return;
+    this.#context.needs.endFirst(
+      waiters.keepersUntilRoom.isEmpty ? waiters.writersUntilRoom : waiters.keepersUntilRoom,
+      0,
+    );
   }
 
   /** There will be no room. Who keeps the origin's old data cannot go on without it, whatever the store's kind (E-15). */
   #giveUp(snapshot: Snapshot): void {
     const { room, waiters } = snapshot;
-    room.isStalled = false;
     room.refused();
-    if (!waiters.isForRoom || snapshot.isEnding) return;
+    if (!waiters.isForRoom && !snapshot.isEnding) return room.endStall();
+    room.forgetStall();
+    if (snapshot.isEnding) return;
     if (!room.policy.overflows || !waiters.keepersUntilRoom.isEmpty) return this.#invalidations.runOut(snapshot);
     overflow(this.#context, snapshot);
     this.#context.needs.end(waiters.writersUntilRoom, errno.ENOSPC);

@@ -136,7 +136,7 @@ export class Snapshot {
 
   /** A chunk for one more exception, or -1 where the device or the table has no room: nothing has changed then. */
   allocate(): Chunk | -1 {
-    return this.#hasTableRoom() ? this.store.allocator.allocate() : -1;
+    return this.room.gives && this.#hasTableRoom() ? this.store.allocator.allocate() : -1;
   }
 
   /** The slot of a chunk in reserve; false: there is none, or no room in the table. */
@@ -158,6 +158,7 @@ export class Snapshot {
   begin(oldChunk: Chunk, newChunk: Chunk): PendingException {
     assert(this.#phase === Phase.Open, "exceptions come into being while a snapshot is open");
     const pending = this.progress.begin(this, oldChunk, newChunk, this.persistent);
+    pending.tries = this.room.takeTrial();
     this.room.look();
     return pending;
   }

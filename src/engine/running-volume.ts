@@ -387,7 +387,7 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member,
   }
 
   #notice(index: number, event: NoticeKind, error: number): void {
-    this.#snapshots.growths.notice(index, event);
+    this.#snapshots.growths.notice(index, event, error);
     if (this.#snapshots.merges.tells(event)) this.#news.notice(index, event, error);
   }
 }

@@ -7,6 +7,7 @@
  *     room: refused ◀──────────── no, or it cannot now: "grow-failed" ◀───────────────┘
  *                                 └─ once more after a while, then after twice that …
  *   "stalled" ──────────────────▶ stallSeconds ── over ──▶ room: stallOver
+ *     its file system is full:    └─ room-watch.ts: room: tryAgain, until "resumed"
  *
  * The core asks once (core/snapshot-room.ts), so it is tried again here until it succeeds: a store that could not grow at 80 % does so as soon as its
  * file system has room. Who waits has its own try at once. One growth at a time, in turn with `growSnapshot`: an older size never comes
@@ -18,11 +19,12 @@ import { SECTOR_BYTES } from "../base/units.ts";
 import type { RoomNews } from "../core/room-policy.ts";
 import type { Openings } from "./opening-pool.ts";
 import { changedPolicy, corePolicy, type FullPolicy } from "./room-options.ts";
+import { RoomWatch } from "./room-watch.ts";
 import type { VolumeDevice } from "./volume-device.ts";
 import type { SnapshotPolicy } from "./volume-options.ts";
 
 export interface GrowingStore {
-  readonly cow: Pick<VolumeDevice, "file" | "grow">;
+  readonly cow: Pick<VolumeDevice, "file" | "grow" | "freeBytes">;
   readonly chunkBytes: number;
   /** One order about its size after the other. */
   inTurn(order: () => Promise<void>): Promise<void>;
@@ -61,6 +63,7 @@ export class StoreGrowth {
   #retryMs = GROWTH_RETRY_MIN_MS;
   #stall: NodeJS.Timeout | undefined;
   #isStalled = false;
+  readonly #watch: RoomWatch;
   /** What has been told of growth that failed; it is not told again and again. */
   #toldError = 0;
   #hasEnded = false;
@@ -69,6 +72,12 @@ export class StoreGrowth {
     this.#store = store;
     this.#policy = policy;
     this.#parts = parts;
+    this.#watch = new RoomWatch({
+      free: () => store.cow.freeBytes(parts.openings),
+      tryAgain: () => {
+        if (parts.isThere()) parts.room({ kind: "tryAgain" });
+      },
+    });
   }
 
   get policy(): FullPolicy {
@@ -99,21 +108,25 @@ export class StoreGrowth {
     this.#retryMs = GROWTH_RETRY_MIN_MS;
   }
 
-  stalled(): void {
+  /** `error`: what its file system has said, where the store itself has room. */
+  stalled(error: number): void {
     this.#isStalled = true;
     this.#limitStall();
+    if (error !== 0 && !this.#hasEnded) this.#watch.start();
   }
 
   /** It has room again, or is no more: nobody waits. */
   resumed(): void {
     this.#isStalled = false;
     clearTimeout(this.#stall);
+    this.#watch.stop();
   }
 
   /** Nothing of it goes on by itself any more. Resolves when nothing is under way. */
   async end(): Promise<void> {
     this.#hasEnded = true;
     this.#clear();
+    this.#watch.stop();
     await this.#growing;
   }
 

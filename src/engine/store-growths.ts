@@ -74,9 +74,9 @@ export class StoreGrowths {
     this.#growths.get(snapshot)?.wanted();
   }
 
-  notice(snapshot: number, event: NoticeKind): void {
+  notice(snapshot: number, event: NoticeKind, error: number): void {
     const growth = this.#growths.get(snapshot);
-    if (event === "stalled") growth?.stalled();
+    if (event === "stalled") growth?.stalled(error);
     if (event === "resumed" || event === "overflow" || event === "invalid") growth?.resumed();
     if (event === "invalid") void growth?.end();
   }

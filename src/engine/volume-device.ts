@@ -86,6 +86,13 @@ export class VolumeDevice {
     return divFloor(await grown, SECTOR_BYTES);
   }
 
+  /** Bytes that its file system has left, with what is kept for root. */
+  freeBytes(openings: Openings): Promise<number> {
+    const free = openings.run("freeBytes", this.file.fd, { urgent: true });
+    this.leaveTo(free);
+    return free;
+  }
+
   /** Go on without direct I/O: the sizes around it are no multiples of `align`. What is to be said of its lock now, where it was locked. */
   async useBuffered(openings: Openings, stop?: AbortSignal): Promise<string | undefined> {
     if (this.#align === 1) return undefined;

@@ -69,7 +69,7 @@ export interface SnapshotOptions {
    *
    * - "invalidate": the snapshot becomes invalid. The default of a store P or N, and all that N knows beside "stall".
    * - "overflow": the snapshot's own writes fail, as with a store PO, whose default it is; the same as `store: "PO"`.
-   * - "stall": requests that need room wait until it is there (`growSnapshot`, `grow`), for `stallSeconds` at most; then the snapshot becomes invalid, or
+   * - "stall": requests that need room wait until it is there (`growSnapshot`, `grow`, room on a file system that is full), for `stallSeconds` at most; then the snapshot becomes invalid, or
    *   overflows with a store PO. All others are served meanwhile.
    */
   readonly whenFull?: "invalidate" | "overflow" | "stall" | undefined;

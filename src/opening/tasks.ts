@@ -8,6 +8,7 @@
  *   takeAway        a COW file that was made for nothing
  *   flush           what clients wrote, at the end                      0, or an error number
  *   sizeNow         how large a device is by now                        bytes
+ *   freeBytes       what its file system has left                       bytes
  *   growFile        a COW file that is to be larger                     bytes
  *   canBeKept       may the register of this origin be written?
  *   (register)      what files say of the register, and marks on them   register-tasks.ts
@@ -22,7 +23,7 @@
  *
  * A store with nothing to build has no second step: `found` is its answer. Everything that travels is a plain value, shared memory, or the port.
  */
-import { fdatasyncSync } from "node:fs";
+import { fdatasyncSync, statfsSync } from "node:fs";
 import type { MessagePort } from "node:worker_threads";
 import { errnoOf, SnapringError } from "../base/errno.ts";
 import { deviceFacts } from "../device/device-facts.ts";
@@ -89,6 +90,10 @@ export const OPENING_TASKS = {
     } catch (error) {
       return errnoOf(error as Error);
     }
+  },
+  freeBytes: (fd: number): number => {
+    const { bfree, bsize } = statfsSync(`/proc/self/fd/${fd}`);
+    return bfree * bsize;
   },
   growFile: (growth: FileGrowth): number => growFile(growth),
   sizeNow: ({ fd }: OpenedFile): number => deviceFacts(fd).sizeBytes,

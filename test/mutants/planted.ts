@@ -110,6 +110,22 @@ const ROOM: readonly Planted[] = [
     edit("src/core/merge-step.ts", "    if (window.isRefused) {", "    if (false as boolean) {"),
   ),
   planted(
+    "test/unit/core/full-file-system.test.ts",
+    "chunks are handed out while the file system is full (S-47, E-48)",
+    "Writes that should wait are tried again and again, as fast as they fail.",
+    edit("src/core/snapshot-room.ts", "return !this.isStalled || this.#trial === Trial.Offered;", "return true;"),
+  ),
+  planted(
+    "test/unit/workers/export-snapshot.test.ts",
+    "a granted write that is to look again is taken for failed (E-48)",
+    "A client gets an error where it was promised to wait.",
+    edit(
+      "workers/export/first-write.ts",
+      "stage !== Stage.Chunk) return Outcome.Again",
+      "stage === Stage.Claimed) return Outcome.Again",
+    ),
+  ),
+  planted(
     "test/unit/core/room.test.ts",
     "a level is told at each exception (E-49)",
     "An alarm that never ends.",

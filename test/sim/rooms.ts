@@ -3,6 +3,7 @@
  *
  *   core: wantRoom ──▶ some steps later: it grows by a little ── or, where its file system has a limit, it is refused
  *   requests wait ───▶ somebody adds room ── or, where there is a limit, their time is over
+ *   its disk is full ▶ one of them tries again, on a disk that has room by now, or has not
  *
  * One without a limit must never turn Invalid for want of room, whatever flood comes: that is the oracle's word on both. All of it is drawn from a
  * generator of its own, so that lives without it are what they were.
@@ -56,7 +57,7 @@ export function settleRooms(world: World): boolean {
       return true;
     }
     if (volume.core.status(snapshot.index).stalled > 0) {
-      const isAsked = snapshot.room.policy.growAt === 0 || refused.has(snapshot);
+      const isAsked = snapshot.room.policy.growAt === 0 || refused.has(snapshot) || isFileSystemFull(world, snapshot);
       world.must(
         isAsked ? undefined : "has requests that wait for room, and nobody was asked (E-47)",
         world.name(snapshot),
@@ -66,6 +67,12 @@ export function settleRooms(world: World): boolean {
     }
   }
   return false;
+}
+
+/** Then its store has room, and nobody need be asked for any. */
+function isFileSystemFull({ volume }: World, { index }: SimulatedSnapshot): boolean {
+  const told = volume.notices.filter(({ snapshot, event }) => snapshot === index && event === "stalled");
+  return (told.at(-1)?.error ?? 0) !== 0;
 }
 
 function answer(world: World, snapshot: SimulatedSnapshot): void {
@@ -82,9 +89,21 @@ function answer(world: World, snapshot: SimulatedSnapshot): void {
 function giveTime(world: World, snapshot: SimulatedSnapshot): void {
   const { side, volume } = world;
   world.count("stall");
+  if (isFileSystemFull(world, snapshot) && side.chance(70)) return tryAgain(world, snapshot);
+  // It may be full for good: then nobody would ever come to rest.
+  if (side.chance(50)) snapshot.disk.fault = () => 0;
   if (!snapshot.room!.hasLimit || side.chance(60)) return grow(world, snapshot, "is given room");
   world.note(`${world.name(snapshot)}: its time is over`);
   volume.room(snapshot.index, { kind: "stallOver" });
+}
+
+/** The file system under a sparse file has room again, or not. */
+function tryAgain(world: World, snapshot: SimulatedSnapshot): void {
+  const { side, volume } = world;
+  if (side.chance(50)) snapshot.disk.fault = () => 0;
+  world.note(`${world.name(snapshot)}: one of those who wait tries again`);
+  world.count("tried again");
+  volume.room(snapshot.index, { kind: "tryAgain" });
 }
 
 function grow(world: World, snapshot: SimulatedSnapshot, how: string): void {

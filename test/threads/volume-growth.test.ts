@@ -185,6 +185,32 @@ test("growSnapshot with a size: a file is made so large; less than it has, or ha
   await expect(volume.library.growSnapshot("none", { size: 8 * SMALL })).rejects.toMatchObject({ code: "ENOENT" });
 });
 
+test("a sparse file on a file system that is full stalls, and goes on when that has room (E-48, S-47)", async ({
+  skip,
+}) => {
+  needSmallFileSystems(skip, "tmpfs");
+  const volume = await LibraryVolume.create();
+  const small = await SmallFileSystem.mount(volume.scratch, "tmpfs", 4);
+  mounts.push(small.path);
+  const cow = `${small.path}/s.cow`;
+  await volume.library.createSnapshot({
+    ...{ name: "s", cow, chunkSize: CHUNK, size: 2 * MIB, sparse: true },
+    whenFull: "stall",
+  });
+  small.fill();
+  const [origin, snapshot] = [await volume.connect(), await volume.connect("s")];
+  const stalled = event(volume, "stalled");
+  const waiting = Array.from({ length: 40 }, (_, chunk) => writeChunk(chunk % 2 === 0 ? snapshot : origin, chunk));
+  await stalled;
+  expect(firstDifference(await readAll(snapshot), volume.before)).toBe(-1);
+  small.empty();
+  expect((await Promise.all(waiting)).filter(({ error }) => error !== 0)).toEqual([]);
+  const model = Buffer.from(volume.before);
+  for (let chunk = 0; chunk < 40; chunk += 2) dataPattern(CHUNK, 100 + chunk).copy(model, chunk * CHUNK);
+  expect(firstDifference(await readAll(snapshot), model)).toBe(-1);
+  expect(volume.library.status("s").state).toBe("active");
+});
+
 test.for(["tmpfs", "ext4"] as const)(
   "a %s that is full: nothing changes, and growth comes when there is room (E-45, E-47)",
   async (kind, { skip }) => {

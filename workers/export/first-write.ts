@@ -172,7 +172,8 @@ export class FirstWrite {
       else claim.end();
     }
     this.#end(piece);
-    if (stage === Stage.Claimed && error === errno.EAGAIN) return Outcome.Again;
+    // The claim was refused; or what was granted found no room, and the write is to wait for some.
+    if (error === errno.EAGAIN && stage !== Stage.Chunk) return Outcome.Again;
     if (error !== 0 || stage === Stage.Written) return Outcome.Done;
     // A snapshot's claim that is granted is its write; the origin's write is still to be done.
     return stage === Stage.Claimed && !keeps ? Outcome.Done : Outcome.Again;

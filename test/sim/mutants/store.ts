@@ -169,7 +169,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
     mutant(
       "an origin write waits for an exception that was left out (E-15)",
       "The live volume waits for ever because a snapshot's file system is full.",
-      edit("src/core/overflow.ts", "isNoRoom(error) && keepers.isEmpty &&", "isNoRoom(error) &&"),
+      edit("src/core/overflow.ts", "(stalls || (overflows && keepers.isEmpty))", "(stalls || overflows)"),
     ),
   ),
   inLivesWith(
@@ -206,7 +206,7 @@ export const STORE_MUTANTS: readonly Mutant[] = [
       "A flood ends a snapshot whose file system has room.",
       edit(
         "src/core/snapshot-room.ts",
-        "return (growAt > 0 || stalls) && !this.#allocator.hasSpace();",
+        "return (growAt > 0 || stalls) && (this.isStalled || !this.#allocator.hasSpace());",
         "return false;",
       ),
     ),

@@ -319,8 +319,10 @@ function* writePiece(
       shell.core.needChunk(token, snapshot.index, piece.chunk, whole ? ChunkNeed.Whole : ChunkNeed.Fill),
     );
     const { error, grantedChunk } = yield* shell.answer(token);
-    if (grantedChunk >= 0) return yield* grantedWrite(shell, snapshot, piece, data, token, grantedChunk, fua);
-    if (error !== 0) return error;
+    if (grantedChunk >= 0) {
+      const end = yield* grantedWrite(shell, snapshot, piece, data, token, grantedChunk, fua);
+      if (end !== errno.EAGAIN) return end;
+    } else if (error !== 0) return error;
   }
 }
 

@@ -132,6 +132,118 @@ describe.each(["ENOSPC", "EDQUOT", "EFBIG"] as const)("%s", (name) => {
     expect([bench.released.get(2), ports.state]).toEqual([0, SnapshotState.Invalid]);
   });
 
+  test("it stalls: who waits for the copy waits on, an origin write as well, and goes on when there is room (E-48, S-47)", () => {
+    const bench = new CoreBench(800);
+    const ports = bench.open({ room: { growAt: 0, overflows: false, stalls: true } });
+    bench.core.needChunk(1, 0, 4, ChunkNeed.Copy);
+    bench.core.needOrigin(2, 32, 8);
+    bench.copied(...FULL);
+    // Nobody is given a chunk meanwhile: it would fail as well.
+    bench.core.needChunk(3, 0, 5, ChunkNeed.Whole);
+    expect([bench.released.size, bench.granted.size, ports.state]).toEqual([0, 0, SnapshotState.Active]);
+    expect(bench.core.status(0)).toMatchObject({ stalled: 3, pending: 0 });
+    bench.core.grow(0, 4096);
+    expect([1, 2, 3].map((token) => bench.released.get(token))).toEqual([0, 0, 0]);
+    expect(bench.take().filter((line) => line.startsWith("notice"))).toEqual(["notice 0 stalled", "notice 0 resumed"]);
+    bench.core.needChunk(4, 0, 4, ChunkNeed.Copy);
+    bench.copied();
+    expect([bench.released.get(4), ports.table.newChunkOf(4)]).toEqual([0, 2]);
+  });
+
+  test("it stalls: a granted write looks again, and waits then (E-48, E-6)", () => {
+    const bench = new CoreBench(800);
+    bench.open({ room: { growAt: 0, overflows: false, stalls: true } });
+    bench.core.needChunk(1, 0, 4, ChunkNeed.Whole);
+    bench.core.written(0, 4, full);
+    expect(bench.released.get(1)).toBe(errno.EAGAIN);
+    bench.core.needChunk(2, 0, 4, ChunkNeed.Whole);
+    expect([bench.granted.has(2), bench.released.has(2)]).toEqual([false, false]);
+    bench.core.room(0, { kind: "stallOver" });
+    while (bench.metadataJobs.length > 0) bench.metadataDone();
+    expect(bench.released.get(2)).toBe(errno.ENOSPC);
+  });
+
+  test("it stalls: a store in memory leaves it out as well (S-13, E-48)", () => {
+    const bench = new CoreBench(800);
+    const ports = bench.open({ store: "N", room: { growAt: 0, overflows: false, stalls: true } });
+    bench.core.needChunk(1, 0, 4, ChunkNeed.Copy);
+    bench.copied(...FULL);
+    bench.core.grow(0, 4096);
+    bench.core.needChunk(2, 0, 4, ChunkNeed.Copy);
+    bench.copied();
+    expect([bench.released.get(1), bench.released.get(2), ports.table.newChunkOf(4)]).toEqual([0, 0, 0]);
+  });
+
+  test("it stalls, and the volume closes: the writes get ENOSPC, and the snapshot stays (E-48)", () => {
+    const bench = new CoreBench(800);
+    const ports = bench.open({ room: { growAt: 0, overflows: false, stalls: true } });
+    bench.core.needChunk(1, 0, 4, ChunkNeed.Copy);
+    bench.core.needOrigin(2, 32, 8);
+    bench.core.endStalls();
+    bench.copied(...FULL);
+    expect([bench.released.get(1), bench.released.get(2)]).toEqual([errno.ENOSPC, errno.ENOSPC]);
+    expect(ports.state).toBe(SnapshotState.Active);
+  });
+
+  test("it stalls: one tries again, an origin write first, and all go on when it has found room (E-48, S-47)", () => {
+    const bench = new CoreBench(800);
+    const ports = bench.open({ room: { growAt: 0, overflows: false, stalls: true } });
+    bench.core.needChunk(1, 0, 4, ChunkNeed.Copy);
+    bench.copied(...FULL);
+    bench.core.needChunk(2, 0, 5, ChunkNeed.Copy);
+    bench.core.needOrigin(3, 48, 8);
+    bench.core.room(0, { kind: "tryAgain" });
+    expect([...bench.released.keys()]).toEqual([3]);
+    // It tries, and there is none: nobody else is told anything, nor anything of it.
+    bench.core.needOrigin(4, 48, 8);
+    bench.core.room(0, { kind: "tryAgain" });
+    bench.copied(...FULL);
+    expect([[...bench.released.keys()], bench.copies.length]).toEqual([[3], 0]);
+    bench.core.room(0, { kind: "tryAgain" });
+    bench.core.needOrigin(5, 48, 8);
+    bench.copied();
+    expect([...bench.released.keys()]).toEqual([3, 4, 1, 2]);
+    expect(ports.table.stateOf(6)).toBe(EntryState.Visible);
+    bench.core.needChunk(6, 0, 4, ChunkNeed.Whole);
+    expect(bench.granted.get(6)).toBeDefined();
+    expect(bench.take().filter((line) => line.startsWith("notice"))).toEqual(["notice 0 stalled", "notice 0 resumed"]);
+  });
+
+  test("it stalls, and nobody waits any more: whoever comes finds out whether there is room (E-48)", () => {
+    const bench = new CoreBench(800);
+    bench.open({ room: { growAt: 0, overflows: false, stalls: true } });
+    for (const [token, over] of (["tryAgain", "stallOver"] as const).entries()) {
+      bench.core.needChunk(token, 0, 4, ChunkNeed.Whole);
+      bench.core.written(0, 4, full);
+      bench.core.room(0, { kind: over });
+    }
+    bench.core.needChunk(2, 0, 4, ChunkNeed.Whole);
+    expect(bench.granted.has(2)).toBe(true);
+    const told = bench.take().filter((line) => line.startsWith("notice"));
+    expect(told).toEqual([1, 2].flatMap(() => ["notice 0 stalled", "notice 0 resumed"]));
+  });
+
+  test("it stalls, nobody waits, and it is to stall no more: who comes tries, and is not refused at once (E-48)", () => {
+    const bench = new CoreBench(800);
+    bench.open({ room: { growAt: 0, overflows: false, stalls: true } });
+    bench.core.needChunk(1, 0, 4, ChunkNeed.Whole);
+    bench.core.written(0, 4, full);
+    bench.core.room(0, { kind: "policy", policy: { growAt: 0, overflows: false, stalls: false } });
+    bench.core.needChunk(2, 0, 4, ChunkNeed.Whole);
+    expect(bench.granted.has(2)).toBe(true);
+  });
+
+  test("it stalls: nobody is given chunks in reserve, which would be taken back at once (S-44, S-46)", () => {
+    const bench = new CoreBench(800);
+    bench.open({ room: { growAt: 0, overflows: false, stalls: true } });
+    expect(bench.core.reserve(0, 2).length).toBeGreaterThan(0);
+    bench.core.needChunk(1, 0, 4, ChunkNeed.Copy);
+    bench.copied(...FULL);
+    expect(bench.core.reserve(0, 2)).toEqual([]);
+    bench.core.grow(0, 4096);
+    expect(bench.core.reserve(0, 2).length).toBeGreaterThan(0);
+  });
+
   test("store P: Invalid, header dropped, and the write gets ENOSPC (E-8)", () => {
     for (const whole of [false, true]) {
       const bench = new CoreBench(800);

@@ -19,6 +19,7 @@ const CHUNK = 16384;
 const EIO = 5;
 const NBD_ENOSPC = 28;
 const ENOSPC = 28;
+const EAGAIN = 11;
 
 function same(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
@@ -179,6 +180,31 @@ describe("writes", () => {
     whole.set(dataPattern(700, 6), 500);
     expect(same(chunkOf(snapshot.cow, 4), whole)).toBe(true);
     bench.release(need[1]);
+    bench.run();
+    expect(client.errors()).toEqual({ [write]: 0 });
+    expect(bench.context.slots.used()).toBe(0);
+  });
+
+  it("to a chunk that was granted and found no room look again, and ask again, with nothing held (E-48)", () => {
+    const bench = new ExportBench();
+    bench.addSnapshot();
+    const client = bench.connect("s0");
+    const write = client.write(CHUNK, dataPattern(CHUNK, 6));
+    bench.run();
+    const [need] = bench.take(Message.NeedChunk);
+    bench.ring.fault = ({ op }) => (op === IoOp.Write ? -ENOSPC : undefined);
+    bench.grant(need[1], 0, 1, 4, true);
+    bench.run();
+    expect(bench.take(Message.Written).map((m) => m.slice(1, 6))).toEqual([[need[1], 0, 1, 0, ENOSPC]]);
+    bench.ring.fault = () => undefined;
+    bench.release(need[1], EAGAIN);
+    bench.run();
+    const [again] = bench.take(Message.NeedChunk);
+    expect(again.slice(2, 6)).toEqual([0, 1, 0, ChunkNeed.Whole]);
+    expect([client.replies(), bench.volume.gate(snapshotWriteGate(0)).inFlight()]).toEqual([[], 0]);
+    bench.grant(again[1], 0, 1, 4, true);
+    bench.run();
+    bench.release(again[1]);
     bench.run();
     expect(client.errors()).toEqual({ [write]: 0 });
     expect(bench.context.slots.used()).toBe(0);
