@@ -173,6 +173,8 @@ export class GroupLife {
 
 /** Undefined: it cannot be read, for a reason. */
 function contentOf({ world, snapshot }: Member): Content {
+  // Of a volume that has been closed since nobody becomes a client.
+  if (world.ending !== undefined) return undefined;
   const { error, bytes } = world.readWhole(snapshot.index);
   if (error === 0) return stampsOf(bytes);
   world.mayFail("read", snapshot, error);
