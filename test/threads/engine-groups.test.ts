@@ -4,11 +4,12 @@
  * The judge is a writer's journal: number n goes to volume n mod 3, and is sent when n − 1 has been acknowledged. So what a group holds must be all
  * numbers up to some n: a hole would be a write that is in one snapshot, and what was answered before it in none.
  */
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { afterEach, expect, test } from "vitest";
 import { type Engine, type GroupMember, openEngine, type Volume } from "../../src/index.ts";
 import { makeScratch, type Scratch } from "../support/free-socket.ts";
 import { NbdClient } from "../support/nbd-client.ts";
+import { needSmallFileSystems, SmallFileSystem } from "../support/small-file-system.ts";
 
 const MIB = 2 ** 20;
 const NAMES = ["a", "b", "c"] as const;
@@ -173,6 +174,55 @@ test.each([
     for (const name of ["a", "c"]) expect(existsSync(bench.scratch.file(`${name}.snapshots`))).toBe(false);
     // Nothing of it stands in the way.
     await bench.engine.createSnapshots(members(bench, "again"));
+  },
+);
+
+// A reserved file finds no room when it is made; a sparse one when its store is formatted, and the others have theirs by then.
+test.for([
+  ["tmpfs", false],
+  ["ext4", true],
+] as const)(
+  "E-50: a member whose %s is full (sparse: %s) takes all with it, while all volumes go on; with room for it the same order succeeds",
+  async ([kind, sparse], { skip }) => {
+    needSmallFileSystems(skip, kind);
+    const bench = await open();
+    const small = await SmallFileSystem.mount(bench.scratch, kind, 8);
+    ends.push(() => small.unmount());
+    small.fill();
+    const clients = await Promise.all(NAMES.map((name) => connect(bench, name)));
+    const writer = new Writer(0, clients);
+    const running = writer.run();
+    running.catch(() => {});
+    const wanted = members(bench, "g").map(({ volume, snapshot }) => ({
+      volume,
+      snapshot: volume === "b" ? { ...snapshot, cow: small.file("b.g"), size: MIB, sparse } : snapshot,
+    }));
+    // A register that was written stays, and lists nothing.
+    const folders = (): string[][] =>
+      [small.path, bench.scratch.file("")].map((path) =>
+        readdirSync(path).filter((name) => !name.endsWith(".snapshots")),
+      );
+    const registered = (): string[] =>
+      NAMES.map((name) => bench.scratch.file(`${name}.snapshots`))
+        .filter((path) => existsSync(path))
+        .flatMap((path) => Object.keys((JSON.parse(readFileSync(path, "utf8")) as { snapshots: object }).snapshots));
+    const before = folders();
+    for (let i = 0; i < 2; i++) {
+      const error = await bench.engine.createSnapshots(wanted).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: "ENOSPC", message: expect.stringContaining("b@g") });
+      expect([snapshotsOf(bench), folders(), registered()]).toEqual([[[], [], []], before, []]);
+      const goal = writer.acknowledged + 2 * NAMES.length;
+      while (writer.acknowledged < goal) await Promise.race([running, new Promise((done) => setTimeout(done, 1))]);
+    }
+    small.empty();
+    const acknowledged = writer.acknowledged;
+    await bench.engine.createSnapshots(wanted);
+    writer.stopped = true;
+    await running;
+    const contents: Buffer[] = [];
+    for (const volume of NAMES) contents.push(await (await connect(bench, `${volume}@g`)).read(0, MIB));
+    expect(writer.lastIn(contents)).toBeGreaterThanOrEqual(acknowledged);
+    await bench.engine.close();
   },
 );
 
