@@ -1,6 +1,7 @@
 /**
- * A table for people: columns as wide as what is in them, numbers to the right.
+ * A table for people: columns as wide as what is in them, numbers to the right. A row is a line, whatever a name in it has.
  */
+import { printableLine } from "../base/printable.ts";
 
 export type Cell = string | number | undefined;
 
@@ -16,7 +17,7 @@ export function tableText<T>(columns: readonly Column<T>[], rows: readonly T[]):
   if (rows.length === 0) return "";
   const lines = [
     columns.map(({ title }) => title),
-    ...rows.map((row) => columns.map(({ value }) => String(value(row) ?? "-"))),
+    ...rows.map((row) => columns.map(({ value }) => printableLine(String(value(row) ?? "-")))),
   ];
   const widths = columns.map((_, i) => Math.max(...lines.map((cells) => cells[i].length)));
   const text = (cells: readonly string[]): string =>

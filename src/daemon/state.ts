@@ -71,10 +71,10 @@ const operation = v.strictObject({
 
 const content = v.strictObject({
   version: v.literal(1),
-  volumes: v.record(v.string(), volumeSpec),
-  snapshots: v.record(v.string(), v.record(v.string(), snapshotSpec)),
-  groups: v.record(v.string(), v.strictObject({ created: time, members: v.array(member) })),
-  pools: v.record(v.string(), poolSpec),
+  volumes: named(volumeSpec),
+  snapshots: named(named(snapshotSpec)),
+  groups: named(v.strictObject({ created: time, members: v.array(member) })),
+  pools: named(poolSpec),
   creations: v.array(creation),
   operations: v.array(operation),
   nextOperation: count,
@@ -88,6 +88,22 @@ export type PoolSpec = v.InferOutput<typeof poolSpec>;
 export type Member = v.InferOutput<typeof member>;
 export type Creation = v.InferOutput<typeof creation>;
 export type OperationRecord = v.InferOutput<typeof operation>;
+
+/** Under names that people give, all of them: valibot's own record leaves out what is called `constructor` or `prototype`. */
+function named<Value extends v.GenericSchema>(
+  value: Value,
+): v.GenericSchema<unknown, Record<string, v.InferOutput<Value>>> {
+  const record = v.custom<Record<string, unknown>>(
+    (given) => typeof given === "object" && given !== null && !Array.isArray(given),
+  );
+  return v.pipe(
+    v.unknown(),
+    record,
+    v.transform((given) => Object.entries(given)),
+    v.array(v.tuple([v.string(), value])),
+    v.transform((entries) => Object.fromEntries(entries) as Record<string, v.InferOutput<Value>>),
+  );
+}
 
 /** How a snapshot is to be treated; undefined: by the default. */
 export function policyIn({ snapshots }: DaemonState, volume: string, snapshot: string): SnapshotSpec | undefined {

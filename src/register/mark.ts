@@ -27,6 +27,8 @@ export interface Mark {
 
 const ATTRIBUTE = "user.snapring";
 const VERSION = 1;
+/** What the addon takes; a file system may have less. */
+const ATTRIBUTE_BYTES_MAX = 4096;
 
 export function newId(): string {
   return randomUUID();
@@ -69,6 +71,8 @@ export function ensureMark(fd: number, wanted: Mark): void {
 
 function replace(fd: number, text: string): boolean {
   const { native } = loadNative();
+  // The names of snapshots may be as long by themselves.
+  if (Buffer.byteLength(text) > ATTRIBUTE_BYTES_MAX) return false;
   if (native === undefined || native.writeAttribute(fd, ATTRIBUTE, text) !== 0) return false;
   try {
     fsyncSync(fd);

@@ -49,6 +49,25 @@ test("what was changed is there after a restart, and the former state beside it"
   expect(Object.keys(former.volumes)).toHaveLength(3);
 });
 
+test("a name that objects have by themselves is one like any other: nothing of it is forgotten at the next start", async () => {
+  // The schema left out what was called `constructor` or `prototype`: a volume of that name was not there any more.
+  const names = ["constructor", "prototype", "toString", "hasOwnProperty", "a"];
+  const state = await opened();
+  await state.change((now) => {
+    for (const name of names) {
+      now.volumes[name] = { origin: `/dev/${name}` };
+      now.snapshots[name] = Object.fromEntries(names.map((one) => [one, { size: 512 }]));
+      now.pools[name] = { dir: "/pool", space: "reserved" };
+      now.groups[name] = { created: "now", members: [{ volume: name, snapshot: name }] };
+    }
+  });
+  const { now } = state;
+  await closed();
+  const again = (await opened()).now;
+  expect(again).toEqual(now);
+  expect([Object.keys(again.volumes), Object.keys(again.snapshots["constructor"]!)]).toEqual([names, names]);
+});
+
 test("a change that throws changes nothing, and those behind it are made", async () => {
   const state = await opened();
   const wrong = state.change((now) => {
