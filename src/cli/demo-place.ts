@@ -1,5 +1,8 @@
 /**
- * The folder of the demo: the origin in it, and what a start has made there, so that one that fails takes it back.
+ * The folder of the demo, and what a start has made there, so that one that fails takes it back.
+ *
+ *   DIR/origin.img     the live volume                 DIR/state     what the daemon remembers
+ *   DIR/cow            COW files of its snapshots      DIR/*.sock    where NBD clients and commands connect
  *
  * A later start goes on with what it finds. So nothing may stay behind that it could not go on with.
  */
@@ -11,8 +14,8 @@ import { type DemoOrigin, ensureDemoOrigin } from "./demo-origin.ts";
 export interface DemoPlace extends DemoOrigin {
   readonly origin: string;
   readonly sizeBytes: number;
-  readonly cow: string;
-  readonly hasCow: boolean;
+  readonly state: string;
+  readonly pool: string;
   /** Nothing came of it: what this start has made goes. */
   takeBack(): void;
 }
@@ -20,21 +23,26 @@ export interface DemoPlace extends DemoOrigin {
 /** `sizeBytes`: of an origin that is made. Throws a SnapringError; then nothing was made. */
 export function makeDemoPlace(directory: string, sizeBytes: number): DemoPlace {
   const top = makeFolder(directory);
-  const origin = join(directory, "origin.img");
-  const cow = join(directory, "before.cow");
+  const [origin, state, pool] = ["origin.img", "state", "cow"].map((name) => join(directory, name)) as Three;
+  const hadState = existsSync(state);
+  let topOfPool: string | undefined;
   let made: DemoOrigin | undefined;
   const takeBack = (): void => {
+    if (!hadState) rmSync(state, { recursive: true, force: true });
     if (made?.isNew === true) rmSync(origin, { force: true });
-    removeFolders(directory, top);
+    removeFolders(pool, top ?? topOfPool);
   };
   try {
+    topOfPool = makeFolder(pool);
     made = ensureDemoOrigin(origin, sizeBytes);
-    return { ...made, origin, sizeBytes: statSync(origin).size, cow, hasCow: existsSync(cow), takeBack };
+    return { ...made, origin, sizeBytes: statSync(origin).size, state, pool, takeBack };
   } catch (error) {
     takeBack();
     throw error;
   }
 }
+
+type Three = [string, string, string];
 
 /** The uppermost folder that had to be made; undefined: all were there. */
 function makeFolder(directory: string): string | undefined {

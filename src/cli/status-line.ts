@@ -24,7 +24,8 @@ export class StatusLine {
     const before = this.#before ?? now;
     this.#before = now;
     const elapsed = now.seconds - before.seconds;
-    const rate = (a: number, b: number): number => (elapsed > 0 ? Math.round((a - b) / elapsed) : 0);
+    // What a snapshot that was dropped has counted is gone.
+    const rate = (a: number, b: number): number => (elapsed > 0 ? Math.max(0, Math.round((a - b) / elapsed)) : 0);
     const snapshots = stats.snapshots.map((s) => {
       const share = s.totalSectors === 0 ? 0 : (100 * s.allocatedSectors) / s.totalSectors;
       return `${s.name} ${s.status} (${share.toFixed(1)} %)`;

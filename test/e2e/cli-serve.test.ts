@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { dataPattern } from "../support/data-pattern.ts";
@@ -245,46 +245,75 @@ it("prints URIs that work when they are pasted, whatever is in the socket's path
 describe("demo", () => {
   const demo = (): Running => start("demo", "--directory", scratch.file("demo"), "--size", "32M");
 
-  it("serves a volume and a snapshot, says what to try, and ends in good order", async () => {
+  it("is a daemon with a volume, and what it says to type takes a snapshot of it, writes, reads what was there, and rolls back", async () => {
     const server = demo();
     await server.until(/Ctrl-C ends/);
-    const [, live] = await server.until(/^ {2}origin +32 MiB +(\S+)$/m);
-    const [, snapshot] = await server.until(/^ {2}before +32 MiB +(\S+)$/m);
-    expect(server.stdout).toContain(`nbdinfo '${live}'`);
-    expect(server.stdout).toMatch(/^ {2}fio .*--uri=/m);
-    expect(server.stdout).toMatch(/^ {2}nbdcopy /m);
-    await server.until(/before \d+\/\d+ \d+ \(\d+\.\d %\) +\d+ I\/O\/s/);
-    const before = scratch.file("before.img");
-    await runOk("nbdcopy", snapshot, before);
+    const [, live] = await server.until(/^ {2}demo +32 MiB +(\S+)$/m);
+    const [, control] = await server.until(/^ {2}export SNAPRING_CONTROL='(.+)'$/m);
+    const [, fio] = await server.until(/^ {2}fio (.+) --runtime=10 --time_based$/m);
+    const typed = async (verb: string): Promise<string> => {
+      const [, words] = await server.until(new RegExp(`^ {2}snapring (${verb}.*?)(?: {4}.*)?$`, "m"));
+      const { code, stdout, stderr } = await snapringAt(control, ...words.trim().split(" "));
+      expect([code, stderr]).toEqual([0, ""]);
+      return stdout;
+    };
+    const image = async (uri: string): Promise<Buffer> => {
+      await runOk("nbdcopy", uri, scratch.file("image"));
+      return readFileSync(scratch.file("image"));
+    };
+    const before = await image(live);
+    expect(await typed("snapshot create")).toContain("writes were held for");
+    const [, area] = /(--offset=\d+ --size=\d+)/.exec(fio) ?? [];
+    expect(area).toBeDefined();
     await runOk("qemu-io", "-f", "raw", "-c", "write -P 0xab 0 1M", live);
-    const after = scratch.file("after.img");
-    await runOk("nbdcopy", snapshot, after);
-    expect(readFileSync(after).equals(readFileSync(before))).toBe(true);
+    expect(await typed("snapshot list")).toMatch(/demo@before +active/);
+    const [, snapshot] = await server.until(/^ {2}nbdcopy '(\S+)'/m);
+    expect((await image(snapshot)).equals(before)).toBe(true);
+    await server.until(/before \d+\/\d+ \d+ \(\d+\.\d %\) +\d+ I\/O\/s/);
+    expect(await typed("merge start")).toMatch(/done/);
+    expect((await image(live)).equals(before)).toBe(true);
+    expect(await typed("snapshot drop")).toContain("demo@before");
     expect(await server.end("SIGINT")).toEqual({ code: 0, signal: null });
     expect(server.stdout).toContain("the next start continues");
-    expect(existsSync(scratch.file("demo/snapring.sock"))).toBe(false);
+    expect(["nbd", "control"].filter((name) => existsSync(scratch.file(`demo/${name}.sock`)))).toEqual([]);
   });
 
-  it("prints its exports as one line of JSON and nothing else, where that is asked for", async () => {
+  it("prints its exports and its control socket as one line of JSON and nothing else, where that is asked for", async () => {
     const server = start("demo", "--directory", scratch.file("demo"), "--size", "1M", "--json");
     const [line] = await server.until(/^\{.*\}$/m);
-    expect(JSON.parse(line)).toMatchObject({ exports: [{ name: "origin", size: MIB }, { name: "before" }] });
+    expect(JSON.parse(line)).toMatchObject({
+      control: `unix:${scratch.file("demo/control.sock")}`,
+      exports: [{ name: "demo", size: MIB, uris: [expect.stringContaining("nbd.sock")] }],
+    });
     expect(await server.end("SIGINT")).toEqual({ code: 0, signal: null });
     expect(server.stdout).toBe(`${line}\n`);
   });
 
-  it("goes on with its images at the second start", async () => {
+  it("goes on with its volume and snapshots at the second start, and says what to do where its folder was moved", async () => {
     const first = demo();
-    const [, live] = await first.until(/^ {2}origin +32 MiB +(\S+)$/m);
+    const [, live] = await first.until(/^ {2}demo +32 MiB +(\S+)$/m);
     await first.until(/Ctrl-C ends/);
+    const control = `unix:${scratch.file("demo/control.sock")}`;
+    expect((await snapringAt(control, "snapshot", "create", "demo@kept", "--size", "8M")).code).toBe(0);
     await runOk("qemu-io", "-f", "raw", "-c", "write -P 0xab 16M 64K", live);
     await first.end("SIGTERM");
     const second = demo();
     await second.until(/as the last start left it/);
+    await second.until(/^ {2}demo@kept +32 MiB/m);
     await second.until(/Ctrl-C ends/);
     await runOk("qemu-io", "-f", "raw", "-c", "read -P 0xab 16M 64K", live);
-    const [status] = await second.until(/before (\d+)\/\d+ \d+/);
+    const [status] = await second.until(/kept (\d+)\/\d+ \d+/);
     expect(Number(status.split(/[ /]/)[1])).toBeGreaterThan(64);
     expect((await second.end("SIGTERM")).code).toBe(0);
+    renameSync(scratch.file("demo"), scratch.file("moved"));
+    const { code, stderr } = await runCommand(process.execPath, MAIN, "demo", "--directory", scratch.file("moved"));
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/was made at another place[\s\S]*remove .*moved\/state/);
+    expect(existsSync(scratch.file("moved/origin.img"))).toBe(true);
   });
 });
+
+function snapringAt(control: string, ...words: readonly string[]): ReturnType<typeof runCommand> {
+  const [command, verb, ...rest] = words as [string, string, ...string[]];
+  return runCommand(process.execPath, MAIN, command, verb, "--control", control, ...rest);
+}

@@ -14,8 +14,9 @@ import type { LogFormat, LogLevel } from "../../daemon/log.ts";
 import { type PlacedFile, placedFile } from "../../device/placed-file.ts";
 import { type ListenAddress, readAddress } from "../../engine/listen-address.ts";
 import { controlPath, DEFAULT_CONTROL } from "../control-option.ts";
+import { endOfDaemon } from "../daemon-end.ts";
 import type { DaemonSurroundings } from "../daemon-surroundings.ts";
-import { type Interrupt, onInterrupt } from "../interrupt.ts";
+import { onInterrupt } from "../interrupt.ts";
 import { loadControl, loadDaemon, loadSurroundings } from "../library.ts";
 import { type AccessOptions, accessOf, parseListenOption, unixPathOf, withAccess } from "../listen-option.ts";
 import { collect, notEmpty, optionValue, wholeNumber } from "../option-value.ts";
@@ -34,9 +35,6 @@ interface DaemonCommandOptions extends AccessOptions {
   readonly logLevel: LogLevel;
   readonly pidFile?: string;
 }
-
-/** How often it is looked whether the engine lives: its death is told by its volumes, and there may be none. */
-const LOOK_MS = 500;
 
 const HELP = `
 It remembers its volumes in DIR and opens them at its start, each with the snapshots that are registered beside its origin. Clients that come meanwhile wait. NBD exports are
@@ -90,7 +88,7 @@ async function runDaemon(terminal: Terminal, options: DaemonCommandOptions): Pro
     try {
       await openServers(daemon, around, { terminal, options, servers });
       leftovers.push(...placedAt([controlOf(options, around).unix, ...listen.map(unixPathOf)]));
-      if (!interrupt.requested) await serveUntilEnd(daemon, interrupt, around);
+      if (!interrupt.requested) await endOfDaemon(daemon, interrupt, () => around.ready(daemon));
     } finally {
       around.stopping();
       await Promise.all(servers.map((server) => server.close()));
@@ -143,25 +141,6 @@ async function openServers(
 function controlOf({ control }: DaemonCommandOptions, { sockets }: DaemonSurroundings): ListenAddress {
   if (control === undefined && sockets.control !== undefined) return { fd: sockets.control };
   return { unix: controlPath(control) };
-}
-
-/** Resolves with a signal; rejects where the engine, or the beginning, has failed. */
-async function serveUntilEnd(daemon: Daemon, interrupt: Interrupt, around: DaemonSurroundings): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const failed = new Promise<never>((_, reject) => {
-    timer = setInterval(() => {
-      const { failure } = daemon.engine;
-      if (failure !== undefined) reject(failure);
-    }, LOOK_MS);
-  });
-  const beginning = daemon.begin().then(() => {
-    if (!interrupt.requested) around.ready(daemon);
-  });
-  try {
-    await Promise.race([interrupt.signal, failed, beginning.then(() => new Promise<never>(() => {}))]);
-  } finally {
-    clearInterval(timer);
-  }
 }
 
 /** Throws a SnapringError (EUSAGE). */

@@ -176,7 +176,7 @@ function socketFiles(options: ServeOptions): PlacedFile[] {
 
 function announce(terminal: Terminal, volume: Volume, json: boolean): void {
   if (json) {
-    terminal.out(exportsJson(volume));
+    terminal.out(exportsJson(volume.exports));
     return;
   }
   for (const { name, sizeBytes, readOnly, state, uris } of volume.exports) {

@@ -1,5 +1,5 @@
 /** What people read when a command line is not what they meant: what, which file, what to do; and nothing is left behind. */
-import { existsSync, readdirSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, truncateSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { makeDemoPlace } from "../../../src/cli/demo-place.ts";
 import { cow, eachTestHasDevices, origin, scratch } from "../../support/device-files.ts";
@@ -71,7 +71,8 @@ describe("the demo's place", () => {
 
   it("is taken back where nothing came of it, with the folders that were made for it", () => {
     const place = makeDemoPlace(scratch.file("a/b/c"), MIB);
-    expect(place).toMatchObject({ isNew: true, sizeBytes: MIB, hasCow: false });
+    expect(place).toMatchObject({ isNew: true, sizeBytes: MIB, pool: scratch.file("a/b/c/cow") });
+    mkdirSync(place.state);
     place.takeBack();
     expect(readdirSync(scratch.path)).toEqual(["origin.img"]);
   });
@@ -83,7 +84,7 @@ describe("the demo's place", () => {
     const second = makeDemoPlace(directory, 2 * MIB);
     expect(second).toMatchObject({ isNew: false, sizeBytes: MIB });
     second.takeBack();
-    expect(readdirSync(directory).sort()).toEqual(["notes", "origin.img"]);
+    expect(readdirSync(directory).sort()).toEqual(["cow", "notes", "origin.img"]);
     first.takeBack();
     expect(readdirSync(directory)).toEqual(["notes"]);
   });
