@@ -42,6 +42,6 @@ export function operationRoutes(app: App, { operations }: Daemon): void {
         response: responses({ 202: Operation }),
       },
     },
-    async ({ params: { id } }, reply) => await reply.code(202).send(operations.cancel(id)),
+    async ({ params: { id } }, reply) => await reply.code(202).send(await operations.cancel(id)),
   );
 }

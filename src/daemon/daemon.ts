@@ -141,6 +141,7 @@ export class Daemon {
 
   async #begin(): Promise<void> {
     this.journal.add({ type: "daemon-started", data: { version: this.#parts.version, pid: process.pid } });
+    this.operations.tellMissed();
     const opened = this.volumes.openAll();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise((resolve) => {

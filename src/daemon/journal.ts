@@ -98,6 +98,12 @@ export class Journal {
     return this.#waiting.findLast(isIt) ?? this.#kept.findLast(isIt);
   }
 
+  /** What was told at this time is still there. */
+  reaches(time: string): boolean {
+    const first = this.#kept.at(0);
+    return first !== undefined && (first.id === 1 || first.time <= time);
+  }
+
   async close(): Promise<void> {
     await this.settled();
     this.#listeners.clear();

@@ -5,7 +5,7 @@
  *                                └─ the daemon dies: the register knows that it merges, and the next opening goes on by itself.
  *                                   What is not merging any more then was merged before
  *
- * Pause and throttle are the operation's, and stand again after a restart.
+ * Pause, throttle and cancel are the operation's, and stand again after a restart.
  */
 import type { Operation, Operations, RunningOperation } from "./operations.ts";
 import { FULL_PERCENT } from "./owned-volume.ts";
@@ -80,10 +80,16 @@ export class VolumeMerges {
     const { volume: where, snapshot, params } = record;
     const { volume } = this.#parts.volumes.get(where);
     const isGoingOn = volume.stats().merge?.snapshot === snapshot;
+    if (!isGoingOn && signal.aborted) throw cancelled(record);
     // It was begun before a restart, and is over: to begin again would take back what has been written since.
     if (!isGoingOn && params["presented"] === true) return undefined;
     volume.setMergePercent(typeof params["throttle"] === "number" ? params["throttle"] : FULL_PERCENT);
     if (!isGoingOn) await volume.startMerge(snapshot);
+    // Before its first step, or before a restart: nobody has waited for it who would have stopped it.
+    if (signal.aborted && volume.stats().merge !== undefined) {
+      await volume.stopMerge();
+      throw cancelled(record);
+    }
     // One that has ended by now says so below.
     if (params["paused"] === true && volume.stats().merge !== undefined) volume.pauseMerge();
     const merged = volume.merge(snapshot, {
@@ -105,4 +111,8 @@ export class VolumeMerges {
     if (running === undefined) throw new Problem("not-found", `nothing of volume '${volume}' is merging`);
     return running;
   }
+}
+
+function cancelled({ volume, snapshot }: OperationRecord): Problem {
+  return new Problem("cancelled", `the merge of ${volume}@${snapshot} was cancelled`);
 }

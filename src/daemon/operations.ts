@@ -2,11 +2,12 @@
  * What takes long, as things that can be asked about: begun with one request, seen to its end by others, and gone on with after a restart.
  *
  *   start ─▶ written down ─▶ running ─▶ done | failed | cancelled ─▶ written down     the last KEPT that have ended are remembered
- *                              └─ the daemon ends ─▶ running at the next start: `resume` runs it again
+ *                              └─ the daemon ends ─▶ running at the next start: `resume` runs it again, one that was cancelled only to its end
  *
  * Each kind has one way to run (`Runner`), which may begin in the middle of itself: what has been done already is found to be done. Operations do not wait for
  * each other here: a snapshot's orders have their turn in the engine, and nothing of one volume waits for another's.
  */
+import type { DaemonEventType } from "./daemon-event.ts";
 import type { Journal } from "./journal.ts";
 import { Problem, type ProblemDetails, problemOf } from "./problem.ts";
 import type { OperationRecord } from "./state.ts";
@@ -104,7 +105,7 @@ export class Operations {
       return made;
     });
     if (!this.#runs.has(record.id)) {
-      this.#journal.add({ type: "operation-started", volume, snapshot, data: { operation: record.id, kind } });
+      this.#tellBegin(record);
       this.#begin(record);
     }
     return this.#shown(record);
@@ -116,11 +117,24 @@ export class Operations {
       if (record.state === "running" && record.volume === volume && !this.#runs.has(record.id)) this.#begin(record);
   }
 
-  /** It ends as soon as it can; what it has done stays. Throws a Problem (not-found). */
-  cancel(id: string): Operation {
+  /** It ends as soon as it can, after a restart, too; what it has done stays. Durable when it resolves. Rejects with a Problem: not-found, state-unwritable. */
+  async cancel(id: string): Promise<Operation> {
     const record = this.#record(id);
-    this.#runs.get(id)?.abort.abort();
+    const run = this.#runs.get(id);
+    if (run !== undefined) {
+      await this.#note(id, { cancelled: true });
+      run.abort.abort();
+    }
     return this.#shown(record);
+  }
+
+  /** What the last daemon had written down of them, and was killed before it could tell it. */
+  tellMissed(): void {
+    for (const record of this.#state.now.operations) {
+      const { id, created, ended } = record;
+      if (!this.#isTold("operation-started", id, created)) this.#tellBegin(record);
+      if (ended !== undefined && !this.#isTold("operation-ended", id, ended)) this.#tellEnd(record);
+    }
   }
 
   /** As `get`, when it has ended, or after so many seconds. */
@@ -156,6 +170,7 @@ export class Operations {
 
   #begin(record: OperationRecord): void {
     const abort = new AbortController();
+    if (record.params["cancelled"] === true) abort.abort();
     // The run is known before it can end.
     const ended = Promise.resolve().then(() => this.#run(record, abort.signal));
     this.#runs.set(record.id, {
@@ -191,7 +206,7 @@ export class Operations {
   }
 
   async #ended(record: OperationRecord, end: Partial<OperationRecord>): Promise<void> {
-    const { id, kind, volume, snapshot } = record;
+    const { id } = record;
     for (;;) {
       try {
         await this.#state.change((state) => {
@@ -205,13 +220,22 @@ export class Operations {
         await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
       }
     }
-    const data = {
-      operation: id,
-      kind,
-      state: end.state,
-      ...(end.problem === undefined ? {} : { problem: end.problem }),
-    };
+    this.#tellEnd({ ...record, ...end });
+  }
+
+  #tellBegin({ id, kind, volume, snapshot }: OperationRecord): void {
+    this.#journal.add({ type: "operation-started", volume, snapshot, data: { operation: id, kind } });
+  }
+
+  #tellEnd({ id, kind, volume, snapshot, state, problem }: OperationRecord): void {
+    const data = { operation: id, kind, state, ...(problem === undefined ? {} : { problem }) };
     this.#journal.add({ type: "operation-ended", volume, snapshot, data });
+  }
+
+  /** Also where the journal does not reach back to it any more. */
+  #isTold(what: DaemonEventType, id: string, time: string): boolean {
+    if (!this.#journal.reaches(time)) return true;
+    return this.#journal.find(({ type, data }) => type === what && data?.["operation"] === id) !== undefined;
   }
 
   #progress(id: string, progress: Progress): void {

@@ -487,6 +487,49 @@ describe("merges", () => {
     expect((await bench.ask("GET", `/v1/operations/${body.id}?wait=60`)).body).toMatchObject({ state: "cancelled" });
     expect((await bench.ask("GET", SNAPSHOT)).body).toMatchObject({ state: "active" });
   });
+
+  test("one that is cancelled as soon as it is begun does not go on behind its own end", async () => {
+    const bench = await withVolume();
+    await bench.ask("PUT", SNAPSHOT, { size: 8 * MIB, chunkSize: 4096 });
+    await scatter(bench);
+    const merges = bench.daemon.volumes.get("a").volume;
+    const startMerge = merges.startMerge.bind(merges);
+    // In the middle of its first step.
+    merges.startMerge = async (name) => {
+      await startMerge(name);
+      await bench.ask("DELETE", `/v1/operations/${id}`);
+    };
+    const { body } = await bench.ask<{ id: string }>("POST", `${SNAPSHOT}/merge`, { throttle: 1 });
+    const { id } = body;
+    expect((await bench.ask("GET", `/v1/operations/${id}?wait=60`)).body).toMatchObject({ state: "cancelled" });
+    expect((await bench.ask("GET", SNAPSHOT)).body).toMatchObject({ state: "active" });
+  });
+
+  // A kill between the stop of the merge and the record of it made a merge that had been cancelled half-way one that is done; one before the stop let it go on.
+  test("one that was cancelled before the daemon was killed is cancelled at the next start, however far that had come", async () => {
+    const bench = await withVolume();
+    await bench.ask("PUT", SNAPSHOT, { size: 8 * MIB, chunkSize: 4096 });
+    await scatter(bench);
+    const { body } = await bench.ask<{ id: string }>("POST", `${SNAPSHOT}/merge`, { throttle: 1 });
+    await expect.poll(async () => (await bench.ask("PATCH", "/v1/volumes/a/merge", { paused: true })).status).toBe(200);
+    for (const isMerging of [true, false]) {
+      await bench.stop();
+      const state = await StateFile.open(bench.file("state"));
+      await state.change((now) => {
+        const [operation] = now.operations;
+        // It is what the order has written down first.
+        expect(operation.params["cancelled"]).toBe(isMerging ? undefined : true);
+        operation.params["cancelled"] = true;
+        operation.state = "running";
+        delete operation.problem;
+        delete operation.ended;
+      });
+      await state.close();
+      await bench.start();
+      expect((await bench.ask("GET", `/v1/operations/${body.id}?wait=60`)).body).toMatchObject({ state: "cancelled" });
+      expect((await bench.ask("GET", SNAPSHOT)).body).toMatchObject({ state: "active" });
+    }
+  });
 });
 
 describe("clients", () => {

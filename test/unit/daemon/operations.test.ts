@@ -1,7 +1,7 @@
 /**
  * Operations: written down before they begin, once under way once, seen to their end by whoever asks, and gone on with after a restart.
  */
-import { mkdtemp, rename, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -95,11 +95,40 @@ test("one that fails says why in the engine's words, also after a restart", asyn
 test("one that is cancelled hears of it, and ends as cancelled", async () => {
   const { id } = await operations.start("merge", WHERE);
   await expect.poll(() => runs.length).toBe(1);
-  operations.cancel(id);
+  await operations.cancel(id);
   expect(runs[0].operation.signal.aborted).toBe(true);
   runs[0].fail(Object.assign(new Error("stopped"), { code: "ABORT_ERR" }));
   expect(await operations.wait(id, LONG_SECONDS)).toMatchObject({ state: "cancelled" });
   expect(() => operations.get("op-99")).toThrow(expect.objectContaining({ code: "not-found" }));
+});
+
+test("one that was cancelled is so after a restart, from the beginning of its run", async () => {
+  const { id } = await operations.start("merge", WHERE);
+  await operations.cancel(id);
+  await restart();
+  operations.resume("a");
+  await expect.poll(() => runs.length).toBe(1);
+  expect(runs[0].operation.signal.aborted).toBe(true);
+});
+
+// What is told is told when it is in the journal: what the state had by then, and the journal not, nobody heard of after a kill.
+test("a beginning and an end that a kill kept from being told are told at the next start, once", async () => {
+  journal.add({ type: "daemon-started" });
+  const { id } = await operations.start("drop", WHERE);
+  runs[0].end();
+  await operations.wait(id, LONG_SECONDS);
+  await journal.settled();
+  for (const lines of [2, 1]) {
+    await stop();
+    const path = join(folder, "events.1.jsonl");
+    const kept = (await readFile(path, "utf8")).split("\n").slice(0, lines);
+    await writeFile(path, kept.map((line) => `${line}\n`).join(""));
+    await begin();
+    operations.tellMissed();
+    operations.tellMissed();
+    await journal.settled();
+    expect(told().slice(1)).toEqual(["operation-started drop", "operation-ended done"]);
+  }
 });
 
 test("one that the daemon's end has cut runs again at the next start, with what was noted, and is told of once", async () => {
