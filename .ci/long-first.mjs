@@ -13,6 +13,7 @@ const ROOT = join(import.meta.dirname, "..");
 /** A quarter of a minute and more on two cores, the longest first. */
 const LONG = [
   "test/sim/mutants.test.ts",
+  "test/e2e/living.test.ts",
   "test/e2e/power-cut.test.ts",
   "test/e2e/corpus.test.ts",
   "test/kernel/oracle.test.ts",

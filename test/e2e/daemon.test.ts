@@ -1,79 +1,30 @@
 /**
- * The daemon as a process: spoken to by the command, killed and started again under its clients, and started by what starts daemons.
+ * The daemon as a process: spoken to by the command, and started by what starts daemons. How it lives, and is killed, is in living.test.ts.
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
 import { dataPattern } from "../support/data-pattern.ts";
+import { DaemonProcess } from "../support/daemon-process.ts";
 import { makeScratch, type Scratch } from "../support/free-socket.ts";
-import { NbdClient } from "../support/nbd-client.ts";
+import type { NbdClient } from "../support/nbd-client.ts";
 import { MAIN } from "../support/server.ts";
 
 const MIB = 2 ** 20;
-const KILLS = 5;
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end();
 });
 
-class DaemonProcess {
-  readonly scratch: Scratch;
-  child: ChildProcess | undefined;
-  log = "";
-
+class TestedDaemon extends DaemonProcess {
   constructor(scratch: Scratch) {
-    this.scratch = scratch;
+    super(scratch);
     ends.push(async () => {
       await this.kill();
       await scratch.remove();
     });
-  }
-
-  file(name: string): string {
-    return this.scratch.file(name);
-  }
-
-  /** Resolves when it is ready. */
-  async start(more: readonly string[] = [], stdio: readonly unknown[] = []): Promise<void> {
-    const words = ["daemon", "--state", this.file("state"), "--workers", "2", ...more];
-    this.log = "";
-    this.child = spawn(process.execPath, [MAIN, ...words], {
-      stdio: ["ignore", "ignore", "pipe", ...stdio] as never,
-      env: { ...process.env, SNAPRING_CONTROL: `unix:${this.file("control")}` },
-    });
-    this.child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.log += text));
-    await expect.poll(() => this.log, { timeout: 60_000 }).toMatch(/ready: /);
-  }
-
-  async kill(): Promise<void> {
-    const { child } = this;
-    this.child = undefined;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGKILL");
-    await gone;
-  }
-
-  /** In good order; its exit code. */
-  async stop(): Promise<number | null> {
-    const { child } = this;
-    this.child = undefined;
-    if (child === undefined) return null;
-    const code = new Promise<number | null>((resolve) => child.once("exit", resolve));
-    child.kill("SIGTERM");
-    return await code;
-  }
-
-  /** `snapring WORDS`. Its output, and its exit code. */
-  command(...words: readonly string[]): { readonly code: number | null; readonly out: string; readonly err: string } {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...words], {
-      encoding: "utf8",
-      timeout: 120_000,
-      env: { ...process.env, SNAPRING_CONTROL: `unix:${this.file("control")}` },
-    });
-    return { code: status, out: stdout, err: stderr };
   }
 
   ok(...words: readonly string[]): string {
@@ -86,18 +37,18 @@ class DaemonProcess {
     return JSON.parse(this.ok(...words, "--json")) as Record<string, unknown>;
   }
 
-  async connect(name: string): Promise<NbdClient> {
-    const client = await NbdClient.open({ path: this.file("nbd") }, name);
+  override async connect(name: string): Promise<NbdClient> {
+    const client = await super.connect(name);
     ends.push(() => client.destroy());
     return client;
   }
 }
 
-async function running(): Promise<DaemonProcess> {
-  const daemon = new DaemonProcess(await makeScratch());
+async function running(): Promise<TestedDaemon> {
+  const daemon = new TestedDaemon(await makeScratch());
   writeFileSync(daemon.file("a.img"), dataPattern(4 * MIB, 1));
   mkdirSync(daemon.file("pool"));
-  await daemon.start(["--listen", `unix:${daemon.file("nbd")}`]);
+  await daemon.listen();
   return daemon;
 }
 
@@ -143,65 +94,6 @@ test("each command says what it has done, again when it is said again, and a ref
   expect(daemon.command("volume", "list")).toMatchObject({ code: 1, err: expect.stringMatching(/no daemon listens/) });
 });
 
-test("killed at whatever moment, it comes back with every snapshot that was answered, right, and no event twice (S-80)", {
-  timeout: 300_000,
-}, async () => {
-  const daemon = await running();
-  daemon.ok("volume", "add", "a", daemon.file("a.img"));
-  daemon.ok("pool", "create", "default", daemon.file("pool"));
-  const seed = Math.floor(Math.random() * 2 ** 31);
-  console.log(`seed ${seed}`);
-  let random = seed;
-  const next = (below: number): number => {
-    random = (Math.imul(random, 1_103_515_245) + 12_345) & 0x7fff_ffff;
-    return random % below;
-  };
-  let model = dataPattern(4 * MIB, 1);
-  const made = new Map<string, Buffer>();
-  for (let round = 0; round < KILLS; round++) {
-    const client = await daemon.connect("a");
-    const at = 65_536 * next(60);
-    const data = dataPattern(65_536, 10 + round);
-    await client.write(at, data);
-    await client.flush();
-    model = Buffer.from(model);
-    data.copy(model, at);
-    const name = `s${round}`;
-    const making = spawn(process.execPath, [MAIN, "snapshot", "create", `a@${name}`, "--size", "8M"], {
-      env: { ...process.env, SNAPRING_CONTROL: `unix:${daemon.file("control")}` },
-    });
-    const answered = new Promise<boolean>((resolve) => making.once("exit", (code) => resolve(code === 0)));
-    // Within or behind the creation: the command alone takes some hundred milliseconds to start.
-    await Promise.race([answered, new Promise((resolve) => setTimeout(resolve, next(900)))]);
-    await daemon.kill();
-    const isAnswered = await answered;
-    await daemon.start(["--listen", `unix:${daemon.file("nbd")}`]);
-    const there = (daemon.json("snapshot", "list")["snapshots"] as { name: string }[]).map((one) => one.name);
-    if (isAnswered) expect(there).toContain(name);
-    if (there.includes(name)) made.set(name, model);
-    expect(there.sort()).toEqual([...made.keys()].sort());
-    for (const [snapshot, content] of made) {
-      const reader = await daemon.connect(`a@${snapshot}`);
-      expect((await reader.read(0, 4 * MIB)).equals(content), `${snapshot}, seed ${seed}`).toBe(true);
-    }
-  }
-  expect(await daemon.stop()).toBe(0);
-  const lines = [0, 1].map((n) => `state/events.${n}.jsonl`).filter((path) => existsSync(daemon.file(path)));
-  const events = lines
-    .flatMap((path) => readFileSync(daemon.file(path), "utf8").split("\n"))
-    .filter((line) => line.startsWith("{"));
-  const all = events
-    .map((line) => JSON.parse(line) as { id: number; type: string; snapshot?: string })
-    .sort((a, b) => a.id - b.id);
-  expect(all.map(({ id }) => id)).toEqual(all.map((_, i) => i + 1));
-  expect(
-    all
-      .filter(({ type }) => type === "snapshot-created")
-      .map(({ snapshot }) => snapshot)
-      .sort(),
-  ).toEqual([...made.keys()].sort());
-});
-
 test("a second daemon, a damaged state and a control socket in use are refused in words, and harm nothing", async () => {
   const daemon = await running();
   daemon.ok("volume", "add", "a", daemon.file("a.img"));
@@ -225,7 +117,7 @@ test("a second daemon, a damaged state and a control socket in use are refused i
 
 test("started by systemd it takes the sockets that were bound, and says when it is ready and when it stops", async () => {
   const scratch = await makeScratch();
-  const daemon = new DaemonProcess(scratch);
+  const daemon = new TestedDaemon(scratch);
   writeFileSync(daemon.file("a.img"), dataPattern(MIB, 1));
   const receiver = spawn("/usr/bin/python3", ["-u", "-c", RECEIVER, daemon.file("notify")]);
   ends.push(() => receiver.kill());

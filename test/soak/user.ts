@@ -22,7 +22,10 @@ export interface Shared {
   nextVersion(): number;
   /** A write begins: sectors, the version that they will have, and had (for a snapshot that is made meanwhile). */
   begins(exportName: string, first: number, count: number, version: number, model: SectorModel): object;
-  ends(write: object): void;
+  /** It is answered. `isDurable`: nothing can lose it any more. */
+  ends(write: object, isDurable: boolean): void;
+  /** A flush is sent; what it returns is called when it is answered. */
+  flushing?(exportName: string): () => void;
   /** Of all users. */
   readonly count: { requests: number; connections: number };
   /** Resolves when so many requests may be made. */
@@ -105,17 +108,28 @@ export class User {
     const where = `${this.exportName}, by a read`;
     if (kind < 50) this.#model.check(at, await client.read(at * SECTOR, count * SECTOR), where);
     else if (kind < 85)
-      await this.#write(at, count, this.#shared.nextVersion(), (data) => client.write(at * SECTOR, data, fua));
-    else if (kind < 90) await this.#write(at, count, 0, () => client.zeroes(at * SECTOR, count * SECTOR, fua));
+      await this.#write([at, count], this.#shared.nextVersion(), fua, (data) => client.write(at * SECTOR, data, fua));
+    else if (kind < 90) await this.#write([at, count], 0, fua, () => client.zeroes(at * SECTOR, count * SECTOR, fua));
     else if (kind < 95) await this.#trim(client, at, count);
-    else await client.flush();
+    else await this.#flush(client);
   }
 
-  async #write(at: number, count: number, version: number, send: (data: Buffer) => Promise<void>): Promise<void> {
+  async #write(
+    [at, count]: readonly [number, number],
+    version: number,
+    fua: number,
+    send: (data: Buffer) => Promise<void>,
+  ): Promise<void> {
     const write = this.#shared.begins(this.exportName, at, count, version, this.#model);
     await send(sectorBytes(at, count, version));
     this.#model.fill(at, count, version);
-    this.#shared.ends(write);
+    this.#shared.ends(write, fua !== 0);
+  }
+
+  async #flush(client: NbdClient): Promise<void> {
+    const answered = this.#shared.flushing?.(this.exportName);
+    await client.flush();
+    answered?.();
   }
 
   /** It may do nothing, or make zeroes: which of it is read at once. */
@@ -129,6 +143,6 @@ export class User {
       (sector) => new Set([0, this.#model.versions[sector]!]),
       `${this.exportName}, trimmed`,
     );
-    this.#shared.ends(write);
+    this.#shared.ends(write, false);
   }
 }
