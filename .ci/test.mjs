@@ -20,6 +20,7 @@ import { node24, orOneLine, ROOT, setup } from "./setup.mjs";
 const NOT_AGAIN = [
   "sanitizer.test.ts",
   "daemon.test.ts",
+  "daemon-snapshots.test.ts",
   "many-snapshots.test.ts",
   "chunk-sizes.test.ts",
   "volume-shrunk.test.ts",
