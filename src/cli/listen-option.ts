@@ -2,6 +2,7 @@
  * `--listen unix:PATH`, `--listen tcp:HOST:PORT` and `--listen fd:N`: read by the engine's one reader of addresses, refused in the command line's words.
  * And who may connect to the sockets that are made: `--socket-mode`, `--socket-group`.
  */
+import { isIPv4 } from "node:net";
 import type { Command } from "commander";
 import { SnapringError } from "../base/errno.ts";
 import { readAddress } from "../engine/listen-address.ts";
@@ -28,6 +29,22 @@ export function parseListenOption(text: string): string {
 export function unixPathOf(listen: string): string | undefined {
   const address = readAddress(listen);
   return typeof address === "string" ? undefined : address.unix;
+}
+
+/** What is to be said of addresses that other machines may reach. */
+export function exposedWords(listen: readonly string[]): string[] {
+  return listen
+    .filter((text) => {
+      const address = readAddress(text);
+      return typeof address !== "string" && address.host !== undefined && !isLoopback(address.host);
+    })
+    .map(
+      (text) => `${text} may be reached from other machines: whoever reaches it may read and write, without a password`,
+    );
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
 }
 
 /** Adds --socket-mode and --socket-group. */

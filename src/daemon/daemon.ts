@@ -142,6 +142,7 @@ export class Daemon {
   async #begin(): Promise<void> {
     this.journal.add({ type: "daemon-started", data: { version: this.#parts.version, pid: process.pid } });
     this.operations.tellMissed();
+    await this.pools.begin();
     const opened = this.volumes.openAll();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise((resolve) => {

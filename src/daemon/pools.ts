@@ -14,7 +14,7 @@ import { checkPlainName, own } from "./names.ts";
 import { Problem, problemOf } from "./problem.ts";
 import type { PoolSpec, SnapshotSpec } from "./state.ts";
 import type { StateFile } from "./state-file.ts";
-import { removeUnfinished } from "./unfinished-files.ts";
+import { abandonedIn, removeFiles } from "./unfinished-files.ts";
 
 const SUFFIX = ".cow";
 const NAME_LETTERS_MAX = 180;
@@ -43,10 +43,18 @@ export interface StorePlace {
 export class Pools {
   readonly #state: StateFile;
   readonly #journal: Journal;
+  /** Of an earlier daemon, by pool. */
+  readonly #unfinished = new Map<string, readonly string[]>();
 
   constructor(state: StateFile, journal: Journal) {
     this.#state = state;
     this.#journal = journal;
+  }
+
+  /** Before anything is made: what is unfinished now nobody will finish. */
+  async begin(): Promise<void> {
+    for (const [name, { dir }] of Object.entries(this.#state.now.pools))
+      this.#unfinished.set(name, await abandonedIn(dir, performance.timeOrigin));
   }
 
   async list(): Promise<PoolView[]> {
@@ -128,8 +136,7 @@ export class Pools {
 
   /** A creation was cut by the end of an earlier daemon: what it had begun to make is of no use to anybody. */
   async removeUnfinished(pool: string | undefined): Promise<void> {
-    const spec = this.#known(pool);
-    if (spec !== undefined) await removeUnfinished(spec.dir, performance.timeOrigin);
+    if (pool !== undefined) await removeFiles(this.#unfinished.get(pool) ?? []);
   }
 
   /** Takes away what `place` has named, and nobody needs any more. */

@@ -19,7 +19,7 @@ import { lockMeanwhile } from "../device/device-lock.ts";
 import { UnfinishedFile } from "../device/unfinished-file.ts";
 import { writeAllTo } from "../device/write-all.ts";
 import { Problem } from "./problem.ts";
-import { removeUnfinished } from "./unfinished-files.ts";
+import { removeFiles, unfinishedIn } from "./unfinished-files.ts";
 import { checkedState, type DaemonState, newState } from "./state.ts";
 
 const OWNERS_ALONE = 0o700;
@@ -51,7 +51,7 @@ export class StateFile {
     );
     try {
       await lockFolder(lock.fd, folder);
-      await removeUnfinished(folder, Number.POSITIVE_INFINITY);
+      await removeFiles(await unfinishedIn(folder));
       return new StateFile(folder, lock, await readState(join(folder, FILE)));
     } catch (error) {
       await lock.close();

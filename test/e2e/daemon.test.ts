@@ -1,7 +1,7 @@
 /**
  * The daemon as a process: spoken to by the command, and started by what starts daemons. How it lives, and is killed, is in living.test.ts.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test } from "vitest";
@@ -113,6 +113,29 @@ test("a second daemon, a damaged state and a control socket in use are refused i
     code: 1,
     err: expect.stringMatching(/is damaged/),
   });
+});
+
+test("where its state cannot be written it does not start, and says why; what was there is there", async () => {
+  const daemon = await running();
+  daemon.ok("volume", "add", "a", daemon.file("a.img"));
+  expect(await daemon.stop()).toBe(0);
+  const state = daemon.file("state");
+  const before = readFileSync(`${state}/state.json`);
+  execFileSync("mount", ["--bind", state, state]);
+  ends.push(() => void execFileSync("umount", [state]));
+  execFileSync("mount", ["-o", "remount,ro,bind", state]);
+  const refused = daemon.command("daemon", "--state", state);
+  expect(refused.code).toBe(1);
+  expect(refused.err).toMatch(/state[\s\S]*read-only/);
+  expect(readFileSync(`${state}/state.json`).equals(before)).toBe(true);
+});
+
+test("an address that other machines may reach is warned of; those of this machine are not", async () => {
+  const daemon = new TestedDaemon(await makeScratch());
+  await daemon.start(["--listen", "tcp:0.0.0.0:0", "--listen", "tcp:127.0.0.1:0", "--listen", "tcp:[::1]:0"]);
+  expect(daemon.log.match(/may be reached from other machines/g)).toHaveLength(1);
+  expect(daemon.log).toMatch(/tcp:0\.0\.0\.0:0 may be reached/);
+  expect(await daemon.stop()).toBe(0);
 });
 
 test("started by systemd it takes the sockets that were bound, and says when it is ready and when it stops", async () => {

@@ -18,7 +18,14 @@ import { endOfDaemon } from "../daemon-end.ts";
 import type { DaemonSurroundings } from "../daemon-surroundings.ts";
 import { onInterrupt } from "../interrupt.ts";
 import { loadControl, loadDaemon, loadSurroundings } from "../library.ts";
-import { type AccessOptions, accessOf, parseListenOption, unixPathOf, withAccess } from "../listen-option.ts";
+import {
+  type AccessOptions,
+  accessOf,
+  exposedWords,
+  parseListenOption,
+  unixPathOf,
+  withAccess,
+} from "../listen-option.ts";
 import { collect, notEmpty, optionValue, wholeNumber } from "../option-value.ts";
 import { packageVersion } from "../package-version.ts";
 import type { Terminal } from "../terminal.ts";
@@ -84,6 +91,7 @@ async function runDaemon(terminal: Terminal, options: DaemonCommandOptions): Pro
   try {
     const listen = [...(options.listen ?? []), ...around.sockets.nbd.map((fd) => `fd:${fd}`)];
     const daemon = await openWith(around, { ...options, listen });
+    for (const line of exposedWords(listen)) around.log.warn(line);
     const servers: ControlServer[] = [];
     try {
       await openServers(daemon, around, { terminal, options, servers });

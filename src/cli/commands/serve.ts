@@ -18,6 +18,7 @@ import {
   type AccessOptions,
   accessOf,
   DEFAULT_LISTEN,
+  exposedWords,
   parseListenOption,
   unixPathOf,
   withAccess,
@@ -136,6 +137,7 @@ async function serve(terminal: Terminal, origin: string, options: ServeOptions):
   if (volume === undefined) return;
   leftovers.push(...socketFiles(options));
   try {
+    for (const line of exposedWords(options.listen ?? [])) say(line);
     if (!interrupt.requested) await answerUntilEnd(terminal, volume, interrupt, options.json === true);
   } finally {
     await closeVolume(volume);
