@@ -3,8 +3,8 @@
  *
  *   merge ORDER            in batches (S-69) beside run by run (S-60…S-64); all files are holes
  *   beside another one     the same merge alone and with a second snapshot, in turns
- *   writes meanwhile       random 4 KiB writes, one at a time, of an origin without snapshots and of one that is merged, in turns; all
- *                          blocks of the files have been written before, so that both write in place
+ *   writes meanwhile       random 4 KiB writes, one at a time, of an origin without snapshots, of one that is merged, and of one that is merged in a quarter
+ *                          of the time (E-26), in turns; all blocks of the files have been written before, so that each writes in place
  */
 import { closeSync, openSync, rmSync, truncateSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -25,6 +25,8 @@ const ORIGIN_CHUNKS: number = 2 ** 18;
 const WRITTEN_CHUNKS: number = 2 ** 17;
 
 const WRITES: Workload = randomWorkload("randwrite", 1);
+/** Of the time: what a merge beside clients is given. */
+const THROTTLED_PERCENT = 25;
 
 interface Effort {
   readonly exceptions: number;
@@ -120,36 +122,48 @@ async function measureWrites(figures: Figures, folder: string, effort: Effort): 
   const image = { path, chunkBytes: CHUNK, originChunks: WRITTEN_CHUNKS, exceptions, order: "scattered" } as const;
   writeRandom(origin, WRITTEN_CHUNKS * CHUNK);
   writeRandom(path, writeStoreImage(image));
-  const none: FioResult[] = [];
-  const merging: FioResult[] = [];
+  const written = { folder, origin, image, effort };
+  const [none, merging, throttled]: FioResult[][] = [[], [], []];
   for (let round = 0; round < rounds; round++) {
-    writeStoreImage({ ...image, over: true });
-    await run(["sync", "-f", folder]);
-    none.push(await writesOf(folder, origin, [], effort, round));
-    merging.push(await writesOf(folder, origin, [{ name: "s", cow: path }], effort, round));
+    none.push(await writesOf(written, round, undefined));
+    merging.push(await writesOf(written, round, 100));
+    throttled.push(await writesOf(written, round, THROTTLED_PERCENT));
   }
   figures.report("4 KiB writes at depth 1, no snapshot: p99", median(none.map(p99)), "µs");
-  figures.report("4 KiB writes at depth 1, while a snapshot is merged: p99", median(merging.map(p99)), "µs");
-  const ratio = (figure: (result: FioResult) => number): number =>
-    median(merging.map((result, round) => figure(result) / figure(none[round])));
-  figures.report(`  ratio (median of ${rounds} rounds)`, ratio(p99), "×");
-  figures.report("  ratio of p50", ratio(p50), "×");
+  const beside = (title: string, results: readonly FioResult[]): void => {
+    const ratio = (figure: (result: FioResult) => number): number =>
+      median(results.map((result, round) => figure(result) / figure(none[round])));
+    figures.report(`4 KiB writes at depth 1, ${title}: p99`, median(results.map(p99)), "µs");
+    figures.report(`  ratio (median of ${rounds} rounds)`, ratio(p99), "×");
+    figures.report("  ratio of p50", ratio(p50), "×");
+  };
+  beside("while a snapshot is merged", merging);
+  beside(`while a snapshot is merged in ${THROTTLED_PERCENT} % of the time`, throttled);
 }
 
-/** What a client sees, while the snapshot, if there is one, is merged. */
+/** Files of which every block has been written. */
+interface Written {
+  readonly folder: string;
+  readonly origin: string;
+  readonly image: StoreImage;
+  readonly effort: Effort;
+}
+
+/** What a client sees, while the snapshot is merged in so much of the time; undefined: there is none. */
 async function writesOf(
-  folder: string,
-  origin: string,
-  snapshots: readonly SnapshotOptions[],
-  { seconds }: Effort,
+  { folder, origin, image, effort }: Written,
   round: number,
+  mergePercent: number | undefined,
 ): Promise<FioResult> {
+  const snapshots = mergePercent === undefined ? [] : [{ name: "s", cow: image.path }];
+  writeStoreImage({ ...image, over: true });
+  await run(["sync", "-f", folder]);
   const socket = resolve(folder, "s");
-  const volume = await openVolume({ origin, snapshots, listen: [`unix:${socket}`] });
+  const volume = await openVolume({ origin, snapshots, mergePercent, listen: [`unix:${socket}`] });
   try {
     for (const { name } of snapshots) await volume.startMerge(name);
     const target = { kind: "nbd", uri: `nbd+unix:///origin?socket=${socket}` } as const;
-    const extent = { originBytes: WRITTEN_CHUNKS * CHUNK, seconds, warmUpSeconds: 0, scale: 1 };
+    const extent = { originBytes: WRITTEN_CHUNKS * CHUNK, seconds: effort.seconds, warmUpSeconds: 0, scale: 1 };
     const job = { workload: WRITES, phase: "measured", targets: [target], extent, round, listPath: "" } as const;
     const result = parseFioResult(await run(["fio", ...fioArguments(job)]), "nbd");
     const left = snapshots.map(({ name }) => volume.status(name).state);
@@ -157,7 +171,7 @@ async function writesOf(
     return result;
   } finally {
     await volume.close();
-    if (snapshots.length > 0) forget(origin, snapshots[0].cow);
+    if (snapshots.length > 0) forget(origin, image.path);
   }
 }
 

@@ -4,7 +4,7 @@
  *   open       a store of 10 million scattered exceptions, 16 KiB chunks: seconds, bytes of table per exception, memory; and beside another
  *              volume: how long main does nothing else
  *   merge      100 000 scattered exceptions, O_DIRECT: in batches (S-69) beside run by run (S-60…S-64); sequential ones likewise; beside
- *              another snapshot; and what a client that writes meanwhile has to wait
+ *              another snapshot; and what a client that writes meanwhile has to wait, also where the merge is throttled
  *   reads      random reads with a million exceptions beside the same with none
  *   queue      memory of the server under 10 000 queued first-touch writes
  *   metadata   commits, and bytes of metadata, per exception
