@@ -15,6 +15,8 @@ afterEach(removeDaemons);
 afterEach(removeVolumes);
 
 const KIB = 1024;
+/** On a machine that is busy with other things. */
+const TIMEOUT = 600_000;
 
 const NAMES = [
   "with space",
@@ -43,7 +45,9 @@ const snapshotOf = (name: string): string => (name === "a/b" ? "a@b" : name);
 
 const pathOf = (...parts: readonly string[]): string => `/v1/${parts.map(encodeURIComponent).join("/")}`;
 
-test("volumes and snapshots may have them: by the control socket, as exports, and after a restart", async () => {
+test("volumes and snapshots may have them: by the control socket, as exports, and after a restart", {
+  timeout: TIMEOUT,
+}, async () => {
   const bench = await DaemonBench.open();
   const expectThere = async (): Promise<void> => {
     const { body } = await bench.ask<{ snapshots: { volume: string; name: string }[] }>("GET", "/v1/snapshots");
@@ -83,7 +87,9 @@ test("volumes and snapshots may have them: by the control socket, as exports, an
   expect(readdirSync(bench.file("pool"))).toEqual([]);
 });
 
-test("the command takes them as they are, behind -- where they begin with one, and prints nothing that a terminal obeys", async () => {
+test("the command takes them as they are, behind -- where they begin with one, and prints nothing that a terminal obeys", {
+  timeout: TIMEOUT,
+}, async () => {
   const bench = await DaemonBench.open();
   await bench.addVolume("v");
   const said = async (...words: readonly string[]): Promise<Ended> => {
