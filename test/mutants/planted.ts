@@ -116,6 +116,34 @@ const ROOM: readonly Planted[] = [
     edit("src/core/snapshot-room.ts", "return !this.isStalled || this.#trial === Trial.Offered;", "return true;"),
   ),
   planted(
+    "test/unit/core/full-file-system.test.ts",
+    "one that has tried in vain is the last one (E-48)",
+    "Who waits for room waits for ever, once it was looked for too early.",
+    edit("src/core/copy-ends.ts", "    if (pending.tries) snapshot.room.endTrial();\n", ""),
+  ),
+  planted(
+    "test/unit/core/full-file-system.test.ts",
+    "chunks in reserve are given out while the file system is full (S-44, S-46)",
+    "Who needs room takes them back, a worker asks for others, and so on without end.",
+    edit("src/core/claims.ts", "!hasReserves(snapshot) || snapshot.room.isStalled", "!hasReserves(snapshot)"),
+  ),
+  planted(
+    "test/unit/core/full-file-system.test.ts",
+    "a stall that nobody waits for any more ends without a word (E-48)",
+    "It is alarm for ever.",
+    edit(
+      "src/core/room.ts",
+      "    if (!waiters.isForRoom && !snapshot.isEnding) return room.endStall();\n    room.forgetStall();\n",
+      "    room.forgetStall();\n    if (!waiters.isForRoom) return;\n",
+    ),
+  ),
+  planted(
+    "test/unit/engine/room-watch.test.ts",
+    "room is looked for at a quota's pace where statfs shows it",
+    "Who waits for room does so for a minute longer.",
+    edit("src/engine/room-watch.ts", "if (free > this.#least || ", "if ("),
+  ),
+  planted(
     "test/unit/workers/export-snapshot.test.ts",
     "a granted write that is to look again is taken for failed (E-48)",
     "A client gets an error where it was promised to wait.",

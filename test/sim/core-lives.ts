@@ -9,6 +9,7 @@ const LIVES_PER_TEST = 100;
 const HAPPENS = [
   ...["read", "write", "flush", "create", "drop", "merge", "crash", "kill"],
   ...["presented", "refused", "grow", "prefilled"],
+  ...["grows by itself", "growth refused", "trim preserved"],
 ];
 
 export function testCoreLives(plain: boolean): void {

@@ -21,6 +21,8 @@ import type { Ask, CowSpec, SimRequest, SimVolume } from "./sim-volume.ts";
 export class CoreVolume implements SimVolume {
   readonly servesMerging = true;
   readonly reserveMargin = 16;
+  /** The workers that do are depth B's. */
+  readonly keepsTrims = false;
   readonly #volume: Volume;
   readonly #shell: FakeShell;
 
@@ -140,7 +142,6 @@ export class CoreVolume implements SimVolume {
           ? exclusiveOriginWrite(shell, ask.at, ask.data)
           : originWrite(shell, ask.at, ask.data, ask.fua);
       case "trim":
-        // A write, as with `trim: "preserve"` (E-16); the workers that leave trims as they are (E-19) are depth B's.
         return originWrite(shell, ask.at, new Uint8Array(ask.length));
       case "flush":
         return originFlush(shell);

@@ -6,12 +6,20 @@
  *   snapshots  ────┼────────┼────── wherever the cut lies, what is in it has everything before it beside it
  *
  * Other clients write to the same places. So a write counts as there where its sector shows it, and as missing where it shows what was certainly there before it
- * (register-model.ts). The snapshots are read as soon as all are made; after a kill, if all are registered, as they were opened again.
+ * (register-model.ts). The snapshots are read as soon as all are made; after a kill, if all are registered, as they were opened again; after a power cut
+ * likewise, if anybody has been told that they are made.
+ *
+ * A death may find them anywhere:
+ *
+ *   a  ──registered──┄┄┄┄┄┄┄┄┄┄┄──closed──held──┄┄┄┄┄┄┄──activated──┄┄┄┄┄┄┄┄┄┄┄┄┄┄──flushed──┄┄┄┄┄ told
+ *   b  ──────────────registered──closed──────held──┄┄┄┄────────────activated──flushed──┄┄┄┄┄┄┄┄┄┄┄ told
+ *                   some, all              gates closed          some activated      before the flushes     told
  */
 import { MAX_SNAPSHOTS } from "../../src/base/constants.ts";
 import { errno } from "../../src/base/errno.ts";
 import { CreationGroup } from "../../src/core/creation-group.ts";
 import { SECTOR_BYTES } from "../../src/base/units.ts";
+import type { CreationStep } from "../../src/core/ports.ts";
 import { creationEnded, drawSnapshot } from "./orders.ts";
 import { stamped, stampsOf } from "./register-model.ts";
 import type { ThreadsVolume } from "./threads/threads-volume.ts";
@@ -23,6 +31,8 @@ const SNAPSHOTS_MOST = 6;
 interface Member {
   readonly world: World;
   readonly snapshot: SimulatedSnapshot;
+  /** How far its creation has come, by the place in STEPS. */
+  step: number;
   /** Of its creation. */
   error: number | undefined;
 }
@@ -38,6 +48,22 @@ interface Entry {
 
 type Content = readonly number[] | undefined;
 
+/** Where a death may find a group, until its owner has looked at it. */
+export const MOMENTS = [
+  "some made",
+  "all made",
+  "gates closed",
+  "some activated",
+  "before the flushes",
+  "told",
+] as const;
+type Moment = (typeof MOMENTS)[number];
+
+const STEPS: readonly CreationStep[] = ["prepared", "closing", "held", "opened", "durable"];
+const [PREPARED, CLOSING, OPENED, DURABLE] = (["prepared", "closing", "opened", "durable"] as const).map((step) =>
+  STEPS.indexOf(step),
+) as [number, number, number, number];
+
 export class GroupLife {
   readonly #members: readonly Member[];
   readonly #group: CreationGroup;
@@ -45,6 +71,7 @@ export class GroupLife {
   #writing = false;
   /** A write of his has failed, or nobody knows: those after it say nothing. */
   #isBroken = false;
+  #isGivenUp = false;
 
   private constructor(members: readonly Member[], group: (members: readonly Member[]) => CreationGroup) {
     this.#members = members;
@@ -56,13 +83,17 @@ export class GroupLife {
     const isFull = (world: World): boolean =>
       world.snapshots.size >= SNAPSHOTS_MOST || world.nextIndex >= MAX_SNAPSHOTS;
     if (worlds.some((world) => world.merging >= 0 || isFull(world))) return undefined;
-    const members = worlds.map((world): Member => ({ world, snapshot: drawSnapshot(world, true), error: undefined }));
+    const members = worlds.map(
+      (world): Member => ({ world, snapshot: drawSnapshot(world, true), step: -1, error: undefined }),
+    );
     const life: GroupLife = new GroupLife(members, () => {
-      const creations = members.map(({ world, snapshot }, i) => {
+      const creations = members.map((member, i) => {
+        const { world, snapshot } = member;
         const spec = { ...snapshot, merging: false };
-        const { operation, creation } = volumeOf(world).createGrouped(snapshot.index, spec, (halt) =>
-          life.#group.reached(i, halt),
-        );
+        const { operation, creation } = volumeOf(world).createGrouped(snapshot.index, spec, {
+          reached: (halt) => life.#group.reached(i, halt),
+          stepped: (step) => void (member.step = STEPS.indexOf(step)),
+        });
         world.order(operation, (error) => life.#ended(i, error));
         return creation;
       });
@@ -84,7 +115,21 @@ export class GroupLife {
 
   /** The owner gives it up. */
   cancel(): void {
+    this.#isGivenUp = true;
     this.#group.cancel();
+  }
+
+  /** How far it has come; undefined: nothing is made yet, not everybody has heard of it, or it comes to nothing. */
+  get moment(): Moment | undefined {
+    if (this.#members.every(({ error }) => error === 0)) return "told";
+    if (this.#isGivenUp) return undefined;
+    const steps = this.#members.map(({ step }) => step);
+    const [least, most] = [Math.min(...steps), Math.max(...steps)];
+    if (most < PREPARED || least === DURABLE) return undefined;
+    if (least < PREPARED) return "some made";
+    if (least < CLOSING) return "all made";
+    if (most < OPENED) return "gates closed";
+    return least < OPENED ? "some activated" : "before the flushes";
   }
 
   /** The writer's next step. */
@@ -128,8 +173,17 @@ export class GroupLife {
     first.world.count("group");
   }
 
-  /** The process was killed amid it, and everything has been opened again (docs/RELIABILITY.md). */
-  judgeKilled(): void {
+  /** The process was killed, or the power failed, amid it, and everything has been opened again (docs/RELIABILITY.md). */
+  judgeDeath(death: "cut" | "kill"): void {
+    const [first] = this.#members as readonly [Member, ...Member[]];
+    const isTold = this.#members.some(({ error }) => error === 0);
+    const lost = this.#members.find(
+      ({ world, snapshot }) => !world.snapshots.has(snapshot.index) && isKept(world, snapshot),
+    );
+    if (isTold)
+      first.world.must(lost === undefined ? undefined : "a group was made, and a part of it is gone (E-50)", "group");
+    // What nobody had flushed, and nobody was told of, a cut may take away anywhere (E-40).
+    if (death === "cut" && !isTold) return;
     const contents = this.#members.map(({ world, snapshot }): Content => {
       const found = world.snapshots.get(snapshot.index);
       if (found?.model === undefined) return undefined;
@@ -141,7 +195,7 @@ export class GroupLife {
     });
     if (contents.includes(undefined)) return;
     this.#judge(contents);
-    this.#members[0]!.world.count("group killed");
+    first.world.count(death === "kill" ? "group killed" : "group cut");
   }
 
   #ended(number: number, error: number, isLost = false): void {
@@ -149,6 +203,7 @@ export class GroupLife {
     const { world, snapshot } = member;
     const mayFail = error === errno.ECANCELED || isLost || world.volume.origin.failures > 0;
     member.error = error;
+    if (error !== 0) this.#isGivenUp = true;
     if (!isLost) creationEnded(world, snapshot, { error, mayFail, merging: -1 });
     this.#group.ended(number, error);
   }
@@ -169,6 +224,11 @@ export class GroupLife {
       }
     }
   }
+}
+
+/** Once it is made it outlives a death. */
+function isKept(world: World, snapshot: SimulatedSnapshot): boolean {
+  return world.swarm.on.has("registry") && snapshot.store !== "N" && !world.mayBeInvalid(snapshot);
 }
 
 /** Undefined: it cannot be read, for a reason. */

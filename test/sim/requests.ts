@@ -133,6 +133,7 @@ function trim(
   if (passed) world.discards.add(discard);
   world.note(`trim ${world.name(snapshot)} ${first}+${count}`);
   world.ask(snapshot, { kind: "trim", at: first * SECTOR_BYTES, length: count * SECTOR_BYTES }, (error) => {
+    if (error === 0 && snapshot === undefined) world.count(world.volume.keepsTrims ? "trim kept" : "trim preserved");
     // Of a connection that was closed nobody knows what is still under way.
     if (error !== errno.ESHUTDOWN) world.discards.delete(discard);
   });

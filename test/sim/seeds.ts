@@ -71,10 +71,11 @@ export function liveMany(
   firstSeed: number,
   count: number,
   plain: boolean,
+  having: readonly Switch[] = [],
 ): Readonly<Record<string, number>> {
   const seen: Record<string, number> = {};
   for (let seed = firstSeed; seed < firstSeed + count; seed++) {
-    const failure = tryLife({ depth, seed, plain, steps: STEPS[depth] }, seen);
+    const failure = tryLife({ depth, seed, plain, steps: STEPS[depth], having }, seen);
     if (failure !== undefined) throw new Error(`${explained(failure)}\nshrunk: ${explained(shrink(failure))}`);
   }
   return seen;

@@ -65,6 +65,8 @@ export interface SimVolume {
   readonly indices: readonly number[];
   /** Chunks that must be free before workers get any in reserve. */
   readonly reserveMargin: number;
+  /** A trim of the origin leaves what a snapshot needs as it is (E-19); else it is a write (E-16). */
+  readonly keepsTrims: boolean;
   /** Chunks whose tracked reads are counted together with this one's. */
   bucketMates(chunk: number): readonly number[];
   /** Clients of a merging snapshot's own export are served on. */

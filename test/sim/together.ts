@@ -17,9 +17,9 @@
  */
 import { errno } from "../../src/base/errno.ts";
 import { SeededRandom } from "../support/core/seeded-random.ts";
-import { GroupLife } from "./group-life.ts";
+import { GroupLife, MOMENTS } from "./group-life.ts";
 import { Life } from "./life.ts";
-import { cutPower, judgeDisks, openAgain } from "./power-cut.ts";
+import { cutPower, die, judgeDisks, openAgain } from "./power-cut.ts";
 import { requests } from "./requests.ts";
 import { type Bias, drawSwarm, type Swarm, type Switch } from "./swarm.ts";
 import { SimEngine } from "./threads/sim-engine.ts";
@@ -27,8 +27,10 @@ import { exportWorkersMost, ThreadsVolume } from "./threads/threads-volume.ts";
 import { type CutImages, type Machine, World } from "./world.ts";
 
 const NAMES = ["a", "b", "c"] as const;
-/** A death concerns them all, so that the disks of all are made for it. */
-const DEATHS: readonly Switch[] = ["crashes", "kills"];
+/** A death concerns them all, so that the disks of all are made for it; what it leaves of a group, the registers of all say. */
+const COMMON: readonly Switch[] = ["crashes", "kills", "registry"];
+/** Of a hundred groups, so many are to see one. */
+const DEADLY_PERCENT = 70;
 /** Requests that the others make while one of them waits for something. */
 const REQUESTS_BESIDE = 20;
 /** Steps for which one waits beside a disk of another that does not answer. */
@@ -64,6 +66,8 @@ interface Tenant {
 
 class Together implements Machine {
   readonly #random: SeededRandom;
+  /** For what was added to these lives later on. */
+  readonly #side: SeededRandom;
   readonly #tenants: readonly Tenant[];
   readonly #most: number;
   readonly #slowPercent: number;
@@ -75,11 +79,12 @@ class Together implements Machine {
   /** Steps in which it has waited. */
   #waited = 0;
   #group: GroupLife | undefined;
-  /** The process was killed amid it. */
-  #killed: GroupLife | undefined;
+  /** The process was killed, or the power failed, amid it. */
+  #dead: { readonly group: GroupLife; readonly death: "cut" | "kill" } | undefined;
 
   constructor({ random, plain, bias, trace, found }: TogetherOptions) {
     this.#random = random;
+    this.#side = random.beside();
     const randoms = NAMES.map(() => new SeededRandom(random.below(2 ** 32)));
     const first = drawSwarm(randoms[0]!, plain, bias);
     const alike = asIn(first, bias);
@@ -115,7 +120,7 @@ class Together implements Machine {
   }
 
   restart(death: "cut" | "kill"): void {
-    this.#killed = death === "kill" ? this.#group : undefined;
+    this.#dead = this.#group === undefined ? undefined : { group: this.#group, death };
     this.#group = undefined;
     for (const tenant of this.#tenants) tenant.state = "absent";
     this.#engine = this.#newEngine();
@@ -158,10 +163,11 @@ class Together implements Machine {
     this.#engine.checkQuiet();
   }
 
-  /** Snapshots of one moment of all three are made, and given up (E-50). */
+  /** Snapshots of one moment of all three are made, and given up, or whoever makes them dies amid it (E-50). */
   #groups(): void {
-    this.#killed?.judgeKilled();
-    this.#killed = undefined;
+    const dead = this.#dead;
+    this.#dead = undefined;
+    dead?.group.judgeDeath(dead.death);
     if (this.#group?.isOver === true) {
       const over = this.#group;
       this.#group = undefined;
@@ -171,7 +177,21 @@ class Together implements Machine {
       this.#group.advance();
     } else if (this.#tenants.every(({ state }) => state === "serves") && this.#perMille(this.#weights.group)) {
       this.#group = GroupLife.begin(this.worlds, (world) => volumeOf(this.#tenants.find((t) => t.world === world)!));
+      if (this.#group !== undefined && this.#side.chance(DEADLY_PERCENT)) this.#dieAmid(this.#group);
     }
+  }
+
+  /** The group comes to some moment of its way, and there the process is killed, or the power fails; if this life has deaths at all. */
+  #dieAmid(group: GroupLife): void {
+    const { world } = this.#current!;
+    const { on } = world.swarm;
+    const moment = this.#side.pick(MOMENTS);
+    if (!on.has("crashes") && !on.has("kills")) return;
+    world.stepUntil(() => group.moment === moment || group.isOver);
+    if (group.moment !== moment) return;
+    world.note(`amid a group: ${moment}`);
+    if (on.has("registry")) this.#count(`group dies: ${moment}`);
+    die(world);
   }
 
   /** It is this one's life that goes on. */
@@ -352,10 +372,10 @@ function volumeOf({ world: { volume } }: Tenant): ThreadsVolume {
   return volume;
 }
 
-/** The same deaths as in this one. */
+/** What concerns all, as in this one. */
 function asIn({ on }: Swarm, { having, without }: Bias): Bias {
   return {
-    having: new Set([...having, ...DEATHS.filter((name) => on.has(name))]),
-    without: new Set([...without, ...DEATHS.filter((name) => !on.has(name))]),
+    having: new Set([...having, ...COMMON.filter((name) => on.has(name))]),
+    without: new Set([...without, ...COMMON.filter((name) => !on.has(name))]),
   };
 }

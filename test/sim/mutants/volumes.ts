@@ -7,6 +7,7 @@ import { edit, inLivesWith, mutant, type Mutant } from "./mutant.ts";
 
 const GROUP = "src/core/creation-group.ts";
 const CREATION = "src/core/creation.ts";
+const MAKING = "src/core/store-making.ts";
 const SHELL = "src/engine/core-shell.ts";
 const HANDLE = "src/engine/snapshot-handle.ts";
 const LOOP = "workers/export/loop.ts";
@@ -22,6 +23,25 @@ export const VOLUME_MUTANTS: readonly Mutant[] = [
       GROUP,
       "else if (this.#members.every(({ at }) => at === halt)) for",
       'else if (halt !== "durable") member.creation.goOn();\n    else if (this.#members.every(({ at }) => at === halt)) for',
+    ),
+  ),
+  mutant(
+    "a member of a group is told to be made when its own origin is flushed (E-50)",
+    "The power fails, and of a group that somebody has heard of a part is older, or gone.",
+    edit(
+      GROUP,
+      "else if (this.#members.every(({ at }) => at === halt)) for",
+      'else if (halt === "durable") member.creation.goOn();\n    else if (this.#members.every(({ at }) => at === halt)) for',
+    ),
+  ),
+  mutant(
+    "a member of a group is registered before its store is durable (S-31, E-46)",
+    "The power fails amid the group, and the volume cannot be opened: what is registered has no header.",
+    edit(MAKING, 'this.#state = "formatting";', 'this.#state = "register";'),
+    edit(
+      MAKING,
+      '    assert(this.#state === "formatting", "the format is under way");\n    if (error === 0) this.#state = "register";\n',
+      "    if (error === 0) return;\n",
     ),
   ),
   mutant(

@@ -109,6 +109,14 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
       edit(ORIGIN, "    piece.length = settledStretch(volume, piece.offset, piece.length);\n", ""),
     ),
   ),
+  inLivesWith(
+    ["zeroes", "severalSnapshots", "largeRequests"],
+    mutant(
+      "a trim that is to preserve waits for nothing (E-16)",
+      "The old data is gone, and the snapshot reads zeroes.",
+      edit(ORIGIN, "if (!settledEverywhere(volume,", "if (piece.kind !== PieceKind.Trim && !settledEverywhere(volume,"),
+    ),
+  ),
   mutant(
     "an origin write looks before it announces itself (W_GEN)",
     "Creation drains, the write has found no snapshot, and goes on.",

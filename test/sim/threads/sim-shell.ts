@@ -25,6 +25,14 @@ export interface SimShellParts {
   readonly stopped: (worker: Channel) => void;
 }
 
+/** Of one creation. */
+export interface GroupedSteps {
+  /** It waits there; in a turn of its own. */
+  readonly reached: (halt: CreationHalt) => void;
+  /** At once. */
+  readonly stepped: (step: CreationStep) => void;
+}
+
 export class SimShell extends CoreShell {
   readonly notices: { readonly snapshot: number; readonly event: NoticeKind; readonly error: number }[] = [];
   readonly results = new Map<number, { readonly error: number }>();
@@ -35,8 +43,8 @@ export class SimShell extends CoreShell {
   /** Records on their way to the register, flushes of the origin, and answers on their way back. */
   records = 0;
   hasEnded = false;
-  /** Who hears that a creation of a group has come to a halt. */
-  readonly grouped = new Map<number, (halt: CreationHalt) => void>();
+  /** Who hears how far a creation of a group has come. */
+  readonly grouped = new Map<number, GroupedSteps>();
   readonly #engine: SimEngine;
   readonly #origin: FakeDisk;
 
@@ -78,10 +86,12 @@ export class SimShell extends CoreShell {
   }
 
   override creation(operation: number, step: CreationStep): void {
-    const reached = this.grouped.get(operation);
-    if (reached === undefined || step === "closing" || step === "opened") return;
+    const steps = this.grouped.get(operation);
+    if (steps === undefined) return;
+    steps.stepped(step);
+    if (step === "closing" || step === "opened") return;
     this.#later(() => {
-      if (!this.hasEnded) reached(step);
+      if (!this.hasEnded) steps.reached(step);
     });
   }
 

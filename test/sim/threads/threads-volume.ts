@@ -27,7 +27,7 @@ import type { Ask, CowSpec, SimRequest, SimVolume } from "../sim-volume.ts";
 import { SimClients } from "./sim-clients.ts";
 import { SimEnd } from "./sim-end.ts";
 import { SimEngine } from "./sim-engine.ts";
-import { SimShell } from "./sim-shell.ts";
+import { type GroupedSteps, SimShell } from "./sim-shell.ts";
 import { SimSnapshot } from "./sim-snapshot.ts";
 
 /** At most so many are in a life. */
@@ -50,7 +50,7 @@ export class ThreadsVolume implements SimVolume {
   readonly core: Core;
   readonly #options: ShellOptions;
   readonly #random: SeededRandom;
-  readonly #keepsTrims: boolean;
+  readonly keepsTrims: boolean;
   readonly #engine: SimEngine;
   readonly #number: number;
   readonly #originFile: number;
@@ -75,7 +75,7 @@ export class ThreadsVolume implements SimVolume {
     this.#shared = shared;
     this.#options = options;
     this.#random = options.random as SeededRandom;
-    this.#keepsTrims = swarm.keepsTrims;
+    this.keepsTrims = swarm.keepsTrims;
     const slowPercent = options.slowClients ?? 0;
     this.#engine = shared?.engine ?? new SimEngine(this.#random, exportWorkersMost(swarm), slowPercent);
     this.#number = this.#engine.join({
@@ -164,23 +164,35 @@ export class ThreadsVolume implements SimVolume {
     return operation;
   }
 
-  /** One of a group, which hears where it waits, and tells it to go on. */
+  /**
+   * One of a group, which hears how far it has come, and tells it to go on: with what others are told at once, but where gates close and open, which each
+   * volume's clients see in a moment of their own.
+   */
   createGrouped(
     index: number,
     spec: CowSpec,
-    reached: (halt: CreationHalt) => void,
+    steps: GroupedSteps,
   ): { readonly operation: number; readonly creation: GroupedCreation } {
     const snapshot = this.#introduce(index, spec);
     const operation = this.#nextOperation++;
-    this.#shell.grouped.set(operation, reached);
+    let at: CreationHalt | undefined;
+    const reached = (halt: CreationHalt): void => {
+      at = halt;
+      steps.reached(halt);
+    };
+    this.#shell.grouped.set(operation, { ...steps, reached });
     this.#whenKnown(snapshot, (loaded) =>
       this.core.createSnapshots(operation, [{ config: this.#config(snapshot), loaded }], true),
     );
     const tell = (news: (creation: GroupedCreation) => void): void =>
       this.#event(() => this.core.tellCreation(operation, news));
+    const goOn = (): void => tell((one) => one.goOn());
     return {
       operation,
-      creation: { goOn: () => tell((one) => one.goOn()), cancel: () => tell((one) => one.cancel()) },
+      creation: {
+        goOn: () => (at === "durable" ? goOn() : void this.#engine.later.push(goOn)),
+        cancel: () => tell((one) => one.cancel()),
+      },
     };
   }
 
@@ -301,7 +313,7 @@ export class ThreadsVolume implements SimVolume {
         name: this.#shared?.name ?? `v${this.#number}`,
         words: this.#words,
         originBytes: bytes.length,
-        keepsTrims: this.#keepsTrims,
+        keepsTrims: this.keepsTrims,
       },
       counters: this.#counters,
       origin: { file, align: blockBytes, inline: false },
