@@ -37,7 +37,7 @@ function roomOf(
   random: SeededRandom,
   volumeBytes: number,
 ): DrawnSpec["spec"] {
-  const small = (6 + random.below(6)) * MIB;
+  const small = (2 + Math.ceil((volumeBytes / MIB / 8) * (1 + random.below(3)))) * MIB;
   switch (kind) {
     case "roomy":
       return { size: Math.ceil((volumeBytes * 9) / 8 / MIB + 24) * MIB };

@@ -221,7 +221,7 @@ export class LivingVolume implements Shared {
       else same(rest, snapshot.rest, `${snapshot.exportName}, its rest`);
     } catch (error) {
       if (await this.isLost(snapshot)) return false;
-      throw error;
+      throw await this.#with(snapshot, error);
     }
     snapshot.chain?.judge(new Map([[this.name, snapshot.model]]));
     snapshot.chain = undefined;
@@ -256,6 +256,15 @@ export class LivingVolume implements Shared {
   /** A spec of the daemon's for its file. */
   deviceFor(name: string): string {
     return `${this.spec.folder}/${this.name}-${name}.cow`;
+  }
+
+  /** A wrong byte, with what is known of where it is. */
+  async #with(snapshot: LivingSnapshot, error: unknown): Promise<unknown> {
+    if (!(error instanceof Error) || this.life.daemon.process.isDown) return error;
+    const { kind, spec } = snapshot.drawn;
+    const merges = this.merging === undefined ? "" : `, ${this.merging.snapshot.name} merges`;
+    const view = JSON.stringify(await this.view(snapshot));
+    return new Error(`${error.message} (${kind} ${JSON.stringify(spec)}, ${view}${merges})`, { cause: error });
   }
 
   get #usersEnd(): number {

@@ -19,7 +19,7 @@ const values = driver("living", "A daemon with volumes under real clients, judge
     count(0),
     20,
   )
-  .option("--size <MIB>", "of the smallest volume", count(8), 16)
+  .option("--size <MIB>", "of the smallest volume", count(4), 16)
   .parse()
   .opts<{ minutes: number; seed?: number; kills: number; kernel: number; size: number }>();
 

@@ -10,12 +10,14 @@ import { ControlError } from "../../src/cli/control-client.ts";
 import { SECTOR } from "../soak/sector-model.ts";
 import type { ChainRecording } from "./chain.ts";
 import type { Recording } from "./export-model.ts";
-import type { Operation } from "./living-daemon.ts";
+import { Cut, type Operation } from "./living-daemon.ts";
 import type { LivingSnapshot } from "./living-snapshot.ts";
 import type { LivingVolume } from "./living-volume.ts";
 
 const CANCEL_PERCENT = 25;
 const ACTS_MAX = 4;
+/** Asked for while it cannot be made. */
+export const NOT_NOW = "not-now";
 
 type Phase = "asked" | "presented" | "cancelling";
 
@@ -147,37 +149,47 @@ export class Merging {
   }
 
   async #act(): Promise<void> {
-    const { random, life, name } = this.#volume;
-    const { daemon } = life;
+    const { random, life } = this.#volume;
     if (random.chance(40)) {
       if (await this.#change({ throttle: random.pick([1, 10, 50, 100]) })) life.done("throttle");
       return;
     }
     if (!(await this.#change({ paused: true }))) return;
     life.done("pause");
-    const isMerging = (await this.#volume.view(this.snapshot)).state === "merging";
-    // Its last step may have been under way.
-    if (isMerging && random.chance(50)) {
-      const body = { size: 16 * 2 ** 20, pool: "disk" };
-      const why = this.snapshot.group === undefined ? "merging" : "in-group";
-      await daemon.refuses(why, "DELETE", `/v1/volumes/${name}/snapshots/${this.snapshot.name}`);
-      await this.#refusesCreation(`/v1/volumes/${name}/snapshots/not-now`, body);
-      life.done("refusal");
-    }
+    if (random.chance(50)) await this.#refuse();
     for (const other of this.#volume.snapshots)
       if (other !== this.snapshot && random.chance(50)) await this.#volume.readQuietly(other);
     if (await this.#change({ paused: false })) life.done("resume");
   }
 
-  async #refusesCreation(path: string, body: object): Promise<void> {
-    const { daemon } = this.#volume.life;
+  /** Neither a snapshot nor a drop of this one while it merges. The step under way when it was paused may have been the last: then it is over. */
+  async #refuse(): Promise<void> {
+    const { life, name } = this.#volume;
+    const drop = `/v1/volumes/${name}/snapshots/${this.snapshot.name}?dryRun=true`;
+    const code = this.snapshot.group === undefined ? "merging" : "in-group";
+    await this.#refusedUnlessOver(() => life.daemon.refuses(code, "DELETE", drop));
+    const path = `/v1/volumes/${name}/snapshots/${NOT_NOW}`;
+    await this.#refusedUnlessOver(async () => {
+      const spec = { size: 16 * 2 ** 20, pool: "disk" };
+      const made = await life.daemon.ask("PUT", path, spec).catch((error: unknown) => {
+        if (error instanceof ControlError) return undefined;
+        throw error;
+      });
+      if (made === undefined) return;
+      await life.daemon.ended((await life.daemon.ask<Operation>("DELETE", path)).body.id, "done");
+      throw new Error(`${path}: a snapshot was made of a volume that merges`);
+    });
+    life.done("refusal");
+  }
+
+  async #refusedUnlessOver(refuse: () => Promise<void>): Promise<void> {
     try {
-      await daemon.ask("PUT", path, body);
+      await refuse();
     } catch (error) {
-      if (error instanceof ControlError) return;
-      throw error;
+      if (error instanceof Cut) throw error;
+      const { body } = await this.#volume.life.daemon.ask<Operation>("GET", `/v1/operations/${this.#id}`);
+      if (body.state !== "done") throw error;
     }
-    throw new Error(`${path}: a snapshot was made of a volume that merges`);
   }
 
   async #cancel(): Promise<void> {

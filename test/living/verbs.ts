@@ -12,7 +12,7 @@ import type { Recording } from "./export-model.ts";
 import { Cut, type Operation } from "./living-daemon.ts";
 import { LivingSnapshot } from "./living-snapshot.ts";
 import type { LivingVolume } from "./living-volume.ts";
-import { Merging } from "./merging.ts";
+import { Merging, NOT_NOW } from "./merging.ts";
 
 export const SNAPSHOTS_MAX = 3;
 const GIB: number = 1024 * MIB;
@@ -68,6 +68,7 @@ export class Verbs {
   async afterKill(): Promise<void> {
     await this.#settleMaking();
     await this.#settleAsked();
+    await this.#dropNotNow();
     const there = (await this.#daemon.snapshots(this.#volume.name)).map(({ name }) => name).sort();
     const expected = this.#volume.snapshots.map(({ name }) => name).sort();
     if (JSON.stringify(there) !== JSON.stringify(expected))
@@ -268,6 +269,12 @@ export class Verbs {
   }
 
   // ---- others ----
+
+  /** What was refused while a merge was under way may have been made when it had ended, and the answer was cut. */
+  async #dropNotNow(): Promise<void> {
+    const answer = await this.#daemon.ask<Operation>("DELETE", this.#pathOf(NOT_NOW));
+    if (answer.status === 202) await this.#daemon.ended(answer.body.id, "done");
+  }
 
   async #refuse(): Promise<void> {
     const { random, life, name } = this.#volume;
