@@ -3,7 +3,8 @@
  *
  *   create  written down ─▶ every place found ─▶ made at one moment, by the engine (E-40) ─▶ told ─▶ the group written, creation forgotten
  *             └─ the daemon dies: when all its volumes have been opened: all members are there: finished; else those that are there are dropped, and that is told
- *   drop    its members one after the other, each an operation of its own; the group is forgotten when all of them have been written down
+ *   drop    its members one after the other, each an operation of its own ─▶ told ─▶ the group is forgotten
+ *             └─ the daemon dies: when all its volumes have been opened: what is left of it is dropped
  */
 import type { Engine } from "../index.ts";
 import type { Journal } from "./journal.ts";
@@ -79,21 +80,19 @@ export class Groups {
     const group = own(state.now.groups, name);
     if (group === undefined) return [];
     for (const { volume, snapshot } of group.members) snapshots.wouldDrop(volume, snapshot, name);
-    const places = group.members.map(({ volume, snapshot }) => ({
-      volume,
-      snapshot,
-      cow: snapshots.has(volume, snapshot) ? snapshots.get(volume, snapshot).cow : undefined,
-    }));
+    // Those that are gone have been told of.
+    const there = group.members.filter(({ volume, snapshot }) => snapshots.has(volume, snapshot));
+    const places = there.map((member) => ({ member, cow: snapshots.get(member.volume, member.snapshot).cow }));
     const operations = [];
-    for (const { volume, snapshot, cow } of places)
-      operations.push(
-        await this.#parts.operations().start("drop", { volume, snapshot }, cow === undefined ? {} : { cow }),
-      );
-    // Whoever asks again after a crash in between drops what is left.
+    for (const { member, cow } of places)
+      operations.push(await this.#parts.operations().start("drop", { ...member }, { cow }));
+    const { created, members } = group;
+    const isTold = journal.find(({ type, data }) => type === "group-dropped" && data?.["created"] === created);
+    if (isTold === undefined) journal.add({ type: "group-dropped", data: { group: name, created, members } });
+    await journal.settled();
     await state.change((now) => {
       delete now.groups[name];
     });
-    journal.add({ type: "group-dropped", data: { group: name, members: group.members } });
     return operations;
   }
 
@@ -109,6 +108,21 @@ export class Groups {
       if (there.length === members.length) await this.#made(group, creation, { recovered: true });
       else await this.#undo(creation, there);
     }
+    for (const [name, { members, created }] of Object.entries(state.now.groups)) {
+      const isOpen = members.every(({ volume }) => volumes.get(volume).opened !== undefined);
+      if (isOpen && this.#isBeingDropped(members, created)) await this.drop(name);
+    }
+  }
+
+  /** No member goes alone: where one was to be dropped, all were. */
+  #isBeingDropped(members: readonly Member[], since: string): boolean {
+    return this.#parts.state.now.operations.some(
+      ({ kind, state, created, ...of }) =>
+        kind === "drop" &&
+        (state === "running" || state === "done") &&
+        created >= since &&
+        members.some(({ volume, snapshot }) => volume === of.volume && snapshot === of.snapshot),
+    );
   }
 
   async #create(name: string, asked: readonly AskedMember[]): Promise<number> {

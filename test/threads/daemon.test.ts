@@ -399,6 +399,32 @@ describe("groups", () => {
     expect(readdirSync(bench.file("pool"))).toEqual([]);
     expect((await bench.events()).filter(({ type }) => type === "snapshot-creation-undone")).toHaveLength(2);
   });
+
+  // The order had come to its first member, and whoever asked again was told of that one's drop a second time; who did not ask again had half a group.
+  test("one whose drop the daemon's end has cut is dropped whole at the next start, and told of once", async () => {
+    const bench = await withVolume("a", "b");
+    await bench.ask("PUT", "/v1/groups/g", MEMBERS);
+    const { groups } = (await bench.state()) as { groups: Record<string, { created: string; members: [] }> };
+    const { body: kept } = await bench.ask("GET", "/v1/volumes/b/snapshots/now");
+    const { body } = await bench.ask<{ operations: { id: string }[] }>("DELETE", "/v1/groups/g");
+    for (const { id } of body.operations) await bench.ask("GET", `/v1/operations/${id}?wait=60`);
+    expect(kept).toMatchObject({ group: "g" });
+    await bench.ask("PUT", "/v1/volumes/b/snapshots/now", SPEC);
+    await bench.stop();
+    const state = await StateFile.open(bench.file("state"));
+    await state.change((now) => {
+      Object.assign(now.groups, groups);
+      now.operations = now.operations.filter(({ volume }) => volume === "a");
+    });
+    await state.close();
+    await bench.start();
+    await expect.poll(async () => (await bench.ask("GET", "/v1/snapshots")).body).toEqual({ snapshots: [] });
+    expect((await bench.ask("GET", "/v1/groups")).body).toEqual({ groups: [] });
+    await bench.restart();
+    const told = (await bench.events()).map(({ type, volume }) => `${type} ${volume ?? "all"}`);
+    for (const one of ["snapshot-dropped a", "group-dropped all"])
+      expect(told.filter((line) => line === one)).toHaveLength(1);
+  });
 });
 
 /** Every second chunk of the volume: a merge takes so many runs in several steps. */
