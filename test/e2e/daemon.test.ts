@@ -1,5 +1,5 @@
 /**
- * The daemon as a process: spoken to by the command, and started by what starts daemons. How it lives, and is killed, is in living.test.ts.
+ * The daemon as a process: spoken to by the command, killed amid creations, and started by what starts daemons. How it lives is in living.test.ts.
  */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -12,6 +12,7 @@ import type { NbdClient } from "../support/nbd-client.ts";
 import { MAIN } from "../support/server.ts";
 
 const MIB = 2 ** 20;
+const KILLS = 5;
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
@@ -92,6 +93,65 @@ test("each command says what it has done, again when it is said again, and a ref
   expect(await daemon.stop()).toBe(0);
   expect(existsSync(daemon.file("control"))).toBe(false);
   expect(daemon.command("volume", "list")).toMatchObject({ code: 1, err: expect.stringMatching(/no daemon listens/) });
+});
+
+test("killed at whatever moment, it comes back with every snapshot that was answered, right, and no event twice (S-80)", {
+  timeout: 300_000,
+}, async () => {
+  const daemon = await running();
+  daemon.ok("volume", "add", "a", daemon.file("a.img"));
+  daemon.ok("pool", "create", "default", daemon.file("pool"));
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  console.log(`seed ${seed}`);
+  let random = seed;
+  const next = (below: number): number => {
+    random = (Math.imul(random, 1_103_515_245) + 12_345) & 0x7fff_ffff;
+    return random % below;
+  };
+  let model = dataPattern(4 * MIB, 1);
+  const made = new Map<string, Buffer>();
+  for (let round = 0; round < KILLS; round++) {
+    const client = await daemon.connect("a");
+    const at = 65_536 * next(60);
+    const data = dataPattern(65_536, 10 + round);
+    await client.write(at, data);
+    await client.flush();
+    model = Buffer.from(model);
+    data.copy(model, at);
+    const name = `s${round}`;
+    const making = spawn(process.execPath, [MAIN, "snapshot", "create", `a@${name}`, "--size", "8M"], {
+      env: { ...process.env, SNAPRING_CONTROL: `unix:${daemon.file("control")}` },
+    });
+    const answered = new Promise<boolean>((resolve) => making.once("exit", (code) => resolve(code === 0)));
+    // Within or behind the creation: the command alone takes some hundred milliseconds to start.
+    await Promise.race([answered, new Promise((resolve) => setTimeout(resolve, next(900)))]);
+    await daemon.kill();
+    const isAnswered = await answered;
+    await daemon.start(["--listen", `unix:${daemon.file("nbd")}`]);
+    const there = (daemon.json("snapshot", "list")["snapshots"] as { name: string }[]).map((one) => one.name);
+    if (isAnswered) expect(there).toContain(name);
+    if (there.includes(name)) made.set(name, model);
+    expect(there.sort()).toEqual([...made.keys()].sort());
+    for (const [snapshot, content] of made) {
+      const reader = await daemon.connect(`a@${snapshot}`);
+      expect((await reader.read(0, 4 * MIB)).equals(content), `${snapshot}, seed ${seed}`).toBe(true);
+    }
+  }
+  expect(await daemon.stop()).toBe(0);
+  const lines = [0, 1].map((n) => `state/events.${n}.jsonl`).filter((path) => existsSync(daemon.file(path)));
+  const events = lines
+    .flatMap((path) => readFileSync(daemon.file(path), "utf8").split("\n"))
+    .filter((line) => line.startsWith("{"));
+  const all = events
+    .map((line) => JSON.parse(line) as { id: number; type: string; snapshot?: string })
+    .sort((a, b) => a.id - b.id);
+  expect(all.map(({ id }) => id)).toEqual(all.map((_, i) => i + 1));
+  expect(
+    all
+      .filter(({ type }) => type === "snapshot-created")
+      .map(({ snapshot }) => snapshot)
+      .sort(),
+  ).toEqual([...made.keys()].sort());
 });
 
 test("a second daemon, a damaged state and a control socket in use are refused in words, and harm nothing", async () => {

@@ -9,6 +9,8 @@ import type { SeededRandom } from "../support/core/seeded-random.ts";
 const KIB = 1024;
 const ROUND_BYTES: number = 2 * 1024 * KIB;
 
+const SAID_MAX: number = 256 * KIB;
+
 export interface FioPlace {
   readonly uri: string;
   readonly offset: number;
@@ -61,8 +63,10 @@ export class FioRounds {
     const child = spawn("fio", this.#words(), { stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     let said = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (said += text));
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
+    // On a dead connection it says the same, again and again; the first words are those that count.
+    const hear = (text: string): void => void (said.length < SAID_MAX && (said += text));
+    child.stdout.setEncoding("utf8").on("data", hear);
+    child.stderr.setEncoding("utf8").on("data", hear);
     return new Promise((resolve, reject) => {
       child.once("error", reject);
       child.once("close", (code, signal) => {

@@ -255,6 +255,8 @@ class Life {
   async #kill(): Promise<void> {
     await this.#daemon.process.kill();
     this.#done("kill");
+    // Somebody may be waiting for the end of a round.
+    await Promise.all(this.#volumes.map(({ fio }) => fio.kill()));
   }
 
   /** Whoever spoke to the daemon knows that it is gone. */

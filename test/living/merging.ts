@@ -85,8 +85,7 @@ export class Merging {
     );
     if (found === undefined) {
       if (this.#phase !== "asked" || this.#operation !== undefined) throw new Error(`${this.#operation} is forgotten`);
-      this.#end();
-      return;
+      return this.#end();
     }
     this.#operation = found.id;
     if (this.#phase === "asked") return await this.#present();
@@ -209,10 +208,11 @@ export class Merging {
     const { origin, life, name } = this.#volume;
     const { snapshot } = this;
     const { recording, chain } = this.#endRecording();
-    // Nobody has written since: it is what was presented.
+    // Nobody has written since: it is what was presented. All of it is known at once, for what follows may be cut.
     snapshot.becomes(this.#volume.modelOfSnapshot(recording), chain);
     snapshot.rest = this.#presentedRest;
     origin.mayAlsoBe(this.#versions);
+    this.#end();
     const rest = await this.#volume.readOrigin();
     for (let at = 0; at < rest.length; at += SECTOR) {
       const isOneOf = [this.#presentedRest, this.#rest].some(
@@ -220,17 +220,16 @@ export class Merging {
       );
       if (!isOneOf) throw new Error(`volume ${name}: byte ${at} of its rest is neither merged nor as it was`);
     }
-    await this.#volume.readSnapshot(snapshot);
+    if (await this.#volume.readSnapshot(snapshot)) this.#volume.startUsersOf(snapshot);
     life.done("cancel");
-    this.#end();
   }
 
   async #done(): Promise<void> {
     const { recording, chain } = this.#endRecording();
     this.snapshot.becomes(this.#volume.modelOfSnapshot(recording), chain);
-    await this.#volume.readSnapshot(this.snapshot);
-    this.#volume.life.done("merged");
     this.#end();
+    if (await this.#volume.readSnapshot(this.snapshot)) this.#volume.startUsersOf(this.snapshot);
+    this.#volume.life.done("merged");
   }
 
   #endRecording(): { recording: Recording; chain: ChainRecording } {
@@ -243,6 +242,5 @@ export class Merging {
   #end(): void {
     if (this.#operation !== undefined) this.#volume.knownMerges.add(this.#operation);
     this.#volume.merging = undefined;
-    this.#volume.startUsersOf(this.snapshot);
   }
 }
