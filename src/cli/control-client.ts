@@ -69,16 +69,30 @@ export class ControlClient {
     return { status, body: value };
   }
 
-  /** Each event behind `after`, as they come, until the daemon ends. */
-  async *events(query: string, after: number | undefined): AsyncGenerator<Event> {
+  /**
+   * Each event behind `after`, as they come, until the daemon ends. `seen`: the id from which to go on, also behind events that are not told here. Rejects as `ask`
+   * does.
+   */
+  async *events(
+    query: string,
+    after: number | undefined,
+    seen: (id: number) => void = () => {},
+  ): AsyncGenerator<Event> {
     const headers = after === undefined ? {} : { "last-event-id": String(after) };
     const response = await this.#send("GET", `/v1/events${query}`, undefined, headers);
+    if ((response.statusCode ?? 0) >= 400) throw new ControlError(JSON.parse(await textOf(response)) as Problem);
     response.setEncoding("utf8");
     let rest = "";
+    let id: number | undefined;
     for await (const part of response as AsyncIterable<string>) {
       const lines = (rest + part).split("\n");
       rest = lines.pop() ?? "";
-      for (const line of lines) if (line.startsWith("data: ")) yield JSON.parse(line.slice("data: ".length)) as Event;
+      for (const line of lines) {
+        if (line.startsWith("id: ")) id = Number(line.slice("id: ".length));
+        if (line.startsWith("data: ")) yield JSON.parse(line.slice("data: ".length)) as Event;
+        // Only here the event is whole.
+        if (line === "" && id !== undefined) seen(id);
+      }
     }
   }
 

@@ -214,6 +214,38 @@ describe("events", () => {
     stream.destroy();
   });
 
+  // All were written at once, more than may wait unread: whoever was far behind was cut off before his first one, each time that he came back.
+  test("of a client that is far behind are all told, at the pace at which it reads, and it goes on with new ones", async () => {
+    const bench = await DaemonBench.open();
+    const { journal } = bench.daemon;
+    const many = 12_000;
+    for (let i = 0; i < many; i++) journal.add({ type: "snapshot", data: { padding: "x".repeat(300) } });
+    await journal.settled();
+    const stream = await open(bench, "/v1/events", { "last-event-id": "1" });
+    const ids = take(stream, journal.lastId);
+    const more = setInterval(() => journal.add({ type: "snapshot" }), 1);
+    try {
+      expect(await ids).toEqual(Array.from({ length: (await ids).length }, (_, i) => i + 2));
+    } finally {
+      clearInterval(more);
+      stream.destroy();
+    }
+    expect((await ids).length).toBeGreaterThan(many);
+  });
+
+  test("of a volume that nobody knows are refused, those of one that was there before are told", async () => {
+    const bench = await DaemonBench.open();
+    expect(await bench.ask("GET", "/v1/events?volume=typo")).toMatchObject({
+      status: 404,
+      body: { code: "not-found" },
+    });
+    await bench.addVolume("a");
+    await bench.ask("DELETE", "/v1/volumes/a");
+    const stream = await open(bench, "/v1/events?volume=a&after=0");
+    expect(await take(stream, 2)).toHaveLength(2);
+    stream.destroy();
+  });
+
   test("end with the daemon", async () => {
     const bench = await DaemonBench.open();
     const stream = await open(bench, "/v1/events");

@@ -36,10 +36,11 @@ async function watch(terminal: Terminal, volume: string | undefined, options: Wa
   let last = options.after ?? (body as { lastEventId: number }).lastEventId;
   for (;;) {
     try {
-      for await (const event of client.events(query, last)) {
-        last = event.id;
+      const seen = (id: number): void => {
+        last = id;
+      };
+      for await (const event of client.events(query, last, seen))
         terminal.out(options.json === true ? `${JSON.stringify(event)}\n` : line(event));
-      }
     } catch (error) {
       const isGone = error instanceof SnapringError || (error as NodeJS.ErrnoException).code === "ECONNRESET";
       if (!isGone) throw error;
