@@ -8,9 +8,10 @@
  * journal. One order after the other, so that who asks twice gets what the first has brought about.
  */
 import { Turns } from "../base/turns.ts";
-import type { Engine, SnapshotOptions, Volume } from "../index.ts";
+import type { Engine, Volume } from "../index.ts";
 import { ClientEvents } from "./client-events.ts";
 import type { Journal } from "./journal.ts";
+import { openingOptions } from "./policy.ts";
 import { Problem, type ProblemDetails, problemOf } from "./problem.ts";
 import type { SnapshotSpec, VolumeSpec } from "./state.ts";
 
@@ -32,23 +33,6 @@ export interface OwnedVolumeParts {
   readonly policy: (snapshot: string) => SnapshotSpec | undefined;
   /** How a merge that goes on from the last time is to go on. */
   readonly pace: () => MergePace;
-}
-
-/** What a policy is to the engine. */
-export function engineOptions({
-  store,
-  readOnly,
-  grow,
-  whenFull,
-  stallSeconds,
-}: SnapshotSpec): Partial<SnapshotOptions> {
-  return {
-    ...(store === undefined ? {} : { store }),
-    ...(readOnly === undefined ? {} : { readOnly }),
-    ...(grow === undefined || grow === null ? {} : { grow }),
-    ...(whenFull === undefined ? {} : { whenFull }),
-    ...(stallSeconds === undefined ? {} : { stallSeconds }),
-  };
 }
 
 export class OwnedVolume {
@@ -144,7 +128,8 @@ export class OwnedVolume {
         mergePercent,
         trim,
         direct: direct ?? "auto",
-        registered: ({ name }) => engineOptions(policy(name) ?? {}),
+        registered: ({ name }) =>
+          openingOptions(policy(name) ?? {}, (why) => log(`${this.name}@${name} has the default policy, for ${why}`)),
         log,
       },
       { signal: this.#closer.signal },

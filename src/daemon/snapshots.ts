@@ -13,7 +13,8 @@ import type { Journal } from "./journal.ts";
 import type { Operations, RunningOperation } from "./operations.ts";
 import { Making } from "./making.ts";
 import { checkSnapshotName, own, ownOr } from "./names.ts";
-import { engineOptions, type OwnedVolume } from "./owned-volume.ts";
+import type { OwnedVolume } from "./owned-volume.ts";
+import { changedSpec, engineOptions } from "./policy.ts";
 import type { Pools, StorePlace } from "./pools.ts";
 import { Problem, problemOf } from "./problem.ts";
 import { snapshotView, type SnapshotView } from "./snapshot-view.ts";
@@ -108,24 +109,27 @@ export class Snapshots {
     };
   }
 
-  /** At once, durable when it resolves. Throws a Problem. */
+  /** At once, durable when it resolves: what every opening takes, too. Throws a Problem (bad-request: it does not fit what the snapshot is). */
   async setPolicy(volume: string, name: string, policy: SnapshotPolicy): Promise<SnapshotView> {
     const owned = this.#parts.volumes.get(volume);
     if (!this.has(volume, name)) throw noSuch(volume, name);
-    const { grow, whenFull, stallSeconds } = policy;
+    const { store } = this.get(volume, name);
+    // Written down first: what is looked at again meanwhile (pool-limits.ts) is the new one.
+    const { grow, whenFull, stallSeconds } = await this.#parts.state.change((state) => {
+      const of = ownOr(state.snapshots, volume, () => ({}));
+      if (store === "N" && policy.whenFull === "overflow")
+        throw new Problem("bad-request", "a snapshot with a store in memory (N) has no state in which it overflows");
+      return (of[name] = changedSpec(own(of, name) ?? {}, policy));
+    });
     try {
       await owned.volume.setSnapshotPolicy(name, {
         ...(grow === undefined ? {} : { grow }),
         ...(whenFull === undefined ? {} : { whenFull }),
-        ...(stallSeconds === undefined ? {} : { stallSeconds }),
+        stallSeconds: stallSeconds ?? null,
       });
     } catch (error) {
       throw problemOf(error, `${volume}@${name}`);
     }
-    await this.#parts.state.change((state) => {
-      const of = ownOr(state.snapshots, volume, () => ({}));
-      of[name] = { ...own(of, name), ...policy };
-    });
     this.#parts.changed();
     return this.#view(owned, name);
   }

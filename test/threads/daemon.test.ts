@@ -339,6 +339,26 @@ describe("snapshots", () => {
     expect((await bench.ask<object>("PATCH", SNAPSHOT, { grow: null })).body).not.toHaveProperty("grow");
     expect((await bench.ask("PATCH", SNAPSHOT, {})).status).toBe(400);
   });
+
+  // The opening refused what PATCH had taken, and the volume was failed for good.
+  test("a policy that follows another leaves nothing that keeps the volume from being opened again", async () => {
+    const bench = await withVolume();
+    await bench.ask("PUT", SNAPSHOT, SPEC);
+    await bench.ask("PUT", "/v1/volumes/a/snapshots/po", { ...SPEC, store: "PO" });
+    await bench.ask("PATCH", SNAPSHOT, { whenFull: "stall", stallSeconds: 60 });
+    const { body } = await bench.ask<object>("PATCH", SNAPSHOT, { whenFull: "invalidate" });
+    expect(body).not.toHaveProperty("stallSeconds");
+    for (const [name, policy] of [
+      ["monday", { stallSeconds: 30 }],
+      ["po", { whenFull: "invalidate" }],
+    ] as const)
+      expect(await bench.ask("PATCH", `/v1/volumes/a/snapshots/${name}`, policy)).toMatchObject({
+        body: { code: "bad-request" },
+      });
+    await bench.restart();
+    expect((await bench.ask("GET", "/v1/volumes/a")).body).toMatchObject({ state: "open", snapshots: 2 });
+    expect((await bench.ask("GET", SNAPSHOT)).body).toMatchObject({ whenFull: "invalidate" });
+  });
 });
 
 describe("groups", () => {
@@ -562,7 +582,7 @@ describe("clients", () => {
   test("those that come and go are events, counted where there are many, and the volume says how many it has", async () => {
     const bench = await withVolume();
     const stays = await bench.connect("a");
-    expect((await bench.ask("GET", "/v1/volumes/a")).body).toMatchObject({ clients: 1 });
+    await expect.poll(async () => (await bench.ask("GET", "/v1/volumes/a")).body).toMatchObject({ clients: 1 });
     for (let i = 0; i < 20; i++) await (await bench.connect("a")).disconnect();
     await stays.disconnect();
     await expect.poll(async () => (await bench.ask("GET", "/v1/volumes/a")).body).toMatchObject({ clients: 0 });
