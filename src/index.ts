@@ -24,6 +24,7 @@ export {
   type GrowthOptions,
   type LevelDetails,
   type MergeOptions,
+  type MergeStart,
   type MergeStats,
   type MergeProgress,
   type Histogram,

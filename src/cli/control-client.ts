@@ -4,7 +4,11 @@
  *   command ─▶ HTTP on the Unix socket ─▶ daemon        what it refuses is a ControlError, in its own words
  */
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
+import { setTimeout } from "node:timers/promises";
 import { SnapringError } from "../base/errno.ts";
+
+const TRIES_MAX = 30;
+const AGAIN_MS = 1000;
 
 /** What a refusal of the daemon looks like (RFC 9457). */
 interface Problem {
@@ -60,13 +64,33 @@ export class ControlClient {
   }
 
   /** Rejects with a ControlError, or a SnapringError where no daemon answers. */
-  async ask(method: string, path: string, body?: unknown): Promise<Answer> {
-    const response = await this.#send(method, path, body, {});
+  async ask(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Answer> {
+    const response = await this.#send(method, path, body, headers);
     const text = await textOf(response);
     const status = response.statusCode ?? 0;
     const value: unknown = text === "" ? undefined : JSON.parse(text);
     if (status >= 400) throw new ControlError(value as Problem);
     return { status, body: value };
+  }
+
+  /** As `ask`, of what must not be done twice: asked again, under the same `key`, while the daemon goes and comes back. */
+  async askOnce(method: string, path: string, body: unknown, key: string): Promise<Answer> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.ask(method, path, body, { "idempotency-key": key });
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        // One that has never been there is a wrong address.
+        const isGone = code === "EIO" || code === "ECONNRESET" || (code === "ENOENT" && tries > 1);
+        if (!isGone || tries === TRIES_MAX || error instanceof ControlError) throw error;
+      }
+      await setTimeout(AGAIN_MS);
+    }
   }
 
   /**
@@ -96,7 +120,12 @@ export class ControlClient {
     }
   }
 
-  #send(method: string, path: string, body: unknown, headers: Record<string, string>): Promise<IncomingMessage> {
+  #send(
+    method: string,
+    path: string,
+    body: unknown,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<IncomingMessage> {
     const text = body === undefined ? undefined : JSON.stringify(body);
     const typed = text === undefined ? headers : { ...headers, "content-type": "application/json" };
     return new Promise((resolve, reject) => {

@@ -3,6 +3,7 @@
  *
  * `snapring merge ORIGIN COW` is another thing, without a daemon (commands/merge.ts). A file whose name is one of these words is written `./start`.
  */
+import { randomUUID } from "node:crypto";
 import type { Command } from "commander";
 import { pathOf } from "./control-client.ts";
 import {
@@ -18,6 +19,11 @@ import {
 import { notEmpty, optionValue, wholeNumber } from "./option-value.ts";
 import type { Terminal } from "./terminal.ts";
 
+interface StartOptions extends ControlOptions {
+  readonly throttle?: number;
+  readonly idempotencyKey?: string;
+}
+
 const throttled = optionValue(wholeNumber(1, 100));
 
 /** start, pause, resume, throttle, status. */
@@ -29,12 +35,18 @@ function start(terminal: Terminal): Command {
   return controlCommand("start", "roll a volume of the daemon's back to a snapshot, while clients are connected")
     .argument("<VOLUME@NAME>", "the snapshot", notEmpty)
     .option("--throttle <PERCENT>", "of the time that it may take (100)", throttled)
+    .option(
+      "--idempotency-key <KEY>",
+      "of this order: the same order with the same key is not carried out twice",
+      notEmpty,
+    )
     .option("--no-wait", "do not wait for its end")
-    .action(async (target: string, options: ControlOptions & { readonly throttle?: number }) => {
+    .action(async (target: string, options: StartOptions) => {
       const { volume, snapshot } = parseTarget(target);
       const client = clientOf(options);
       const path = `${pathOf("volumes", volume, "snapshots", snapshot)}/merge`;
-      const { body } = await client.ask("POST", path, { throttle: options.throttle });
+      const key = options.idempotencyKey ?? randomUUID();
+      const { body } = await client.askOnce("POST", path, { throttle: options.throttle }, key);
       show(terminal, options, await ended(terminal, client, options, body as Operation), text);
     });
 }

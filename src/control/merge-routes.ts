@@ -4,7 +4,7 @@
 import type { Daemon } from "../daemon/daemon.ts";
 import { responses } from "./answers.ts";
 import type { App } from "./app.ts";
-import { MergeBody, MergeChange, Operation, SnapshotParams, VolumeParams } from "./schemas.ts";
+import { KeyHeader, MergeBody, MergeChange, Operation, SnapshotParams, VolumeParams } from "./schemas.ts";
 
 export function mergeRoutes(app: App, { merges }: Daemon): void {
   app.post(
@@ -13,12 +13,15 @@ export function mergeRoutes(app: App, { merges }: Daemon): void {
       schema: {
         summary: "Roll the live volume back to this snapshot",
         params: SnapshotParams,
+        headers: KeyHeader,
         body: MergeBody,
         response: responses({ 202: Operation }),
       },
     },
-    async ({ params: { volume, snapshot }, body }, reply) =>
-      await reply.code(202).send(await merges.start(volume, snapshot, body.throttle)),
+    async ({ params: { volume, snapshot }, headers, body: { throttle } }, reply) => {
+      const operation = await merges.start(volume, snapshot, { throttle, key: headers["idempotency-key"] });
+      return await reply.code(202).send(operation);
+    },
   );
 
   app.get(

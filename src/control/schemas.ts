@@ -32,6 +32,21 @@ export const WaitQuery = Type.Object({
   ),
 });
 
+/** Other headers are for others. */
+export const KeyHeader = Type.Object(
+  {
+    "idempotency-key": Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 255,
+        description:
+          "Drawn by the client for this request and its repetitions: the same again is the same operation, also when it has ended",
+      }),
+    ),
+  },
+  { additionalProperties: true },
+);
+
 export const VolumeBody = Type.Object(
   {
     origin: text("Absolute path of the file or block device that holds the live volume"),

@@ -1,12 +1,16 @@
 /**
  * The merge of a volume, as an operation: rolls the live volume back to a snapshot while clients are connected (E-30…E-36).
  *
- *   start ─▶ written down ─▶ presented, and written down ─▶ … ─▶ merged, or cancelled (the origin stays half merged)
+ *   start ─▶ written down ─▶ presented, held ─▶ that written down ─▶ steps … ─▶ merged, or cancelled (the origin stays half merged)
  *                                └─ the daemon dies: the register knows that it merges, and the next opening goes on by itself.
- *                                   What is not merging any more then was merged before
+ *                                   What was written down as presented, and is not merging any more then, was merged before
+ *
+ * No step is taken before it is written down that it was presented: a merge may be over in a moment, and who did not know would merge again over what was written
+ * since. For the same reason a request that is said again when the merge is over needs its key, else it is another roll back.
  *
  * Pause, throttle and cancel are the operation's, and stand again after a restart.
  */
+import type { Volume } from "../index.ts";
 import type { Operation, Operations, RunningOperation } from "./operations.ts";
 import { FULL_PERCENT } from "./owned-volume.ts";
 import { Problem, problemOf } from "./problem.ts";
@@ -20,6 +24,13 @@ export interface MergesParts {
   readonly operations: () => Operations;
 }
 
+export interface MergeWish {
+  /** Percentage of the time that it may take. */
+  readonly throttle?: number | undefined;
+  /** The client's, of this request and its repetitions. */
+  readonly key?: string | undefined;
+}
+
 export class VolumeMerges {
   readonly #parts: MergesParts;
 
@@ -27,16 +38,20 @@ export class VolumeMerges {
     this.#parts = parts;
   }
 
-  /** Throws a Problem: not-found, not-open, merging. The same one again is the one under way. */
-  async start(volume: string, snapshot: string, throttle: number | undefined): Promise<Operation> {
+  /** Throws a Problem: not-found, not-open, merging, differs. The same one again is the one under way; under the same `key` also one that has ended. */
+  async start(volume: string, snapshot: string, how: MergeWish = {}): Promise<Operation> {
     const { volumes } = this.#parts;
+    const { throttle, key } = how;
+    const said = this.#operations.saidBefore("merge", { volume, snapshot }, key);
+    if (said !== undefined) return said;
     const opened = volumes.get(volume).volume;
     if (!opened.exports.slice(1).some(({ name }) => name === snapshot))
       throw new Problem("not-found", `there is no snapshot ${volume}@${snapshot}`);
     const other = this.#operations.running((one) => one.kind === "merge" && one.volume === volume);
     if (other !== undefined && other.snapshot !== snapshot)
       throw new Problem("merging", `${volume}@${other.snapshot} is merging (${other.id})`, { hint: "one at a time" });
-    return await this.#operations.start("merge", { volume, snapshot }, throttle === undefined ? {} : { throttle });
+    const params = throttle === undefined ? {} : { throttle };
+    return await this.#operations.start("merge", { volume, snapshot }, params, key);
   }
 
   /** A volume is open: a merge that goes on there, whoever has begun it, is an operation. */
@@ -60,18 +75,20 @@ export class VolumeMerges {
   ): Promise<Operation> {
     const { id } = this.#running(volume);
     const opened = this.#parts.volumes.get(volume).volume;
-    try {
-      if (how.throttle !== undefined) opened.setMergePercent(how.throttle);
-      if (how.paused === true) opened.pauseMerge();
-      if (how.paused === false) opened.resumeMerge();
-    } catch (error) {
-      throw problemOf(error, `volume ${volume}`);
-    }
     await this.#parts.state.change((state) => {
       const one = state.operations.find((other) => other.id === id);
       if (one !== undefined) Object.assign(one.params, JSON.parse(JSON.stringify(how)));
     });
-    return this.#operations.get(id);
+    const operation = this.#operations.get(id);
+    try {
+      if (how.throttle !== undefined) opened.setMergePercent(how.throttle);
+      // One that is held does as it is told when it has been noted as presented.
+      if (operation.params["presented"] === true && how.paused === true) opened.pauseMerge();
+      if (operation.params["presented"] === true && how.paused === false) opened.resumeMerge();
+    } catch (error) {
+      throw problemOf(error, `volume ${volume}`);
+    }
+    return operation;
   }
 
   /** The operation "merge". */
@@ -84,22 +101,34 @@ export class VolumeMerges {
     // It was begun before a restart, and is over: to begin again would take back what has been written since.
     if (!isGoingOn && params["presented"] === true) return undefined;
     volume.setMergePercent(typeof params["throttle"] === "number" ? params["throttle"] : FULL_PERCENT);
-    if (!isGoingOn) await volume.startMerge(snapshot);
+    if (!isGoingOn) await volume.startMerge(snapshot, { held: true });
     // Before its first step, or before a restart: nobody has waited for it who would have stopped it.
     if (signal.aborted && volume.stats().merge !== undefined) {
       await volume.stopMerge();
       throw cancelled(record);
     }
-    // One that has ended by now says so below.
-    if (params["paused"] === true && volume.stats().merge !== undefined) volume.pauseMerge();
     const merged = volume.merge(snapshot, {
       signal,
       onProgress: ({ fraction, left }) => operation.progress({ fraction, left, unit: "chunks" }),
     });
     merged.catch(() => {});
-    if (params["presented"] !== true) await operation.note({ presented: true });
+    await this.#noted(operation, volume);
     await merged;
     return undefined;
+  }
+
+  /** It takes its steps when it is written down that it was presented; where it cannot be, it is no merge. */
+  async #noted({ record, note }: RunningOperation, volume: Volume): Promise<void> {
+    try {
+      if (record.params["presented"] !== true) await note({ presented: true });
+    } catch (error) {
+      if (volume.stats().merge?.snapshot === record.snapshot) await volume.stopMerge();
+      throw error;
+    }
+    // One that has ended by now says so itself.
+    if (volume.stats().merge?.snapshot !== record.snapshot) return;
+    if (this.#operations.get(record.id).params["paused"] === true) volume.pauseMerge();
+    else volume.resumeMerge();
   }
 
   get #operations(): Operations {

@@ -14,6 +14,8 @@ import type { OperationRecord } from "./state.ts";
 import type { StateFile } from "./state-file.ts";
 
 const KEPT = 200;
+/** Of one operation. */
+const KEYS_MAX = 100;
 /** Its end cannot be written down: tried again. */
 const AGAIN_MS = 1000;
 
@@ -82,33 +84,56 @@ export class Operations {
     return this.#state.now.operations.find((record) => record.state === "running" && isIt(record));
   }
 
-  /** Durable when it resolves; it has begun by then. The same one that is under way is not begun a second time. */
+  /** Durable when it resolves; it has begun by then. The same one that is under way is not begun a second time, nor is one that was asked for under this `key` before. */
   async start(
     kind: OperationRecord["kind"],
     where: { readonly volume: string; readonly snapshot: string },
     params: Record<string, unknown> = {},
+    key?: string | undefined,
   ): Promise<Operation> {
     const { volume, snapshot } = where;
-    const record = await this.#state.change((state) => {
+    const keyed = key === undefined ? {} : { keys: [key] };
+    const { record, isNew } = await this.#state.change((state) => {
+      const said = state.operations.find(({ params: of }) => hasKey(of, key));
+      if (said !== undefined) return { record: sameWish(said, kind, where), isNew: false };
       const same = state.operations.find(
         (one) => one.state === "running" && one.kind === kind && one.volume === volume && one.snapshot === snapshot,
       );
-      if (same !== undefined && sameAsked(same.params, params)) return same;
+      if (same !== undefined && sameAsked(same.params, params)) {
+        if (key !== undefined) same.params["keys"] = withKey(same, key);
+        return { record: same, isNew: false };
+      }
       if (same !== undefined)
         throw new Problem("busy", `${volume}@${snapshot}: operation ${same.id} (${kind}) is under way already`);
       const id = `op-${state.nextOperation}`;
       const created = new Date().toISOString();
-      const made: OperationRecord = { id, kind, volume, snapshot, state: "running", created, params };
+      const made: OperationRecord = {
+        id,
+        kind,
+        volume,
+        snapshot,
+        state: "running",
+        created,
+        params: { ...params, ...keyed },
+      };
       state.nextOperation += 1;
       state.operations.push(made);
       forget(state.operations);
-      return made;
+      return { record: made, isNew: true };
     });
-    if (!this.#runs.has(record.id)) {
-      this.#tellBegin(record);
-      this.#begin(record);
-    }
+    if (isNew) this.#tellBegin(record);
+    if (record.state === "running" && !this.#runs.has(record.id)) this.#begin(record);
     return this.#shown(record);
+  }
+
+  /** What was asked for under this key. Throws a Problem (differs): it was something else. */
+  saidBefore(
+    kind: OperationRecord["kind"],
+    where: { readonly volume: string; readonly snapshot: string },
+    key: string | undefined,
+  ): Operation | undefined {
+    const said = this.#state.now.operations.find(({ params }) => hasKey(params, key));
+    return said === undefined ? undefined : this.#shown(sameWish(said, kind, where));
   }
 
   /** Those that the last daemon left behind, of one volume. */
@@ -272,6 +297,35 @@ export class Operations {
 /** What was noted since is not asked again. */
 function sameAsked(had: Record<string, unknown>, asked: Record<string, unknown>): boolean {
   return Object.entries(asked).every(([key, value]) => JSON.stringify(had[key]) === JSON.stringify(value));
+}
+
+function keysOf(params: Record<string, unknown>): readonly unknown[] {
+  const { keys } = params;
+  return Array.isArray(keys) ? keys : [];
+}
+
+function hasKey(params: Record<string, unknown>, key: string | undefined): boolean {
+  return key !== undefined && keysOf(params).includes(key);
+}
+
+/** Each of those who have asked for it may ask again when it has ended. Throws a Problem (busy): they are too many to be remembered. */
+function withKey({ id, params }: OperationRecord, key: string): readonly unknown[] {
+  const keys = [...keysOf(params), key];
+  if (keys.length > KEYS_MAX)
+    throw new Problem("busy", `operation ${id} is under way, and was asked for under ${KEYS_MAX} keys already`, {
+      hint: `wait for it: snapring operation wait ${id}`,
+    });
+  return keys;
+}
+
+function sameWish(
+  said: OperationRecord,
+  kind: OperationRecord["kind"],
+  { volume, snapshot }: { readonly volume: string; readonly snapshot: string },
+): OperationRecord {
+  if (said.kind === kind && said.volume === volume && said.snapshot === snapshot) return said;
+  const what = `${said.kind} ${said.volume}@${said.snapshot}`;
+  throw new Problem("differs", `the Idempotency-Key was that of another request: ${said.id} (${what})`);
 }
 
 function forget(operations: OperationRecord[]): void {

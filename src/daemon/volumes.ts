@@ -194,7 +194,8 @@ function paceOf(volume: string, { operations }: DaemonState): MergePace {
   const throttle = merge?.params["throttle"];
   return {
     percent: typeof throttle === "number" ? throttle : FULL_PERCENT,
-    paused: merge?.params["paused"] === true,
+    // What has not been noted as begun takes no step before it is (merges.ts).
+    paused: merge?.params["paused"] === true || (merge !== undefined && merge.params["presented"] !== true),
   };
 }
 

@@ -9,7 +9,8 @@
  * the snapshot is one of this moment, and may be dropped. What the register cannot be told stays presented, and is a failed merge.
  *
  * Events come after what was awaited for them: the first step waits until whoever ordered the merge has been answered, and, where the merge goes
- * on from the last time, until the volume is open. A merge that its volume's close cuts goes on at the next opening. Runs on main.
+ * on from the last time, until the volume is open. One that is held, or paused by then, takes none before it is resumed. A merge that its volume's close cuts goes
+ * on at the next opening. Runs on main.
  */
 import { AbortError, throwIfAborted } from "../base/abort-error.ts";
 import { errnoOf, SnapringError } from "../base/errno.ts";
@@ -46,6 +47,8 @@ export class Merges {
   readonly #parts: MergeParts;
   readonly #pacer: MergePacer;
   #run: Run | undefined;
+  /** Lets the first step look again whether it is held. */
+  #release: (() => void) | undefined;
   /** The origin is being handed back by itself. */
   #handing: Promise<void> | undefined;
   #closing = false;
@@ -66,7 +69,7 @@ export class Merges {
     return this.#run === undefined ? undefined : { snapshot: this.#run.handle.name, percent, paused: isPaused };
   }
 
-  /** After the step in progress nothing is merged until `resume`, or its end (E-26). Throws a SnapringError (ENOENT). */
+  /** After the step in progress, or before the first, nothing is merged until `resume`, or its end (E-26). Throws a SnapringError (ENOENT). */
   pause(): void {
     if (this.#run === undefined) throw none();
     this.#pacer.pause();
@@ -76,6 +79,7 @@ export class Merges {
   resume(): void {
     if (this.#run === undefined) throw none();
     this.#pacer.resume();
+    this.#release?.();
   }
 
   /** Of the merge under way and of later ones (E-26). Throws an OptionError. */
@@ -92,14 +96,16 @@ export class Merges {
   async close(): Promise<void> {
     this.#closing = true;
     this.#pacer.close();
+    this.#release?.();
     await this.#handing?.catch(() => {});
   }
 
-  /** Resolves when the snapshot is registered as merging, and presented in place of the origin. */
-  async start(handle: SnapshotHandle): Promise<void> {
+  /** Resolves when the snapshot is registered as merging, and presented in place of the origin. `held`: paused before its first step. */
+  async start(handle: SnapshotHandle, held = false): Promise<void> {
     if (this.#run?.handle === handle)
       throw new SnapringError("EBUSY", `${handle.name}: the snapshot is merging already`);
     const run = this.#begin(handle);
+    if (held) this.#pacer.pause();
     await run.presented;
     if (run.isStopping) throw stopped(handle);
   }
@@ -143,10 +149,14 @@ export class Merges {
     const index = run?.handle.index ?? core.merging;
     if (index < 0) throw none();
     if (run !== undefined) run.isStopping = true;
-    if (core.merging === index)
-      await this.#parts.operate(run?.handle.name ?? `snapshot ${index}`, (operation) =>
-        core.mergeStop(operation, index),
-      );
+    try {
+      if (core.merging === index)
+        await this.#parts.operate(run?.handle.name ?? `snapshot ${index}`, (operation) =>
+          core.mergeStop(operation, index),
+        );
+    } finally {
+      this.#release?.();
+    }
     await run?.ended.catch(() => {});
   }
 
@@ -182,6 +192,7 @@ export class Merges {
     if (run === undefined || this.#run !== run) return;
     this.#run = undefined;
     this.#pacer.resume();
+    this.#release?.();
   }
 
   #present({ name, index }: SnapshotHandle): Promise<void> {
@@ -194,6 +205,7 @@ export class Merges {
     const { shell, operate, notice } = this.#parts;
     await this.#open;
     await new Promise((resolve) => setImmediate(resolve));
+    await this.#released(run);
     if (run.isStopping || this.#closing) throw stopped(handle);
     this.#pacer.began();
     await operate(handle.name, (operation) => shell.core.mergeStart(operation, handle.index));
@@ -202,6 +214,14 @@ export class Merges {
     await this.#handing;
     this.#over(run);
     notice(handle.index, "merged", 0);
+  }
+
+  async #released(run: Run): Promise<void> {
+    while (this.#pacer.isPaused && !run.isStopping && !this.#closing)
+      await new Promise<void>((resolve) => {
+        this.#release = resolve;
+      });
+    this.#release = undefined;
   }
 
   async #handBack({ handle }: Run): Promise<void> {

@@ -157,10 +157,10 @@ export class RunningVolume extends EventEmitter<VolumeEvents> implements Member,
   }
 
   /** Resolves when the snapshot is presented (volume.ts, E-30…E-36). */
-  async startMerge(name: string): Promise<void> {
+  async startMerge(name: string, held: boolean): Promise<void> {
     this.#refuseDead();
     const handle = this.#snapshots.find(name);
-    await this.#orders.run(() => this.#snapshots.merges.start(handle)).catch(inWords);
+    await this.#orders.run(() => this.#snapshots.merges.start(handle, held)).catch(inWords);
   }
 
   /** The same to its end. A close does not wait for it: it goes on at the next opening. */

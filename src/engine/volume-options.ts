@@ -231,6 +231,12 @@ export interface MergeOptions {
   readonly onProgress?: ((progress: MergeProgress) => void) | undefined;
 }
 
+/** For `startMerge`. */
+export interface MergeStart {
+  /** It is presented, and paused before its first step: `resumeMerge` lets it go on. */
+  readonly held?: boolean | undefined;
+}
+
 /** What ends an operation before its time. */
 export interface AbortOptions {
   /** Once it is aborted the operation takes back what it has begun, and rejects with an AbortError (code ABORT_ERR; `cause`: the signal's reason). */

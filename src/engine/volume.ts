@@ -21,7 +21,14 @@ import { RunningVolume } from "./running-volume.ts";
 import type { VolumeStats } from "./stats.ts";
 import { checkSurroundings } from "./surroundings.ts";
 import type { ClientDetails, ExportInfo, SnapshotStatus, VolumeEvents } from "./volume-events.ts";
-import type { AbortOptions, CloseOptions, CreateOptions, GrowthOptions, MergeOptions } from "./volume-options.ts";
+import type {
+  AbortOptions,
+  CloseOptions,
+  CreateOptions,
+  GrowthOptions,
+  MergeOptions,
+  MergeStart,
+} from "./volume-options.ts";
 import type { SnapshotOptions, SnapshotPolicy, VolumeOptions } from "./volume-options.ts";
 import { checkWorkerEntries } from "./worker-entry.ts";
 
@@ -34,6 +41,7 @@ export type {
   GrowOptions,
   GrowthOptions,
   MergeOptions,
+  MergeStart,
   MergeProgress,
   RegisteredSnapshotInfo,
   SnapshotOptions,
@@ -203,10 +211,11 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
    * Resolves when the snapshot is presented in place of the origin, and will be at every opening until the merge has ended or is stopped. The end comes
    * as a `snapshot` event, never before this resolves: `merged` when the origin has been handed back (the snapshot is one of that moment then, and may
    * be dropped), `merge-stopped`, or `merge-failed` where it has come to a rest, and may be started again or stopped. Rejects with a SnapringError: ENOENT, EBUSY (a snapshot is
-   * merging already), EINVAL (it is invalid, or a store N), EPERM (a read-only volume).
+   * merging already), EINVAL (it is invalid, or a store N), EPERM (a read-only volume). `held`: nothing is copied back before `resumeMerge`, so that a program can
+   * write down first that it has begun.
    */
-  startMerge(name: string): Promise<void> {
-    return this.#held(this.#running.startMerge(name));
+  startMerge(name: string, { held = false }: MergeStart = {}): Promise<void> {
+    return this.#held(this.#running.startMerge(name, held));
   }
 
   /**
@@ -225,7 +234,7 @@ export class Volume extends EventEmitter<VolumeEvents> implements AsyncDisposabl
   }
 
   /**
-   * Holds the merge that is under way after the step in progress, until `resumeMerge`, or its end: the snapshot is presented in the origin's place meanwhile. It is not
+   * Holds the merge that is under way after the step in progress, or before its first, until `resumeMerge`, or its end: the snapshot is presented in the origin's place meanwhile. It is not
    * remembered: a merge goes on at the next opening. Throws a SnapringError (ENOENT) where none is under way.
    */
   pauseMerge(): void {

@@ -106,17 +106,28 @@ export class DaemonBench {
   }
 
   /** One request to the control socket. `body`: JSON, or as it stands where it is a text. */
-  async ask<T = Record<string, never>>(method: string, path: string, body?: unknown): Promise<Answer<T>> {
-    const { status, body: text } = await this.askText(method, path, body);
+  async ask<T = Record<string, never>>(
+    method: string,
+    path: string,
+    body?: unknown,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<Answer<T>> {
+    const { status, body: text } = await this.askText(method, path, body, more);
     return { status, body: (text === "" ? undefined : JSON.parse(text)) as T };
   }
 
-  askText(method: string, path: string, body?: unknown): Promise<Answer<string>> {
+  /** `more`: further headers. */
+  askText(
+    method: string,
+    path: string,
+    body?: unknown,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<Answer<string>> {
     return new Promise((resolve, reject) => {
       const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
       // node sends none with a DELETE by itself.
       const length = { "content-length": Buffer.byteLength(text ?? "") };
-      const headers = text === undefined ? {} : { "content-type": "application/json", ...length };
+      const headers = text === undefined ? more : { "content-type": "application/json", ...length, ...more };
       const sent: ClientRequest = request(
         { socketPath: this.file("control"), method, path, headers, agent: false },
         (response) => {

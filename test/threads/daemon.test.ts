@@ -523,6 +523,55 @@ describe("merges", () => {
     });
   });
 
+  // Whoever had no answer, and said it again when it was over, rolled back what had been written since.
+  test("one that is asked for again under its key is the same, also when it has ended, and after a restart", async () => {
+    const bench = await withVolume();
+    await bench.ask("PUT", SNAPSHOT, SPEC);
+    await (await bench.connect("a")).write(0, Buffer.alloc(MIB));
+    const merge = async (key: string, path = SNAPSHOT): Promise<{ status: number; body: { id: string } }> =>
+      await bench.ask<{ id: string }>("POST", `${path}/merge`, {}, { "idempotency-key": key });
+    const { body } = await merge("one");
+    expect((await bench.ask("GET", `/v1/operations/${body.id}?wait=60`)).body).toMatchObject({ state: "done" });
+    await (await bench.connect("a")).write(0, dataPattern(4096, 7));
+    expect((await merge("one")).body).toMatchObject({ id: body.id, state: "done" });
+    await bench.restart();
+    expect((await merge("one")).body).toMatchObject({ id: body.id, state: "done" });
+    expect((await (await bench.connect("a")).read(0, 4096)).equals(dataPattern(4096, 7))).toBe(true);
+    expect(await merge("one", "/v1/volumes/a/snapshots/other")).toMatchObject({
+      status: 409,
+      body: { code: "differs" },
+    });
+    const { body: another } = await merge("two");
+    expect((await bench.ask("GET", `/v1/operations/${another.id}?wait=60`)).body).toMatchObject({ state: "done" });
+    expect((await (await bench.connect("a")).read(0, 4096)).equals(bench.before("a").subarray(0, 4096))).toBe(true);
+  });
+
+  // It had merged by the time at which that was to be noted; the next start would have merged again, over what was written since.
+  test("one that cannot be noted as begun takes no step, is stopped and has failed", async () => {
+    const bench = await withVolume();
+    await bench.ask("PUT", SNAPSHOT, SPEC);
+    await (await bench.connect("a")).write(0, dataPattern(MIB, 7));
+    const merges = bench.daemon.volumes.get("a").volume;
+    const startMerge = merges.startMerge.bind(merges);
+    const begun = new Promise<void>((resolve) => {
+      merges.startMerge = async (name, how) => {
+        await startMerge(name, how);
+        await rename(bench.file("state"), bench.file("away"));
+        resolve();
+      };
+    });
+    const { body } = await bench.ask<{ id: string }>("POST", `${SNAPSHOT}/merge`);
+    await begun;
+    await expect.poll(async () => (await bench.ask("GET", SNAPSHOT)).body).toMatchObject({ state: "active" });
+    await rename(bench.file("away"), bench.file("state"));
+    expect((await bench.ask("GET", `/v1/operations/${body.id}?wait=60`)).body).toMatchObject({
+      state: "failed",
+      problem: { code: "state-unwritable" },
+    });
+    expect((await (await bench.connect("a")).read(0, MIB)).equals(dataPattern(MIB, 7))).toBe(true);
+    expect((await bench.connect("a@monday")).sizeBytes).toBe(ORIGIN_BYTES);
+  });
+
   test("one that is cancelled hands the volume back as it is", async () => {
     const bench = await withVolume();
     await bench.ask("PUT", SNAPSHOT, { size: 8 * MIB, chunkSize: 4096 });
@@ -540,9 +589,9 @@ describe("merges", () => {
     await scatter(bench);
     const merges = bench.daemon.volumes.get("a").volume;
     const startMerge = merges.startMerge.bind(merges);
-    // In the middle of its first step.
-    merges.startMerge = async (name) => {
-      await startMerge(name);
+    // Before it is known to whoever has ordered it.
+    merges.startMerge = async (name, how) => {
+      await startMerge(name, how);
       await bench.ask("DELETE", `/v1/operations/${id}`);
     };
     const { body } = await bench.ask<{ id: string }>("POST", `${SNAPSHOT}/merge`, { throttle: 1 });

@@ -226,6 +226,34 @@ test("E-26 E-36: a merge that is paused merges nothing and shows the same, goes 
   expect(firstDifference(await readAll(origin), merged)).toBe(-1);
 });
 
+test("E-26 E-36: a merge that is held, or paused before its first step, has taken none, and is stopped, or goes on, from there", async () => {
+  const { volume, merged } = await scene(true);
+  const { library } = volume;
+  const before = library.stats().snapshots[0].exceptions;
+  const live = await readAll(await volume.connect());
+  const turns = async (): Promise<void> => {
+    for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  for (const held of [true, false]) {
+    await library.startMerge("back", { held });
+    if (!held) library.pauseMerge();
+    await turns();
+    expect(library.stats().merge).toMatchObject({ snapshot: "back", paused: true });
+    expect(library.stats().snapshots[0].exceptions).toBe(before);
+    expect(firstDifference(await readAll(await volume.connect()), merged)).toBe(-1);
+    await library.stopMerge();
+    expect(library.stats().merge).toBeUndefined();
+    expect(firstDifference(await readAll(await volume.connect()), live)).toBe(-1);
+  }
+  await library.startMerge("back", { held: true });
+  const cut = expect(library.merge("back")).rejects.toMatchObject({ code: "ESHUTDOWN" });
+  await volume.close();
+  await cut;
+  await volume.open({ snapshots: [{ name: "back" }, { name: "other" }] });
+  await volume.library.merge("back");
+  expect(firstDifference(await readAll(await volume.connect()), merged)).toBe(-1);
+});
+
 /** `back` is half merged, slowly, and closed; what the volume shows is `merged`. */
 async function halfMerged(): Promise<Scene> {
   const half = await scene(true);

@@ -83,6 +83,30 @@ test("the same again is the one under way; another wish for the same snapshot is
   expect((await operations.start("grow", WHERE, { size: 512 })).id).not.toBe(first.id);
 });
 
+test("under a key it is begun once, whoever asks, also when it has ended, and the key is nobody else's", async () => {
+  const asked = { throttle: 25 };
+  const { id } = await operations.start("merge", WHERE, asked, "one");
+  expect((await operations.start("merge", WHERE, asked, "two")).id).toBe(id);
+  runs[0].end();
+  await operations.wait(id, LONG_SECONDS);
+  await restart();
+  for (const key of ["one", "two"]) {
+    expect(operations.saidBefore("merge", WHERE, key)).toMatchObject({ id, state: "done" });
+    expect(await operations.start("merge", WHERE, asked, key)).toMatchObject({ id, state: "done" });
+  }
+  await expect(operations.start("drop", WHERE, {}, "one")).rejects.toMatchObject({ code: "differs" });
+  expect(operations.saidBefore("merge", WHERE, "three")).toBeUndefined();
+  expect(runs).toHaveLength(0);
+  expect((await operations.start("merge", WHERE, asked)).id).not.toBe(id);
+});
+
+test("so many keys are kept of one operation, and who comes with a further one is told to wait", async () => {
+  const { id } = await operations.start("merge", WHERE, {}, "first");
+  const more = Array.from({ length: 99 }, (_, i) => operations.start("merge", WHERE, {}, `key ${i}`));
+  expect(new Set((await Promise.all(more)).map((one) => one.id))).toEqual(new Set([id]));
+  await expect(operations.start("merge", WHERE, {}, "last")).rejects.toMatchObject({ code: "busy" });
+});
+
 test("one that fails says why in the engine's words, also after a restart", async () => {
   const { id } = await operations.start("drop", WHERE);
   runs[0].fail(new SnapringError("EBUSY", "it merges", { hint: "wait" }));
