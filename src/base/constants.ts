@@ -262,6 +262,9 @@ export const INBOX_BYTES: number = 64 * 1024;
 /** A payload's rest of at least this length is received straight into its slot; less is copied from the inbox. */
 export const DIRECT_RECEIVE_BYTES: number = 16 * 1024;
 
+/** A reply without data: the widest header, an error, and a text for people. Each request has a place for one. */
+export const REPLY_BYTES_MAX = 128;
+
 /** Replies that one SENDMSG carries at most. */
 export const MAX_REPLIES_PER_SEND = 256;
 

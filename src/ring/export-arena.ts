@@ -17,6 +17,7 @@ import {
   MAX_REPLIES_PER_SEND,
   MAX_REQUESTS_PER_WORKER,
   MAX_WHOLE_BYTES,
+  REPLY_BYTES_MAX,
 } from "../base/constants.ts";
 import { alignUp } from "../base/units.ts";
 import { PAGE_BYTES, type SlotClass, slotArenaBytes } from "./slots.ts";
@@ -32,10 +33,8 @@ const LARGE_SLOTS: readonly SlotClass[] = [
 ];
 export const EXPORT_SLOTS: readonly SlotClass[] = [...SMALL_SLOTS, ...LARGE_SLOTS];
 
-/** A simple reply's header, for each request record. */
-const REPLY_HEADER_BYTES = 16;
 export const EXPORT_HEADERS = PAGE_BYTES;
-export const EXPORT_ZEROES: number = alignUp(EXPORT_HEADERS + MAX_REQUESTS_PER_WORKER * REPLY_HEADER_BYTES, PAGE_BYTES);
+export const EXPORT_ZEROES: number = alignUp(EXPORT_HEADERS + MAX_REQUESTS_PER_WORKER * REPLY_BYTES_MAX, PAGE_BYTES);
 export const EXPORT_ZERO_BYTES: number = 256 * 1024;
 export const EXPORT_SLOTS_AT: number = EXPORT_ZEROES + EXPORT_ZERO_BYTES;
 export const EXPORT_CONNECTIONS: number = EXPORT_SLOTS_AT + slotArenaBytes(EXPORT_SLOTS);

@@ -43,7 +43,7 @@ describe.each(CLIENTS)("who only looks, with the clients of $of", ({ program }) 
         can_zero: true,
         can_multi_conn: true,
         can_cache: true,
-        can_df: false,
+        can_df: true,
         block_size_minimum: 1,
         block_size_maximum: 67_108_864,
       });

@@ -8,8 +8,9 @@
  */
 import { SeededRandom } from "../support/core/seeded-random.ts";
 import { dataPattern } from "../support/data-pattern.ts";
-import { Cmd, encodeRequest } from "../support/nbd-client.ts";
+import { Cmd, CmdFlag, encodeRequest } from "../support/nbd-client.ts";
 import { infoData, Opt, u16, u32 } from "../support/nbd-negotiation.ts";
+import type { DialectName } from "../support/nbd-reply.ts";
 import type { Script } from "./script.ts";
 
 const KIB = 1024;
@@ -25,6 +26,8 @@ export class Grammar {
   #cookie = 0;
   /** Per cent of options and requests that are wrong in some way; drawn per connection. */
   #wrong = 0;
+  /** What its options have chosen, as far as they are right. */
+  #dialect: DialectName = "simple";
   /** This connection may send or ask for tens of mebibytes. */
   #large = false;
 
@@ -45,6 +48,7 @@ export class Grammar {
     this.#wrong = random.pick([0, 5, 20, 60]);
     this.#large = random.chance(12);
     this.#cookie = random.below(1_000_000) * 1000;
+    this.#dialect = "simple";
     const handshake = this.#handshake();
     const requests = random.chance(90) ? this.#requests() : [];
     let stream: Buffer = Buffer.concat([...handshake, ...requests]);
@@ -77,7 +81,8 @@ export class Grammar {
     for (let i = 0; i < count; i++) parts.push(count > 1000 ? repeated : this.#option());
     const name = random.pick(this.#names);
     if (random.chance(4)) parts.push(option(Opt.Abort, Buffer.alloc(random.pick([0, 0, 5]))));
-    else if (random.chance(30)) parts.push(option(Opt.ExportName, Buffer.from(name)));
+    else if (random.chance(this.#dialect === "extended" ? 3 : 30))
+      parts.push(option(Opt.ExportName, Buffer.from(name)));
     else parts.push(option(Opt.Go, this.#info(name)));
     return parts;
   }
@@ -89,9 +94,9 @@ export class Grammar {
       case 0:
         return option(Opt.List, Buffer.alloc(0));
       case 1:
-        return option(Opt.StructuredReply, Buffer.alloc(0));
+        return this.#speak(random.pick(["structured", "extended"] as const));
       case 2:
-        return option(random.pick([Opt.StartTls, Opt.ExtendedHeaders]), Buffer.alloc(0));
+        return option(Opt.StartTls, Buffer.alloc(0));
       case 3: {
         const query = Buffer.from("base:allocation");
         const name = Buffer.from(random.pick(this.#names));
@@ -103,10 +108,15 @@ export class Grammar {
     }
   }
 
+  #speak(dialect: DialectName): Buffer {
+    if (this.#dialect !== "extended") this.#dialect = dialect;
+    return option(dialect === "structured" ? Opt.StructuredReply : Opt.ExtendedHeaders, Buffer.alloc(0));
+  }
+
   #wrongOption(): Buffer {
     const random = this.#random;
     const name = random.pick(this.#names);
-    switch (random.below(12)) {
+    switch (random.below(13)) {
       case 0:
         return option(random.below(2 ** 31) * 2, this.#junk(random.below(300)));
       case 1:
@@ -138,6 +148,8 @@ export class Grammar {
         ]);
       case 10:
         return Buffer.concat([this.#junk(8), u32(Opt.List), u32(0)]);
+      case 11:
+        return option(random.pick([Opt.StructuredReply, Opt.ExtendedHeaders]), this.#junk(1 + random.below(9)));
       default:
         return option(Opt.ExportName, Buffer.from("x".repeat(random.pick([3, 4096, 4097]))));
     }
@@ -156,7 +168,7 @@ export class Grammar {
     const count = random.pick([0, 1, 3, 10, 40, random.chance(10) ? 700 : 20]);
     const parts: Buffer[] = [];
     for (let i = 0; i < count; i++) parts.push(...this.#request(count > 100));
-    if (random.chance(30)) parts.push(encodeRequest({ type: Cmd.Disc }, 0n));
+    if (random.chance(30)) parts.push(encodeRequest({ type: Cmd.Disc }, 0n, this.#dialect));
     if (random.chance(5)) parts.push(this.#junk(random.below(100)));
     return parts;
   }
@@ -179,16 +191,30 @@ export class Grammar {
     const zero = type === Cmd.Flush && !wrong;
     const length = zero ? 0 : this.#length(type, wrong, many);
     const offset = zero ? 0n : this.#offset(length, wrong);
-    const flags = wrong && random.chance(30) ? random.below(65_536) : random.pick([0, 0, 1]);
-    const magic = wrong && random.chance(5) ? random.below(2 ** 31) : 0x25609513;
+    const flags = wrong && random.chance(30) ? random.below(65_536) : random.pick([0, 0, 1]) | this.#fragments(type);
+    const magic = wrong && random.chance(5) ? { magic: random.below(2 ** 31) } : {};
     // A cookie twice is the client's own business; of reads, nobody could tell the replies apart.
     if (type === Cmd.Read || !random.chance(3)) this.#cookie += type === Cmd.Read ? 2 : 1;
+    const dialect = wrong && random.chance(3) ? random.pick(["simple", "extended"] as const) : this.#dialect;
+    const wide = dialect === "extended" && wrong ? this.#wide(type, length) : length;
     const header = encodeRequest(
-      { type, flags, offset, length, magic },
+      { type, flags, offset, length: wide, ...magic },
       BigInt(this.#cookie) << BigInt(random.pick([0, 0, 30])),
+      dialect,
     );
     if (type !== Cmd.Write) return wrong && random.chance(5) ? [header, this.#junk(random.below(60))] : [header];
     return [header, this.#payload(length, wrong)];
+  }
+
+  /** A read that must not be in pieces, where that can be said. */
+  #fragments(type: number): number {
+    return type === Cmd.Read && this.#dialect !== "simple" && this.#random.chance(30) ? CmdFlag.DontFragment : 0;
+  }
+
+  /** Lengths that only an extended request can have. */
+  #wide(type: number, length: number): number | bigint {
+    if (type === Cmd.Write || !this.#random.chance(20)) return length;
+    return this.#random.pick([2n ** 32n, 2n ** 53n, 2n ** 63n - 1n, 2n ** 64n - 1n, BigInt(length) + 2n ** 32n]);
   }
 
   #length(type: number, wrong: boolean, many: boolean): number {

@@ -11,13 +11,13 @@ import { HANDSHAKE_MS } from "../../src/base/constants.ts";
 import { ByteStream, StreamEnded, type Address } from "../support/byte-stream.ts";
 import { Cmd } from "../support/nbd-client.ts";
 import { Info, Rep } from "../support/nbd-negotiation.ts";
+import { type Asked, receivePiece } from "../support/nbd-reply.ts";
 import { type Content, type Effect, effectOf } from "./content.ts";
 import { type ExpectedOption, type ExpectedRequest, readStream, type Reading } from "./reference.ts";
 import type { Script } from "./script.ts";
 
 const GREETING = Buffer.from("NBDMAGICIHAVEOPT\0\x03", "latin1");
 const OPTION_REPLY_MAGIC = 0x3e889045565a9n;
-const REPLY_MAGIC = 0x67446698;
 const SIZE_AND_FLAGS = 10;
 const LINGER_MS = 60;
 /** A server that has not closed after so long never will. */
@@ -34,6 +34,8 @@ export class HostileClient {
   readonly #contents: ReadonlyMap<string, Content>;
   readonly #exports: readonly string[];
   readonly #open: Open[] = [];
+  /** Bytes of reads whose chunks are coming. */
+  readonly #received = new Map<ExpectedRequest, number>();
   /** Requests of the reading that were sent completely. */
   #sentRequests = 0;
   #sent = 0;
@@ -129,6 +131,7 @@ export class HostileClient {
       this.#answered += 1;
       for (;;) await this.#judgeReply(stream);
     } catch (error) {
+      if (error instanceof Ambiguous) return await this.#giveUp(stream);
       if (!(error instanceof StreamEnded)) throw error;
       this.#judgeEnd();
     }
@@ -179,32 +182,69 @@ export class HostileClient {
   }
 
   async #judgeReply(stream: ByteStream): Promise<void> {
-    const header = await stream.receive(16);
-    if (header.readUInt32BE(0) !== REPLY_MAGIC) throw new Error(`not a reply: ${header.toString("hex")}`);
-    const error = header.readUInt32BE(4);
-    const cookie = header.readBigUInt64BE(8);
+    const { dialect } = this.#reading;
+    const piece = await receivePiece(stream, dialect, (cookie, error) => this.#asked(cookie, error));
+    const { cookie, requestOffset, done, at, data } = piece;
+    // An error behind chunks of data is legal for every read that was begun.
+    const error = piece.error;
     const fits = ({ request }: Open): boolean => request.cookie === cookie && request.errors.includes(error);
-    const lengths = new Set(
-      this.#open.filter(fits).map(({ request }) => (request.type === Cmd.Read ? request.length : 0)),
-    );
-    // Cookies that a client gives twice leave open which reply this is, and so where the next one begins.
-    if (error === 0 && lengths.size > 1) return this.#giveUp(stream);
-    const index = this.#open.findIndex(fits);
-    if (index === -1) throw new Error(`no request that was sent has the reply ${header.toString("hex")}`);
-    const { request, effect } = this.#open.splice(index, 1)[0]!;
-    if (effect !== undefined) effect.certain = true;
-    if (error === 0 && request.type === Cmd.Read && request.length > 0) {
-      const data = await stream.receive(request.length);
-      this.#contents.get(this.#reading.entered!.name)!.check(request.offset, data);
+    // Where a cookie was given twice, what answers a read tells itself by its data.
+    const isMeant = ({ request: { type, length, rawOffset } }: Open): boolean =>
+      (data.length === 0 || (type === Cmd.Read && length > 0)) &&
+      (requestOffset === undefined || requestOffset === rawOffset);
+    const isWhole = ({ request }: Open): boolean =>
+      error !== 0 || data.length > 0 || request.type !== Cmd.Read || this.#left(request) === 0;
+    const all = this.#open.map((one, i) => (fits(one) && isMeant(one) ? i : -1)).filter((i) => i >= 0);
+    const index = all.find((i) => isWhole(this.#open[i]!)) ?? all[0] ?? -1;
+    if (index === -1) throw new Error(`no request that was sent has the reply ${cookie} with error ${error}`);
+    const { request, effect } = this.#open[index]!;
+    if (data.length > 0) {
+      const from = at ?? request.offset;
+      if (from < request.offset || from + data.length > request.offset + request.length)
+        throw new Error(`${data.length} bytes from ${from} on were not asked for`);
+      this.#contents.get(this.#reading.entered!.name)!.check(from, data);
+      this.#received.set(request, (this.#received.get(request) ?? 0) + data.length);
     }
+    if (!done) return;
+    if (error === 0 && request.type === Cmd.Read && this.#left(request) !== 0)
+      throw new Error(`${this.#left(request)} bytes of ${request.length} have not come`);
+    // Of a cookie that was given twice nobody knows which of them has happened.
+    const isOnly = this.#open.filter((one) => one.request.cookie === cookie).length === 1;
+    this.#open.splice(index, 1);
+    if (effect !== undefined && isOnly) effect.certain = true;
     this.replies += 1;
+  }
+
+  /** Bytes of a read that have not come. */
+  #left(request: ExpectedRequest): number {
+    return request.length - (this.#received.get(request) ?? 0);
+  }
+
+  /** Cookies that a client gives twice leave open which reply this is, and so where the next one begins. */
+  #asked(cookie: bigint, error: number | undefined): Asked {
+    const { dialect } = this.#reading;
+    const isMeant = (errors: readonly number[]): boolean => error === undefined || errors.includes(error);
+    const open = this.#open.filter(({ request }) => request.cookie === cookie && isMeant(request.errors));
+    const lengths = new Set(open.map(({ request: { type, length } }) => (type === Cmd.Read ? length : 0)));
+    if (dialect === "simple" && error === 0 && lengths.size > 1) throw new Ambiguous();
+    const [request] = open.map((one) => one.request);
+    if (request === undefined) throw new Error(`no request that was sent has the cookie ${cookie}`);
+    const isRead = request.type === Cmd.Read;
+    const length = isRead ? request.length : 0;
+    const offsets = open.map(({ request: { rawOffset } }) => rawOffset);
+    return { length: isRead && dialect !== "simple" ? -1 : length, offsets };
   }
 
   /** Read on and judge nothing more, but the end. */
   async #giveUp(stream: ByteStream): Promise<void> {
     this.#unjudged = true;
     for (const { effect } of this.#open) if (effect !== undefined) effect.certain = false;
-    for (;;) await stream.receive(1);
+    try {
+      for (;;) await stream.receive(1);
+    } catch (error) {
+      if (!(error instanceof StreamEnded)) throw error;
+      this.#judgeEnd();
+    }
   }
 
   /** The stream has ended. */
@@ -227,6 +267,9 @@ export class HostileClient {
     return [...this.#contents.values()][0]!.sizeBytes;
   }
 }
+
+/** Nobody can tell any more what the next bytes are. */
+class Ambiguous extends Error {}
 
 function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));

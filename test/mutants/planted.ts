@@ -866,6 +866,47 @@ const OF_ANOTHER: readonly Planted[] = [
   ),
 ];
 
+const CHUNKS = "test/unit/workers/export-chunks.test.ts";
+
+const DIALECTS: readonly Planted[] = [
+  planted(
+    CHUNKS,
+    "an error in the middle of a read ends the stream of every client",
+    "A client that could go on after a bad sector loses its connection.",
+    edit(
+      "workers/export/reply-sender.ts",
+      "if (request.error !== 0 && !request.hasChunks) connection.broken = true;",
+      "if (request.error !== 0) connection.broken = true;",
+    ),
+  ),
+  planted(
+    CHUNKS,
+    "a read in one piece announces its first part alone",
+    "What follows is out of step.",
+    edit(
+      "workers/export/reply-sender.ts",
+      "const end = request.hasChunks ? request.end : request.last;",
+      "const { end } = request;",
+    ),
+  ),
+  planted(
+    CHUNKS,
+    "the next client in a place speaks as the one before",
+    "It gets replies that it cannot read.",
+    edit(READER, "    connection.dialect = handshake.dialect;\n", ""),
+  ),
+  planted(
+    "test/unit/nbd/dialect.test.ts",
+    "an extended reply names where its request was understood to begin",
+    "A request far beyond the end, which a client may send by mistake, ends the thread that reads it.",
+    edit(
+      "src/nbd/wire/dialect.ts",
+      "  view.setInt32(at + 16, to.offsetHigh);\n  view.setInt32(at + 20, to.offsetLow);\n",
+      "  writeU64BE(view, at + 16, to.first);\n",
+    ),
+  ),
+];
+
 export const PLANTED: readonly Planted[] = [
   ...THE_FIVE,
   ...ROOM,
@@ -875,4 +916,5 @@ export const PLANTED: readonly Planted[] = [
   ...FLUSHES,
   ...COUNTS,
   ...OF_ANOTHER,
+  ...DIALECTS,
 ];

@@ -9,10 +9,11 @@ import type { Address } from "./byte-stream.ts";
 import { ByteStream, StreamEnded } from "./byte-stream.ts";
 import type { Entered } from "./nbd-negotiation.ts";
 import { Negotiation, u16, u32 } from "./nbd-negotiation.ts";
+import { type DialectName, receivePiece, type ReplyPiece } from "./nbd-reply.ts";
 
 export const Cmd = { Read: 0, Write: 1, Disc: 2, Flush: 3, Trim: 4, Cache: 5, WriteZeroes: 6, BlockStatus: 7 } as const;
 
-export const CmdFlag = { Fua: 1, NoHole: 2, DontFragment: 4, RequestOne: 8, FastZero: 16 } as const;
+export const CmdFlag = { Fua: 1, NoHole: 2, DontFragment: 4, RequestOne: 8, FastZero: 16, PayloadLength: 32 } as const;
 
 export const Transmission = {
   HasFlags: 1,
@@ -21,18 +22,19 @@ export const Transmission = {
   SendFua: 8,
   SendTrim: 32,
   SendWriteZeroes: 64,
+  SendDf: 128,
   CanMultiConn: 256,
   SendCache: 1024,
 } as const;
 
 const REQUEST_MAGIC = 0x25609513;
-const REPLY_MAGIC = 0x67446698;
+const EXTENDED_REQUEST_MAGIC = 0x21e41c71;
 
 export interface Request {
   readonly type: number;
   readonly flags?: number;
   readonly offset?: number | bigint;
-  readonly length?: number;
+  readonly length?: number | bigint;
   /** By default none; its length need not be `length`. */
   readonly payload?: Uint8Array;
   /** By default correct. */
@@ -44,6 +46,10 @@ export interface Reply {
   readonly error: number;
   /** Of a successful read; else empty. */
   readonly data: Buffer;
+  /** What the server has said of the error, where its dialect has a place for it. */
+  readonly text: string;
+  /** Pieces that the reply came in. */
+  readonly pieces: number;
 }
 
 export class NbdFailure extends Error {
@@ -57,8 +63,15 @@ export class NbdFailure extends Error {
 }
 
 interface Pending {
-  /** Bytes that follow a successful reply. */
+  /** Bytes that a successful reply has, and where they are read from. */
   readonly length: number;
+  readonly offset: bigint;
+  readonly isRead: boolean;
+  data: Buffer;
+  received: number;
+  pieces: number;
+  error: number;
+  text: string;
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -67,22 +80,25 @@ export class NbdClient {
   readonly stream: ByteStream;
   readonly sizeBytes: number;
   readonly flags: number;
+  readonly #dialect: DialectName;
   readonly #pending = new Map<bigint, Pending>();
   #cookie = 0xc00c_1e00_0000_0000n;
   #failure: unknown;
 
-  constructor(stream: ByteStream, entered: Entered) {
+  constructor(stream: ByteStream, entered: Entered, dialect: DialectName = "simple") {
     this.stream = stream;
+    this.#dialect = dialect;
     this.sizeBytes = entered.sizeBytes;
     this.flags = entered.flags;
     void this.#receiveReplies();
   }
 
   /** Connect and enter an export by GO. */
-  static async open(address: Address, name = ""): Promise<NbdClient> {
+  static async open(address: Address, name = "", dialect: DialectName = "simple"): Promise<NbdClient> {
     const negotiation = await Negotiation.open(address);
     negotiation.sendFlags();
-    return new NbdClient(negotiation.stream, await negotiation.go(name));
+    await negotiation.speak(dialect);
+    return new NbdClient(negotiation.stream, await negotiation.go(name), dialect);
   }
 
   /** The same over a socket that is connected. */
@@ -100,14 +116,17 @@ export class NbdClient {
   /** Send a request as it is; resolves with its reply, rejects with StreamEnded where the connection ends before it. */
   request(request: Request): Promise<Reply> {
     const cookie = this.#cookie++;
-    const header = encodeRequest(request, cookie);
+    const header = encodeRequest(request, cookie, this.#dialect);
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) {
         reject(this.#failure);
         return;
       }
-      const length = request.type === Cmd.Read ? (request.length ?? 0) : 0;
-      this.#pending.set(cookie, { length, resolve, reject });
+      const isRead = request.type === Cmd.Read;
+      const length = isRead ? Number(request.length ?? 0) : 0;
+      const offset = BigInt(request.offset ?? 0);
+      const state = { received: 0, pieces: 0, error: 0, text: "", data: NO_DATA };
+      this.#pending.set(cookie, { length, offset, isRead, ...state, resolve, reject });
       if (request.payload === undefined) this.stream.send(header);
       else this.stream.send(header, request.payload);
     });
@@ -121,15 +140,15 @@ export class NbdClient {
     await this.#succeed("write", { type: Cmd.Write, flags, offset, length: payload.length, payload });
   }
 
-  async zeroes(offset: number, length: number, flags = 0): Promise<void> {
+  async zeroes(offset: number, length: number | bigint, flags = 0): Promise<void> {
     await this.#succeed("write zeroes", { type: Cmd.WriteZeroes, flags, offset, length });
   }
 
-  async trim(offset: number, length: number, flags = 0): Promise<void> {
+  async trim(offset: number, length: number | bigint, flags = 0): Promise<void> {
     await this.#succeed("trim", { type: Cmd.Trim, flags, offset, length });
   }
 
-  async cache(offset: number, length: number, flags = 0): Promise<void> {
+  async cache(offset: number, length: number | bigint, flags = 0): Promise<void> {
     await this.#succeed("cache", { type: Cmd.Cache, flags, offset, length });
   }
 
@@ -139,7 +158,7 @@ export class NbdClient {
 
   /** Say goodbye, and wait until the server has closed. Replies that were pending come first. */
   async disconnect(): Promise<void> {
-    this.stream.send(encodeRequest({ type: Cmd.Disc }, 0n));
+    this.stream.send(encodeRequest({ type: Cmd.Disc }, 0n, this.#dialect));
     await this.stream.ended();
     this.stream.destroy();
   }
@@ -168,27 +187,54 @@ export class NbdClient {
   }
 
   async #receiveReply(): Promise<void> {
-    const header = await this.stream.receive(16);
-    if (header.readUInt32BE(0) !== REPLY_MAGIC) throw new Error(`not a simple reply: ${header.toString("hex")}`);
-    const error = header.readUInt32BE(4);
-    const cookie = header.readBigUInt64BE(8);
+    const piece = await receivePiece(this.stream, this.#dialect, (cookie) => {
+      const { length, offset, isRead } = this.#pendingOf(cookie);
+      return { length: isRead && this.#dialect !== "simple" ? -1 : length, offsets: [offset] };
+    });
+    const pending = this.#pendingOf(piece.cookie);
+    pending.pieces += 1;
+    if (piece.error !== 0 && pending.error === 0) [pending.error, pending.text] = [piece.error, piece.text];
+    if (piece.data.length > 0) take(pending, piece);
+    if (!piece.done) return;
+    const { error, text, pieces, length, received } = pending;
+    if (error === 0 && received !== length) throw new Error(`${received} bytes of ${length} have come`);
+    this.#pending.delete(piece.cookie);
+    pending.resolve({ error, text, pieces, data: error === 0 ? pending.data : NO_DATA });
+  }
+
+  #pendingOf(cookie: bigint): Pending {
     const pending = this.#pending.get(cookie);
-    if (pending === undefined) throw new Error(`reply to a request that is not pending: ${header.toString("hex")}`);
-    const length = error === 0 ? pending.length : 0;
-    const data = length === 0 ? Buffer.alloc(0) : await this.stream.receive(length);
-    this.#pending.delete(cookie);
-    pending.resolve({ error, data });
+    if (pending === undefined) throw new Error(`reply to a request that is not pending: ${cookie}`);
+    return pending;
   }
 }
 
-/** The 28 bytes of a request's header. */
-export function encodeRequest(request: Request, cookie: bigint): Buffer {
-  const header = Buffer.alloc(28);
-  u32(request.magic ?? REQUEST_MAGIC).copy(header, 0);
-  u16(request.flags ?? 0).copy(header, 4);
+const NO_DATA = Buffer.alloc(0);
+
+function take(pending: Pending, { at, data }: ReplyPiece): void {
+  const from = at === undefined ? 0 : at - Number(pending.offset);
+  if (from < 0 || from + data.length > pending.length) throw new Error("data that was not asked for");
+  pending.received += data.length;
+  if (data.length === pending.length) {
+    pending.data = data;
+    return;
+  }
+  if (pending.data.length === 0) pending.data = Buffer.alloc(pending.length);
+  data.copy(pending.data, from);
+}
+
+/** A request's header. */
+export function encodeRequest(request: Request, cookie: bigint, dialect: DialectName = "simple"): Buffer {
+  const isExtended = dialect === "extended";
+  const header = Buffer.alloc(isExtended ? 32 : 28);
+  u32(request.magic ?? (isExtended ? EXTENDED_REQUEST_MAGIC : REQUEST_MAGIC)).copy(header, 0);
+  // What a good client says of every write.
+  const announced = isExtended && request.type === Cmd.Write ? CmdFlag.PayloadLength : 0;
+  u16((request.flags ?? 0) | announced).copy(header, 4);
   u16(request.type).copy(header, 6);
   header.writeBigUInt64BE(cookie, 8);
   header.writeBigUInt64BE(BigInt(request.offset ?? 0), 16);
-  u32(request.length ?? 0).copy(header, 24);
+  if (isExtended) header.writeBigUInt64BE(BigInt(request.length ?? 0), 24);
+  else u32(Number(request.length ?? 0)).copy(header, 24);
   return header;
 }

@@ -5,6 +5,7 @@
  */
 import type { Address } from "./byte-stream.ts";
 import { ByteStream } from "./byte-stream.ts";
+import type { DialectName } from "./nbd-reply.ts";
 
 export const Opt = {
   ExportName: 1,
@@ -27,6 +28,7 @@ export const Rep = {
   Invalid: 0x8000_0003,
   Unknown: 0x8000_0006,
   TooBig: 0x8000_0009,
+  ExtendedHeadersRequired: 0x8000_000a,
 } as const;
 
 export const Info = { Export: 0, Name: 1, Description: 2, BlockSize: 3 } as const;
@@ -93,6 +95,14 @@ export class Negotiation {
       replies.push(reply);
       if (reply.type === Rep.Ack || reply.type >= 0x8000_0000) return replies;
     }
+  }
+
+  /** How requests and replies are spoken from here on; throws where it is refused. */
+  async speak(dialect: DialectName): Promise<void> {
+    if (dialect === "simple") return;
+    const option = dialect === "structured" ? Opt.StructuredReply : Opt.ExtendedHeaders;
+    const [reply] = await this.ask(option);
+    if (reply?.type !== Rep.Ack) throw new Error(`${dialect} replies refused: ${reply?.data.toString()}`);
   }
 
   /** GO; throws where it is refused. */

@@ -53,6 +53,8 @@ export class Admission {
     request.begin(connection.index, target.handler, operation, fields, error);
     request.durable = (fields.flags & CommandFlag.Fua) !== 0;
     request.noHole = (fields.flags & CommandFlag.NoHole) !== 0;
+    request.isRead = fields.type === Command.Read;
+    request.hasChunks = connection.dialect.hasChunks && (fields.flags & CommandFlag.DontFragment) === 0;
     request.startedAt = this.#context.now;
     if (!this.#provide(connection, request, share)) {
       request.over();

@@ -9,8 +9,7 @@
 import { assert } from "../../src/base/assert.ts";
 import { DIRECT_RECEIVE_BYTES, INBOX_BYTES } from "../../src/base/constants.ts";
 import { Handshake } from "../../src/nbd/wire/handshake.ts";
-import { REQUEST_BYTES } from "../../src/nbd/wire/protocol.ts";
-import { decodeRequest, newRequestFields } from "../../src/nbd/wire/request.ts";
+import { newRequestFields } from "../../src/nbd/wire/request.ts";
 import { judgeRequest, payloadBytes, Verdict } from "../../src/nbd/wire/validate.ts";
 import { IoOp } from "../../src/ring/io-descriptor.ts";
 import { Message } from "../../src/ring/messages.ts";
@@ -236,6 +235,7 @@ export class ConnectionReader {
     assert(chosen !== undefined, "a client entered no export");
     const { volume } = chosen.handler;
     connection.handshake = null;
+    connection.dialect = handshake.dialect;
     // The volume was told to stop between the choice and here, and may have said already that it has no client.
     if (volume.stopping) {
       this.end(connection);
@@ -257,14 +257,15 @@ export class ConnectionReader {
     const available = connection.writtenTo - connection.readAt;
     if (connection.partUnderWay) return false;
     if (connection.receiving !== null) return this.#takePayload(connection, connection.receiving, available);
-    return available >= REQUEST_BYTES && this.#parseHeader(connection);
+    return available >= connection.dialect.requestBytes && this.#parseHeader(connection);
   }
 
   #parseHeader(connection: Connection): boolean {
     const fields = this.#fields;
     const target = connection.export as WorkerExport;
-    decodeRequest(this.#view, connection.inbox + connection.readAt, fields);
-    const verdict = judgeRequest(fields, target.sizeBytes, target.readOnly);
+    const { dialect } = connection;
+    dialect.decode(this.#view, connection.inbox + connection.readAt, fields);
+    const verdict = judgeRequest(fields, target.sizeBytes, target.readOnly, dialect);
     if (verdict === Verdict.Goodbye || verdict === Verdict.Disconnect) {
       connection.saidGoodbye = verdict === Verdict.Goodbye;
       this.end(connection);
@@ -272,7 +273,7 @@ export class ConnectionReader {
     }
     const request = this.#admission.admit(connection, target, verdict, fields);
     if (request === null) return false;
-    connection.readAt += REQUEST_BYTES;
+    connection.readAt += dialect.requestBytes;
     // Also of a write that is refused: it is answered behind its payload, for a client may not read before it has sent all of that.
     connection.payload = request.slot === -1 ? payloadBytes(fields) : request.end - request.offset;
     connection.received = 0;

@@ -7,6 +7,7 @@
  * nobody waits for what is under way: it is handed over (departed.ts), and the place is free as soon as the kernel has let go of it.
  */
 import { MAX_CONNECTIONS_PER_WORKER, MAX_SEND_BYTES } from "../../src/base/constants.ts";
+import { type Dialect, SIMPLE } from "../../src/nbd/wire/dialect.ts";
 import type { Handshake } from "../../src/nbd/wire/handshake.ts";
 import { CONNECTION_BYTES, EXPORT_SLOTS, OUTPUT, RECEIVE_VECTOR, SEND_VECTOR } from "../../src/ring/export-arena.ts";
 import { FIRST_CONNECTION_FILE } from "../../src/ring/file-table.ts";
@@ -32,6 +33,8 @@ export class Connection {
    */
   tag: number;
   handshake: Handshake<WorkerExport> | null = null;
+  /** How its requests and replies are spoken; chosen in the handshake. */
+  dialect: Dialect = SIMPLE;
   export: WorkerExport | null = null;
   /** The volume of that export, or of the address that it came by; null: it may still enter any. */
   volume: ServedVolume | null = null;

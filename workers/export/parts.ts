@@ -2,11 +2,11 @@
  * Payloads that are too large for one slot: they are read and sent, or received and written, part by part, all in the one slot of a part's size that
  * the request took when its header was parsed. So it needs no more while it goes on, and can wait for nobody.
  *
- *   read     ├ part: device ─▶ slot ─▶ send ┤├ next part …        header + data │ data │ data     no other reply goes between
+ *   read     ├ part: device ─▶ slot ─▶ send ┤├ next part …        header + data │ data │ data     no other reply goes between; in chunks each has a header
  *   write    ├ part: receive ─▶ slot ─▶ device ┤├ next part …     the reply when the last one is written
  *
  * Parts meet where pieces do, at a block's end of every device. An error of a write is answered when the rest of its payload has been thrown away. One of a
- * read is answered if it is the first part's; later the header has gone that says that all is well, and only the end of the stream tells otherwise.
+ * read is answered if it is the first part's, or where its parts are chunks; else the header has gone that says that all is well, and only the end of the stream tells otherwise.
  * FUA: every part is written durably, and what makes the exceptions durable follows the last one.
  */
 import { assert } from "../../src/base/assert.ts";

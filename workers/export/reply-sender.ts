@@ -4,14 +4,19 @@
  *
  *   completed requests ─▶ connection.reply list ─(end of turn)─▶ vector of (header + payload) ─▶ one Send or SendVector
  *
- * A read's header stands in the 16 bytes before its payload, so a read reply is one range of memory; every other reply is a
- * header in the table of headers, by the request's number. A request's slot and record come back when its reply has left.
+ * A read's header stands just before its payload, so a read reply is one range of memory; every other reply has a place in the
+ * table of headers, by the request's number. How they look is the connection's dialect's. A request's slot and record come back when its reply has left.
  */
 import { assert } from "../../src/base/assert.ts";
-import { MAX_REPLIES_PER_SEND, MAX_SEND_BYTES, MAX_SEND_REST_BYTES, STILL_READS_MS } from "../../src/base/constants.ts";
+import {
+  MAX_REPLIES_PER_SEND,
+  MAX_SEND_BYTES,
+  MAX_SEND_REST_BYTES,
+  REPLY_BYTES_MAX,
+  STILL_READS_MS,
+} from "../../src/base/constants.ts";
+import type { Dialect } from "../../src/nbd/wire/dialect.ts";
 import type { Handshake } from "../../src/nbd/wire/handshake.ts";
-import { SIMPLE_REPLY_BYTES } from "../../src/nbd/wire/protocol.ts";
-import { encodeSimpleReply } from "../../src/nbd/wire/reply.ts";
 import { OUTPUT_BYTES } from "../../src/ring/export-arena.ts";
 import { IoOp } from "../../src/ring/io-descriptor.ts";
 import type { Connection } from "./connection.ts";
@@ -38,7 +43,7 @@ export class ReplySender {
   readonly #events: SenderEvents;
   readonly #dirty: Connection[] = [];
 
-  /** `headers`: arena address of SIMPLE_REPLY_BYTES for each request record. */
+  /** `headers`: arena address of REPLY_BYTES_MAX for each request record. */
   constructor(context: ExportContext, arena: SharedArrayBuffer, headers: number, events: SenderEvents) {
     this.#context = context;
     this.#headers = headers;
@@ -53,7 +58,7 @@ export class ReplySender {
     const connection = this.#context.clientOf(request);
     assert(request.pieces === 0, "a reply before its request's pieces");
     if (connection.streaming === request) return this.#replyPart(connection, request);
-    encodeSimpleReply(this.#view, this.#headerOf(request), request.error, request.cookieLow, request.cookieHigh);
+    this.#encode(connection.dialect, request);
     request.next = null;
     if (connection.replyLast === null) connection.replyFirst = request;
     else connection.replyLast.next = request;
@@ -61,9 +66,13 @@ export class ReplySender {
     this.changed(connection);
   }
 
-  /** The next part goes in front of whatever waits. One that could not be read ends the stream: its reply has said that all is well. */
+  /**
+   * The next part goes in front of whatever waits. One that could not be read is an error in a chunk of its own; where there are none it ends the stream, for the
+   * reply has said that all is well.
+   */
   #replyPart(connection: Connection, request: Request): void {
-    if (request.error !== 0) connection.broken = true;
+    if (request.error !== 0 && !request.hasChunks) connection.broken = true;
+    this.#encode(connection.dialect, request);
     request.next = connection.replyFirst;
     connection.replyFirst = request;
     connection.replyLast ??= request;
@@ -137,9 +146,28 @@ export class ReplySender {
     submissions.push(IoOp.Cancel, 0, User.Cancel | connection.tag, 0, 0, 0, User.Send | connection.tag);
   }
 
-  #headerOf(request: Request): number {
-    if (isData(request)) return isLaterPart(request) ? request.memory : request.memory - SIMPLE_REPLY_BYTES;
-    return this.#headers + request.index * SIMPLE_REPLY_BYTES;
+  #encode(dialect: Dialect, request: Request): void {
+    if (!isData(request)) {
+      request.replyBytes = dialect.encodeEnd(
+        this.#view,
+        this.#placeOf(request),
+        request,
+        request.error,
+        request.isRead,
+      );
+    } else if (hasHeader(request)) {
+      const end = request.hasChunks ? request.end : request.last;
+      dialect.encodeData(this.#view, request.memory - dialect.dataHeaderBytes, request, end);
+    }
+  }
+
+  #placeOf(request: Request): number {
+    return this.#headers + request.index * REPLY_BYTES_MAX;
+  }
+
+  #addressOf(dialect: Dialect, request: Request): number {
+    if (!isData(request)) return this.#placeOf(request);
+    return hasHeader(request) ? request.memory - dialect.dataHeaderBytes : request.memory;
   }
 
   #send(connection: Connection): void {
@@ -147,6 +175,7 @@ export class ReplySender {
     if (handshake !== null && handshake.outputLength > 0) return this.#sendHandshake(connection, handshake);
     let request = connection.replyFirst;
     if (request === null || (connection.streaming !== null && connection.streaming !== request)) return;
+    const { dialect } = connection;
     const vector = connection.sendVector / 4;
     let count = 0;
     let bytes = 0;
@@ -154,10 +183,10 @@ export class ReplySender {
     // The vector has room for the replies of as many requests as a connection may have.
     while (request !== null && bytes < MAX_SEND_BYTES) {
       const from: number = connection.replyAt;
-      const left: number = lengthOf(request) - from;
+      const left: number = lengthOf(dialect, request) - from;
       const room: number = MAX_SEND_BYTES - bytes;
       const length: number = left <= room + MAX_SEND_REST_BYTES ? left : room;
-      this.#words[vector + 2 * count] = this.#headerOf(request) + from;
+      this.#words[vector + 2 * count] = this.#addressOf(dialect, request) + from;
       this.#words[vector + 2 * count + 1] = length;
       count += 1;
       bytes += length;
@@ -223,9 +252,14 @@ export class ReplySender {
   }
 }
 
-function lengthOf(request: Request): number {
-  if (!isData(request)) return SIMPLE_REPLY_BYTES;
-  return request.end - request.offset + (isLaterPart(request) ? 0 : SIMPLE_REPLY_BYTES);
+function lengthOf({ dataHeaderBytes }: Dialect, request: Request): number {
+  if (!isData(request)) return request.replyBytes;
+  return request.end - request.offset + (hasHeader(request) ? dataHeaderBytes : 0);
+}
+
+/** In front of this part of its data. */
+function hasHeader(request: Request): boolean {
+  return request.hasChunks || !isLaterPart(request);
 }
 
 /** A read that succeeded: its reply carries data. */

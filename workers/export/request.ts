@@ -31,6 +31,8 @@ const NOBODY = -1;
 interface RequestHeader {
   readonly cookieLow: number;
   readonly cookieHigh: number;
+  readonly offsetLow: number;
+  readonly offsetHigh: number;
   readonly offset: number;
   readonly length: number;
 }
@@ -45,8 +47,16 @@ export class Request {
   durable = false;
   /** NO_HOLE on write zeroes. */
   noHole = false;
+  /** It asks for data: its reply says so, also where there is none. */
+  isRead = false;
+  /** Each part of its data has a header of its own, behind which an error still has a place. */
+  hasChunks = false;
+  /** Of its reply, where that has no data. */
+  replyBytes = 0;
   cookieLow = 0;
   cookieHigh = 0;
+  offsetLow = 0;
+  offsetHigh = 0;
   /** Volume bytes; of a payload that comes or goes part by part (parts.ts), those of the part. */
   offset = 0;
   end = 0;
@@ -95,8 +105,12 @@ export class Request {
     this.operation = operation;
     this.durable = false;
     this.noHole = false;
+    this.isRead = false;
+    this.hasChunks = false;
     this.cookieLow = header.cookieLow;
     this.cookieHigh = header.cookieHigh;
+    this.offsetLow = header.offsetLow;
+    this.offsetHigh = header.offsetHigh;
     this.offset = header.offset;
     this.cursor = header.offset;
     this.first = header.offset;

@@ -16,7 +16,7 @@
  *   do { at = handshake.feed(bytes, at, to); send what takeOutput gives; } while (at < to && handshake.state === "negotiating")
  *
  * Bytes after GO or EXPORT_NAME are not consumed: they are requests. In "closing" the output is sent, then the socket closed.
- * There is one machine per connection, used by the thread that owns the socket. It knows no TLS, no structured replies and
+ * There is one machine per connection, used by the thread that owns the socket. It knows no TLS and
  * no metadata contexts; the protocol lets a server answer these with ERR_UNSUP.
  */
 import { assert } from "../../base/assert.ts";
@@ -26,6 +26,7 @@ import {
   MAX_OPTION_BYTES,
   MAX_SKIPPED_OPTION_BYTES,
 } from "../../base/constants.ts";
+import { type Dialect, EXTENDED, SIMPLE, STRUCTURED } from "./dialect.ts";
 import type { OfferedExport, ExportLookup } from "./offered-export.ts";
 import {
   appendAck,
@@ -62,6 +63,8 @@ export const CloseReason = {
   OptionTooLong: 5,
   /** EXPORT_NAME has no error reply. */
   UnknownExport: 6,
+  /** EXPORT_NAME after EXTENDED_HEADERS, which only GO may follow. */
+  ExportNameRefused: 7,
 } as const;
 export type CloseReason = (typeof CloseReason)[keyof typeof CloseReason];
 
@@ -85,6 +88,7 @@ export class Handshake<Export extends OfferedExport = OfferedExport> {
   #noZeroes = false;
   #option = 0;
   #options = 0;
+  #dialect: Dialect = SIMPLE;
 
   /** The greeting waits as output at once. */
   constructor(exports: ExportLookup<Export>) {
@@ -99,6 +103,11 @@ export class Handshake<Export extends OfferedExport = OfferedExport> {
   /** The export that the client has entered; undefined unless the state is "transmission". */
   get chosen(): Export | undefined {
     return this.#chosen;
+  }
+
+  /** How requests and replies will be spoken, as far as it has been chosen. */
+  get dialect(): Dialect {
+    return this.#dialect;
   }
 
   get closeReason(): CloseReason {
@@ -183,7 +192,10 @@ export class Handshake<Export extends OfferedExport = OfferedExport> {
     const magicOk = this.#view.getUint32(0) === OPTION_MAGIC[0] && this.#view.getUint32(4) === OPTION_MAGIC[1];
     if (!magicOk) return CloseReason.BadOptionMagic;
     if (this.#options > MAX_OPTIONS) return CloseReason.TooManyOptions;
-    if (this.#option === Option.ExportName && length > MAX_EXPORT_NAME_BYTES) return CloseReason.UnknownExport;
+    if (this.#option === Option.ExportName) {
+      if (this.#dialect === EXTENDED) return CloseReason.ExportNameRefused;
+      if (length > MAX_EXPORT_NAME_BYTES) return CloseReason.UnknownExport;
+    }
     if (length > MAX_SKIPPED_OPTION_BYTES) return CloseReason.OptionTooLong;
     return CloseReason.None;
   }
@@ -210,9 +222,24 @@ export class Handshake<Export extends OfferedExport = OfferedExport> {
       case Option.Go:
         this.#refuse(OptionReply.ErrorTooBig);
         break;
+      case Option.StructuredReply:
+        this.#choose(STRUCTURED, length);
+        break;
+      case Option.ExtendedHeaders:
+        this.#choose(EXTENDED, length);
+        break;
       default:
         this.#refuse(OptionReply.ErrorUnsupported);
     }
+  }
+
+  /** Once, and never back: a dialect has all that those before it have. */
+  #choose(dialect: Dialect, length: number): void {
+    if (length > 0) return this.#refuse(OptionReply.ErrorInvalid);
+    if (this.#dialect === EXTENDED && dialect === STRUCTURED) return this.#refuse(OptionReply.ErrorExtendedHeaders);
+    if (this.#dialect === dialect) return this.#refuse(OptionReply.ErrorInvalid);
+    this.#dialect = dialect;
+    appendAck(this.#output, this.#option);
   }
 
   #refuse(error: OptionReply): void {
@@ -225,7 +252,7 @@ export class Handshake<Export extends OfferedExport = OfferedExport> {
     if (found === undefined) {
       this.#close(CloseReason.UnknownExport);
     } else {
-      appendExport(this.#output, found, !this.#noZeroes);
+      appendExport(this.#output, found, this.#dialect, !this.#noZeroes);
       this.#enter(found);
     }
   }
@@ -253,7 +280,7 @@ export class Handshake<Export extends OfferedExport = OfferedExport> {
   }
 
   #describe(found: Export, kinds: ReadonlySet<number>): void {
-    appendInfoExport(this.#output, this.#option, found);
+    appendInfoExport(this.#output, this.#option, found, this.#dialect);
     if (kinds.has(InfoKind.Name)) appendInfoText(this.#output, this.#option, InfoKind.Name, found.name);
     if (kinds.has(InfoKind.Description) && found.description !== undefined) {
       appendInfoText(this.#output, this.#option, InfoKind.Description, found.description);
@@ -280,11 +307,13 @@ function keepsData(option: number): boolean {
 function messageOf(error: OptionReply): string {
   switch (error) {
     case OptionReply.ErrorInvalid:
-      return "option data is malformed";
+      return "option data is malformed, or the option has been negotiated already";
     case OptionReply.ErrorUnknown:
       return "export is not known";
     case OptionReply.ErrorTooBig:
       return "option or its answer is too long";
+    case OptionReply.ErrorExtendedHeaders:
+      return "extended headers have been negotiated already";
     default:
       return "option is not supported";
   }

@@ -24,9 +24,11 @@ export interface ExportLookup<Export extends OfferedExport = OfferedExport> {
   list(): Iterable<Export>;
 }
 
-/** The transmission flags of an export: everything that this server can do, on every export. */
-export function transmissionFlags(readOnly: boolean): number {
+/** The transmission flags of an export: everything that this server can do, on every export. `hasChunks`: replies may be fragmented, and need not. */
+export function transmissionFlags(readOnly: boolean, hasChunks: boolean): number {
   const flags =
+    (hasChunks ? TransmissionFlag.SendDf : 0) |
+    (readOnly ? TransmissionFlag.ReadOnly : 0) |
     TransmissionFlag.HasFlags |
     TransmissionFlag.SendFlush |
     TransmissionFlag.SendFua |
@@ -34,5 +36,5 @@ export function transmissionFlags(readOnly: boolean): number {
     TransmissionFlag.SendWriteZeroes |
     TransmissionFlag.CanMultiConn |
     TransmissionFlag.SendCache;
-  return readOnly ? flags | TransmissionFlag.ReadOnly : flags;
+  return flags;
 }

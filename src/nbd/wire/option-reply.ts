@@ -6,6 +6,7 @@
 import { assert } from "../../base/assert.ts";
 import { MAX_PAYLOAD_BYTES } from "../../base/constants.ts";
 import { isPowerOfTwo } from "../../base/units.ts";
+import type { Dialect } from "./dialect.ts";
 import type { OfferedExport } from "./offered-export.ts";
 import { transmissionFlags } from "./offered-export.ts";
 import {
@@ -32,10 +33,15 @@ export function appendGreeting(to: ReplyBuffer): void {
 }
 
 /** The answer to EXPORT_NAME, which has no header. */
-export function appendExport(to: ReplyBuffer, info: OfferedExport, padding: boolean): void {
+export function appendExport(
+  to: ReplyBuffer,
+  info: OfferedExport,
+  { hasChunks }: Pick<Dialect, "hasChunks">,
+  padding: boolean,
+): void {
   assert(to.hasRoom(EXPORT_REPLY_BYTES + EXPORT_PADDING_BYTES));
   to.appendU64(info.sizeBytes);
-  to.appendU16(transmissionFlags(info.readOnly));
+  to.appendU16(transmissionFlags(info.readOnly, hasChunks));
   if (padding) to.appendZeroes(EXPORT_PADDING_BYTES);
 }
 
@@ -63,11 +69,16 @@ export function appendServer(to: ReplyBuffer, option: number, info: OfferedExpor
   return true;
 }
 
-export function appendInfoExport(to: ReplyBuffer, option: number, info: OfferedExport): void {
+export function appendInfoExport(
+  to: ReplyBuffer,
+  option: number,
+  info: OfferedExport,
+  { hasChunks }: Pick<Dialect, "hasChunks">,
+): void {
   appendHeader(to, option, OptionReply.Info, 12);
   to.appendU16(InfoKind.Export);
   to.appendU64(info.sizeBytes);
-  to.appendU16(transmissionFlags(info.readOnly));
+  to.appendU16(transmissionFlags(info.readOnly, hasChunks));
 }
 
 /** `kind` is Name or Description. */

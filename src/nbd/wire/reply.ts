@@ -1,5 +1,5 @@
 /**
- * The simple reply: the only kind that this server sends, since it negotiates no structured replies.
+ * The simple reply: the only kind for clients who have chosen no other (dialect.ts).
  *
  * The header is written into the shared arena just before its payload, so that both leave in one piece. It carries the
  * cookie's words exactly as `decodeRequest` read them. The layout is drawn in protocol.ts.

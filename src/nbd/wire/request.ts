@@ -6,7 +6,7 @@
  * `judgeRequest` (validate.ts) says what to do about it. The layout is drawn in protocol.ts.
  */
 import { readU64BE } from "../../base/u64.ts";
-import { REQUEST_MAGIC } from "./protocol.ts";
+import { Command, CommandFlag, EXTENDED_REQUEST_MAGIC, REQUEST_MAGIC } from "./protocol.ts";
 
 const MAGIC = 0;
 const FLAGS = 4;
@@ -28,12 +28,35 @@ export interface RequestFields {
   cookieHigh: number;
   /** Bytes; Infinity where it is above 2^53 - 1. */
   offset: number;
-  /** Bytes, 32 bits unsigned. */
+  /** The same as it stands there, in words: of an extended request it goes back into the reply. */
+  offsetLow: number;
+  offsetHigh: number;
+  /** Bytes: 32 bits unsigned; of an extended request 64 bits, Infinity where it is above 2^53 - 1. */
   length: number;
+  /** So many bytes follow it in the stream. */
+  hasPayload: boolean;
 }
 
+const NOWHERE = { offset: 0, offsetLow: 0, offsetHigh: 0 };
+
 export function newRequestFields(): RequestFields {
-  return { magicOk: false, flags: 0, type: 0, cookieLow: 0, cookieHigh: 0, offset: 0, length: 0 };
+  return { magicOk: false, flags: 0, type: 0, cookieLow: 0, cookieHigh: 0, ...NOWHERE, length: 0, hasPayload: false };
+}
+
+/** The same of EXTENDED_REQUEST_BYTES. */
+export function decodeExtendedRequest(view: DataView, at: number, into: RequestFields): boolean {
+  into.magicOk = view.getInt32(at + MAGIC) === EXTENDED_REQUEST_MAGIC;
+  into.flags = view.getUint16(at + FLAGS);
+  into.type = view.getUint16(at + TYPE);
+  into.cookieHigh = view.getInt32(at + COOKIE_HIGH);
+  into.cookieLow = view.getInt32(at + COOKIE_LOW);
+  into.offset = readU64BE(view, at + OFFSET);
+  into.offsetHigh = view.getInt32(at + OFFSET);
+  into.offsetLow = view.getInt32(at + OFFSET + 4);
+  into.length = readU64BE(view, at + LENGTH);
+  // A write has its payload whether it says so or not; of anything else one that is announced has to be thrown away.
+  into.hasPayload = into.type === Command.Write || (into.flags & CommandFlag.PayloadLength) !== 0;
+  return into.magicOk;
 }
 
 /** Fill `into` from the REQUEST_BYTES bytes at `at`, which must be inside the view. Returns `magicOk`. */
@@ -45,5 +68,6 @@ export function decodeRequest(view: DataView, at: number, into: RequestFields): 
   into.cookieLow = view.getInt32(at + COOKIE_LOW);
   into.offset = readU64BE(view, at + OFFSET);
   into.length = view.getUint32(at + LENGTH);
+  into.hasPayload = into.type === Command.Write;
   return into.magicOk;
 }

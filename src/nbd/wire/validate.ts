@@ -3,7 +3,7 @@
  *
  * Behind it nobody checks again: an executed request has a known command, flags that the command allows, a range inside
  * the export, a length above 0 (for those that have a range), and at most MAX_PAYLOAD_BYTES of payload in either direction.
- * TRIM, WRITE_ZEROES and CACHE carry no payload, so their length may be anything up to 2^32 - 1.
+ * TRIM, WRITE_ZEROES and CACHE carry no payload, so their length may be anything up to the export's end (in extended requests more than 2^32 - 1).
  *
  *   judgeRequest ── Execute ──────▶ do it; a write's payload follows
  *                ── n ≥ 0 ────────▶ skip `payloadBytes(request)` bytes of the stream, then reply with error n
@@ -20,6 +20,7 @@
  */
 import { MAX_PAYLOAD_BYTES, MAX_SKIPPED_PAYLOAD_BYTES } from "../../base/constants.ts";
 import { errno } from "../../base/errno.ts";
+import { type Dialect, SIMPLE } from "./dialect.ts";
 import { Command, CommandFlag } from "./protocol.ts";
 import type { RequestFields } from "./request.ts";
 
@@ -28,15 +29,20 @@ export const Verdict = { Execute: -1, Goodbye: -2, Disconnect: -3 } as const;
 
 /** Bytes that follow the header in the stream, whether the request is executed or refused. */
 export function payloadBytes(request: RequestFields): number {
-  return request.type === Command.Write ? request.length : 0;
+  return request.hasPayload ? request.length : 0;
 }
 
 /** A Verdict, or the error number (positive; 0 for success) to answer with after the payload has been skipped. */
-export function judgeRequest(request: RequestFields, exportBytes: number, readOnly: boolean): number {
+export function judgeRequest(
+  request: RequestFields,
+  exportBytes: number,
+  readOnly: boolean,
+  dialect: Pick<Dialect, "readFlags" | "writeFlags"> = SIMPLE,
+): number {
   if (!request.magicOk) return Verdict.Disconnect;
   if (request.type === Command.Disconnect) return Verdict.Goodbye;
   if (payloadBytes(request) > MAX_SKIPPED_PAYLOAD_BYTES) return Verdict.Disconnect;
-  if ((request.flags & ~allowedFlags(request.type)) !== 0) return errno.EINVAL;
+  if ((request.flags & ~allowedFlags(request.type, dialect)) !== 0) return errno.EINVAL;
   switch (request.type) {
     case Command.Read:
       return judgeRange(request, exportBytes, errno.EINVAL, MAX_PAYLOAD_BYTES);
@@ -58,9 +64,18 @@ export function judgeRequest(request: RequestFields, exportBytes: number, readOn
   }
 }
 
-/** FUA goes with every command (clients are known to set it on reads), NO_HOLE with WRITE_ZEROES; nothing else is negotiated. */
-function allowedFlags(type: number): number {
-  return type === Command.WriteZeroes ? CommandFlag.Fua | CommandFlag.NoHole : CommandFlag.Fua;
+/** FUA goes with every command (clients are known to set it on reads), NO_HOLE with WRITE_ZEROES, DF with READ; a payload's length with what has one. */
+function allowedFlags(type: number, { readFlags, writeFlags }: Pick<Dialect, "readFlags" | "writeFlags">): number {
+  switch (type) {
+    case Command.WriteZeroes:
+      return CommandFlag.Fua | CommandFlag.NoHole;
+    case Command.Read:
+      return CommandFlag.Fua | readFlags;
+    case Command.Write:
+      return CommandFlag.Fua | writeFlags;
+    default:
+      return CommandFlag.Fua;
+  }
 }
 
 /** Written without a sum, which might round: the offset may be as large as 2^53 - 1, or Infinity. */

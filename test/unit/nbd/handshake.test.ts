@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { EXTENDED, SIMPLE, STRUCTURED } from "../../../src/nbd/wire/dialect.ts";
 import type { OfferedExport } from "../../../src/nbd/wire/offered-export.ts";
 import { CloseReason, Handshake } from "../../../src/nbd/wire/handshake.ts";
 import {
@@ -228,10 +229,8 @@ test("ABORT is acknowledged, with surplus data too, then the connection closes",
 test.each([
   ["PEEK_EXPORT", 4],
   ["STARTTLS", 5],
-  ["STRUCTURED_REPLY", 8],
   ["LIST_META_CONTEXT", 9],
   ["SET_META_CONTEXT", 10],
-  ["EXTENDED_HEADERS", 11],
   ["an option of the future", 0xdead_beef],
   ["option 0", 0],
 ])("%s is not supported, and its data is stepped over", (_name, number) => {
@@ -242,6 +241,56 @@ test.each([
     expect(replyTypes(output)).toEqual([UNSUP, 3, ACK]);
     expect(handshake.chosen).toBe(monday);
   }
+});
+
+describe("dialects", () => {
+  const [STRUCTURED_REPLY, EXTENDED_HEADERS] = [8, 11];
+  const [INVALID, EXTENDED_REQUIRED] = [0x8000_0003, 0x8000_000a];
+
+  test("requests are simple, unless the client chooses otherwise, which it can do once each and never take back", () => {
+    const chosen = (...options: readonly Uint8Array[]): unknown => negotiate(...options).handshake.dialect;
+    expect(chosen(option(GO, infoData("monday")))).toBe(SIMPLE);
+    expect(chosen(option(STRUCTURED_REPLY))).toBe(STRUCTURED);
+    expect(chosen(option(EXTENDED_HEADERS))).toBe(EXTENDED);
+    expect(chosen(option(STRUCTURED_REPLY), option(EXTENDED_HEADERS))).toBe(EXTENDED);
+    const { handshake, output } = negotiate(
+      ...[option(STRUCTURED_REPLY), option(STRUCTURED_REPLY)],
+      ...[option(EXTENDED_HEADERS), option(EXTENDED_HEADERS), option(STRUCTURED_REPLY)],
+    );
+    expect(replyTypes(output)).toEqual([ACK, INVALID, ACK, INVALID, EXTENDED_REQUIRED]);
+    expect(handshake.dialect).toBe(EXTENDED);
+  });
+
+  test("one with data is malformed, its data is stepped over, and nothing is chosen", () => {
+    for (const number of [STRUCTURED_REPLY, EXTENDED_HEADERS]) {
+      for (const length of [1, 16, 8193, 1024 * 1024]) {
+        const data = new Uint8Array(length).fill(0x49);
+        const { handshake, output } = negotiate(option(number, data), option(GO, infoData("monday")));
+        expect(replyTypes(output)).toEqual([INVALID, 3, ACK]);
+        expect([handshake.dialect, handshake.chosen]).toEqual([SIMPLE, monday]);
+      }
+    }
+  });
+
+  test("that reads need not be in pieces is announced where they may be: in the answers to GO and to EXPORT_NAME", () => {
+    const SEND_DF = 1 << 7;
+    const flags = (output: Uint8Array): number => (output.at(-22)! << 8) | output.at(-21)!;
+    for (const [number, has] of [
+      [STRUCTURED_REPLY, true],
+      [EXTENDED_HEADERS, true],
+      [99, false],
+    ] as const) {
+      const { output } = negotiate(option(number), option(GO, infoData("monday")));
+      expect([number, (flags(output) & SEND_DF) !== 0]).toEqual([number, has]);
+    }
+    const { output } = negotiate(option(STRUCTURED_REPLY), option(1, text("monday")));
+    expect((output.at(-1)! & SEND_DF) !== 0).toBe(true);
+  });
+
+  test("EXPORT_NAME after EXTENDED_HEADERS closes the connection: only GO may follow", () => {
+    const { handshake } = negotiate(option(EXTENDED_HEADERS), option(1, text("monday")));
+    expect([handshake.state, handshake.closeReason]).toEqual(["closing", CloseReason.ExportNameRefused]);
+  });
 });
 
 test("a wrong option magic closes the connection", () => {

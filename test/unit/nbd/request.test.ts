@@ -19,6 +19,9 @@ test("a request header is read field by field from its bytes", () => {
     cookieLow: 0x55667788,
     offset: 0x1_2345_6789,
     length: 4096,
+    hasPayload: true,
+    // Of extended requests alone.
+    ...{ offsetLow: 0, offsetHigh: 0 },
   });
 });
 

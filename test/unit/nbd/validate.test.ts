@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { type Dialect, EXTENDED, SIMPLE, STRUCTURED } from "../../../src/nbd/wire/dialect.ts";
 import type { RequestFields } from "../../../src/nbd/wire/request.ts";
 import { newRequestFields } from "../../../src/nbd/wire/request.ts";
 import { judgeRequest, payloadBytes, Verdict } from "../../../src/nbd/wire/validate.ts";
@@ -19,7 +20,7 @@ const EINVAL = 22;
 const ENOSPC = 28;
 
 function request(fields: Partial<RequestFields>): RequestFields {
-  return { ...newRequestFields(), magicOk: true, ...fields };
+  return { ...newRequestFields(), magicOk: true, hasPayload: fields.type === WRITE, ...fields };
 }
 
 function judge(fields: Partial<RequestFields>, size = SIZE, readOnly = false): number {
@@ -89,10 +90,25 @@ test("a write payload is skipped up to 128 MiB, a longer one ends the connection
   expect(judge({ type: WRITE, length: 128 * MIB + 1, flags: 0x8000 }, SIZE, true)).toBe(Verdict.Disconnect);
 });
 
-test("only a write is followed by payload, refused or not", () => {
-  expect(payloadBytes(request({ type: WRITE, length: 77, offset: Number.POSITIVE_INFINITY, flags: 0xffff }))).toBe(77);
-  for (const type of [READ, DISC, FLUSH, TRIM, CACHE, ZEROES, 7, 99])
-    expect(payloadBytes(request({ type, length: 77 }))).toBe(0);
+test("what is followed by payload is, refused or not", () => {
+  expect(payloadBytes(request({ hasPayload: true, length: 77, offset: Number.POSITIVE_INFINITY, flags: 0xffff }))).toBe(
+    77,
+  );
+  expect(payloadBytes(request({ type: READ, length: 77 }))).toBe(0);
+});
+
+test("a read in chunks may ask for one piece, an extended write says that it has a payload; elsewhere both are EINVAL", () => {
+  const [DF, PAYLOAD] = [4, 32];
+  const of = (dialect: Dialect, type: number, flags: number): number =>
+    judgeRequest(request({ type, flags, length: 512 }), SIZE, false, dialect);
+  for (const dialect of [STRUCTURED, EXTENDED]) expect(of(dialect, READ, DF | 1)).toBe(Verdict.Execute);
+  expect([of(SIMPLE, READ, DF), of(STRUCTURED, WRITE, PAYLOAD), of(EXTENDED, READ, PAYLOAD)]).toEqual([
+    EINVAL,
+    EINVAL,
+    EINVAL,
+  ]);
+  expect(of(EXTENDED, WRITE, PAYLOAD | 1)).toBe(Verdict.Execute);
+  for (const type of [TRIM, ZEROES, CACHE, FLUSH]) expect(of(EXTENDED, type, DF)).toBe(EINVAL);
 });
 
 test("a flush is executed on any export, with FUA too, but has neither offset nor length", () => {

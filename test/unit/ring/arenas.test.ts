@@ -4,10 +4,10 @@ import {
   MAX_CONNECTIONS_PER_WORKER,
   MAX_REPLIES_PER_SEND,
   MAX_REQUESTS_PER_WORKER,
+  REPLY_BYTES_MAX,
   MAX_DEVICE_FILES,
   MAX_WHOLE_BYTES,
 } from "../../../src/base/constants.ts";
-import { SIMPLE_REPLY_BYTES } from "../../../src/nbd/wire/protocol.ts";
 import { COPY_ARENA_BYTES, COPY_SEGMENTS, COPY_SLOTS_AT, SEGMENT_BYTES } from "../../../src/ring/copy-arena.ts";
 import * as exportArena from "../../../src/ring/export-arena.ts";
 import {
@@ -62,7 +62,7 @@ it("a connection's parts lie inside of its own, one behind the other, and its ve
 
 it("an export worker's arena has room for all headers, slots and connections, and no more", () => {
   const { EXPORT_HEADERS, EXPORT_ZEROES, EXPORT_ZERO_BYTES, EXPORT_SLOTS_AT, EXPORT_CONNECTIONS } = exportArena;
-  const headers = MAX_REQUESTS_PER_WORKER * SIMPLE_REPLY_BYTES;
+  const headers = MAX_REQUESTS_PER_WORKER * REPLY_BYTES_MAX;
   expect(EXPORT_ZEROES - EXPORT_HEADERS - headers).toBeGreaterThanOrEqual(0);
   expect(EXPORT_ZEROES - EXPORT_HEADERS - headers).toBeLessThan(PAGE_BYTES);
   expect(EXPORT_SLOTS_AT - EXPORT_ZEROES).toBe(EXPORT_ZERO_BYTES);

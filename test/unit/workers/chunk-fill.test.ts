@@ -11,6 +11,7 @@ import { Stage } from "../../../workers/export/stage.ts";
 import { Durability } from "../../../workers/export/transfer.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 import { idleHandler } from "../../support/idle-handler.ts";
+import { requestHeader } from "../../support/request-header.ts";
 
 const CHUNK = 16384;
 const ENOSPC = 28;
@@ -36,7 +37,7 @@ function filling(offset: number, length: number, options: Options = {}): Filling
   bench.addSnapshot();
   const { context, served } = bench;
   const request = context.requests.take()!;
-  request.begin(0, idleHandler(), Operation.Write, { cookieLow: 0, cookieHigh: 0, offset, length }, 0);
+  request.begin(0, idleHandler(), Operation.Write, requestHeader(offset, length), 0);
   request.durable = true;
   const slot = context.slots.take(length, requestOwner(request.index), SlotFit.Smallest);
   request.hold(slot, length, context.slots.address(slot));

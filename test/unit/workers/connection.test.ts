@@ -10,6 +10,7 @@ import { Connection } from "../../../workers/export/connection.ts";
 import { Operation, Request } from "../../../workers/export/request.ts";
 import { USER_INDEX_MASK } from "../../../workers/export/user-words.ts";
 import { IDLE_HANDLER } from "../../support/idle-handler.ts";
+import { requestHeader } from "../../support/request-header.ts";
 
 const LIMIT = 1000;
 
@@ -22,13 +23,7 @@ function begun(): Connection {
 /** A write whose payload is coming, begun at 100 ms. */
 function receiving(): Request {
   const request = new Request(0);
-  request.begin(
-    3,
-    IDLE_HANDLER,
-    Operation.Write,
-    { cookieLow: 0, cookieHigh: 0, offset: 4096, length: 8 * 2 ** 20 },
-    0,
-  );
+  request.begin(3, IDLE_HANDLER, Operation.Write, requestHeader(4096, 8 * 2 ** 20), 0);
   request.slot = 0;
   request.startedAt = 100;
   return request;

@@ -14,6 +14,7 @@ import { isLong, LongRequests } from "../../../workers/export/long-requests.ts";
 import { Piece, PieceKind } from "../../../workers/export/piece.ts";
 import { Operation, Request } from "../../../workers/export/request.ts";
 import { idleHandler } from "../../support/idle-handler.ts";
+import { requestHeader } from "../../support/request-header.ts";
 
 const OWNER = { index: 0, volume: { number: 0 }, slot: -1, durable: false, noHole: false };
 let handler = idleHandler();
@@ -26,7 +27,7 @@ beforeEach(() => {
 
 function newRequest(operation: Operation = Operation.Zero): Request {
   const request = new Request(requests++);
-  request.begin(0, handler, operation, { cookieLow: 0, cookieHigh: 0, offset: 0, length: 512 }, 0);
+  request.begin(0, handler, operation, requestHeader(0, 512), 0);
   return request;
 }
 

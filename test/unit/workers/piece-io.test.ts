@@ -13,6 +13,7 @@ import { Durability } from "../../../workers/export/transfer.ts";
 import { ORIGIN_FILE } from "../../support/device-numbers.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 import { idleHandler } from "../../support/idle-handler.ts";
+import { requestHeader } from "../../support/request-header.ts";
 
 const BLOCK = 4096;
 
@@ -29,7 +30,7 @@ function moving(kind: PieceKind, offset: number, length: number): Moving {
   const bench = new ExportBench({ originAlign: BLOCK });
   const { context, ring } = bench;
   const request = context.requests.take()!;
-  request.begin(0, idleHandler(), Operation.Nothing, { cookieLow: 0, cookieHigh: 0, offset, length }, 0);
+  request.begin(0, idleHandler(), Operation.Nothing, requestHeader(offset, length), 0);
   if (kind === PieceKind.Read || kind === PieceKind.Write) {
     const slot = context.slots.take(length, requestOwner(request.index), SlotFit.Smallest);
     request.hold(slot, length, context.slots.address(slot));

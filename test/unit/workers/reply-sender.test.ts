@@ -1,6 +1,6 @@
 /** The sending side of a connection by itself: what leaves in one send, in which order, and what becomes of that which does not. */
 import { beforeEach, describe, expect, it } from "vitest";
-import { MAX_SEND_BYTES, MAX_SEND_REST_BYTES } from "../../../src/base/constants.ts";
+import { MAX_SEND_BYTES, MAX_SEND_REST_BYTES, REPLY_BYTES_MAX } from "../../../src/base/constants.ts";
 import { FileKind } from "../../../src/device/port.ts";
 import { Handshake } from "../../../src/nbd/wire/handshake.ts";
 import { GREETING_BYTES, SIMPLE_REPLY_BYTES } from "../../../src/nbd/wire/protocol.ts";
@@ -15,6 +15,7 @@ import { Operation, type Request } from "../../../workers/export/request.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 import { FakeSocket } from "../../support/fake-socket.ts";
 import { idleHandler } from "../../support/idle-handler.ts";
+import { requestHeader } from "../../support/request-header.ts";
 
 const [KIB, MIB] = [1024, 1024 * 1024];
 const [EIO, EPIPE] = [5, 32];
@@ -50,7 +51,7 @@ beforeEach(() => (cookies = 0));
 function ended(error = 0): Request {
   const { context } = bench;
   const request = context.requests.take()!;
-  const header = { cookieLow: ++cookies, cookieHigh: 0, offset: 0, length: 0 };
+  const header = requestHeader(0, 0, ++cookies);
   request.begin(connection.index, handler, Operation.Flush, header, error);
   connection.requests += 1;
   handler.share.requests += 1;
@@ -146,7 +147,7 @@ describe("a send", () => {
     for (const request of requests) sender.reply(request);
     flush();
     const words = new Uint32Array(bench.ring.arena, connection.sendVector, 2 * requests.length);
-    const expected = requests.map(({ index }) => [EXPORT_HEADERS + index * SIMPLE_REPLY_BYTES, SIMPLE_REPLY_BYTES]);
+    const expected = requests.map(({ index }) => [EXPORT_HEADERS + index * REPLY_BYTES_MAX, SIMPLE_REPLY_BYTES]);
     expect([...words]).toEqual(expected.flat());
     expect(new Set(requests.map(({ index }) => index)).size).toBe(requests.length);
   });

@@ -1,11 +1,12 @@
 /**
  * The record of a request: what it begins with, and when it may end.
  */
+import { requestHeader } from "../../support/request-header.ts";
 import { describe, expect, it } from "vitest";
 import { Operation, Request } from "../../../workers/export/request.ts";
 import { IDLE_HANDLER } from "../../support/idle-handler.ts";
 
-const HEADER = { cookieLow: 7, cookieHigh: 8, offset: 4096, length: 512 };
+const HEADER = { ...requestHeader(4096, 512, 7), cookieHigh: 8 };
 
 function begun(operation: Operation = Operation.Write): Request {
   const request = new Request(3);

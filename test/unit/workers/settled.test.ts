@@ -16,6 +16,7 @@ import { Operation } from "../../../workers/export/request.ts";
 import { settledEverywhere, soleUnsettled } from "../../../workers/export/settled.ts";
 import { type BenchSnapshot, ExportBench } from "../../support/export-bench.ts";
 import { IDLE_HANDLER } from "../../support/idle-handler.ts";
+import { requestHeader } from "../../support/request-header.ts";
 
 const CHUNK = 16384;
 
@@ -90,7 +91,7 @@ describe("those who wait are told", () => {
     const { context } = new ExportBench();
     const [client] = context.connections;
     const request = context.requests.take()!;
-    request.begin(0, IDLE_HANDLER, Operation.Write, { cookieLow: 0, cookieHigh: 0, offset: 0, length: 512 }, 0);
+    request.begin(0, IDLE_HANDLER, Operation.Write, requestHeader(0, 512), 0);
     context.giveBackSlot(request);
     expect(context.returned).toBe(false);
     IDLE_HANDLER.share.requests += 1;
@@ -111,7 +112,7 @@ describe("those who wait are told", () => {
     const { context } = bench;
     const piece = context.pieces.take()!;
     const request = context.requests.all[0]!;
-    request.begin(0, IDLE_HANDLER, Operation.Write, { cookieLow: 0, cookieHigh: 0, offset: 0, length: 512 }, 0);
+    request.begin(0, IDLE_HANDLER, Operation.Write, requestHeader(0, 512), 0);
     piece.begin(request, PieceKind.Write, 0, 512, -1);
     piece.fill.begin(bench.served.snapshot(0), ChunkHolds.Write);
     context.endFill(piece);

@@ -10,6 +10,7 @@ import { toPieceEnd, zeroStretch } from "../../../workers/export/stretch.ts";
 import { requestOwner } from "../../../workers/export/owned-slots.ts";
 import { ExportBench } from "../../support/export-bench.ts";
 import { IDLE_HANDLER } from "../../support/idle-handler.ts";
+import { requestHeader } from "../../support/request-header.ts";
 
 describe("a piece", () => {
   it("ends where all pieces meet", () => {
@@ -40,7 +41,7 @@ describe("a payload", () => {
     const { context } = new ExportBench();
     const request = new Request(0);
     const length = MAX_PIECE_BYTES + 100;
-    request.begin(0, IDLE_HANDLER, Operation.Read, { cookieLow: 0, cookieHigh: 0, offset: 7, length }, 0);
+    request.begin(0, IDLE_HANDLER, Operation.Read, requestHeader(7, length), 0);
     expect([hasMoreParts(request), isLaterPart(request)]).toEqual([false, false]);
     request.end = MAX_PIECE_BYTES;
     expect([hasMoreParts(request), isLaterPart(request)]).toEqual([true, false]);
