@@ -97,11 +97,20 @@ export class Daemon {
     this.volumes = new Volumes({
       ...{ engine, state, journal, log },
       opened: (volume) => this.#opened(volume),
+      isMaking: (volume) => this.snapshots.isMaking(volume),
     });
     const { volumes, pools } = this;
-    this.snapshots = new Snapshots({ state, journal, volumes, pools, operations, changed: () => this.#limits.look() });
+    this.snapshots = new Snapshots({
+      state,
+      journal,
+      volumes,
+      pools,
+      operations,
+      changed: () => this.#limits.look(),
+      log,
+    });
     this.merges = new VolumeMerges({ state, volumes, operations });
-    this.groups = new Groups({ engine, state, journal, volumes, pools, snapshots: this.snapshots, operations });
+    this.groups = new Groups({ engine, state, journal, volumes, pools, snapshots: this.snapshots, operations, log });
     const { snapshots } = this;
     this.#limits = new PoolLimits({ journal, volumes, snapshots, pools, log });
     this.operations = new Operations(state, journal, {
@@ -142,7 +151,7 @@ export class Daemon {
   async #begin(): Promise<void> {
     this.journal.add({ type: "daemon-started", data: { version: this.#parts.version, pid: process.pid } });
     this.operations.tellMissed();
-    await this.pools.begin();
+    this.pools.begin();
     const opened = this.volumes.openAll();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise((resolve) => {
@@ -172,13 +181,12 @@ export class Daemon {
   }
 
   async #opened(volume: OwnedVolume): Promise<void> {
+    await this.snapshots.settleCreations(volume);
+    await this.groups.settle();
     try {
-      await this.snapshots.settleCreations(volume);
-      await this.groups.settle();
       await this.merges.adopt(volume.name);
     } catch (error) {
-      // What was cut stays written down, and is tried at the next opening.
-      this.#parts.log(`what was begun before cannot be settled: ${(error as Error).message}`, volume.name);
+      this.#parts.log(`its merge is no operation: ${(error as Error).message}`, volume.name);
     }
     this.operations.resume(volume.name);
   }

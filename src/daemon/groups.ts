@@ -3,17 +3,18 @@
  *
  *   create  written down ─▶ every place found ─▶ made at one moment, by the engine (E-40) ─▶ told ─▶ the group written, creation forgotten
  *             └─ the daemon dies: when all its volumes have been opened: all members are there: finished; else those that are there are dropped, and that is told
- *   drop    its members one after the other, each an operation of its own ─▶ told ─▶ the group is forgotten
+ *   drop    written down ─▶ its members one after the other, each an operation of its own ─▶ told ─▶ the group is forgotten
  *             └─ the daemon dies: when all its volumes have been opened: what is left of it is dropped
  */
 import type { Engine } from "../index.ts";
 import type { Journal } from "./journal.ts";
 import type { Operation, Operations } from "./operations.ts";
-import type { Pools } from "./pools.ts";
+import type { Pools, StorePlace } from "./pools.ts";
 import { Making } from "./making.ts";
 import { checkPlainName, checkSnapshotName, own } from "./names.ts";
 import { Problem, problemOf } from "./problem.ts";
-import { PAUSE, type Snapshots, storeOptions } from "./snapshots.ts";
+import { storeOptions } from "./policy.ts";
+import { PAUSE, type Snapshots } from "./snapshots.ts";
 import type { Creation, Member, SnapshotSpec } from "./state.ts";
 import type { StateFile } from "./state-file.ts";
 import type { Volumes } from "./volumes.ts";
@@ -26,16 +27,24 @@ export interface GroupsParts {
   readonly snapshots: Snapshots;
   readonly pools: Pools;
   readonly operations: () => Operations;
+  readonly log: (line: string) => void;
 }
 
 export interface GroupView {
   readonly name: string;
   readonly created: string;
   readonly members: readonly Member[];
+  /** Its members are going. */
+  readonly dropping?: true | undefined;
 }
 
 export interface AskedMember extends Member {
   readonly spec: SnapshotSpec;
+}
+
+/** A member with the place of its store. */
+interface Placed extends AskedMember {
+  readonly place: StorePlace;
 }
 
 export class Groups {
@@ -47,31 +56,34 @@ export class Groups {
   }
 
   list(): GroupView[] {
-    return Object.entries(this.#parts.state.now.groups).map(([name, group]) => ({ name, ...group }));
+    return Object.keys(this.#parts.state.now.groups).map((name) => this.get(name));
   }
 
   /** Throws a Problem (not-found). */
   get(name: string): GroupView {
     const group = own(this.#parts.state.now.groups, name);
     if (group === undefined) throw new Problem("not-found", `there is no group '${name}'`);
-    return { name, ...group };
+    const { creation, ...shown } = group;
+    return { name, ...shown };
   }
 
   /** The same members again are the same answer. Throws a Problem; then no member is there. */
   async create(
     name: string,
     members: readonly AskedMember[],
-  ): Promise<{ readonly isNew: boolean; readonly group: GroupView; readonly pauseUs?: number }> {
+  ): Promise<{ readonly isNew: boolean; readonly group: GroupView; readonly pauseUs?: number | undefined }> {
     checkPlainName("a group", name);
     for (const { snapshot } of members) checkSnapshotName(snapshot);
     await this.#making.free(name);
-    const there = own(this.#parts.state.now.groups, name);
-    if (there !== undefined) {
-      if (isSame(there.members, members)) return { isNew: false, group: this.get(name) };
-      throw new Problem("differs", `there is a group '${name}' with other members`);
-    }
-    const pauseUs = await this.#making.make(name, () => this.#create(name, members));
-    return { isNew: true, group: this.get(name), pauseUs };
+    if (this.#left(name).length === 0 && this.#isThere(name, members)) return { isNew: false, group: this.get(name) };
+    const volumes = members.map(({ volume }) => volume);
+    const pauseUs = await this.#making.make(name, () =>
+      this.#parts.snapshots.during(volumes, async () => {
+        for (const creation of this.#left(name)) await this.#settle(name, creation, false);
+        return this.#isThere(name, members) ? undefined : await this.#create(name, members);
+      }),
+    );
+    return { isNew: pauseUs !== undefined, group: this.get(name), pauseUs };
   }
 
   /** An operation for each member. None: there is no such group. Throws a Problem: merging, not-open. */
@@ -79,16 +91,32 @@ export class Groups {
     const { state, journal, snapshots } = this.#parts;
     const group = own(state.now.groups, name);
     if (group === undefined) return [];
-    for (const { volume, snapshot } of group.members) snapshots.wouldDrop(volume, snapshot, name);
+    const { created, creation, members } = group;
     // Those that are gone have been told of.
-    const there = group.members.filter(({ volume, snapshot }) => snapshots.has(volume, snapshot));
-    const places = there.map((member) => ({ member, cow: snapshots.get(member.volume, member.snapshot).cow }));
+    const drops = members.flatMap((member) => {
+      const would = snapshots.wouldDrop(member.volume, member.snapshot, name);
+      return would === undefined ? [] : [{ member, cow: would.path }];
+    });
+    // Before the first of them goes. What is told by times, or by operations that have ended, may be of another group of this name.
+    await state.change((now) => {
+      const one = own(now.groups, name);
+      if (one !== undefined) one.dropping = true;
+    });
     const operations = [];
-    for (const { member, cow } of places)
+    for (const { member, cow } of drops)
       operations.push(await this.#parts.operations().start("drop", { ...member }, { cow }));
-    const { created, members } = group;
-    const isTold = journal.find(({ type, data }) => type === "group-dropped" && data?.["created"] === created);
-    if (isTold === undefined) journal.add({ type: "group-dropped", data: { group: name, created, members } });
+    const isTold = journal.find(
+      ({ type, data }) =>
+        type === "group-dropped" &&
+        data?.["group"] === name &&
+        data["created"] === created &&
+        data["creation"] === creation,
+    );
+    if (isTold === undefined)
+      journal.add({
+        type: "group-dropped",
+        data: { group: name, created, members, ...(creation === undefined ? {} : { creation }) },
+      });
     await journal.settled();
     await state.change((now) => {
       delete now.groups[name];
@@ -98,45 +126,78 @@ export class Groups {
 
   /** After all volumes have been opened, and when one is opened later: what was begun is finished, or undone. What a volume has that is not open waits for it. */
   async settle(): Promise<void> {
-    const { state, volumes } = this.#parts;
+    const { state } = this.#parts;
     for (const creation of state.now.creations) {
-      const { group, members } = creation;
+      const { group } = creation;
       if (group === undefined || this.#making.has(group)) continue;
-      const known = members.filter(({ volume }) => own(state.now.volumes, volume) !== undefined);
-      if (known.some(({ volume }) => volumes.get(volume).opened === undefined)) continue;
-      const there = known.filter(({ volume, snapshot }) => this.#parts.snapshots.has(volume, snapshot));
-      if (there.length === members.length) await this.#made(group, creation, { recovered: true });
-      else await this.#undo(creation, there);
+      await this.#tried(group, () => this.#settle(group, creation, true));
     }
-    for (const [name, { members, created }] of Object.entries(state.now.groups)) {
-      const isOpen = members.every(({ volume }) => volumes.get(volume).opened !== undefined);
-      if (isOpen && this.#isBeingDropped(members, created)) await this.drop(name);
+    for (const [name, { members, dropping }] of Object.entries(state.now.groups))
+      if (dropping === true && members.every(({ volume }) => this.#isOpen(volume)))
+        await this.#tried(name, () => this.drop(name));
+  }
+
+  /** It stays written down where it fails, and is tried at the next opening. The others are not its business. */
+  async #tried(name: string, settle: () => Promise<unknown>): Promise<void> {
+    try {
+      await settle();
+    } catch (error) {
+      this.#parts.log(`group '${name}' was begun before, and cannot be settled: ${(error as Error).message}`);
     }
   }
 
-  /** No member goes alone: where one was to be dropped, all were. */
-  #isBeingDropped(members: readonly Member[], since: string): boolean {
-    return this.#parts.state.now.operations.some(
-      ({ kind, state, created, ...of }) =>
-        kind === "drop" &&
-        (state === "running" || state === "done") &&
-        created >= since &&
-        members.some(({ volume, snapshot }) => volume === of.volume && snapshot === of.snapshot),
-    );
+  /** Made, where every member is; else undone. Neither where a volume is not open. */
+  async #settle(name: string, creation: Creation, isOfEarlier: boolean): Promise<void> {
+    const { volumes, snapshots } = this.#parts;
+    const { members } = creation;
+    const known = members.filter(({ volume }) => volumes.find(volume) !== undefined);
+    if (!known.every(({ volume }) => this.#isOpen(volume))) return;
+    const there: Member[] = [];
+    for (const member of known) if (await snapshots.isMade(member)) there.push(member);
+    if (there.length === members.length) await this.#made(name, creation, isOfEarlier ? { recovered: true } : {});
+    else await this.#undo(creation, there, isOfEarlier);
+  }
+
+  #isOpen(volume: string): boolean {
+    return this.#parts.volumes.find(volume)?.opened !== undefined;
+  }
+
+  /** Begun, and not seen to end: nobody is at it while the name is ours. */
+  #left(name: string): Creation[] {
+    return this.#parts.state.now.creations.filter(({ group }) => group === name);
+  }
+
+  /** Throws a Problem: differs, busy. */
+  #isThere(name: string, members: readonly Member[]): boolean {
+    const there = own(this.#parts.state.now.groups, name);
+    if (there === undefined) return false;
+    if (there.dropping === true) throw new Problem("busy", `group '${name}' is being dropped`, { retry: "backoff" });
+    if (isSame(there.members, members)) return true;
+    throw new Problem("differs", `there is a group '${name}' with other members`);
   }
 
   async #create(name: string, asked: readonly AskedMember[]): Promise<number> {
-    const { engine, pools, snapshots, volumes } = this.#parts;
+    const { pools, snapshots, volumes } = this.#parts;
     if (asked.length === 0) throw new Problem("bad-request", "a group has at least one member");
-    const members = [];
-    for (const { volume, snapshot, spec } of asked) {
-      if (snapshots.has(volume, snapshot))
-        throw new Problem("differs", `there is a snapshot ${volume}@${snapshot} already`);
-      void volumes.get(volume).volume;
-      const place = await pools.place(volume, snapshot, spec);
-      const complete = place.pool === undefined ? spec : { ...spec, pool: place.pool };
-      members.push({ volume, snapshot, spec: complete, place });
+    const members: Placed[] = [];
+    try {
+      for (const { volume, snapshot, spec } of asked) {
+        snapshots.refuseDropped(volume, snapshot);
+        if (snapshots.has(volume, snapshot))
+          throw new Problem("differs", `there is a snapshot ${volume}@${snapshot} already`);
+        void volumes.get(volume).volume;
+        const place = await pools.place(volume, snapshot, spec);
+        const complete = place.pool === undefined ? spec : { ...spec, pool: place.pool };
+        members.push({ volume, snapshot, spec: complete, place });
+      }
+      return await this.#createAt(name, members);
+    } finally {
+      for (const { place } of members) pools.release(place);
     }
+  }
+
+  async #createAt(name: string, members: readonly Placed[]): Promise<number> {
+    const { engine, snapshots } = this.#parts;
     const creation = await snapshots.begin(
       members.map(({ volume, snapshot, spec, place }) => ({
         ...{ volume, snapshot, spec },
@@ -163,18 +224,17 @@ export class Groups {
     const { state, journal, snapshots } = this.#parts;
     const members = creation.members.map(({ volume, snapshot }) => ({ volume, snapshot }));
     await state.change((now) => {
-      now.groups[name] = { created: creation.begun, members };
+      now.groups[name] = { created: creation.begun, creation: creation.id, members };
     });
-    const isTold = journal.find(({ type, data: of }) => type === "group-created" && of?.["creation"] === creation.id);
-    if (isTold === undefined)
+    if (!journal.has("group-created", "creation", creation.id))
       journal.add({ type: "group-created", data: { group: name, members, creation: creation.id, ...data } });
     await snapshots.made(creation, { group: name, ...data });
   }
 
-  async #undo(creation: Creation, there: readonly Member[]): Promise<void> {
+  async #undo(creation: Creation, there: readonly Member[], isTold: boolean): Promise<void> {
     const { snapshots, volumes } = this.#parts;
     for (const { volume, snapshot } of there) await volumes.get(volume).volume.dropSnapshot(snapshot);
-    await snapshots.undone(creation, true);
+    await snapshots.undone(creation, isTold);
   }
 }
 

@@ -12,7 +12,7 @@
 import { constants } from "node:fs";
 import { type FileHandle, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { DaemonEvent, DaemonEventBody } from "./daemon-event.ts";
+import type { DaemonEvent, DaemonEventBody, DaemonEventType } from "./daemon-event.ts";
 
 const SEGMENT = 5000;
 
@@ -96,6 +96,11 @@ export class Journal {
   /** The last one that is about what happened under this mark, if it is still there. */
   find(isIt: (event: DaemonEvent) => boolean): DaemonEvent | undefined {
     return this.#waiting.findLast(isIt) ?? this.#kept.findLast(isIt);
+  }
+
+  /** It was told under this mark, or will be when it has been written. */
+  has(type: DaemonEventType, key: "creation" | "operation", mark: string): boolean {
+    return this.find((event) => event.type === type && event.data?.[key] === mark) !== undefined;
   }
 
   /** What was told at this time is still there. */

@@ -41,6 +41,8 @@ export class OwnedVolume {
   readonly #parts: OwnedVolumeParts;
   /** False: it is just being added, and nobody has heard of it. */
   isTold = true;
+  /** It is being removed: nothing is begun with it any more. */
+  isLeaving = false;
   #state: OwnedState = "closed";
   #problem: ProblemDetails | undefined;
   #volume: Volume | undefined;
@@ -65,11 +67,12 @@ export class OwnedVolume {
 
   /** While it is open. */
   get opened(): Volume | undefined {
-    return this.#state === "open" ? this.#volume : undefined;
+    return this.#state === "open" && !this.isLeaving ? this.#volume : undefined;
   }
 
   /** Throws a Problem (not-open) that says what it is. */
   get volume(): Volume {
+    if (this.isLeaving) throw new Problem("not-open", `volume ${this.name} is being removed`);
     const volume = this.opened;
     if (volume !== undefined) return volume;
     const why = this.#problem === undefined ? this.#state : `${this.#state}: ${this.#problem.detail}`;

@@ -7,8 +7,10 @@
  * What a later word makes meaningless goes: seconds of a stall where nothing stalls. A policy is of one snapshot, and keeps no volume from being opened. Plain values;
  * whom it belongs to is the state's.
  */
+import { SECTOR_BYTES } from "../base/units.ts";
 import { checkSnapshotOptions } from "../engine/option-schema.ts";
 import type { SnapshotOptions } from "../index.ts";
+import type { StorePlace } from "./pools.ts";
 import { Problem, problemOf } from "./problem.ts";
 import type { SnapshotPolicy, SnapshotSpec } from "./state.ts";
 
@@ -49,6 +51,20 @@ export function engineOptions(spec: SnapshotSpec): Partial<SnapshotOptions> {
   };
 }
 
+/** A store that is made at this place, for the engine. */
+export function storeOptions(
+  { cow, size, space, most }: StorePlace,
+  spec: SnapshotSpec,
+): Record<string, unknown> & { cow: string } {
+  return {
+    cow,
+    ...(size === undefined ? {} : { size }),
+    ...(space === "sparse" ? { sparse: true } : space === "written" ? { written: true } : {}),
+    ...(spec.chunkSize === undefined ? {} : { chunkSize: spec.chunkSize }),
+    ...engineOptions(most === undefined ? spec : { ...spec, grow: boundedGrowth(spec.grow, most) }),
+  };
+}
+
 /** Of a snapshot that is registered. `refused`: gets why its policy cannot be taken; what protects its data is kept of it then. */
 export function openingOptions(spec: SnapshotSpec, refused: (why: string) => void): Partial<SnapshotOptions> {
   const options = engineOptions(fittingSpec(spec));
@@ -59,6 +75,16 @@ export function openingOptions(spec: SnapshotSpec, refused: (why: string) => voi
     refused((error as Error).message);
     return spec.readOnly === true ? { readOnly: true } : {};
   }
+}
+
+/**
+ * Growth of a store that may have `most` bytes, of its pool: what is added each time is no more than that. The user's own `max` that is too small for his own `by` stays
+ * so, and is refused in the engine's words.
+ */
+export function boundedGrowth(grow: SnapshotSpec["grow"], most: number): SnapshotSpec["grow"] {
+  if (grow === undefined || grow === null || (grow.max !== undefined && grow.max < grow.by)) return grow;
+  const max = Math.floor(Math.min(grow.max ?? Number.POSITIVE_INFINITY, most) / SECTOR_BYTES) * SECTOR_BYTES;
+  return { ...grow, by: Math.min(grow.by, max), max };
 }
 
 function chunksOf({ chunkSize }: SnapshotSpec): Partial<SnapshotOptions> {

@@ -7,6 +7,7 @@
  */
 import type { DaemonEvent } from "./daemon-event.ts";
 import type { Journal } from "./journal.ts";
+import { boundedGrowth } from "./policy.ts";
 import type { Pools } from "./pools.ts";
 import type { Snapshots } from "./snapshots.ts";
 import type { Volumes } from "./volumes.ts";
@@ -55,19 +56,19 @@ export class PoolLimits {
   }
 
   async #apply(): Promise<void> {
-    const { snapshots, volumes, pools } = this.#parts;
+    const { snapshots, volumes, pools, log } = this.#parts;
     const rooms = new Map<string | undefined, number | undefined>();
     for (const { volume, name, pool, grow, sizeBytes } of snapshots.list()) {
-      if (grow === undefined || grow === null) continue;
+      if (grow === undefined) continue;
       if (!rooms.has(pool)) rooms.set(pool, await pools.room(pool));
       const room = rooms.get(pool);
-      if (room === undefined) continue;
-      const most = Math.min(grow.max ?? Number.POSITIVE_INFINITY, sizeBytes + room);
-      // It may have gone meanwhile.
+      // It may have gone meanwhile, or be treated otherwise.
+      const now = snapshots.growth(volume, name);
+      if (room === undefined || now === undefined) continue;
       await volumes
-        .get(volume)
-        .opened?.setSnapshotPolicy(name, { grow: { ...grow, max: most } })
-        .catch(() => {});
+        .find(volume)
+        ?.opened?.setSnapshotPolicy(name, { grow: boundedGrowth(now, sizeBytes + room) })
+        .catch((error: Error) => log(`${volume}@${name}: ${error.message}`));
     }
   }
 }

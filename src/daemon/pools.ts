@@ -8,7 +8,8 @@
  */
 import { randomBytes } from "node:crypto";
 import { readdir, realpath, rm, stat, statfs } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { Turns } from "../base/turns.ts";
 import type { Journal } from "./journal.ts";
 import { checkPlainName, own } from "./names.ts";
 import { Problem, problemOf } from "./problem.ts";
@@ -44,17 +45,21 @@ export class Pools {
   readonly #state: StateFile;
   readonly #journal: Journal;
   /** Of an earlier daemon, by pool. */
-  readonly #unfinished = new Map<string, readonly string[]>();
+  readonly #unfinished = new Map<string, Promise<readonly string[]>>();
+  /** Bytes of files that `place` has named, and that are not there yet: they count as if they were. */
+  readonly #promised = new Map<string, number>();
+  /** One is placed at a time, by pool: the next sees what the one before was promised. */
+  readonly #turns = new Map<string, Turns>();
 
   constructor(state: StateFile, journal: Journal) {
     this.#state = state;
     this.#journal = journal;
   }
 
-  /** Before anything is made: what is unfinished now nobody will finish. */
-  async begin(): Promise<void> {
+  /** Before anything is made: what is unfinished now nobody will finish. Only who makes or undoes something there waits for a folder that does not answer. */
+  begin(): void {
     for (const [name, { dir }] of Object.entries(this.#state.now.pools))
-      this.#unfinished.set(name, await abandonedIn(dir, performance.timeOrigin));
+      this.#unfinished.set(name, abandonedIn(dir, performance.timeOrigin));
   }
 
   async list(): Promise<PoolView[]> {
@@ -103,8 +108,23 @@ export class Pools {
     return isGone;
   }
 
-  /** Where the store of a new snapshot is to be. Throws a Problem: bad-request, not-found, no-room. */
-  async place(volume: string, snapshot: string, { device, size, pool }: SnapshotSpec): Promise<StorePlace> {
+  /** As `look`; what it needs is counted until it is released. Throws a Problem: bad-request, not-found, no-room. */
+  async place(volume: string, snapshot: string, spec: SnapshotSpec): Promise<StorePlace> {
+    if (spec.device !== undefined) return await this.look(volume, snapshot, spec);
+    return await ownTurns(this.#turns, spec.pool ?? this.#only()).take(async () => {
+      const place = await this.look(volume, snapshot, spec);
+      this.#promised.set(place.cow, place.size ?? 0);
+      return place;
+    });
+  }
+
+  /** Its file is there, or will not be. */
+  release({ cow }: StorePlace): void {
+    this.#promised.delete(cow);
+  }
+
+  /** Where the store of a new snapshot would be. Throws a Problem: bad-request, not-found, no-room. */
+  async look(volume: string, snapshot: string, { device, size, pool }: SnapshotSpec): Promise<StorePlace> {
     if (device !== undefined) {
       if (pool !== undefined) throw new Problem("bad-request", "a snapshot has a device or a pool, not both");
       return { cow: device, size };
@@ -115,7 +135,8 @@ export class Pools {
       });
     const name = pool ?? this.#only();
     const spec = this.#spec(name);
-    const { freeBytes } = await view(name, spec);
+    await this.#unfinished.get(name);
+    const freeBytes = await this.#free(name, spec);
     if (size > freeBytes)
       throw new Problem("no-room", `pool '${name}' (${spec.dir}) has ${freeBytes} bytes left, and ${size} are needed`);
     return {
@@ -131,12 +152,20 @@ export class Pools {
   async room(pool: string | undefined): Promise<number | undefined> {
     const spec = this.#known(pool);
     if (pool === undefined || spec?.limit === undefined) return undefined;
-    return (await view(pool, spec)).freeBytes;
+    return await this.#free(pool, spec);
+  }
+
+  /** Beside what is promised. Who is seen in neither is in both, and then it is counted twice rather than not at all. */
+  async #free(name: string, spec: PoolSpec): Promise<number> {
+    const promised = new Map(this.#promised);
+    const { freeBytes, files } = await measured(name, spec);
+    const bytes = [...promised].filter(([cow]) => dirname(cow) === spec.dir && !files.has(basename(cow)));
+    return Math.max(0, freeBytes - bytes.reduce((sum, [, size]) => sum + size, 0));
   }
 
   /** A creation was cut by the end of an earlier daemon: what it had begun to make is of no use to anybody. */
   async removeUnfinished(pool: string | undefined): Promise<void> {
-    if (pool !== undefined) await removeFiles(this.#unfinished.get(pool) ?? []);
+    if (pool !== undefined) await removeFiles((await this.#unfinished.get(pool)) ?? []);
   }
 
   /** Takes away what `place` has named, and nobody needs any more. */
@@ -169,7 +198,18 @@ export class Pools {
   }
 }
 
+function ownTurns(all: Map<string, Turns>, name: string): Turns {
+  const turns = all.get(name) ?? new Turns();
+  all.set(name, turns);
+  return turns;
+}
+
 async function view(name: string, spec: PoolSpec): Promise<PoolView> {
+  const { files, ...seen } = await measured(name, spec);
+  return seen;
+}
+
+async function measured(name: string, spec: PoolSpec): Promise<PoolView & { readonly files: ReadonlySet<string> }> {
   try {
     const files = (await readdir(spec.dir)).filter((file) => file.endsWith(SUFFIX));
     const sizes = await Promise.all(
@@ -185,7 +225,7 @@ async function view(name: string, spec: PoolSpec): Promise<PoolView> {
     const ofLimit = spec.limit === undefined ? Number.POSITIVE_INFINITY : Math.max(0, spec.limit - usedBytes);
     // What is not reserved may be promised several times.
     const ofDisk = spec.space === "sparse" && spec.limit !== undefined ? Number.POSITIVE_INFINITY : bavail * bsize;
-    return { name, ...spec, usedBytes, freeBytes: Math.min(ofLimit, ofDisk) };
+    return { name, ...spec, usedBytes, freeBytes: Math.min(ofLimit, ofDisk), files: new Set(files) };
   } catch (error) {
     throw problemOf(error, `pool '${name}'`);
   }
@@ -199,4 +239,10 @@ function fileName(volume: string, snapshot: string): string {
 
 function sorted({ dir, limit, space }: PoolSpec): unknown[] {
   return [dir, limit ?? null, space];
+}
+
+/** Both paths lead to the same file, if it is there. */
+export async function isOneFile(a: string, b: string): Promise<boolean> {
+  const real = (path: string): Promise<string> => realpath(path).catch(() => path);
+  return a === b || (await real(a)) === (await real(b));
 }

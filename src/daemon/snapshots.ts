@@ -14,8 +14,8 @@ import type { Operations, RunningOperation } from "./operations.ts";
 import { Making } from "./making.ts";
 import { checkSnapshotName, own, ownOr } from "./names.ts";
 import type { OwnedVolume } from "./owned-volume.ts";
-import { changedSpec, engineOptions } from "./policy.ts";
-import type { Pools, StorePlace } from "./pools.ts";
+import { changedSpec, storeOptions } from "./policy.ts";
+import { isOneFile, type Pools } from "./pools.ts";
 import { Problem, problemOf } from "./problem.ts";
 import { snapshotView, type SnapshotView } from "./snapshot-view.ts";
 import { type Creation, policyIn, type SnapshotPolicy, type SnapshotSpec } from "./state.ts";
@@ -33,6 +33,7 @@ export interface SnapshotsParts {
   readonly operations: () => Operations;
   /** How a store grows has changed. */
   readonly changed: () => void;
+  readonly log: (line: string, volume: string) => void;
 }
 
 export interface Created {
@@ -55,6 +56,8 @@ export class Snapshots {
   readonly #parts: SnapshotsParts;
   /** Being made, by their names: who asks again waits. */
   readonly #making = new Making();
+  /** The volumes of what is being made, of a group, too: none of them is removed meanwhile. */
+  readonly #underWay = new Set<readonly string[]>();
 
   constructor(parts: SnapshotsParts) {
     this.#parts = parts;
@@ -74,6 +77,12 @@ export class Snapshots {
     return this.#view(owned, name);
   }
 
+  /** As its user has asked for it; undefined: it does not grow, or there is none. */
+  growth(volume: string, name: string): SnapshotSpec["grow"] {
+    if (!namesIn(this.#parts.volumes.find(volume)?.opened).includes(name)) return undefined;
+    return policyIn(this.#parts.state.now, volume, name)?.grow ?? undefined;
+  }
+
   has(volume: string, name: string): boolean {
     return namesIn(this.#parts.volumes.get(volume).volume).includes(name);
   }
@@ -84,13 +93,30 @@ export class Snapshots {
     const key = `${volume}@${name}`;
     await this.#making.free(key);
     const owned = this.#parts.volumes.get(volume);
-    this.#refuseDropped(volume, name);
+    this.refuseDropped(volume, name);
     if (this.has(volume, name)) {
-      await this.#finish(volume, name);
+      await this.#finish(owned, name);
       return this.#same(owned, name, spec);
     }
-    const { pauseUs } = await this.#making.make(key, () => this.#create(owned, name, spec));
+    const { pauseUs } = await this.#making.make(key, () =>
+      this.during([volume], () => this.#create(owned, name, spec)),
+    );
     return { isNew: true, snapshot: this.#view(owned, name), pauseUs };
+  }
+
+  /** None of these volumes is removed before `make` has ended. */
+  async during<T>(volumes: readonly string[], make: () => Promise<T>): Promise<T> {
+    this.#underWay.add(volumes);
+    try {
+      return await make();
+    } finally {
+      this.#underWay.delete(volumes);
+    }
+  }
+
+  /** A snapshot of this volume is being made just now. */
+  isMaking(volume: string): boolean {
+    return [...this.#underWay].some((volumes) => volumes.includes(volume));
   }
 
   /** What `create` would do. Throws what that would, as far as it can be known before. */
@@ -100,7 +126,7 @@ export class Snapshots {
       this.#same(owned, name, spec);
       return { dryRun: true, does: "nothing: it is there" };
     }
-    const { cow, size, space } = await this.#parts.pools.place(volume, name, spec);
+    const { cow, size, space } = await this.#parts.pools.look(volume, name, spec);
     return {
       dryRun: true,
       does: "makes the snapshot",
@@ -136,7 +162,7 @@ export class Snapshots {
 
   /** What a drop would do. Undefined: there is none. Throws a Problem: in-group, merging, not-open. */
   wouldDrop(volume: string, name: string, group?: string): DryRun | undefined {
-    if (!this.has(volume, name)) return undefined;
+    if (!this.has(volume, name)) return this.#wouldForget(volume, name);
     this.#refuseDrop(volume, name, group);
     const { pool, cow, sizeBytes } = this.get(volume, name);
     const isRemoved = pool !== undefined;
@@ -174,7 +200,7 @@ export class Snapshots {
     await state.change((now) => {
       delete own(now.snapshots, where)?.[name];
     });
-    if (journal.find(({ type, data }) => type === "snapshot-dropped" && data?.["operation"] === id) === undefined)
+    if (!journal.has("snapshot-dropped", "operation", id))
       journal.add({ type: "snapshot-dropped", volume: where, snapshot: name, data: { operation: id } });
     return undefined;
   }
@@ -194,15 +220,32 @@ export class Snapshots {
     const begun = state.now.creations.filter(
       ({ group, members }) => group === undefined && members[0].volume === volume.name,
     );
-    for (const creation of begun) if (!this.#making.has(keyOf(creation))) await this.#settle(volume, creation);
+    for (const creation of begun) {
+      if (this.#making.has(keyOf(creation))) continue;
+      try {
+        await this.#settle(creation, true);
+      } catch (error) {
+        // It stays written down, and is tried at the next opening. The others are not its business.
+        this.#parts.log(
+          `${creation.id} was begun before, and cannot be settled: ${(error as Error).message}`,
+          volume.name,
+        );
+      }
+    }
+  }
+
+  /** It is there, and it is what this creation was to make: another one may have its name. */
+  async isMade({ volume: where, snapshot, file }: Creation["members"][number]): Promise<boolean> {
+    const { volume } = this.#parts.volumes.get(where);
+    if (!namesIn(volume).includes(snapshot)) return false;
+    return file === undefined || (await isOneFile(file, volume.status(snapshot).cow));
   }
 
   /** It is the volume's, whoever has made it: what the state has to say of it from now on. */
   async made(creation: Creation, data: Readonly<Record<string, unknown>>): Promise<void> {
     const { state, journal } = this.#parts;
     const { id, members } = creation;
-    const isTold = journal.find(({ type, data: of }) => type === "snapshot-created" && of?.["creation"] === id);
-    if (isTold === undefined)
+    if (!journal.has("snapshot-created", "creation", id))
       for (const { volume, snapshot } of members)
         journal.add({ type: "snapshot-created", volume, snapshot, data: { creation: id, ...data } });
     await journal.settled();
@@ -219,36 +262,42 @@ export class Snapshots {
       if (file !== undefined) await pools.removeFile(spec.pool, file);
       if (isTold) await pools.removeUnfinished(spec.pool);
     }
-    if (isTold)
+    const isUntold = isTold && !journal.has("snapshot-creation-undone", "creation", id);
+    if (isUntold)
       for (const { volume, snapshot } of members)
         journal.add({ type: "snapshot-creation-undone", volume, snapshot, data: { creation: id } });
+    if (isTold) await journal.settled();
     await state.change((now) => {
       now.creations = now.creations.filter((one) => one.id !== id);
     });
   }
 
-  async #settle(owned: OwnedVolume, creation: Creation): Promise<void> {
-    const { snapshot } = creation.members[0];
-    if (namesIn(owned.volume).includes(snapshot)) await this.made(creation, { recovered: true });
-    else await this.undone(creation, true);
+  async #settle(creation: Creation, isOfEarlier: boolean): Promise<void> {
+    if (await this.isMade(creation.members[0])) await this.made(creation, isOfEarlier ? { recovered: true } : {});
+    else await this.undone(creation, isOfEarlier);
   }
 
   async #create(owned: OwnedVolume, name: string, asked: SnapshotSpec): Promise<CreatedSnapshot> {
     const { pools } = this.#parts;
     const { volume } = owned;
+    await this.#finish(owned, name);
     const place = await pools.place(owned.name, name, asked);
-    const spec: SnapshotSpec = { ...asked, ...(place.pool === undefined ? {} : { pool: place.pool }) };
-    const file = place.pool === undefined ? undefined : place.cow;
-    const creation = await this.begin([{ volume: owned.name, snapshot: name, spec, file }]);
-    let created: CreatedSnapshot;
     try {
-      created = await volume.createSnapshot({ name, ...storeOptions(place, spec) }, PAUSE);
-    } catch (error) {
-      await this.undone(creation, false).catch(() => {});
-      throw problemOf(error, `${owned.name}@${name}`);
+      const spec: SnapshotSpec = { ...asked, ...(place.pool === undefined ? {} : { pool: place.pool }) };
+      const file = place.pool === undefined ? undefined : place.cow;
+      const creation = await this.begin([{ volume: owned.name, snapshot: name, spec, file }]);
+      let created: CreatedSnapshot;
+      try {
+        created = await volume.createSnapshot({ name, ...storeOptions(place, spec) }, PAUSE);
+      } catch (error) {
+        await this.undone(creation, false).catch(() => {});
+        throw problemOf(error, `${owned.name}@${name}`);
+      }
+      await this.made(creation, { pauseUs: created.pauseUs });
+      return created;
+    } finally {
+      pools.release(place);
     }
-    await this.made(creation, { pauseUs: created.pauseUs });
-    return created;
   }
 
   /** Written down before anything is made. */
@@ -263,16 +312,16 @@ export class Snapshots {
     });
   }
 
-  /** It was made, and that could not be written down then. */
-  async #finish(volume: string, name: string): Promise<void> {
-    const begun = this.#parts.state.now.creations.find(
-      ({ group, members: [one] }) => group === undefined && one.volume === volume && one.snapshot === name,
+  /** It was made, or has failed, and that could not be written down then. */
+  async #finish(owned: OwnedVolume, name: string): Promise<void> {
+    const begun = this.#parts.state.now.creations.filter(
+      ({ group, members: [one] }) => group === undefined && one.volume === owned.name && one.snapshot === name,
     );
-    if (begun !== undefined) await this.made(begun, {});
+    for (const one of begun) await this.#settle(one, false);
   }
 
-  /** What the drop has to forget yet is not the new one's. */
-  #refuseDropped(volume: string, name: string): void {
+  /** What the drop has to forget yet is not the new one's. Throws a Problem (busy). */
+  refuseDropped(volume: string, name: string): void {
     const drop = this.#parts
       .operations()
       .running((one) => one.kind === "drop" && one.volume === volume && one.snapshot === name);
@@ -290,6 +339,18 @@ export class Snapshots {
       throw new Problem("differs", `there is a snapshot ${owned.name}@${name} already, and it differs in: ${what}`);
     }
     return { isNew: false, snapshot: this.#view(owned, name) };
+  }
+
+  /** The snapshot is gone (its drop has failed behind that, or its store was in memory), and is still remembered. Undefined: it is not. */
+  #wouldForget(volume: string, name: string): DryRun | undefined {
+    const { now } = this.#parts.state;
+    if (policyIn(now, volume, name) === undefined || this.#making.has(`${volume}@${name}`)) return undefined;
+    const drop = now.operations.findLast(
+      (one) => one.kind === "drop" && one.volume === volume && one.snapshot === name && one.state !== "done",
+    );
+    const cow = drop?.params["cow"];
+    const path = typeof cow === "string" ? cow : undefined;
+    return { dryRun: true, does: "forgets the snapshot, which is gone, and removes its file", path, freedBytes: 0 };
   }
 
   #refuseDrop(volume: string, name: string, group: string | undefined): void {
@@ -316,26 +377,6 @@ export class Snapshots {
     );
     return snapshotView(owned, name, { stats, spec: policyIn(now, owned.name, name) ?? {}, group: group?.[0] });
   }
-}
-
-/** For the engine. */
-export function storeOptions(
-  { cow, size, space, most }: StorePlace,
-  spec: SnapshotSpec,
-): Record<string, unknown> & { cow: string } {
-  return {
-    cow,
-    ...(size === undefined ? {} : { size }),
-    ...(space === "sparse" ? { sparse: true } : space === "written" ? { written: true } : {}),
-    ...(spec.chunkSize === undefined ? {} : { chunkSize: spec.chunkSize }),
-    ...engineOptions(most === undefined ? spec : { ...spec, grow: within(spec.grow, most) }),
-  };
-}
-
-/** Until it is looked at again (pool-limits.ts). */
-function within(grow: SnapshotSpec["grow"], most: number): SnapshotSpec["grow"] {
-  if (grow === undefined || grow === null) return grow;
-  return { ...grow, max: Math.min(grow.max ?? Number.POSITIVE_INFINITY, most) };
 }
 
 function namesIn(volume: Volume | undefined): string[] {

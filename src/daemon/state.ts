@@ -47,6 +47,15 @@ const poolSpec = v.strictObject({
 
 const member = v.strictObject({ volume: v.string(), snapshot: v.string() });
 
+const group = v.strictObject({
+  created: time,
+  /** Of its creation: times of two groups may be the same. */
+  creation: v.optional(v.string()),
+  members: v.array(member),
+  /** It is to go, whole: what is left of it goes at the next start. */
+  dropping: v.optional(v.literal(true)),
+});
+
 const creation = v.strictObject({
   id: v.string(),
   group: v.optional(v.string()),
@@ -73,7 +82,7 @@ const content = v.strictObject({
   version: v.literal(1),
   volumes: named(volumeSpec),
   snapshots: named(named(snapshotSpec)),
-  groups: named(v.strictObject({ created: time, members: v.array(member) })),
+  groups: named(group),
   pools: named(poolSpec),
   creations: v.array(creation),
   operations: v.array(operation),

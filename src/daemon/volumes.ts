@@ -39,6 +39,8 @@ export interface VolumesParts {
   readonly log: (line: string, volume: string) => void;
   /** A volume is open: what was begun with it goes on. Its problems are its own. */
   readonly opened: (volume: OwnedVolume) => Promise<void>;
+  /** A snapshot of it is being made just now. */
+  readonly isMaking: (volume: string) => boolean;
 }
 
 export class Volumes {
@@ -46,6 +48,8 @@ export class Volumes {
   readonly #all = new Map<string, OwnedVolume>();
   /** Being added. */
   readonly #adding = new Making();
+  /** Being removed. */
+  readonly #removing = new Making();
 
   constructor(parts: VolumesParts) {
     this.#parts = parts;
@@ -65,6 +69,10 @@ export class Volumes {
     return this.all.map((volume) => this.view(volume));
   }
 
+  find(name: string): OwnedVolume | undefined {
+    return this.#all.get(name);
+  }
+
   /** Throws a Problem (not-found). */
   get(name: string): OwnedVolume {
     const volume = this.#all.get(name);
@@ -79,6 +87,7 @@ export class Volumes {
     if (!given.origin.startsWith("/"))
       throw new Problem("bad-request", "the origin must be an absolute path: the daemon has a folder of its own");
     const spec = { ...given, origin: resolve(given.origin) };
+    await this.#removing.free(name);
     await this.#adding.free(name);
     const there = this.#all.get(name);
     if (there !== undefined) {
@@ -95,9 +104,17 @@ export class Volumes {
 
   /** False: there is none. Throws a Problem: in-group, busy, device-hangs. */
   async remove(name: string): Promise<boolean> {
+    await this.#removing.free(name);
     const volume = this.#all.get(name);
     if (volume === undefined) return false;
-    const { state, journal } = this.#parts;
+    this.#refuseRemoval(name);
+    await this.#removing.make(name, () => this.#remove(volume));
+    return true;
+  }
+
+  /** Throws a Problem: in-group, busy. */
+  #refuseRemoval(name: string): void {
+    const { state, isMaking } = this.#parts;
     const { groups, operations } = state.now;
     for (const [group, { members }] of Object.entries(groups))
       if (members.some((member) => member.volume === name))
@@ -109,15 +126,26 @@ export class Volumes {
       throw new Problem("busy", `operation ${busy.id} (${busy.kind}) of volume '${name}' is under way`, {
         hint: "wait for it, or cancel it",
       });
-    // First: one that cannot be forgotten goes on being served.
-    await state.change((now) => {
-      delete now.volumes[name];
-      delete now.snapshots[name];
-    });
+    if (isMaking(name)) throw new Problem("busy", `a snapshot of volume '${name}' is being made`, { retry: "backoff" });
+  }
+
+  async #remove(volume: OwnedVolume): Promise<void> {
+    const { state, journal } = this.#parts;
+    const { name } = volume;
+    volume.isLeaving = true;
+    try {
+      // First: one that cannot be forgotten goes on being served.
+      await state.change((now) => {
+        delete now.volumes[name];
+        delete now.snapshots[name];
+      });
+    } catch (error) {
+      volume.isLeaving = false;
+      throw error;
+    }
     await volume.close();
     this.#all.delete(name);
     journal.add({ type: "volume-removed", volume: name });
-    return true;
   }
 
   /** All at a time. Resolves when each is closed, or waits for its device. */

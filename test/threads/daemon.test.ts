@@ -433,7 +433,7 @@ describe("groups", () => {
     await bench.stop();
     const state = await StateFile.open(bench.file("state"));
     await state.change((now) => {
-      Object.assign(now.groups, groups);
+      Object.assign(now.groups, { g: { ...groups["g"], dropping: true } });
       now.operations = now.operations.filter(({ volume }) => volume === "a");
     });
     await state.close();
