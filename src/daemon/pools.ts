@@ -18,6 +18,8 @@ import type { StateFile } from "./state-file.ts";
 import { abandonedIn, removeFiles } from "./unfinished-files.ts";
 
 const SUFFIX = ".cow";
+/** As `fileName` makes them. */
+const OURS = /@.*\.[0-9a-f]{8}\.cow$/;
 const NAME_LETTERS_MAX = 180;
 export const DEFAULT_POOL = "default";
 
@@ -173,6 +175,13 @@ export class Pools {
     const spec = this.#known(pool);
     if (spec === undefined || dirname(cow) !== spec.dir || !cow.endsWith(SUFFIX)) return;
     await rm(cow, { force: true });
+  }
+
+  /** The pool that has this store: by its policy, or, where none tells (the state was lost), by where its file is and what it is called. */
+  of(spec: SnapshotSpec | undefined, cow: string): string | undefined {
+    if (spec?.pool !== undefined || spec?.device !== undefined) return spec.pool;
+    if (!OURS.test(cow)) return undefined;
+    return Object.entries(this.#state.now.pools).find(([, { dir }]) => dirname(cow) === dir)?.[0];
   }
 
   #known(pool: string | undefined): PoolSpec | undefined {

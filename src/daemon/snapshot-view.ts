@@ -38,16 +38,17 @@ export interface ViewParts {
   readonly stats: VolumeStats;
   readonly spec: SnapshotSpec;
   readonly group: string | undefined;
+  readonly pool: string | undefined;
 }
 
 /** `name`: of a snapshot that the volume has. */
-export function snapshotView(owned: OwnedVolume, name: string, { stats, spec, group }: ViewParts): SnapshotView {
+export function snapshotView(owned: OwnedVolume, name: string, { stats, spec, group, pool }: ViewParts): SnapshotView {
   const { state, status, cow, store, chunkSize } = owned.volume.status(name);
   const { snapshots, merge } = stats;
   const figures = snapshots.find((one) => one.name === name);
   const usedBytes = (figures?.allocatedSectors ?? 0) * SECTOR_BYTES;
   const sizeBytes = (figures?.totalSectors ?? 0) * SECTOR_BYTES;
-  const { pool, grow, whenFull, stallSeconds } = spec;
+  const { grow, whenFull, stallSeconds } = spec;
   return {
     ...{
       volume: owned.name,

@@ -196,7 +196,7 @@ export class Snapshots {
     const spec = policyIn(state.now, where, name);
     const cow = record.params["cow"];
     if (namesIn(volume).includes(name)) await volume.dropSnapshot(name);
-    if (typeof cow === "string") await pools.removeFile(spec?.pool, cow);
+    if (typeof cow === "string") await pools.removeFile(pools.of(spec, cow), cow);
     await state.change((now) => {
       delete own(now.snapshots, where)?.[name];
     });
@@ -375,7 +375,9 @@ export class Snapshots {
     const group = Object.entries(now.groups).find(([, { members }]) =>
       members.some((one) => one.volume === owned.name && one.snapshot === name),
     );
-    return snapshotView(owned, name, { stats, spec: policyIn(now, owned.name, name) ?? {}, group: group?.[0] });
+    const spec = policyIn(now, owned.name, name) ?? {};
+    const pool = this.#parts.pools.of(spec, owned.volume.status(name).cow);
+    return snapshotView(owned, name, { stats, spec, pool, group: group?.[0] });
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * What the daemon remembers, and nothing else does: which volumes are its own, and how their snapshots are to be treated.
  *
- *   { "version": 1, "volumes": { NAME: spec }, "snapshots": { VOLUME: { NAME: policy } }, "groups", "pools",
+ *   { "version": 1, "volumes": { NAME: spec }, "removed": policies by origins, "snapshots": { VOLUME: { NAME: policy } }, "groups", "pools",
  *     "creations": what was begun and has not been seen to end, "operations": …, "nextOperation": 18, "checksum": … }
  *
  * Which snapshots an origin has, and where, stands in the register beside it alone (E-46): a policy whose snapshot is not registered means nothing, and a
@@ -81,6 +81,8 @@ const operation = v.strictObject({
 const content = v.strictObject({
   version: v.literal(1),
   volumes: named(volumeSpec),
+  /** Policies of volumes that were removed, by their origins: their snapshots are registered there yet. The oldest first. */
+  removed: v.optional(v.array(v.strictObject({ origin: v.string(), snapshots: named(snapshotSpec) })), () => []),
   snapshots: named(named(snapshotSpec)),
   groups: named(group),
   pools: named(poolSpec),
@@ -123,7 +125,7 @@ export function policyIn({ snapshots }: DaemonState, volume: string, snapshot: s
 export function newState(): DaemonState {
   return {
     version: 1,
-    ...{ volumes: {}, snapshots: {}, groups: {}, pools: {} },
+    ...{ volumes: {}, removed: [], snapshots: {}, groups: {}, pools: {} },
     ...{ creations: [], operations: [], nextOperation: 1 },
   };
 }

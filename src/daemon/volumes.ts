@@ -2,18 +2,22 @@
  * The daemon's volumes: all of them opened at the start, side by side, before anybody is served; added, opened again and removed later on.
  *
  *   add     opened ─▶ written down: one that cannot be opened is not added
- *   remove  forgotten ─▶ closed: its snapshots stay registered beside the origin, and its files as they are
+ *   remove  forgotten ─▶ closed: its snapshots stay registered beside the origin, and its files as they are; how they are to be treated is kept for the
+ *           origin's next volume
  */
 import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Engine } from "../index.ts";
 import type { Journal } from "./journal.ts";
 import { Making } from "./making.ts";
-import { checkVolumeName } from "./names.ts";
+import { checkVolumeName, own } from "./names.ts";
 import { FULL_PERCENT, type MergePace, type OwnedState, OwnedVolume } from "./owned-volume.ts";
 import { Problem, type ProblemDetails } from "./problem.ts";
-import { type DaemonState, policyIn, type VolumeSpec } from "./state.ts";
+import { type DaemonState, policyIn, type SnapshotSpec, type VolumeSpec } from "./state.ts";
 import type { StateFile } from "./state-file.ts";
+
+/** Origins whose policies are kept when their volumes are removed. */
+const REMOVED_KEPT = 100;
 
 /** As the API shows it. */
 export interface VolumeView {
@@ -136,6 +140,7 @@ export class Volumes {
     try {
       // First: one that cannot be forgotten goes on being served.
       await state.change((now) => {
+        keepPolicies(now, volume.spec.origin, own(now.snapshots, name) ?? {});
         delete now.volumes[name];
         delete now.snapshots[name];
       });
@@ -179,6 +184,10 @@ export class Volumes {
     try {
       await state.change((now) => {
         now.volumes[name] = spec;
+        const kept = policiesOf(now, spec.origin);
+        const there = volume.volume.exports.map((one) => one.name).filter((one) => own(kept, one) !== undefined);
+        if (there.length > 0) now.snapshots[name] = Object.fromEntries(there.map((one) => [one, kept[one]!]));
+        now.removed = now.removed.filter(({ origin }) => origin !== spec.origin);
       });
     } catch (error) {
       await volume.close();
@@ -212,9 +221,22 @@ export class Volumes {
       ...{ engine, journal },
       log: (line) => log(line, name),
       pace: () => paceOf(name, state.now),
-      policy: (snapshot) => policyIn(state.now, name, snapshot),
+      policy: (snapshot) =>
+        policyIn(state.now, name, snapshot) ??
+        // It is being added.
+        (own(state.now.volumes, name) === undefined ? own(policiesOf(state.now, spec.origin), snapshot) : undefined),
     });
   }
+}
+
+function policiesOf({ removed }: DaemonState, origin: string): Record<string, SnapshotSpec> {
+  return removed.find((one) => one.origin === origin)?.snapshots ?? {};
+}
+
+function keepPolicies(state: DaemonState, origin: string, snapshots: Record<string, SnapshotSpec>): void {
+  const others = state.removed.filter((one) => one.origin !== origin);
+  const kept = Object.keys(snapshots).length === 0 ? others : [...others, { origin, snapshots }];
+  state.removed = kept.slice(-REMOVED_KEPT);
 }
 
 function paceOf(volume: string, { operations }: DaemonState): MergePace {

@@ -2,7 +2,7 @@
  * The daemon's verbs where something fails in the middle of them: what one has left behind is no other's, and is finished, undone or forgotten by asking again.
  */
 import { mkdirSync, readdirSync } from "node:fs";
-import { rename } from "node:fs/promises";
+import { rename, rm } from "node:fs/promises";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { DaemonState } from "../../src/daemon/state.ts";
 import { StateFile } from "../../src/daemon/state-file.ts";
@@ -178,5 +178,47 @@ describe("pools", () => {
     );
     expect((await Promise.all(writes)).some((answer) => answer instanceof Error)).toBe(true);
     expect((await bench.ask("GET", SNAPSHOT)).body).toMatchObject({ state: "overflow", sizeBytes: 2 * MIB });
+  });
+});
+
+describe("a volume that is added again", () => {
+  // A snapshot that was read-only could be written, none grew, and their files stayed behind their drops.
+  test("has its snapshots treated as they were, whatever its name is", async () => {
+    const bench = await withVolumes("a");
+    const grow = { by: MIB, at: 50 };
+    await bench.ask("PUT", SNAPSHOT, { ...SPEC, grow, readOnly: true });
+    await bench.ask("DELETE", "/v1/volumes/a");
+    await bench.restart();
+    expect((await bench.ask("PUT", "/v1/volumes/b", { origin: bench.file("a") })).status).toBe(201);
+    const path = "/v1/volumes/b/snapshots/monday";
+    expect((await bench.ask("GET", path)).body).toMatchObject({ readOnly: true, grow, pool: "default" });
+    await expect((await bench.connect("b@monday")).write(0, dataPattern(512, 1))).rejects.toThrow();
+    expect((await bench.state())["removed"]).toEqual([]);
+    await bench.operate("DELETE", path);
+    expect(readdirSync(bench.file("pool"))).toEqual([]);
+  });
+
+  test("to a daemon that has lost its state has its files in their pool", async () => {
+    const bench = await withVolumes("a");
+    await bench.ask("PUT", SNAPSHOT, SPEC);
+    await bench.stop();
+    await rm(bench.file("state"), { recursive: true });
+    await bench.start();
+    await bench.ask("PUT", "/v1/pools/default", { dir: bench.file("pool") });
+    await bench.addVolume("a");
+    expect((await bench.ask("GET", SNAPSHOT)).body).toMatchObject({ pool: "default", state: "active" });
+    await bench.operate("DELETE", SNAPSHOT);
+    expect(readdirSync(bench.file("pool"))).toEqual([]);
+  });
+
+  // It was the answer that it was there, and then it was gone.
+  test("while it is being removed is added when that is over", async () => {
+    const bench = await withVolumes("a");
+    const [removed, added] = await Promise.all([
+      bench.ask("DELETE", "/v1/volumes/a"),
+      bench.ask("PUT", "/v1/volumes/a", { origin: bench.file("a") }),
+    ]);
+    expect([removed.status, added.status]).toEqual([204, 201]);
+    expect((await bench.ask("GET", "/v1/volumes/a")).body).toMatchObject({ state: "open" });
   });
 });
