@@ -116,9 +116,20 @@ function named<Value extends v.GenericSchema>(
   );
 }
 
-/** How a snapshot is to be treated; undefined: by the default. */
-export function policyIn({ snapshots }: DaemonState, volume: string, snapshot: string): SnapshotSpec | undefined {
-  return own(own(snapshots, volume) ?? {}, snapshot);
+/**
+ * How a snapshot is to be treated; undefined: by the default. One whose creation is not finished as it was asked for: the end of a daemon may have cut that, and
+ * it is opened before it is finished.
+ */
+export function policyIn(
+  { snapshots, creations }: DaemonState,
+  volume: string,
+  snapshot: string,
+): SnapshotSpec | undefined {
+  const members = creations.flatMap((creation) => creation.members);
+  return (
+    own(own(snapshots, volume) ?? {}, snapshot) ??
+    members.findLast((one) => one.volume === volume && one.snapshot === snapshot)?.spec
+  );
 }
 
 /** Of a folder where no daemon has been. */

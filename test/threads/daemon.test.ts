@@ -261,6 +261,34 @@ describe("snapshots", () => {
     expect((await bench.events()).filter(({ data }) => data?.["creation"] === "new-71")).toHaveLength(1);
   });
 
+  // A life with kills: a snapshot that was to stall failed writes and was lost when it was full, for it had been opened with the default, which nobody changed before the next start.
+  test("one whose creation was cut is treated from the first moment as it was asked for (E-48, S-80)", async () => {
+    const bench = await withVolume();
+    const spec = { ...SPEC, store: "PO", whenFull: "stall" };
+    const { body } = await bench.ask<{ cow: string }>("PUT", SNAPSHOT, spec);
+    await bench.stop();
+    const state = await StateFile.open(bench.file("state"));
+    await state.change((now) => {
+      const known = now.snapshots["a"]?.["monday"];
+      if (known === undefined) throw new Error("it was not written down");
+      delete now.snapshots["a"];
+      const members = [{ volume: "a", snapshot: "monday", spec: known, file: body.cow }];
+      now.creations.push({ id: "new-71", begun: new Date().toISOString(), members });
+    });
+    await state.close();
+    await bench.start();
+    expect((await bench.ask("GET", SNAPSHOT)).body).toMatchObject({ store: "PO", whenFull: "stall" });
+    const client = await bench.connect("a@monday");
+    const written = client.write(0, dataPattern(ORIGIN_BYTES, 5));
+    await Promise.race([
+      written,
+      expect.poll(async () => (await bench.events()).map(({ data }) => data?.["event"])).toContain("stalled"),
+    ]);
+    await bench.operate("POST", `${SNAPSHOT}/grow`, { size: 2 * ORIGIN_BYTES });
+    await written;
+    expect((await client.read(0, ORIGIN_BYTES)).equals(dataPattern(ORIGIN_BYTES, 5))).toBe(true);
+  });
+
   test("a state that cannot be written keeps a snapshot from being made, and nothing of it is left", async () => {
     const bench = await withVolume();
     await rename(bench.file("state"), bench.file("away"));
