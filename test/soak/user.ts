@@ -8,7 +8,7 @@
  */
 import { SeededRandom } from "../support/core/seeded-random.ts";
 import type { Address } from "../support/byte-stream.ts";
-import { NbdClient } from "../support/nbd-client.ts";
+import { NbdClient, NbdFailure } from "../support/nbd-client.ts";
 import { SECTOR, sectorBytes, type SectorModel } from "./sector-model.ts";
 
 const BATCH_MAX = 4;
@@ -83,9 +83,16 @@ export class User {
       if (this.#stopped) return;
       // Parts of the slice that do not overlap.
       const part = Math.floor(this.#count / size);
-      await Promise.all(Array.from({ length: size }, (_, i) => this.#request(client, this.#first + i * part, part)));
+      const requests = Array.from({ length: size }, (_, i) => this.#request(client, this.#first + i * part, part));
+      await Promise.all(requests).catch((error: unknown) => this.#failed(error));
       this.#shared.count.requests += size;
     }
+  }
+
+  /** What a server answers does not say where. */
+  #failed(error: unknown): never {
+    if (error instanceof NbdFailure) throw new Error(`${this.exportName}: ${error.message}`, { cause: error });
+    throw error;
   }
 
   async #connection(): Promise<NbdClient> {
