@@ -344,7 +344,9 @@ export class Snapshots {
   /** The snapshot is gone (its drop has failed behind that, or its store was in memory), and is still remembered. Undefined: it is not. */
   #wouldForget(volume: string, name: string): DryRun | undefined {
     const { now } = this.#parts.state;
-    if (policyIn(now, volume, name) === undefined || this.#making.has(`${volume}@${name}`)) return undefined;
+    // What is being made has not left anything behind.
+    if (own(own(now.snapshots, volume) ?? {}, name) === undefined || this.#making.has(`${volume}@${name}`))
+      return undefined;
     const drop = now.operations.findLast(
       (one) => one.kind === "drop" && one.volume === volume && one.snapshot === name && one.state !== "done",
     );
