@@ -6,7 +6,8 @@
  *   pid file      where there is no systemd
  *   SIGHUP        the sizes that COW devices have now are taken over
  */
-import { rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 import { DaemonLog, isJournal, type LogFormat, type LogLevel } from "../daemon/log.ts";
 import type { Daemon } from "../daemon/daemon.ts";
 import { eventLine } from "../daemon/event-words.ts";
@@ -18,7 +19,8 @@ import type { Terminal } from "./terminal.ts";
 
 const STDERR = 2;
 const LIFE_MS = 10_000;
-/** What a close that goes on may still take. */
+const RELOAD_MS = 30_000;
+/** What a start, or a close, that goes on may still take. */
 const EXTEND_US = 30_000_000;
 
 export interface SurroundingsOptions {
@@ -39,8 +41,8 @@ export class DaemonSurroundings {
   readonly #pidFile: string | undefined;
   readonly #ends: (() => void)[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #isStopping = false;
 
-  /** Throws a SnapringError: the pid file cannot be written. */
   constructor(terminal: Terminal, { logFormat, logLevel, pidFile }: SurroundingsOptions) {
     const journal = isJournal(process.env, STDERR);
     this.log = new DaemonLog({ format: logFormat, level: logLevel, journal, write: (text) => terminal.err(text) });
@@ -53,8 +55,15 @@ export class DaemonSurroundings {
       control: inherited.find(({ name }) => name === "control")?.fd,
       nbd: inherited.filter(({ name }) => name === "nbd").map(({ fd }) => fd),
     };
-    if (pidFile !== undefined) writePid(pidFile);
     this.#pidFile = pidFile;
+    // A start that takes long asks for more time, until it is ready.
+    this.#timer = setInterval(() => this.#manager.extend(EXTEND_US), LIFE_MS);
+    this.#timer.unref();
+  }
+
+  /** The daemon's state is ours. Throws a SnapringError: the pid file cannot be written. */
+  writePid(): void {
+    if (this.#pidFile !== undefined) writePid(this.#pidFile);
   }
 
   /** Its events are lines of the log from here on. */
@@ -73,12 +82,14 @@ export class DaemonSurroundings {
     this.log.info(`ready: ${line}`);
     this.#manager.ready(line);
     this.#manager.watch(() => daemon.engine.failure === undefined);
+    clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#manager.status(lineOfLife(daemon)), LIFE_MS);
     this.#timer.unref();
     this.#ends.push(hear("SIGHUP", () => void this.#reload(daemon)));
   }
 
   stopping(): void {
+    this.#isStopping = true;
     clearInterval(this.#timer);
     this.#manager.stopping();
     this.#timer = setInterval(() => this.#manager.extend(EXTEND_US), LIFE_MS);
@@ -90,18 +101,21 @@ export class DaemonSurroundings {
     for (const end of this.#ends) end();
     this.#manager.close();
     this.log.close();
-    if (this.#pidFile !== undefined) rmSync(this.#pidFile, { force: true });
+    if (this.#pidFile !== undefined && isOurPid(this.#pidFile)) rmSync(this.#pidFile, { force: true });
   }
 
+  /** Side by side: a device that hangs is waited for no longer than RELOAD_MS, and goes on by itself. */
   async #reload(daemon: Daemon): Promise<void> {
     this.#manager.reloading();
-    for (const { volume, name } of daemon.snapshots.list()) {
-      const opened = daemon.volumes.get(volume).opened;
-      await opened
-        ?.growSnapshot(name)
-        .catch((error: unknown) => this.log.warn("its new size is not taken over", { volume, snapshot: name, error }));
-    }
-    this.#manager.ready(lineOfLife(daemon));
+    const all = daemon.volumes.all.flatMap(({ name: volume, opened }) =>
+      (opened?.exports ?? []).slice(1).map(async ({ name: snapshot }) => {
+        await opened
+          ?.growSnapshot(snapshot)
+          .catch((error: unknown) => this.log.warn("its new size is not taken over", { volume, snapshot, error }));
+      }),
+    );
+    await Promise.race([Promise.allSettled(all), setTimeout(RELOAD_MS, undefined, { ref: false })]);
+    if (!this.#isStopping) this.#manager.ready(lineOfLife(daemon));
   }
 }
 
@@ -111,6 +125,15 @@ function lineOfLife(daemon: Daemon): string {
   const { connections } = daemon.engine.stats().clients;
   const all = counts.length === 0 ? "no volumes yet" : `volumes: ${counts.join(", ")}`;
   return `${all}; ${connections} clients, ${operations} operations under way`;
+}
+
+/** Another's is left: a second daemon may have been refused here, or this file was given to another one since. */
+function isOurPid(path: string): boolean {
+  try {
+    return readFileSync(path, "utf8").trim() === String(process.pid);
+  } catch {
+    return false;
+  }
 }
 
 function writePid(path: string): void {

@@ -36,15 +36,16 @@ export function exposedWords(listen: readonly string[]): string[] {
   return listen
     .filter((text) => {
       const address = readAddress(text);
-      return typeof address !== "string" && address.host !== undefined && !isLoopback(address.host);
+      return typeof address !== "string" && address.host !== undefined && isExposed(address.host);
     })
     .map(
       (text) => `${text} may be reached from other machines: whoever reaches it may read and write, without a password`,
     );
 }
 
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
+/** Other machines may reach it. */
+export function isExposed(host: string): boolean {
+  return !(host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127.")));
 }
 
 /** Adds --socket-mode and --socket-group. */

@@ -2,6 +2,7 @@
  * How a snapshot grows, and what happens when it is full, as options: `--grow 1G,at=80,max=20G`, `--when-full stall,30`.
  */
 import type { Command } from "commander";
+import { STALL_SECONDS_MAX } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
 import { SECTOR_BYTES } from "../base/units.ts";
 import { optionValue, wholeNumber } from "./option-value.ts";
@@ -69,7 +70,7 @@ export function parseWhenFull(text: string): WhenFull {
   const [what, seconds, ...more] = text.split(",");
   if (more.length === 0 && (what === "invalidate" || what === "overflow" || what === "stall")) {
     if (seconds === undefined) return { whenFull: what };
-    if (what === "stall") return { whenFull: what, stallSeconds: wholeNumber(1, 31_536_000)(seconds) };
+    if (what === "stall") return { whenFull: what, stallSeconds: wholeNumber(1, STALL_SECONDS_MAX)(seconds) };
   }
   throw new SnapringError("EUSAGE", `'${text}' is nothing to do when it is full`, {
     hint: "write invalidate, overflow, stall or stall,SECONDS",

@@ -28,6 +28,7 @@ import { metricRoutes } from "./metric-routes.ts";
 import { takeUpgrades } from "./nbd-upgrade.ts";
 import { operationRoutes } from "./operation-routes.ts";
 import { poolRoutes } from "./pool-routes.ts";
+import { NoQuery } from "./schemas.ts";
 import { refuseSocket } from "./refused-socket.ts";
 import { snapshotRoutes } from "./snapshot-routes.ts";
 import { volumeRoutes } from "./volume-routes.ts";
@@ -80,6 +81,10 @@ export async function controlApp(daemon: Daemon, options: AppOptions): Promise<A
   ];
   await app.register(
     async (scope) => {
+      // A parameter that is not known is refused: who mistypes dryRun must not have it done.
+      scope.addHook("onRoute", (route) => {
+        route.schema = { ...route.schema, querystring: route.schema?.querystring ?? NoQuery };
+      });
       for (const add of routes) add(scope.withTypeProvider<TypeBoxTypeProvider>(), daemon);
     },
     { prefix: "/v1" },

@@ -4,7 +4,16 @@
 import type { Daemon } from "../daemon/daemon.ts";
 import { responses } from "./answers.ts";
 import type { App } from "./app.ts";
-import { KeyHeader, MergeBody, MergeChange, Operation, SnapshotParams, VolumeParams } from "./schemas.ts";
+import {
+  DryRun,
+  DryRunQuery,
+  KeyHeader,
+  MergeBody,
+  MergeChange,
+  Operation,
+  SnapshotParams,
+  VolumeParams,
+} from "./schemas.ts";
 
 export function mergeRoutes(app: App, { merges }: Daemon): void {
   app.post(
@@ -13,12 +22,14 @@ export function mergeRoutes(app: App, { merges }: Daemon): void {
       schema: {
         summary: "Roll the live volume back to this snapshot",
         params: SnapshotParams,
+        querystring: DryRunQuery,
         headers: KeyHeader,
         body: MergeBody,
-        response: responses({ 202: Operation }),
+        response: responses({ 200: DryRun, 202: Operation }),
       },
     },
-    async ({ params: { volume, snapshot }, headers, body: { throttle } }, reply) => {
+    async ({ params: { volume, snapshot }, query, headers, body: { throttle } }, reply) => {
+      if (query.dryRun === true) return await reply.send(merges.wouldStart(volume, snapshot));
       const operation = await merges.start(volume, snapshot, { throttle, key: headers["idempotency-key"] });
       return await reply.code(202).send(operation);
     },

@@ -4,6 +4,7 @@
  * Whether a name can be one, or a device is there, is the daemon's (src/daemon); here are shapes and bounds.
  */
 import { type TSchema, Type } from "typebox";
+import { STALL_SECONDS_MAX } from "../base/constants.ts";
 
 const bytes = (description: string): ReturnType<typeof Type.Integer> =>
   Type.Integer({ minimum: 512, maximum: Number.MAX_SAFE_INTEGER, multipleOf: 512, description });
@@ -23,14 +24,19 @@ export const SnapshotParams = Type.Object({
 export const NameParams = Type.Object({ name: text("Name") });
 export const OperationParams = Type.Object({ id: text("Its id: op-17") });
 
-export const DryRunQuery = Type.Object({
-  dryRun: Type.Optional(Type.Boolean({ description: "Only say what would happen" })),
-});
-export const WaitQuery = Type.Object({
-  wait: Type.Optional(
-    Type.Number({ minimum: 0, maximum: 600, description: "Answer when it has ended, or after so many seconds" }),
-  ),
-});
+export const NoQuery = Type.Object({}, closed);
+export const DryRunQuery = Type.Object(
+  { dryRun: Type.Optional(Type.Boolean({ description: "Only say what would happen" })) },
+  closed,
+);
+export const WaitQuery = Type.Object(
+  {
+    wait: Type.Optional(
+      Type.Number({ minimum: 0, maximum: 600, description: "Answer when it has ended, or after so many seconds" }),
+    ),
+  },
+  closed,
+);
 
 /** Other headers are for others. */
 export const KeyHeader = Type.Object(
@@ -90,7 +96,7 @@ const policy = {
     }),
   ),
   stallSeconds: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 31_536_000, description: "They wait at most so long" }),
+    Type.Integer({ minimum: 1, maximum: STALL_SECONDS_MAX, description: "They wait at most so long" }),
   ),
 };
 

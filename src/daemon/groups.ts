@@ -14,7 +14,7 @@ import { Making } from "./making.ts";
 import { checkPlainName, checkSnapshotName, own } from "./names.ts";
 import { Problem, problemOf } from "./problem.ts";
 import { storeOptions } from "./policy.ts";
-import { PAUSE, type Snapshots } from "./snapshots.ts";
+import { type DryRun, PAUSE, type Snapshots } from "./snapshots.ts";
 import type { Creation, Member, SnapshotSpec } from "./state.ts";
 import type { StateFile } from "./state-file.ts";
 import type { Volumes } from "./volumes.ts";
@@ -84,6 +84,31 @@ export class Groups {
       }),
     );
     return { isNew: pauseUs !== undefined, group: this.get(name), pauseUs };
+  }
+
+  /** What `create` would do. Throws what that would, as far as it can be known before. */
+  async wouldCreate(name: string, members: readonly AskedMember[]): Promise<DryRun> {
+    checkPlainName("a group", name);
+    const there = own(this.#parts.state.now.groups, name);
+    if (there !== undefined && !isSame(there.members, members))
+      throw new Problem("differs", `there is a group '${name}' with other members`);
+    if (there !== undefined) return { dryRun: true, does: "nothing: it is there" };
+    let neededBytes = 0;
+    for (const { volume, snapshot, spec } of members) {
+      if (this.#parts.snapshots.has(volume, snapshot))
+        throw new Problem("differs", `there is a snapshot ${volume}@${snapshot} already`);
+      neededBytes += (await this.#parts.snapshots.wouldCreate(volume, snapshot, spec)).neededBytes ?? 0;
+    }
+    return { dryRun: true, does: "makes all of its snapshots at one moment", neededBytes };
+  }
+
+  /** What `drop` would do; undefined: there is no such group. Throws what that would. */
+  wouldDrop(name: string): DryRun | undefined {
+    const group = own(this.#parts.state.now.groups, name);
+    if (group === undefined) return undefined;
+    const each = group.members.map(({ volume, snapshot }) => this.#parts.snapshots.wouldDrop(volume, snapshot, name));
+    const freedBytes = each.reduce((sum, would) => sum + (would?.freedBytes ?? 0), 0);
+    return { dryRun: true, does: "drops all of its snapshots", freedBytes };
   }
 
   /** An operation for each member. None: there is no such group. Throws a Problem: merging, not-open. */

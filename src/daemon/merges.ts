@@ -15,6 +15,7 @@ import type { Operation, Operations, RunningOperation } from "./operations.ts";
 import { FULL_PERCENT } from "./owned-volume.ts";
 import { Problem, problemOf } from "./problem.ts";
 import type { OperationRecord } from "./state.ts";
+import type { DryRun } from "./snapshots.ts";
 import type { StateFile } from "./state-file.ts";
 import type { Volumes } from "./volumes.ts";
 
@@ -40,18 +41,30 @@ export class VolumeMerges {
 
   /** Throws a Problem: not-found, not-open, merging, differs. The same one again is the one under way; under the same `key` also one that has ended. */
   async start(volume: string, snapshot: string, how: MergeWish = {}): Promise<Operation> {
-    const { volumes } = this.#parts;
     const { throttle, key } = how;
     const said = this.#operations.saidBefore("merge", { volume, snapshot }, key);
     if (said !== undefined) return said;
-    const opened = volumes.get(volume).volume;
+    this.#check(volume, snapshot);
+    const params = throttle === undefined ? {} : { throttle };
+    return await this.#operations.start("merge", { volume, snapshot }, params, key);
+  }
+
+  /** What `start` would do. Throws what that would. */
+  wouldStart(volume: string, snapshot: string): DryRun {
+    this.#check(volume, snapshot);
+    return { dryRun: true, does: "rolls the volume back to the snapshot: what was written since is lost" };
+  }
+
+  #check(volume: string, snapshot: string): void {
+    const opened = this.#parts.volumes.get(volume).volume;
     if (!opened.exports.slice(1).some(({ name }) => name === snapshot))
       throw new Problem("not-found", `there is no snapshot ${volume}@${snapshot}`);
     const other = this.#operations.running((one) => one.kind === "merge" && one.volume === volume);
     if (other !== undefined && other.snapshot !== snapshot)
-      throw new Problem("merging", `${volume}@${other.snapshot} is merging (${other.id})`, { hint: "one at a time" });
-    const params = throttle === undefined ? {} : { throttle };
-    return await this.#operations.start("merge", { volume, snapshot }, params, key);
+      throw new Problem("merging", `${volume}@${other.snapshot} is merging (${other.id})`, {
+        hint: "one at a time",
+        retry: "backoff",
+      });
   }
 
   /** A volume is open: a merge that goes on there, whoever has begun it, is an operation. */

@@ -146,9 +146,13 @@ export class Operations {
   async cancel(id: string): Promise<Operation> {
     const record = this.#record(id);
     const run = this.#runs.get(id);
-    if (run !== undefined) {
-      await this.#note(id, { cancelled: true });
-      run.abort.abort();
+    if (record.state !== "running") return this.#shown(record);
+    await this.#note(id, { cancelled: true });
+    if (run !== undefined) run.abort.abort();
+    // Its volume is not open, and may never be again. A merge is the register's, too: it ends when the volume is opened.
+    else if (record.kind !== "merge") {
+      const { details } = new Problem("cancelled", "it was cancelled while its volume was not open");
+      await this.#ended(record, { state: "cancelled", problem: { ...details } });
     }
     return this.#shown(record);
   }

@@ -13,6 +13,7 @@ import {
   MAX_EXPORT_NAME_BYTES,
   MAX_EXPORT_WORKERS,
   MAX_SNAPSHOTS,
+  STALL_SECONDS_MAX,
 } from "../base/constants.ts";
 import { SnapringError } from "../base/errno.ts";
 import { isPowerOfTwo, SECTOR_BYTES } from "../base/units.ts";
@@ -35,8 +36,6 @@ import type {
 } from "./volume-options.ts";
 
 const CHUNK_BYTES_MAX: number = 2 ** 30;
-/** What a timer of node's takes. */
-const STALL_SECONDS_MAX = 2_147_483;
 const STALL_SECONDS_MIN = 0.001;
 const MAX_PAUSE_MS = 3_600_000;
 const OVERFLOWS_NOT = 'cannot be "overflow" with a store in memory (N), which has no such state';

@@ -50,6 +50,8 @@ describe("what is wrong", () => {
     ["nothing at all", "PUT", "/v1/volumes/a", undefined, 400, "bad-request"],
     ["a size that is no multiple of a sector", "PUT", "/v1/volumes/a/snapshots/s", { size: 1000 }, 400, "bad-request"],
     ["a query of another kind", "GET", "/v1/operations/op-1?wait=soon", undefined, 400, "bad-request"],
+    ["a parameter that nobody knows", "DELETE", "/v1/volumes/a/snapshots/s?dryrun=1", undefined, 400, "bad-request"],
+    ["one where there is none", "DELETE", "/v1/volumes/a?dryRun=1", undefined, 400, "bad-request"],
     ["a path that is none", "GET", "/v1/nothing", undefined, 404, "not-here"],
     ["a path above", "GET", "/../etc/passwd", undefined, 404, "not-here"],
     ["a method that is none there", "DELETE", "/v1/volumes", undefined, 404, "not-here"],

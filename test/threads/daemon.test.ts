@@ -475,6 +475,26 @@ describe("groups", () => {
   });
 });
 
+// An unknown parameter was passed over, so that what was only to be looked at was done.
+test("a dry run of a group, of its drop and of a merge says what would happen, and nothing happens", async () => {
+  const bench = await withVolume("a", "b");
+  const members = ["a", "b"].map((volume) => ({ volume, snapshot: "monday", ...SPEC }));
+  const dry = { dryRun: true, neededBytes: 4 * MIB };
+  expect((await bench.ask("PUT", "/v1/groups/g?dryRun=true", { members })).body).toMatchObject(dry);
+  expect((await bench.ask("GET", "/v1/snapshots")).body).toEqual({ snapshots: [] });
+  await bench.ask("PUT", "/v1/groups/g", { members });
+  expect((await bench.ask("PUT", "/v1/groups/g?dryRun=true", { members })).body).toMatchObject({
+    does: expect.stringMatching(/nothing/),
+  });
+  expect((await bench.ask("DELETE", "/v1/groups/g?dryRun=true")).body).toMatchObject({ freedBytes: 4 * MIB });
+  expect((await bench.ask("DELETE", "/v1/groups/none?dryRun=true")).status).toBe(204);
+  expect((await bench.ask("POST", `${SNAPSHOT}/merge?dryRun=true`)).body).toMatchObject({
+    does: expect.stringMatching(/rolls/),
+  });
+  expect((await bench.ask("POST", "/v1/volumes/a/snapshots/none/merge?dryRun=true")).status).toBe(404);
+  expect((await bench.ask("GET", "/v1/operations")).body).toEqual({ operations: [] });
+});
+
 /** Every second chunk of the volume: a merge takes so many runs in several steps. */
 async function scatter(bench: DaemonBench): Promise<NbdClient> {
   const client = await bench.connect("a");

@@ -22,6 +22,7 @@ import {
   type AccessOptions,
   accessOf,
   exposedWords,
+  isExposed,
   parseListenOption,
   unixPathOf,
   withAccess,
@@ -91,7 +92,12 @@ async function runDaemon(terminal: Terminal, options: DaemonCommandOptions): Pro
   try {
     const listen = [...(options.listen ?? []), ...around.sockets.nbd.map((fd) => `fd:${fd}`)];
     const daemon = await openWith(around, { ...options, listen });
+    // Who is refused, for another daemon has the state, has not written over that one's.
+    around.writePid();
     for (const line of exposedWords(listen)) around.log.warn(line);
+    const { metrics } = options;
+    if (metrics?.host !== undefined && isExposed(metrics.host))
+      around.log.warn(`the metrics at ${metrics.host} may be read from other machines, without a password`);
     const servers: ControlServer[] = [];
     try {
       await openServers(daemon, around, { terminal, options, servers });
@@ -156,7 +162,7 @@ function parseMetrics(text: string): ListenAddress {
   const address = readAddress(text);
   if (typeof address !== "string" && address.host !== undefined) return address;
   throw new SnapringError("EUSAGE", `--metrics '${text}' is no address`, {
-    hint: "write tcp:HOST:PORT, tcp:127.0.0.1:9809",
+    hint: "write tcp:HOST:PORT, tcp:127.0.0.1:9464",
   });
 }
 

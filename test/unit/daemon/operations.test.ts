@@ -135,6 +135,19 @@ test("one that was cancelled is so after a restart, from the beginning of its ru
   expect(runs[0].operation.signal.aborted).toBe(true);
 });
 
+// It was told that it is cancelled, and nothing was: its volume's device was gone for good, and kept the volume from being removed.
+test("one whose volume is not open ends when it is cancelled, but a merge, which is only noted", async () => {
+  const ids = [(await operations.start("drop", WHERE)).id, (await operations.start("merge", WHERE)).id];
+  await restart();
+  for (const id of ids) await operations.cancel(id);
+  expect(ids.map((id) => operations.get(id).state)).toEqual(["cancelled", "running"]);
+  await journal.settled();
+  expect(told().at(-1)).toBe("operation-ended cancelled");
+  operations.resume("a");
+  await expect.poll(() => runs.length).toBe(1);
+  expect(runs[0].operation).toMatchObject({ record: { kind: "merge" }, signal: { aborted: true } });
+});
+
 // What is told is told when it is in the journal: what the state had by then, and the journal not, nobody heard of after a kill.
 test("a beginning and an end that a kill kept from being told are told at the next start, once", async () => {
   journal.add({ type: "daemon-started" });
