@@ -7,11 +7,13 @@ export declare const SnapringError: typeof library.SnapringError;
 export type SnapringError = library.SnapringError;
 export type {
   AbortOptions,
+  ClientDetails,
   ClientStats,
   CloseOptions,
   CreatedGroup,
   CreatedMember,
   CreatedSnapshot,
+  CreateOptions,
   Engine,
   EngineOptions,
   EngineStats,
@@ -26,6 +28,7 @@ export type {
   LevelDetails,
   MergeOptions,
   MergeProgress,
+  MergeStart,
   MergeStats,
   OptionError,
   OptionErrorCode,
