@@ -29,6 +29,16 @@ export const DryRunQuery = Type.Object(
   { dryRun: Type.Optional(Type.Boolean({ description: "Only say what would happen" })) },
   closed,
 );
+export const ForceQuery = Type.Object(
+  {
+    force: Type.Optional(
+      Type.Boolean({
+        description: "Also a volume that cannot be opened and has snapshots in groups, or operations under way",
+      }),
+    ),
+  },
+  closed,
+);
 export const WaitQuery = Type.Object(
   {
     wait: Type.Optional(

@@ -5,7 +5,7 @@ import { Type } from "typebox";
 import type { Daemon } from "../daemon/daemon.ts";
 import { Nothing, responses } from "./answers.ts";
 import type { App } from "./app.ts";
-import { OpenBody, Volume, VolumeBody, VolumeList, VolumeParams } from "./schemas.ts";
+import { ForceQuery, OpenBody, Volume, VolumeBody, VolumeList, VolumeParams } from "./schemas.ts";
 
 export function volumeRoutes(app: App, { volumes }: Daemon): void {
   app.get("/volumes", { schema: { summary: "All volumes", response: responses({ 200: VolumeList }) } }, () => ({
@@ -56,11 +56,12 @@ export function volumeRoutes(app: App, { volumes }: Daemon): void {
       schema: {
         summary: "Close a volume, and forget it; its files and its snapshots' stay as they are",
         params: VolumeParams,
+        querystring: ForceQuery,
         response: responses({ 204: Nothing }),
       },
     },
-    async ({ params }, reply) => {
-      await volumes.remove(params.volume);
+    async ({ params, query }, reply) => {
+      await volumes.remove(params.volume, query);
       return await reply.code(204).send(null);
     },
   );

@@ -106,14 +106,37 @@ export class Volumes {
     await this.#open(this.get(name), how);
   }
 
-  /** False: there is none. Throws a Problem: in-group, busy, device-hangs. */
-  async remove(name: string): Promise<boolean> {
+  /**
+   * False: there is none. `force`: also one that cannot be opened and has snapshots in groups, or operations: the groups go on without them, the operations are cancelled.
+   * Throws a Problem: in-group, busy, device-hangs; refused (`force`, of one that is open).
+   */
+  async remove(name: string, { force = false }: { readonly force?: boolean | undefined } = {}): Promise<boolean> {
     await this.#removing.free(name);
     const volume = this.#all.get(name);
     if (volume === undefined) return false;
+    if (force) await this.#abandon(volume);
     this.#refuseRemoval(name);
     await this.#removing.make(name, () => this.#remove(volume));
     return true;
+  }
+
+  /** Nothing of the daemon's holds on to it any more. */
+  async #abandon({ name, state: is }: OwnedVolume): Promise<void> {
+    if (is !== "failed" && is !== "closed")
+      throw new Problem("refused", `volume '${name}' is ${is}: force is for one that cannot be opened`, {
+        hint: "drop its groups, and wait for its operations",
+      });
+    const { details } = new Problem("cancelled", "its volume was removed, and could not be opened");
+    await this.#parts.state.change((now) => {
+      for (const [group, { members, ...rest }] of Object.entries(now.groups)) {
+        const left = members.filter((member) => member.volume !== name);
+        if (left.length === 0) delete now.groups[group];
+        else if (left.length < members.length) now.groups[group] = { ...rest, members: left };
+      }
+      for (const one of now.operations)
+        if (one.volume === name && one.state === "running")
+          Object.assign(one, { state: "cancelled", ended: new Date().toISOString(), problem: { ...details } });
+    });
   }
 
   /** Throws a Problem: in-group, busy. */
@@ -123,7 +146,7 @@ export class Volumes {
     for (const [group, { members }] of Object.entries(groups))
       if (members.some((member) => member.volume === name))
         throw new Problem("in-group", `volume '${name}' has a snapshot in group '${group}'`, {
-          hint: "drop the group first",
+          hint: "drop the group first (or, of a volume that cannot be opened: --force)",
         });
     const busy = operations.find((one) => one.volume === name && one.state === "running");
     if (busy !== undefined)

@@ -222,3 +222,31 @@ describe("a volume that is added again", () => {
     expect((await bench.ask("GET", "/v1/volumes/a")).body).toMatchObject({ state: "open" });
   });
 });
+
+test("a volume whose disk is gone for good leaves its groups and operations behind, where that is asked for; the others go on", async () => {
+  const bench = await withVolumes("a", "b");
+  const members = ["a", "b"].map((volume) => ({ volume, snapshot: "monday", size: 2 * MIB }));
+  expect((await bench.ask("PUT", "/v1/groups/monday", { members })).status).toBe(201);
+  expect(await bench.ask("DELETE", "/v1/volumes/a?force=true")).toMatchObject({
+    status: 422,
+    body: { code: "refused" },
+  });
+  await bench.stop();
+  await rm(bench.file("a"));
+  await changeState(bench, (now) => {
+    const one = { kind: "grow", volume: "a", snapshot: "monday", state: "running", params: {} } as const;
+    now.operations.push({ id: "op-77", created: new Date().toISOString(), ...one });
+  });
+  await bench.start();
+  expect((await bench.ask("DELETE", "/v1/volumes/a")).body).toMatchObject({ code: "in-group" });
+  expect((await bench.ask("DELETE", "/v1/volumes/a?force=true")).status).toBe(204);
+  expect((await bench.ask("GET", "/v1/volumes")).body).toMatchObject({ volumes: [{ name: "b" }] });
+  expect((await bench.ask("GET", "/v1/operations/op-77")).body).toMatchObject({ state: "cancelled" });
+  expect((await bench.ask("GET", "/v1/groups/monday")).body).toMatchObject({
+    members: [{ volume: "b", snapshot: "monday" }],
+  });
+  expect((await bench.ask("DELETE", "/v1/groups/monday")).status).toBe(202);
+  await expect.poll(async () => (await bench.ask("GET", "/v1/volumes/b/snapshots")).body).toEqual({ snapshots: [] });
+  await bench.restart();
+  expect((await bench.ask("GET", "/v1/volumes")).body).toMatchObject({ volumes: [{ name: "b", state: "open" }] });
+});

@@ -4,7 +4,7 @@
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { formatSize } from "../../base/size-text.ts";
-import { listCommand, removeCommand, showCommand } from "../collection-commands.ts";
+import { listCommand, showCommand } from "../collection-commands.ts";
 import { pathOf } from "../control-client.ts";
 import { clientOf, controlCommand, type ControlOptions, show } from "../control-option.ts";
 import { notEmpty } from "../option-value.ts";
@@ -20,6 +20,10 @@ interface Volume {
   readonly snapshots: number;
   readonly clients: number;
   readonly uris: readonly string[];
+}
+
+interface RemoveOptions extends ControlOptions {
+  readonly force?: boolean;
 }
 
 interface AddOptions extends ControlOptions {
@@ -57,13 +61,18 @@ export function volumeCommand(terminal: Terminal): Command {
       ),
     )
     .addCommand(open(terminal))
-    .addCommand(
-      removeCommand(terminal, {
-        things: "volumes",
-        description: "close it, and forget it; its files and its snapshots' stay as they are",
-        argument: NAME,
-      }),
-    );
+    .addCommand(remove(terminal));
+}
+
+function remove(terminal: Terminal): Command {
+  return controlCommand("remove", "close it, and forget it; its files and its snapshots' stay as they are")
+    .argument(NAME[0], NAME[1], notEmpty)
+    .option("--force", "also one that cannot be opened and has snapshots in groups, which go on without them")
+    .action(async (name: string, options: RemoveOptions) => {
+      const query = options.force === true ? "?force=true" : "";
+      const { body } = await clientOf(options).ask("DELETE", pathOf("volumes", name) + query);
+      show(terminal, options, body, () => "");
+    });
 }
 
 function add(terminal: Terminal): Command {
