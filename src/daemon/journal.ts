@@ -95,7 +95,8 @@ export class Journal {
 
   /** The last one that is about what happened under this mark, if it is still there. */
   find(isIt: (event: DaemonEvent) => boolean): DaemonEvent | undefined {
-    return this.#waiting.findLast(isIt) ?? this.#kept.findLast(isIt);
+    // Also what is just being written.
+    return this.#waiting.findLast(isIt) ?? this.#unwritten.findLast(isIt) ?? this.#kept.findLast(isIt);
   }
 
   /** It was told under this mark, or will be when it has been written. */

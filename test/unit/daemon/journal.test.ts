@@ -141,3 +141,19 @@ test("who does not listen any more is told nothing", async () => {
   await add(events, 1);
   expect(told).toEqual([1]);
 });
+
+// In between it was neither one that waited nor one that had been told: what asked for it then was told again, or was not known.
+test("an event is found from the moment at which it was added, also while it is being written", async () => {
+  const to = await opened();
+  const isThere = (): boolean => to.find(({ volume }) => volume === "a") !== undefined;
+  const seen: boolean[] = [];
+  to.add({ type: "volume-open", volume: "a" });
+  const told = to.settled();
+  let isTold = false;
+  void told.then(() => (isTold = true));
+  while (!isTold) {
+    seen.push(isThere());
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect([seen.length > 0, seen.every((one) => one), isThere()]).toEqual([true, true, true]);
+});
