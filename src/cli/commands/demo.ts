@@ -9,6 +9,7 @@
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
+import { ORIGIN_EXPORT } from "../../base/constants.ts";
 import { SnapringError } from "../../base/errno.ts";
 import { formatSize } from "../../base/size-text.ts";
 import { SECTOR_BYTES } from "../../base/units.ts";
@@ -155,7 +156,7 @@ async function show(terminal: Terminal, daemon: Daemon, showing: Showing): Promi
   const volume = daemon.volumes.get(VOLUME).volume;
   using _statistics = answerStatistics(terminal, volume);
   const exports = volume.exports.map((one) => {
-    const name = one.name === "origin" ? VOLUME : `${VOLUME}@${one.name}`;
+    const name = one.name === ORIGIN_EXPORT ? VOLUME : `${VOLUME}@${one.name}`;
     return { ...one, name, uris: daemon.engine.uris(name) };
   });
   if (json) {
